@@ -1,0 +1,24 @@
+/* base/error.h -- writing struct lethe_error. Every function accepts err == NULL. */
+#ifndef BASE_ERROR_H
+#define BASE_ERROR_H
+
+#include "base/base.h"
+
+/* Sets code and text, clears the hint, and returns `code`, so that the place that detects a failure
+ * reads `return error_set(err, LETHE_INVALID, "a region of %zu bytes", n);`. */
+lethe_result error_set(struct lethe_error *err, lethe_result code, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+/* As error_set, with ": " and the text of errno behind; the code follows from errno (no space, no
+ * memory, no such thing, otherwise LETHE_IO). */
+lethe_result error_from_errno(struct lethe_error *err, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Says what to do about it; call it after error_set, before returning. */
+void error_hint(struct lethe_error *err, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Puts "<context>: " in front of the text, unless result is LETHE_OK; returns `result`, so that a
+ * caller reads `return error_context(err, call(...), "shard %s", id);`. */
+lethe_result error_context(struct lethe_error *err, lethe_result result, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+#endif

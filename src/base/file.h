@@ -1,0 +1,47 @@
+/* base/file.h -- files: read whole under a cap, written so that a crash leaves the old or the new.
+ *
+ * Every function retries EINTR and short transfers, checks every write and close, and names the
+ * path in its error. Thread rule: any thread; a descriptor by one thread at a time, but
+ * file_read_at and file_write_at may share one. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <sys/stat.h>
+
+#include "base/buffer.h"
+
+/* Appends the whole file. LETHE_LIMIT when it is larger than max_bytes. Not for secrets. */
+LETHE_MUST_CHECK lethe_result file_read_all(int dir_fd, const char *path, size_t max_bytes,
+                                            struct buffer *out, struct lethe_error *err);
+/* Exactly size_bytes at offset; LETHE_INTEGRITY when the file ends before. `path` only for errors.
+ */
+LETHE_MUST_CHECK lethe_result file_read_at(int fd, const char *path, uint64_t offset, void *out,
+                                           size_t size_bytes, struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result file_write_at(int fd, const char *path, uint64_t offset,
+                                            const void *bytes, size_t size_bytes,
+                                            struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result file_write(int fd, const char *path, const void *bytes,
+                                         size_t size_bytes, struct lethe_error *err);
+
+/* Temporary file, fsync, rename over `path`, fsync of the directory; on any failure the old file
+ * stays and the temporary one is gone. With `replace` false an existing file is LETHE_EXISTS. */
+LETHE_MUST_CHECK lethe_result file_write_atomic(int dir_fd, const char *path, const void *bytes,
+                                                size_t size_bytes, mode_t mode, bool replace,
+                                                struct lethe_error *err);
+
+/* fsync of a directory (after a rename or create in it). */
+LETHE_MUST_CHECK lethe_result file_sync_directory(int dir_fd, const char *path,
+                                                  struct lethe_error *err);
+/* mkdir -p with `mode` for what is created; an existing directory is fine. */
+LETHE_MUST_CHECK lethe_result file_make_directories(const char *path, mode_t mode,
+                                                    struct lethe_error *err);
+/* Removes a tree without following symlinks; a missing one is fine. */
+LETHE_MUST_CHECK lethe_result file_remove_tree(int dir_fd, const char *path,
+                                               struct lethe_error *err);
+/* LETHE_UNPROTECTED when group or others may read, write or enter it, or someone else owns it. */
+LETHE_MUST_CHECK lethe_result file_check_private(const char *path, const struct stat *status,
+                                                 struct lethe_error *err);
+/* "<dir>/<name>", owned by the caller (memory_free); NULL when memory is out. */
+char *path_join(const char *directory, const char *name);
+
+#endif

@@ -1,0 +1,22 @@
+/* base/thread.h -- one piece of work on several threads. */
+#ifndef BASE_THREAD_H
+#define BASE_THREAD_H
+
+#include "base/base.h"
+
+#define THREADS_MAX 64u
+
+/* Threads that are worth starting: the CPUs this process may run on, 1 to THREADS_MAX. */
+unsigned threads_available(void);
+
+/* Runs work(context, 0) ... work(context, threads - 1) at the same time (0 on the calling thread)
+ * and waits for all of them. Gives the failure of the lowest-numbered worker that failed; the
+ * others are not interrupted, so workers that share a cause of failure share a flag. When a thread
+ * cannot be started, its part runs on the calling thread afterwards: workers must not wait for one
+ * another. */
+LETHE_MUST_CHECK lethe_result threads_run(unsigned threads,
+                                          lethe_result (*work)(void *context, unsigned worker,
+                                                               struct lethe_error *err),
+                                          void *context, struct lethe_error *err);
+
+#endif

@@ -1,0 +1,12 @@
+/* crypto/crypto.h -- once per process, before anything else of this room. */
+#ifndef CRYPTO_CRYPTO_H
+#define CRYPTO_CRYPTO_H
+
+#include "mem/slab.h"
+
+/* Makes every block that OpenSSL frees wiped, and gives it a secure heap (locked, left out of core
+ * files) for private keys; both are checked. Call before any other use of OpenSSL in the process; a
+ * second call does nothing. LETHE_UNPROTECTED when the heap cannot be locked. */
+LETHE_MUST_CHECK lethe_result crypto_start(struct lethe_error *err);
+
+#endif

@@ -1,0 +1,35 @@
+/* tests/check.h -- what every test file includes first: cmocka, and results compared by name. */
+#ifndef TESTS_CHECK_H
+#define TESTS_CHECK_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+
+/* assert_result(LETHE_DENIED, call(..., &err)): shows both results by name when they differ. */
+#define assert_result(expected, call)                                                              \
+    do {                                                                                           \
+        lethe_result check_got = (call);                                                           \
+        lethe_result check_expected = (expected);                                                  \
+        if (check_got != check_expected)                                                           \
+            fail_msg("%s: got %s instead of %s", #call, lethe_result_name(check_got),              \
+                     lethe_result_name(check_expected));                                           \
+    } while (0)
+
+/* The same for calls that must work, with the error's text: assert_ok(call(..., &err), &err). */
+#define assert_ok(call, error)                                                                     \
+    do {                                                                                           \
+        lethe_result check_got = (call);                                                           \
+        if (check_got != LETHE_OK)                                                                 \
+            fail_msg("%s: %s: %s", #call, lethe_result_name(check_got),                            \
+                     (const char *)(error)->text);                                                 \
+    } while (0)
+
+#endif
