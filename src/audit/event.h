@@ -1,0 +1,81 @@
+/* audit/event.h -- every event that can be recorded, with its fields, in one table.
+ *
+ * AUDIT_EVENTS lists (name, severity). For each name, FIELDS_<name> lists its fields in the order
+ * of the constructor: T text, U unsigned integer, B boolean, N text that is absent when NULL. From
+ * it comes a function struct audit_event audit_<name>(const char *..., uint64_t ..., bool ...); so
+ * that a record with a missing or mistyped field does not compile. Severity `critical` can only be
+ * committed (durable before the act that it records). Values are sanitised and bounded on the way
+ * to the log; secrets never are values. */
+#ifndef AUDIT_EVENT_H
+#define AUDIT_EVENT_H
+
+#include "base/base.h"
+
+enum audit_severity { AUDIT_INFO, AUDIT_NOTICE, AUDIT_WARNING, AUDIT_CRITICAL };
+
+#define AUDIT_FIELDS_MAX 12
+#define AUDIT_TEXT_MAX 512 /* bytes of one text value in the log; longer ones are cut with "..."   \
+                            */
+
+/* clang-format off */
+#define AUDIT_EVENTS(X)               \
+    X(log_opened, INFO)               \
+    X(log_read, INFO)                 \
+    X(log_repaired, CRITICAL)         \
+    X(events_dropped, WARNING)        \
+    X(home_created, NOTICE)           \
+    X(key_created, NOTICE)            \
+    X(key_used, INFO)                 \
+    X(key_released, CRITICAL)         \
+    X(key_denied, CRITICAL)           \
+    X(model_encrypted, NOTICE)        \
+    X(model_loaded, NOTICE)           \
+    X(model_rejected, CRITICAL)       \
+    X(malformed_model_rejected, WARNING) \
+    X(integrity_violation, CRITICAL)  \
+    X(region_wiped, INFO)             \
+    X(session_started, INFO)          \
+    X(session_ended, INFO)            \
+    X(engine_started, NOTICE)         \
+    X(engine_exited, NOTICE)
+
+#define FIELDS_log_opened(T, U, B, N)    T(version)
+#define FIELDS_log_read(T, U, B, N)      T(command)
+#define FIELDS_log_repaired(T, U, B, N)  T(reason) U(cut_bytes) U(kept_records)
+#define FIELDS_events_dropped(T, U, B, N) U(count)
+#define FIELDS_home_created(T, U, B, N)  T(root) U(epoch)
+#define FIELDS_key_created(T, U, B, N)   T(key) T(kind) U(version) U(epoch)
+#define FIELDS_key_used(T, U, B, N)      T(key) U(version) T(purpose) T(decision)
+#define FIELDS_key_released(T, U, B, N)  T(key) U(version) T(purpose) T(requester) N(evidence_digest) N(policy_digest) T(shards)
+#define FIELDS_key_denied(T, U, B, N)    T(key) U(version) T(purpose) T(requester) N(evidence_digest) N(policy_digest) T(shards) T(reason)
+#define FIELDS_model_encrypted(T, U, B, N) T(model) U(release) U(shards) U(bytes) T(manifest_digest)
+#define FIELDS_model_loaded(T, U, B, N)  T(model) U(release) U(shards) U(bytes) U(duration_ns) T(purpose)
+#define FIELDS_model_rejected(T, U, B, N) T(model) T(reason) T(purpose)
+#define FIELDS_malformed_model_rejected(T, U, B, N) T(model) T(reason)
+#define FIELDS_integrity_violation(T, U, B, N) T(what) T(reason)
+#define FIELDS_region_wiped(T, U, B, N)  T(class) T(label) U(bytes) U(duration_ns) B(verified)
+#define FIELDS_session_started(T, U, B, N) T(label)
+#define FIELDS_session_ended(T, U, B, N) T(label) T(cause) U(regions) U(secrets) U(bytes) B(verified)
+#define FIELDS_engine_started(T, U, B, N) T(engine) T(model) T(handover) U(pid) U(bytes) B(swap_safe)
+#define FIELDS_engine_exited(T, U, B, N) T(engine) T(model) U(pid) T(outcome) U(code) U(bytes) T(wiped)
+/* clang-format on */
+
+enum audit_kind {
+#define AUDIT_KIND(name, severity) AUDIT_KIND_##name,
+    AUDIT_EVENTS(AUDIT_KIND)
+#undef AUDIT_KIND
+};
+
+/* A value; texts are borrowed until the record is written. Made by the constructors only. */
+struct audit_event {
+    enum audit_kind kind;
+    struct audit_value {
+        const char *text; /* NULL: absent, or not a text */
+        uint64_t number;
+    } values[AUDIT_FIELDS_MAX];
+};
+
+const char *audit_kind_name(enum audit_kind kind);
+enum audit_severity audit_kind_severity(enum audit_kind kind);
+
+#endif

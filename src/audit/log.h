@@ -1,0 +1,73 @@
+/* audit/log.h -- the tamper-evident log: append, chain, sign.
+ *
+ * One record is one line of canonical JSON; each carries the SHA-256 of the line before it, and all
+ * lines are leaves of an RFC 6962 tree whose root is signed in a checkpoint at the end of every
+ * durable group. Formats: docs/formats.md, "Log". Several processes may share one log: a group is
+ * written under a file lock after re-reading what others appended.
+ *
+ * Determinism: with clock and node injected, the same calls give the same bytes.
+ * Thread rule: commit and emit from any thread; open and close from one. Commits of several threads
+ * become durable together (one fdatasync and one signature a group). */
+#ifndef AUDIT_LOG_H
+#define AUDIT_LOG_H
+
+#include "audit/checkpoint.h"
+#include "audit/event.h"
+#include "base/clock.h"
+
+/* Who signs: filled in by the key service. */
+struct audit_signer {
+    lethe_result (*sign)(void *context, const void *bytes, size_t size_bytes, uint8_t signature[64],
+                         struct lethe_error *err);
+    void *context;
+    struct audit_key key; /* name ("lethe/<node>") and Ed25519 public key */
+};
+
+struct audit_options {
+    const char *directory;            /* made with mode 0700 when it is not there */
+    const char *node;                 /* [A-Za-z0-9_-]{1,64} */
+    const struct clock_source *clock; /* NULL: the system's */
+    struct audit_signer signer;
+};
+
+/* For whom: "" where it does not apply. */
+struct audit_who {
+    const char *actor; /* "uid:1000", or a SPIFFE id */
+    const char *tenant;
+    const char *session;
+};
+
+/* How far a log goes. */
+struct audit_head {
+    uint64_t records;
+    uint8_t root[32];
+    uint64_t epoch; /* the largest `epoch` that a record carries; 0 when none does */
+};
+
+struct audit_log;
+
+/* Checks the whole log (chain, sequence, tree against the newest checkpoint, signature) and
+ * continues it. A torn last line after a crash is cut, with a record saying so; records behind the
+ * newest checkpoint that form a good chain are kept (a crash between the two writes).
+ * LETHE_INTEGRITY names file, line and reason otherwise. */
+LETHE_MUST_CHECK lethe_result audit_open(const struct audit_options *options,
+                                         struct audit_log **out, struct lethe_error *err);
+/* Writes what was emitted, then closes. */
+LETHE_MUST_CHECK lethe_result audit_close(struct audit_log *log, struct lethe_error *err);
+
+/* Durable, checkpoint included, when it returns LETHE_OK. */
+LETHE_MUST_CHECK lethe_result audit_commit(struct audit_log *log, const struct audit_who *who,
+                                           const struct audit_event *event,
+                                           struct lethe_error *err);
+/* Never blocks on the disk: the record goes out with the next commit or at close. When the queue is
+ * full it is dropped and counted (events_dropped). A critical kind is a broken precondition. */
+void audit_emit(struct audit_log *log, const struct audit_who *who,
+                const struct audit_event *event);
+
+/* The state after the last durable group, and the root that the log had at `records` records
+ * (LETHE_NOT_FOUND when it never was that long): for comparing with a pinned head. */
+void audit_head(struct audit_log *log, struct audit_head *out);
+LETHE_MUST_CHECK lethe_result audit_root_at(struct audit_log *log, uint64_t records,
+                                            uint8_t root[32], struct lethe_error *err);
+
+#endif

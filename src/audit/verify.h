@@ -1,0 +1,40 @@
+/* audit/verify.h -- checking and reading a log from its files and a public key alone. */
+#ifndef AUDIT_VERIFY_H
+#define AUDIT_VERIFY_H
+
+#include "audit/checkpoint.h"
+#include "audit/merkle.h"
+
+struct audit_record { /* borrowed for the call */
+    const char *line; /* without its newline */
+    size_t length;
+    uint64_t seq;
+    uint64_t epoch; /* 0 when it carries none */
+};
+typedef lethe_result audit_record_visit(void *context, const struct audit_record *record,
+                                        struct lethe_error *err);
+
+struct audit_verify_options {
+    const char *directory;
+    struct audit_key key;
+    const char *since; /* a checkpoint note that someone kept; NULL: no anchor */
+    size_t since_bytes;
+    audit_record_visit *visit; /* called for each record that has passed, in order; may be NULL */
+    void *context;
+};
+struct audit_verify_report {
+    uint64_t records;        /* in the files                                          */
+    uint64_t signed_records; /* covered by the newest checkpoint                      */
+    uint64_t checkpoints;    /* in `checkpoints`, each checked                        */
+    uint64_t torn_bytes;     /* behind the last whole line (0 for a log at rest)      */
+    uint64_t epoch;          /* the largest that a record carries                     */
+    bool anchored;           /* compared with `since`                                 */
+    uint8_t root[MERKLE_HASH_BYTES];
+};
+/* LETHE_INTEGRITY names file, line and reason: a changed, missing, reordered, spliced or unsigned
+ * record, a forged checkpoint, a log shorter than the newest checkpoint or than `since`. */
+LETHE_MUST_CHECK lethe_result audit_verify(const struct audit_verify_options *options,
+                                           struct audit_verify_report *out,
+                                           struct lethe_error *err);
+
+#endif
