@@ -1,0 +1,51 @@
+/* kms/keyring.h -- named, versioned keys in the store: what may be done with each, and how often.
+ *
+ * Names: "<tenant>.<model>.<tier>" encryption (AES-256-GCM), "<tenant>.signer" manifests (ECDSA
+ * P-256),
+ * "<node>.log" the log (Ed25519). Rows: docs/formats.md, "Keys". The keyring decides and computes;
+ * it neither begins transactions nor writes records: the keeper does. */
+#ifndef KMS_KEYRING_H
+#define KMS_KEYRING_H
+
+#include "crypto/sign.h"
+#include "store/store.h"
+
+#define KEY_NAME_MAX (3 * 64 + 2)
+/* A version refuses to encrypt before its random nonces could meet (NIST SP 800-38D, 8.3). Uses are
+ * reserved in the store this many at a time, so that a crash can only over-count. */
+#define KEY_USES_MAX ((uint64_t)1 << 32)
+#define KEY_USES_RESERVED ((uint64_t)4096)
+
+enum key_kind { KEY_ENCRYPTION, KEY_MANIFEST_SIGNER, KEY_LOG_SIGNER };
+const char *key_kind_name(enum key_kind kind); /* "aes256-gcm96", "ecdsa-p256", "ed25519" */
+
+struct key_info {
+    char name[KEY_NAME_MAX + 1];
+    enum key_kind kind;
+    uint64_t newest_version;
+    uint64_t created_s; /* of the newest version */
+    uint64_t uses;      /* of the newest version, reserved ones included */
+};
+
+/* The kind that a name must have; LETHE_INVALID for a name of no kind. */
+LETHE_MUST_CHECK lethe_result key_name_check(const char *name, enum key_kind *kind,
+                                             struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result keyring_info(struct store *store, const char *name,
+                                           struct key_info *out, struct lethe_error *err);
+/* Inside a transaction: a new key, version 1. LETHE_EXISTS. */
+LETHE_MUST_CHECK lethe_result keyring_create(struct store *store, const char *name, uint64_t now_s,
+                                             struct lethe_error *err);
+/* Inside a transaction: counts KEY_USES_RESERVED more uses. LETHE_LIMIT: rotate the key. */
+LETHE_MUST_CHECK lethe_result keyring_reserve(struct store *store, const char *name,
+                                              struct lethe_error *err);
+/* The bytes of a version, the caller's. */
+LETHE_MUST_CHECK lethe_result keyring_material(struct store *store, const char *name,
+                                               uint64_t version, struct lethe_secret **out,
+                                               struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result keyring_list(struct store *store,
+                                           lethe_result (*visit)(void *context,
+                                                                 const struct key_info *info,
+                                                                 struct lethe_error *err),
+                                           void *context, struct lethe_error *err);
+
+#endif

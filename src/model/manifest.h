@@ -1,0 +1,65 @@
+/* model/manifest.h -- manifest.json: what a model consists of. docs/formats.md, "Model".
+ *
+ * A struct manifest owns all its text. Reading refuses unknown, missing and duplicate fields,
+ * unknown formats, tiers, kinds and ciphers, ids and file names that do not belong together, sizes
+ * that do not fit the cipher, and tensors outside their file. */
+#ifndef MODEL_MANIFEST_H
+#define MODEL_MANIFEST_H
+
+#include "base/validate.h"
+#include "crypto/tree.h"
+#include "model/tensors.h"
+
+#define MANIFEST_SHARDS_MAX 100000u
+#define MANIFEST_BYTES_MAX ((size_t)256 << 20)
+
+enum tier { TIER_HOT, TIER_WARM, TIER_COLD, TIER_ARCHIVE };
+const char *tier_name(enum tier tier);
+LETHE_MUST_CHECK lethe_result tier_parse(const char *text, enum tier *out);
+
+enum shard_kind {
+    SHARD_WEIGHTS,
+    SHARD_ROUTER,
+    SHARD_DENSE,
+    SHARD_EXPERT,
+    SHARD_OPTIMIZER,
+    SHARD_OTHER
+};
+const char *shard_kind_name(enum shard_kind kind);
+
+struct shard {
+    char *id;   /* "0000" */
+    char *file; /* "shards/0000.tink" */
+    char *name; /* the source's relative name */
+    enum shard_kind kind;
+    enum tier tier;
+    uint64_t size;
+    uint64_t cipher_size;
+    uint8_t digest[TREE_HASH_BYTES]; /* of the plaintext */
+    char *key;
+    uint64_t key_version;
+    char *wrapped_key;
+    struct tensor_list tensors; /* its type is the shard's "type" */
+};
+struct manifest {
+    char *tenant;
+    char *model;
+    uint64_t release;
+    char *created; /* RFC 3339 */
+    struct shard *shards;
+    size_t count;
+};
+void manifest_free(struct manifest *manifest);
+DEFINE_CLEANUP(manifest_free, struct manifest *);
+
+LETHE_MUST_CHECK lethe_result manifest_parse(const void *json, size_t size_bytes,
+                                             struct manifest **out, struct lethe_error *err);
+/* Canonical JSON and a final newline. */
+LETHE_MUST_CHECK lethe_result manifest_write(const struct manifest *manifest, struct buffer *out,
+                                             struct lethe_error *err);
+/* The associated data of a shard: le32-prefixed list of "lethe-shard/1", tenant, model, id, tier
+ * and plaintext size in decimal. */
+void manifest_shard_aad(const struct manifest *manifest, const struct shard *shard,
+                        struct buffer *out);
+
+#endif

@@ -1,0 +1,104 @@
+/* model/model.h -- an encrypted model on disk: make one, open one, check it, decrypt it.
+ *
+ * A model is a directory: manifest.json, model.sig, shards/<id>.tink (docs/formats.md, "Model").
+ * Nothing is believed before the signature over it was checked; no plaintext byte is given out
+ * before all tags of its shard are. Thread rule: a struct model is used by one thread at a time;
+ * the work inside runs on `threads`. */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include "base/clock.h"
+#include "model/key_source.h"
+#include "model/manifest.h"
+
+/* Called now and then, from any thread but never two at once. */
+struct model_progress {
+    void (*report)(void *context, uint64_t done_bytes, uint64_t total_bytes);
+    void *context;
+};
+
+/* ---- encrypt --------------------------------------------------------------------------------- */
+
+struct encrypt_options {
+    const char *const *sources; /* files or directories */
+    size_t source_count;
+    const char *output; /* the model directory to make */
+    const char *tenant;
+    const char *model; /* NULL: from the first source's name */
+    enum tier tier;
+    bool raw;         /* take files that do not parse as what they say they are */
+    bool force;       /* replace an existing model (RENAME_EXCHANGE); release number + 1 */
+    unsigned threads; /* 0: as many as there are CPUs */
+    const struct clock_source *clock;
+    const struct random_source *random;
+    const struct model_progress *progress; /* NULL: none */
+};
+struct encrypt_summary {
+    char model[NAME_PART_MAX + 1];
+    uint64_t release;
+    uint64_t shards;
+    uint64_t plain_bytes;
+    uint8_t manifest_digest[SHA256_BYTES];
+};
+/* Builds the model in a sibling directory and renames it into place, durable: on any failure, and
+ * whenever the process dies, what was at `output` is still there, whole; a leftover sibling of a
+ * killed run is removed by the next. LETHE_EXISTS without force; LETHE_MALFORMED for a source that
+ * is not what it says; LETHE_INVALID. */
+LETHE_MUST_CHECK lethe_result model_encrypt(const struct encrypt_options *options,
+                                            const struct key_source *keys,
+                                            struct encrypt_summary *out, struct lethe_error *err);
+
+/* ---- open and check -------------------------------------------------------------------------- */
+
+struct model;
+
+/* Reads manifest and signature and checks the form, the directory's list of files and their sizes,
+ * but no signature yet. LETHE_NOT_FOUND, LETHE_MALFORMED, LETHE_INTEGRITY. */
+LETHE_MUST_CHECK lethe_result model_open(const char *path, struct model **out,
+                                         struct lethe_error *err);
+void model_close(struct model *model);
+DEFINE_CLEANUP(model_close, struct model *);
+const struct manifest *model_manifest(const struct model *model);
+const char *model_path(const struct model *model);
+uint64_t model_plain_bytes(const struct model *model);
+
+/* Checks model.sig with the key, that it covers exactly these files, and that the manifest is the
+ * one signed. Must come before load, decrypt and verify (a precondition there). */
+LETHE_MUST_CHECK lethe_result model_check_signature(struct model *model,
+                                                    const struct sign_public *signer,
+                                                    struct lethe_error *err);
+
+struct model_work {
+    unsigned threads;                      /* 0: as many as there are CPUs */
+    const struct model_progress *progress; /* NULL: none */
+};
+/* Every ciphertext byte against the signature; needs no secret. */
+LETHE_MUST_CHECK lethe_result model_verify_cipher(struct model *model,
+                                                  const struct model_work *work,
+                                                  struct lethe_error *err);
+/* Decrypts every shard and compares the plaintext digest; keeps nothing. */
+LETHE_MUST_CHECK lethe_result model_verify_plain(struct model *model, const struct key_source *keys,
+                                                 const struct model_work *work,
+                                                 struct lethe_error *err);
+
+/* ---- load ------------------------------------------------------------------------------------ */
+
+/* Decrypts a shard into `destination` (shard->size bytes, which nobody else may see yet). The data
+ * key is unwrapped for this call and wiped before it returns. On failure the destination has been
+ * wiped. */
+LETHE_MUST_CHECK lethe_result model_load_shard(struct model *model, size_t shard_index,
+                                               const struct key_source *keys, void *destination,
+                                               const struct model_work *work,
+                                               struct lethe_error *err);
+/* Compares a loaded shard with the manifest's digest. LETHE_INTEGRITY. */
+LETHE_MUST_CHECK lethe_result model_check_digest(const struct model *model, size_t shard_index,
+                                                 const void *plaintext, unsigned threads,
+                                                 struct lethe_error *err);
+
+/* Decrypts into files below `directory` (made new, mode 0700; files 0600) under their original
+ * names. On failure nothing is left. LETHE_EXISTS. */
+LETHE_MUST_CHECK lethe_result model_decrypt(struct model *model, const struct key_source *keys,
+                                            const char *directory, const struct model_work *work,
+                                            struct lethe_error *err);
+
+#endif
