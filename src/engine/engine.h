@@ -1,0 +1,102 @@
+/* engine/engine.h -- run an unmodified engine on encrypted models, in memory that forgets.
+ *
+ * Three processes. The supervisor (the caller) obtains keys, decrypts, writes the log. The guardian
+ * is forked before any secret is in the process: it makes the memory files, keeps the only writable
+ * mapping of them, is the engine's parent, and wipes; if the supervisor dies, it kills the engine
+ * and wipes all the same, and if the guardian dies, the engine is killed and the supervisor wipes.
+ * The engine sees the weights read-only under their original names.
+ *
+ * docs/architecture.md, "exec", draws it. Thread rule: one thread; the process must have a single
+ * thread when engine_prepare is called. */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include "audit/log.h"
+#include "model/model.h"
+
+/* How the engine gets at the weights. */
+enum handover {
+    HANDOVER_AUTO,  /* the first that works */
+    HANDOVER_TMPFS, /* files in a private tmpfs (huge pages; no swap where the kernel can) that only
+                     * the engine's own mount namespace shows, read-only */
+    HANDOVER_MEMFD, /* sealed memfds behind a private 0700 directory of symbolic links */
+};
+const char *handover_name(enum handover handover);
+
+/* Why the weights cannot reach swap; the first that holds. */
+enum swap_safety {
+    SWAP_UNSAFE,     /* none holds: refused, unless swap is allowed */
+    SWAP_NO_SWAP_FS, /* tmpfs mounted with noswap */
+    SWAP_LOCKED,     /* mlock */
+    SWAP_CGROUP,     /* a cgroup with memory.swap.max = 0 */
+    SWAP_NONE, /* the host has no active swap, or only one encrypted with a key that dies with it */
+};
+const char *swap_safety_name(enum swap_safety safety);
+
+/* One model and the word that stands for it: "{model}" or "{NAME}". */
+struct engine_model {
+    const char *placeholder; /* without braces */
+    struct model *model;     /* opened; its signature is checked before engine_run */
+};
+
+struct engine_options {
+    const struct engine_model *models;
+    size_t model_count;
+    char *const *arguments; /* ENGINE ARGS..., NULL-terminated */
+    enum handover handover;
+    bool allow_swap;           /* go on (on record) when nothing keeps the weights from swap */
+    bool check_digest;         /* recompute the plaintext digest after loading */
+    bool keep_home;            /* do not replace HOME, TMPDIR and cache directories */
+    const char *run_directory; /* for traces: $LETHE_HOME/run, made 0700 when it is not there */
+    const char *const *hidden; /* paths that the engine must not see (the home, the root file),
+                                * NULL-terminated; covered where a mount namespace can be had */
+    struct model_work work;
+};
+
+struct engine;
+
+/* Checks the arguments (every placeholder used: LETHE_INVALID), forks the guardian, and has it make
+ * the memory files. LETHE_UNPROTECTED names what cannot be had and the remedy. */
+LETHE_MUST_CHECK lethe_result engine_prepare(const struct engine_options *options,
+                                             struct engine **out, struct lethe_error *err);
+
+struct engine_exit {
+    int exit_code; /* the engine's own; 128 + N for a signal; 127 not found, 126 not runnable */
+    uint64_t wiped_bytes;
+    bool wiped; /* all of them read back as zero */
+};
+/* What the run needs of the rooms that the caller holds. */
+struct engine_services {
+    const struct key_source *keys;
+    struct audit_log *log;
+    struct audit_who who;
+};
+/* Loads, starts the engine, waits for it (passing signals on), wipes, and records engine_started
+ * and engine_exited. LETHE_OK when the engine ran, whatever its exit code. Before it has started:
+ * the result of what failed, with everything wiped. LETHE_UNWIPED when the wipe could not be shown.
+ */
+LETHE_MUST_CHECK lethe_result engine_run(struct engine *engine,
+                                         const struct engine_services *services,
+                                         struct engine_exit *out, struct lethe_error *err);
+/* Ends the guardian if it still runs (wiping), removes the trace. NULL is fine. */
+void engine_free(struct engine *engine);
+DEFINE_CLEANUP(engine_free, struct engine *);
+
+/* Traces of runs whose supervisor died: records an engine_exited for each that nobody holds any
+ * more
+ * ("wiped" when the guardian said so, "unwiped" when nobody could) and removes it. */
+LETHE_MUST_CHECK lethe_result engine_settle_traces(const char *run_directory, struct audit_log *log,
+                                                   const struct audit_who *who, size_t *settled,
+                                                   struct lethe_error *err);
+
+/* For doctor: what this host can give. */
+struct engine_host {
+    bool tmpfs; /* a private tmpfs can be mounted */
+    bool tmpfs_noswap;
+    bool tmpfs_huge;
+    bool user_namespace;           /* ... through a user namespace */
+    enum swap_safety memfd_safety; /* for memory files of any size */
+};
+void engine_probe(struct engine_host *out);
+
+#endif
