@@ -35,15 +35,18 @@ struct hkdf_input {
 LETHE_MUST_CHECK lethe_result hkdf(const struct hkdf_input *input, uint8_t *out, size_t out_bytes,
                                    struct lethe_error *err);
 
-/* RFC 7914; log2_n 1 to 24. `out` is guarded memory of the caller. */
-struct scrypt_cost {
-    unsigned log2_n;
-    unsigned r;
-    unsigned p;
+/* RFC 7914. Takes 128 * r * 2^log2_n bytes of memory, which OpenSSL wipes. */
+struct scrypt_input {
+    const struct lethe_secret *passphrase;
+    const void *salt;
+    size_t salt_bytes;
+    unsigned log2_n; /* 1 to 24 */
+    unsigned r;      /* 1 to 64 */
+    unsigned p;      /* 1 to 64 */
 };
-LETHE_MUST_CHECK lethe_result scrypt(const struct lethe_secret *passphrase, const void *salt,
-                                     size_t salt_bytes, const struct scrypt_cost *cost,
-                                     struct lethe_secret *out, struct lethe_error *err);
+/* Fills `out`. LETHE_INVALID for a cost outside these ranges, LETHE_NO_MEMORY. */
+LETHE_MUST_CHECK lethe_result scrypt(const struct scrypt_input *input, struct lethe_secret *out,
+                                     struct lethe_error *err);
 
 /* Constant time in the content. */
 bool bytes_equal(const void *a, const void *b, size_t size_bytes);

@@ -29,11 +29,18 @@ void tree_push(struct tree *tree, const uint8_t *hashes, size_t count);
 /* The digest of a file of size_bytes bytes, whose blocks have all been pushed. Ends the tree. */
 void tree_finish(struct tree *tree, uint64_t size_bytes, uint8_t digest[TREE_HASH_BYTES]);
 
-/* All of it, for memory and for a file of known size, on `threads` threads. */
+/* All of it, for memory and for a file of known size, on up to `threads` threads (at least 1).
+ * Memory grows with the threads only. A file is read into guarded memory: LETHE_UNPROTECTED when
+ * there is none; LETHE_INTEGRITY when it is shorter than size_bytes. */
 LETHE_MUST_CHECK lethe_result tree_digest(const void *bytes, size_t size_bytes, unsigned threads,
                                           uint8_t digest[TREE_HASH_BYTES], struct lethe_error *err);
-LETHE_MUST_CHECK lethe_result tree_digest_file(int fd, const char *path, uint64_t size_bytes,
-                                               unsigned threads, uint8_t digest[TREE_HASH_BYTES],
+struct tree_file {
+    int fd;
+    const char *path; /* for errors */
+    uint64_t size_bytes;
+};
+LETHE_MUST_CHECK lethe_result tree_digest_file(const struct tree_file *file, unsigned threads,
+                                               uint8_t digest[TREE_HASH_BYTES],
                                                struct lethe_error *err);
 
 /* "fsverity-sha256:<64 hex>", and back (LETHE_MALFORMED). */
