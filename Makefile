@@ -1,0 +1,57 @@
+# The front door of Lethe: every target is a line or two; the work is done in tools/ and meson.build.
+
+.DEFAULT_GOAL := all
+.PHONY: all deps build test test-long bench check coverage fuzz demo install clean help
+
+all: ## installs what is missing (asks for root once) and builds build/lethe
+	@tools/deps build
+	@tools/build gcc
+
+deps: ## installs everything any target below needs, and builds nothing
+	@tools/deps build test check engine
+
+build: ## builds build/lethe with what is there
+	@tools/build gcc
+
+test: ## installs what is missing, builds every way, runs every test (about ten minutes)
+	@tools/deps build test engine
+	@tools/test
+
+test-long: ## as test, with full fault sweeps, fuzzing, and a bare Debian in a chroot (hours)
+	@tools/deps build test engine long
+	@tools/test --long
+
+bench: ## measures speed against others; ONLY=name runs what starts with that name
+	@tools/deps build test
+	@tools/build gcc
+	@build/bench/bench $(ONLY)
+
+check: ## format, layers, shell scripts and clang-tidy
+	@tools/deps build test check
+	@tools/check-format
+	@tools/check-layers
+	@tools/check-shell
+	@tools/check-tidy
+
+coverage: ## line coverage of the rooms that guard secrets; at least 90 % each
+	@tools/deps build test engine
+	@tools/coverage
+
+fuzz: ## every parser under libFuzzer; ONLY=name for one, SECONDS_EACH=60
+	@tools/deps build test
+	@tools/fuzz $(ONLY)
+
+demo: ## the main job end to end on a real model; MODEL=path ENGINE='command {model}'
+	@tools/deps build engine
+	@tools/build gcc
+	@MODEL='$(MODEL)' ENGINE='$(ENGINE)' tools/demo
+
+install: ## installs the program (PREFIX is meson's; DESTDIR=dir for packaging)
+	@tools/build gcc
+	@meson install -C build --no-rebuild
+
+clean: ## removes everything that was built
+	@rm -rf build build-asan build-clang build-coverage build-fuzz
+
+help: ## prints this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
