@@ -1,13 +1,16 @@
-/* store/backend.h -- where rows lie: raw rows, one transaction at a time, no cryptography.
+/* store/backend.h -- where rows lie: raw rows and meta records, one view at a time, no
+ * cryptography.
  *
- * A back end is a table of functions over its own state. It keeps two kinds of things: rows (path,
- * version, sealed value) and meta records (name, value). Results as in store.h. */
+ * A back end is a table of functions over its own state. It keeps rows (path, version, sealed
+ * value) and meta records (name, value), and shows them through a view: one state of both, whatever
+ * others do meanwhile. Results as in store.h: LETHE_INTEGRITY for anything that this back end never
+ * wrote, LETHE_BUSY when another writer does not finish, LETHE_NO_SPACE, LETHE_IO. */
 #ifndef STORE_BACKEND_H
 #define STORE_BACKEND_H
 
 #include "base/buffer.h"
 
-struct store_row {
+struct store_row { /* borrowed, for the call */
     const char *path;
     uint64_t version;
     const void *sealed;
@@ -16,25 +19,52 @@ struct store_row {
 typedef lethe_result store_row_visit(void *context, const struct store_row *row,
                                      struct lethe_error *err);
 
+enum store_access {
+    STORE_READ,  /* a view of the newest committed state            */
+    STORE_WRITE, /* the same, and nobody else writes until it ends  */
+};
+
 struct store_backend {
-    /* Rows whose path starts with `prefix`, in byte order; the row is borrowed for the call. */
-    lethe_result (*visit)(void *state, const char *prefix, store_row_visit *visit, void *context,
-                          struct lethe_error *err);
-    lethe_result (*begin)(void *state, struct lethe_error *err);
-    lethe_result (*write)(void *state, const struct store_row *row, struct lethe_error *err);
-    lethe_result (*remove)(void *state, const char *path, struct lethe_error *err);
+    /* Views do not nest. `commit` ends a view and makes its writes durable together, or fails and
+     * leaves the view open; `rollback` ends it and forgets them. */
+    lethe_result (*begin)(void *state, enum store_access access, struct lethe_error *err);
     lethe_result (*commit)(void *state, struct lethe_error *err);
     void (*rollback)(void *state);
+
+    /* Inside a view. `visit` shows all rows in byte order of their paths, until a call gives
+     * something else than LETHE_OK; `read` shows one, or gives LETHE_NOT_FOUND. */
+    lethe_result (*visit)(void *state, store_row_visit *visit, void *context,
+                          struct lethe_error *err);
+    lethe_result (*read)(void *state, const char *path, store_row_visit *visit, void *context,
+                         struct lethe_error *err);
+    /* Inside a STORE_WRITE view. A row that exists is replaced; one that is missing may be removed.
+     */
+    lethe_result (*write)(void *state, const struct store_row *row, struct lethe_error *err);
+    lethe_result (*remove)(void *state, const char *path, struct lethe_error *err);
+
+    /* Part of the open view; without one, of a view of their own. */
     lethe_result (*meta_get)(void *state, const char *name, struct buffer *out,
                              struct lethe_error *err);
     lethe_result (*meta_put)(void *state, const char *name, const void *value, size_t size_bytes,
                              struct lethe_error *err);
+
+    /* Outside a view; frees `state`. */
     void (*close)(void *state);
 };
 
-/* The SQLite one (WAL, synchronous FULL, secure_delete). */
-LETHE_MUST_CHECK lethe_result store_sqlite_open(const char *path, bool create,
-                                                const struct store_backend **backend, void **state,
-                                                struct lethe_error *err);
+/* A locked store over a back end, which it closes; `state` is moved, also on failure. */
+struct store;
+LETHE_MUST_CHECK lethe_result store_over(const struct store_backend *backend, void *state,
+                                         struct store **out, struct lethe_error *err);
+
+/* The SQLite one: write-ahead log, synchronous=FULL, secure_delete. */
+struct store_sqlite_options {
+    const char *path;
+    bool create;              /* LETHE_EXISTS when it is there          */
+    unsigned busy_timeout_ms; /* how long to wait for another writer    */
+};
+LETHE_MUST_CHECK lethe_result store_sqlite_open(const struct store_sqlite_options *options,
+                                                void **state, struct lethe_error *err);
+extern const struct store_backend store_sqlite;
 
 #endif

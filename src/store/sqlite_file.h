@@ -1,0 +1,46 @@
+/* store/sqlite_file.h -- one open SQLite file: its connection, its statements, its errors.
+ *
+ * sqlite_open.c makes and opens one and trusts nothing in it; sqlite.c reads and writes rows. */
+#ifndef STORE_SQLITE_FILE_H
+#define STORE_SQLITE_FILE_H
+
+#include <sqlite3.h>
+
+#include "store/backend.h"
+
+/* X(name, SQL) */
+#define SQLITE_QUERIES(X)                                                                          \
+    X(BEGIN_READ, "BEGIN")                                                                         \
+    X(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                              \
+    X(COMMIT, "COMMIT")                                                                            \
+    X(ROLLBACK, "ROLLBACK")                                                                        \
+    X(VISIT, "SELECT path, version, sealed FROM store_row ORDER BY path")                          \
+    X(READ, "SELECT path, version, sealed FROM store_row WHERE path = ?1")                         \
+    X(WRITE, "REPLACE INTO store_row (path, version, sealed) VALUES (?1, ?2, ?3)")                 \
+    X(REMOVE, "DELETE FROM store_row WHERE path = ?1")                                             \
+    X(META_GET, "SELECT value FROM store_meta WHERE name = ?1")                                    \
+    X(META_PUT, "REPLACE INTO store_meta (name, value) VALUES (?1, ?2)")
+
+enum sqlite_query {
+#define SQLITE_QUERY_ENUM(name, sql) QUERY_##name,
+    SQLITE_QUERIES(SQLITE_QUERY_ENUM)
+#undef SQLITE_QUERY_ENUM
+        QUERY_COUNT
+};
+
+struct sqlite_file {
+    char *path;
+    sqlite3 *db;
+    sqlite3_stmt *statements[QUERY_COUNT];
+};
+void sqlite_file_free(struct sqlite_file *file);
+DEFINE_CLEANUP(sqlite_file_free, struct sqlite_file *);
+
+/* The error for SQLite's extended result `code`, while doing what `doing` says. */
+lethe_result sqlite_failed(const struct sqlite_file *file, int code, const char *doing,
+                           struct lethe_error *err);
+/* LETHE_INTEGRITY: the file holds `what`, which we never wrote. */
+lethe_result sqlite_foreign(const struct sqlite_file *file, const char *what,
+                            struct lethe_error *err);
+
+#endif
