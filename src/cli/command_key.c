@@ -1,0 +1,149 @@
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "cli/common.h"
+#include "model/tink.h"
+
+/* ---- key list ----------------------------------------------------------------------------------
+ */
+
+static lethe_result print_key(void *context, const struct key_info *info, struct lethe_error *err)
+{
+    char created[TIME_TEXT_SIZE];
+    time_text_s(info->created_s * 1000000000u, created);
+    printf("%-40s %-13s version %-4llu %s  %llu uses reserved\n", info->name,
+           key_kind_name(info->kind), (unsigned long long)info->newest_version, created,
+           (unsigned long long)info->uses);
+    return LETHE_OK;
+}
+
+static lethe_result add_key_json(void *context, const struct key_info *info,
+                                 struct lethe_error *err)
+{
+    char created[TIME_TEXT_SIZE];
+    time_text_s(info->created_s * 1000000000u, created);
+    json_t *row =
+        json_pack("{s:s, s:s, s:I, s:s, s:I}", "name", info->name, "kind",
+                  key_kind_name(info->kind), "newest_version", (json_int_t)info->newest_version,
+                  "created", created, "uses", (json_int_t)info->uses);
+    if (row == NULL || json_array_append_new(context, row) != 0)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for the list of keys");
+    return LETHE_OK;
+}
+
+static lethe_result list_json(struct home *home, struct lethe_error *err)
+{
+    CLEANUP(json_decref) json_t *rows = json_array();
+    TRY(keeper_list(home->keeper, add_key_json, rows, err));
+    CLEANUP(json_decref)
+    json_t *all = json_pack("{s:s, s:O}", "format", "lethe-keys/1", "keys", rows);
+    CLEANUP(buffer_clear) struct buffer text = {0};
+    if (all == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for the list of keys");
+    TRY(json_canonical(all, &text, err));
+    printf("%s\n", text.bytes);
+    return LETHE_OK;
+}
+
+COMMAND_FUNCTION(key_list)
+{
+    CLEANUP(home_abandon) struct home *home = NULL;
+    TRY(common_open_home(invocation, &home, err));
+    lethe_result result = option_given(invocation, "json")
+                              ? list_json(home, err)
+                              : keeper_list(home->keeper, print_key, NULL, err);
+    return HOME_FINISH(home, result, err);
+}
+
+/* ---- key export --------------------------------------------------------------------------------
+ */
+
+static lethe_result export_public(struct home *home, const char *name, const char *output,
+                                  struct lethe_error *err)
+{
+    CLEANUP(buffer_clear) struct buffer text = {0};
+    TRY(keeper_export_public(home->keeper, name, &text, err));
+    return common_write_text(output, &text, 0644, err);
+}
+
+static lethe_result find_shard(const struct manifest *manifest, const char *id,
+                               const struct shard **out, struct lethe_error *err)
+{
+    for (size_t i = 0; i < manifest->count; i++) {
+        if (strcmp(manifest->shards[i].id, id) == 0) {
+            *out = &manifest->shards[i];
+            return LETHE_OK;
+        }
+    }
+    error_set(err, LETHE_NOT_FOUND, "the model has no such shard");
+    error_hint(err, "lethe inspect MODEL lists its shards");
+    return LETHE_NOT_FOUND;
+}
+
+/* The keyset goes from guarded memory straight to the file. */
+static lethe_result write_keyset(const struct lethe_secret *data_key, const char *output,
+                                 struct lethe_error *err)
+{
+    CLEANUP(lethe_secret_free) struct lethe_secret *keyset = NULL;
+    TRY(tink_keyset_json(&tink_shard_parameters, data_key, &keyset, err));
+    return file_write_atomic(AT_FDCWD, output, lethe_secret_bytes_const(keyset),
+                             lethe_secret_size(keyset), 0600, false, err);
+}
+
+static lethe_result export_shard(struct home *home, const struct invocation *invocation,
+                                 struct lethe_error *err)
+{
+    CLEANUP(model_close) struct model *model = NULL;
+    TRY(model_open(invocation->positional[0], &model, err));
+    TRY(common_check_signature(home, model, err));
+    const struct manifest *manifest = model_manifest(model);
+    const struct shard *shard;
+    TRY(find_shard(manifest, option_text(invocation, "shard"), &shard, err));
+
+    CLEANUP(buffer_clear) struct buffer aad = {0};
+    manifest_shard_aad(manifest, shard, &aad);
+    TRY(buffer_result(&aad, err));
+    const struct key_use use = {.key = shard->key,
+                                .shard = shard->id,
+                                .purpose = "export",
+                                .aad = aad.bytes,
+                                .aad_bytes = aad.size_bytes};
+    const struct key_source *keys = keeper_key_source(home->keeper);
+    CLEANUP(lethe_secret_free) struct lethe_secret *data_key = NULL;
+    TRY(keys->unwrap(keys->context, &use, shard->wrapped_key, &data_key, err));
+    return write_keyset(data_key, option_text(invocation, "output"), err);
+}
+
+static lethe_result check_export_options(const struct invocation *invocation,
+                                         struct lethe_error *err)
+{
+    bool shard = option_given(invocation, "shard");
+    if (shard == option_given(invocation, "public"))
+        return error_set(err, LETHE_INVALID, "give either NAME --public, or --shard ID MODEL");
+    if (!shard)
+        return LETHE_OK;
+    if (!option_given(invocation, "tink-keyset"))
+        return error_set(err, LETHE_INVALID, "a data key is exported with --tink-keyset");
+    if (!option_given(invocation, "output"))
+        return error_set(err, LETHE_INVALID,
+                         "a data key is a secret: name a file for it with -o FILE");
+    return LETHE_OK;
+}
+
+COMMAND_FUNCTION(key_export)
+{
+    TRY(check_export_options(invocation, err));
+    CLEANUP(home_abandon) struct home *home = NULL;
+    TRY(common_open_home(invocation, &home, err));
+    lethe_result result = option_given(invocation, "shard")
+                              ? export_shard(home, invocation, err)
+                              : export_public(home, invocation->positional[0],
+                                              option_text(invocation, "output"), err);
+    return HOME_FINISH(home, result, err);
+}

@@ -1,0 +1,66 @@
+#include "cli/common.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/thread.h"
+
+lethe_result common_passphrase_fd(const struct invocation *invocation, int *out,
+                                  struct lethe_error *err)
+{
+    int64_t fd;
+    TRY(option_number(invocation, "passphrase-fd", 0, 1024, -1, &fd, err));
+    *out = (int)fd;
+    return LETHE_OK;
+}
+
+lethe_result common_threads(const struct invocation *invocation, unsigned *out,
+                            struct lethe_error *err)
+{
+    int64_t threads;
+    TRY(option_number(invocation, "threads", 1, THREADS_MAX + 1, 0, &threads, err));
+    *out = (unsigned)threads;
+    return LETHE_OK;
+}
+
+lethe_result common_open_home(const struct invocation *invocation, struct home **out,
+                              struct lethe_error *err)
+{
+    int passphrase_fd;
+    TRY(common_passphrase_fd(invocation, &passphrase_fd, err));
+    return home_open(passphrase_fd, out, err);
+}
+
+lethe_result common_check_signature(struct home *home, struct model *model, struct lethe_error *err)
+{
+    const struct key_source *keys = keeper_key_source(home->keeper);
+    const char *tenant = model_manifest(model)->tenant;
+    const struct sign_public *signer;
+    lethe_result result = keys->signer(keys->context, tenant, &signer, err);
+    if (result == LETHE_NOT_FOUND) {
+        error_set(err, LETHE_INTEGRITY, "this home has no signer for tenant '%s'", tenant);
+        error_hint(err, "the model was made by another home, or forged; check it with "
+                        "lethe verify --key PEM");
+        return LETHE_INTEGRITY;
+    }
+    TRY(result);
+    return model_check_signature(model, signer, err);
+}
+
+const char *common_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
+}
+
+lethe_result common_write_text(const char *path, const struct buffer *text, mode_t mode,
+                               struct lethe_error *err)
+{
+    if (path != NULL && strcmp(path, "-") != 0)
+        return file_write_atomic(AT_FDCWD, path, text->bytes, text->size_bytes, mode, false, err);
+    fwrite(text->bytes, 1, text->size_bytes, stdout);
+    return LETHE_OK;
+}

@@ -1,0 +1,28 @@
+/* cli/common.h -- what several commands do the same way. */
+#ifndef CLI_COMMON_H
+#define CLI_COMMON_H
+
+#include <sys/types.h>
+
+#include "cli/command.h"
+#include "cli/home.h"
+#include "model/model.h"
+
+/* --passphrase-fd, -1 when it was not given. */
+LETHE_MUST_CHECK lethe_result common_passphrase_fd(const struct invocation *invocation, int *out,
+                                                   struct lethe_error *err);
+/* --threads, 0 when it was not given. */
+LETHE_MUST_CHECK lethe_result common_threads(const struct invocation *invocation, unsigned *out,
+                                             struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result common_open_home(const struct invocation *invocation,
+                                               struct home **out, struct lethe_error *err);
+/* Checks the signature with the home's own signer of the model's tenant. */
+LETHE_MUST_CHECK lethe_result common_check_signature(struct home *home, struct model *model,
+                                                     struct lethe_error *err);
+/* The last part of a path, for messages and records. */
+const char *common_base_name(const char *path);
+/* Text to `path`, or to stdout for NULL and "-"; never over an existing file. */
+LETHE_MUST_CHECK lethe_result common_write_text(const char *path, const struct buffer *text,
+                                                mode_t mode, struct lethe_error *err);
+
+#endif

@@ -1,0 +1,125 @@
+/* Help in its four shapes, all from the table of commands. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+
+/* "-o, --output DIR" */
+static void option_label(const struct option *option, char *out, size_t size)
+{
+    char letter[8] = "    ";
+    if (option->letter != 0)
+        snprintf(letter, sizeof letter, "-%c, ", option->letter);
+    snprintf(out, size, "%s--%s%s%s", letter, option->name, option->value != NULL ? " " : "",
+             option->value != NULL ? option->value : "");
+}
+
+void help_command(const struct command *command)
+{
+    printf("lethe %s %s\n\n%s.\n", command->name, command->arguments, command->summary);
+    if (command->options != NULL && command->options->name != NULL)
+        printf("\nOptions:\n");
+    for (const struct option *o = command->options; o != NULL && o->name != NULL; o++) {
+        char label[80];
+        option_label(o, label, sizeof label);
+        printf("  %-28s %s\n", label, o->help);
+    }
+    if (command->details != NULL)
+        printf("\n%s\n", command->details);
+}
+
+void help_all(void)
+{
+    printf("lethe runs inference engines on encrypted models, in memory that forgets.\n\n"
+           "Usage: lethe COMMAND ...      (lethe COMMAND --help tells more)\n\n");
+    for (const struct command *c = commands; c->name != NULL; c++)
+        printf("  %-14s %s\n", c->name, c->summary);
+    printf(
+        "\nEnvironment:\n"
+        "  LETHE_HOME     where keys and log are kept (default: ~/.local/share/lethe)\n\n"
+        "Exit codes: 0 done, 1 failed, 2 usage, 3 tampered or damaged, 4 denied or revoked,\n"
+        "5 unavailable, 6 a protection cannot be had. `lethe exec` ends with the engine's own.\n");
+}
+
+/* roff reads a leading dot and backslashes; our texts have hyphens that must stay hyphens. */
+static void man_text(const char *text)
+{
+    for (const char *p = text; *p != '\0'; p++) {
+        if (*p == '\\')
+            fputs("\\e", stdout);
+        else if (*p == '-')
+            fputs("\\-", stdout);
+        else if ((*p == '.' || *p == '\'') && (p == text || p[-1] == '\n'))
+            printf("\\&%c", *p);
+        else
+            putchar(*p);
+    }
+}
+
+static void man_command(const struct command *command)
+{
+    printf(".SS lethe ");
+    man_text(command->name);
+    putchar(' ');
+    man_text(command->arguments);
+    printf("\n");
+    man_text(command->summary);
+    printf(".\n");
+    for (const struct option *o = command->options; o != NULL && o->name != NULL; o++) {
+        char label[80];
+        option_label(o, label, sizeof label);
+        printf(".TP\n.B ");
+        man_text(label + strspn(label, " "));
+        putchar('\n');
+        man_text(o->help);
+        putchar('\n');
+    }
+    if (command->details != NULL) {
+        printf(".PP\n");
+        man_text(command->details);
+        putchar('\n');
+    }
+}
+
+void help_man(void)
+{
+    printf(".TH LETHE 1 \"\" \"lethe " LETHE_VERSION "\" \"Lethe\"\n"
+           ".SH NAME\nlethe \\- run inference engines on encrypted models, in memory that forgets\n"
+           ".SH SYNOPSIS\n.B lethe\n.I COMMAND\n.RI [ ARGUMENTS ]\n.SH COMMANDS\n");
+    for (const struct command *c = commands; c->name != NULL; c++)
+        man_command(c);
+    printf(
+        ".SH ENVIRONMENT\n.TP\n.B LETHE_HOME\nWhere keys and log are kept.\n"
+        ".SH EXIT STATUS\n0 done, 1 failed, 2 usage, 3 tampered or damaged, 4 denied or revoked,\n"
+        "5 unavailable, 6 a protection cannot be had.\n"
+        ".B lethe exec\nends with the engine's own code.\n");
+}
+
+/* The first words, then a command's options; paths otherwise. */
+void help_completion(void)
+{
+    printf("_lethe() {\n    local line=\"${COMP_WORDS[*]:1:COMP_CWORD-1}\" words=\n"
+           "    case \"$line\" in\n");
+    for (const struct command *c = commands; c->name != NULL; c++) {
+        printf("    \"%s\"*) words=\"--help", c->name);
+        for (const struct option *o = c->options; o != NULL && o->name != NULL; o++)
+            printf(" --%s", o->name);
+        printf("\" ;;\n");
+    }
+    const char *groups[] = {"key", "audit"};
+    for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
+        size_t length = strlen(groups[i]);
+        printf("    %s) words=\"", groups[i]);
+        for (const struct command *c = commands; c->name != NULL; c++) {
+            if (strncmp(c->name, groups[i], length) == 0 && c->name[length] == ' ')
+                printf("%s ", c->name + length + 1);
+        }
+        printf("\" ;;\n");
+    }
+    printf("    \"\") words=\"");
+    for (const struct command *c = commands; c->name != NULL; c++)
+        printf("%.*s ", (int)strcspn(c->name, " "), c->name);
+    printf("\" ;;\n    esac\n"
+           "    COMPREPLY=($(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n}\n"
+           "complete -o default -F _lethe lethe\n");
+}

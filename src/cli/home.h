@@ -1,0 +1,63 @@
+/* cli/home.h -- one directory with keys and log, and the pieces of Lethe put together over it.
+ *
+ * $LETHE_HOME, else $XDG_DATA_HOME/lethe, else ~/.local/share/lethe; mode 0700:
+ *   store.db  audit/  node  lock  run/ (traces of running engines) */
+#ifndef CLI_HOME_H
+#define CLI_HOME_H
+
+#include "base/validate.h"
+#include "kms/keeper.h"
+
+struct home_paths { /* all owned */
+    char *directory;
+    char *store;
+    char *audit;
+    char *lock;
+    char *node;
+    char *run;
+};
+LETHE_MUST_CHECK lethe_result home_locate(struct home_paths *out, struct lethe_error *err);
+void home_paths_clear(struct home_paths *paths);
+static inline void home_paths_clear_at_scope_end(struct home_paths *paths)
+{
+    home_paths_clear(paths);
+}
+/* Whether there is a home at these paths. */
+bool home_is_there(const struct home_paths *paths);
+
+struct home_init {
+    const char *root; /* as --root; NULL: a file below the configuration directory */
+    const char *node; /* NULL: from the host name */
+    int passphrase_fd;
+};
+/* Makes the home beside its place and renames it there, so that a killed init leaves none. `root`
+ * gets what root_parse makes of the root. LETHE_EXISTS. */
+LETHE_MUST_CHECK lethe_result home_create(const struct home_paths *paths,
+                                          const struct home_init *init, struct root_spec *root,
+                                          struct lethe_error *err);
+
+struct home {
+    struct home_paths paths;
+    char actor[32];
+    char node[NAME_PART_MAX + 1];
+    struct keeper *keeper;
+};
+/* Opens keeper and log, sends reports of wiped memory to the log, and settles the traces of engines
+ * whose supervisor died. LETHE_NOT_FOUND with the hint `lethe init`; LETHE_UNPROTECTED when others
+ * can read it. */
+LETHE_MUST_CHECK lethe_result home_open(int passphrase_fd, struct home **out,
+                                        struct lethe_error *err);
+/* Closes the log durably: its failure matters. */
+LETHE_MUST_CHECK lethe_result home_close(struct home *home, struct lethe_error *err);
+void home_abandon(struct home *home); /* on a path that already failed; NULL is fine */
+DEFINE_CLEANUP(home_abandon, struct home *);
+
+/* Closes the home at the end of a command, keeping the earlier failure where there is one. */
+#define HOME_FINISH(home, result, err)                                                             \
+    ((result) != LETHE_OK ? (result) : home_close(MOVE(home), (err)))
+
+/* Records that a model was refused, when `result` says so; gives `result`. */
+lethe_result home_reject_model(struct home *home, const char *model, const char *purpose,
+                               lethe_result result, struct lethe_error *err);
+
+#endif

@@ -1,0 +1,180 @@
+/* lethe -- the program: prepare the process, find the command, report what happened. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/sandbox.h"
+#include "base/validate.h"
+#include "cli/command.h"
+#include "crypto/crypto.h"
+
+/* clang-format off */
+static const struct option init_options[] = {
+    {"root", 0, "KIND", "where the root key is: file:PATH, passphrase, or credential:NAME", false},
+    {"node", 0, "NAME", "this node's name in the log (default: from the host name)", false},
+    {"passphrase-fd", 0, "N", "read the passphrase from descriptor N, not the terminal", false},
+    {0}};
+static const struct option encrypt_options[] = {
+    {"output", 'o', "MODEL", "the model directory to make", false},
+    {"model", 0, "NAME", "the model's name (default: from the first source's name)", false},
+    {"tenant", 0, "NAME", "whose model it is (default: 'default')", false},
+    {"tier", 0, "TIER", "hot, warm, cold or archive (default: hot)", false},
+    {"raw", 0, NULL, "take files that do not parse as what they say they are", false},
+    {"force", 0, NULL, "replace an existing model, as its next release", false},
+    {"threads", 0, "N", "threads to work on (default: one per CPU)", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option inspect_options[] = {
+    {"json", 0, NULL, "print JSON instead of text", false},
+    {0}};
+static const struct option verify_options[] = {
+    {"key", 0, "PEM", "check with this public key: needs no home and no secret", false},
+    {"threads", 0, "N", "threads to work on (default: one per CPU)", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option decrypt_options[] = {
+    {"output", 'o', "DIR", "the directory to make", false},
+    {"threads", 0, "N", "threads to work on (default: one per CPU)", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option exec_options[] = {
+    {"with", 0, "NAME=MODEL", "one more model, as {NAME}", true},
+    {"handover", 0, "HOW", "auto, tmpfs or memfd: how the engine gets the files (default: auto)", false},
+    {"allow-swap", 0, NULL, "go on, on record, where nothing keeps the weights from swap", false},
+    {"check-digest", 0, NULL, "recompute the plaintext digest after loading", false},
+    {"keep-home", 0, NULL, "leave HOME, TMPDIR and cache directories as they are", false},
+    {"threads", 0, "N", "threads to load with (default: one per CPU)", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option key_list_options[] = {
+    {"json", 0, NULL, "print JSON instead of text", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option key_export_options[] = {
+    {"public", 0, NULL, "the public half: PEM, or a vkey for a log key", false},
+    {"shard", 0, "ID", "the data key of this shard of MODEL", false},
+    {"tink-keyset", 0, NULL, "... as a Tink keyset, which opens the shard without Lethe", false},
+    {"output", 'o', "FILE", "where to write it (mode 0600 for a secret)", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option audit_show_options[] = {
+    {"log", 0, "DIR", "another log than the home's; needs --key", false},
+    {"key", 0, "FILE", "the log's verifier key (from lethe key export)", false},
+    {"json", 0, NULL, "print the records as they are stored", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option audit_verify_options[] = {
+    {"log", 0, "DIR", "another log than the home's; needs --key", false},
+    {"key", 0, "FILE", "the log's verifier key (from lethe key export)", false},
+    {"since", 0, "FILE", "a checkpoint that someone kept: finds truncation and rollback", false},
+    {"json", 0, NULL, "print JSON instead of text", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option doctor_options[] = {
+    {"json", 0, NULL, "print JSON instead of text", false},
+    {0}};
+static const struct option help_options[] = {
+    {"man", 0, NULL, "the man page, as roff", false},
+    {"completion", 0, NULL, "completion for bash", false},
+    {0}};
+
+const struct command commands[] = {
+    {"init", "[--root KIND]", "Make a home: key store, root key and log",
+     "A second init does nothing.\n"
+     "The root key opens everything else. By default it is a file outside the home; whoever has a\n"
+     "copy of both has your keys. With a passphrase nothing on the disk opens the home.",
+     init_options, 0, 0, false, command_init},
+    {"encrypt", "SRC... -o MODEL [--model NAME] [--tenant NAME] [--tier TIER]",
+     "Encrypt model files or directories into a model directory",
+     "Every file becomes a shard under a key of its own. Files that say they are GGUF or safetensors\n"
+     "are checked. An existing model is left whole until the new one is complete.",
+     encrypt_options, 1, -1, false, command_encrypt},
+    {"inspect", "MODEL", "Show what a model directory holds; needs no key", NULL,
+     inspect_options, 1, 1, false, command_inspect},
+    {"verify", "[--key PEM] MODEL", "Check every byte of a model",
+     "With --key: signature, structure and every ciphertext byte. With a home: the same with the\n"
+     "home's own key, and every shard is decrypted and its digest recomputed.",
+     verify_options, 1, 1, false, command_verify},
+    {"decrypt", "MODEL -o DIR", "Decrypt a model into plain files", NULL,
+     decrypt_options, 1, 1, false, command_decrypt},
+    {"exec", "MODEL [--with NAME=MODEL]... -- ENGINE ARGS...",
+     "Run an unmodified engine on a model, in memory that forgets",
+     "{model} in an argument is replaced by the path of the decrypted file, or of the directory when\n"
+     "the model has several; {NAME} by that of a --with model. The files are in memory only, the\n"
+     "engine cannot write them, and they are wiped and checked when it ends.",
+     exec_options, 1, 1, true, command_exec},
+    {"key list", "", "List keys, their versions and use", NULL,
+     key_list_options, 0, 0, false, command_key_list},
+    {"key export", "NAME --public | --shard ID MODEL --tink-keyset -o FILE",
+     "Export a public key, or one shard's data key (on record)", NULL,
+     key_export_options, 1, 1, false, command_key_export},
+    {"audit show", "", "Show the log, checked on the way", NULL,
+     audit_show_options, 0, 0, false, command_audit_show},
+    {"audit verify", "", "Check the log from its files and a public key",
+     "Without an anchor, a log that was cut back to an earlier checkpoint cannot be told from a\n"
+     "shorter one; the home's own log is compared with what the store remembers.",
+     audit_verify_options, 0, 0, false, command_audit_verify},
+    {"doctor", "", "Say what this host can protect, and what to do about the rest", NULL,
+     doctor_options, 0, 0, false, command_doctor},
+    {"version", "", "Print the version", NULL, NULL, 0, 0, false, command_version},
+    {"help", "[COMMAND...]", "Explain a command", NULL, help_options, 0, 2, false, command_help},
+    {0}};
+/* clang-format on */
+
+static void report(const struct lethe_error *err)
+{
+    char text[sizeof err->text];
+    text_sanitise(err->text, strlen(err->text), text, sizeof text);
+    fprintf(stderr, "lethe: error: %s\n", text);
+    if (err->hint[0] != '\0')
+        fprintf(stderr, "lethe: hint: %s\n", err->hint);
+}
+
+static lethe_result run(int argc, char **argv, int *exit_code, struct lethe_error *err)
+{
+    TRY(sandbox_no_dump(err));
+    TRY(crypto_start(err));
+    struct invocation invocation;
+    lethe_result result = invocation_parse(argc, argv, &invocation, err);
+    if (result == LETHE_OK)
+        result = invocation.command->run(&invocation, err);
+    *exit_code = invocation.exit_code;
+    invocation_clear(&invocation);
+    return result;
+}
+
+/* A full disk or a closed pipe behind stdout must not pass for success. */
+static lethe_result flush_output(struct lethe_error *err)
+{
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return error_from_errno(err, "standard output");
+    return LETHE_OK;
+}
+
+int main(int argc, char **argv)
+{
+    struct lethe_error err = {0};
+    if (argc < 2) {
+        error_set(&err, LETHE_INVALID, "no command was given");
+        error_hint(&err, "lethe --help lists them");
+        report(&err);
+        return lethe_result_exit_code(err.code);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        help_all();
+        return 0;
+    }
+    static char version[] = "version";
+    if (strcmp(argv[1], "--version") == 0)
+        argv[1] = version;
+    signal(SIGPIPE, SIG_IGN);
+    int exit_code = 0;
+    lethe_result result = run(argc - 1, argv + 1, &exit_code, &err);
+    if (result == LETHE_OK)
+        result = flush_output(&err);
+    if (result == LETHE_OK)
+        return exit_code;
+    report(&err);
+    return lethe_result_exit_code(result);
+}
