@@ -42,6 +42,15 @@ bool lethe_result_is_retriable(lethe_result result)
     return (size_t)result < ARRAY_LEN(results) && results[result].retriable;
 }
 
+/* A text that is too long is cut: an error says the most important thing first. */
+static void PRINTF_LIKE(3, 4) format_cut(char *out, size_t capacity_bytes, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(out, capacity_bytes, format, arguments);
+    va_end(arguments);
+}
+
 lethe_result error_set(struct lethe_error *err, lethe_result code, const char *format, ...)
 {
     if (err == NULL)
@@ -81,7 +90,9 @@ lethe_result error_from_errno(struct lethe_error *err, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
-    return error_set(err, result_from_errno(number), "%s: %s", what, strerrordesc_np(number));
+    const char *description = strerrordesc_np(number);
+    return error_set(err, result_from_errno(number), "%s: %s", what,
+                     description != NULL ? description : "unknown error");
 }
 
 void error_hint(struct lethe_error *err, const char *format, ...)
@@ -98,13 +109,13 @@ lethe_result error_context(struct lethe_error *err, lethe_result result, const c
 {
     if (err == NULL || result == LETHE_OK)
         return result;
-    char text[sizeof err->text];
+    char context[sizeof err->text];
     va_list arguments;
     va_start(arguments, format);
-    int length = vsnprintf(text, sizeof text, format, arguments);
+    vsnprintf(context, sizeof context, format, arguments);
     va_end(arguments);
-    if (length >= 0 && (size_t)length < sizeof text)
-        snprintf(text + length, sizeof text - (size_t)length, ": %s", err->text);
+    char text[sizeof err->text];
+    format_cut(text, sizeof text, "%s: %s", context, err->text);
     memcpy(err->text, text, sizeof text);
     return result;
 }

@@ -10,7 +10,8 @@
 
 #include "base/buffer.h"
 
-/* Appends the whole file. LETHE_LIMIT when it is larger than max_bytes. Not for secrets. */
+/* Appends the whole regular file. LETHE_LIMIT when it is larger than max_bytes, LETHE_INVALID for a
+ * directory, device or FIFO; on failure `out` is as before. Not for secrets. */
 LETHE_MUST_CHECK lethe_result file_read_all(int dir_fd, const char *path, size_t max_bytes,
                                             struct buffer *out, struct lethe_error *err);
 /* Exactly size_bytes at offset; LETHE_INTEGRITY when the file ends before. `path` only for errors.
@@ -24,7 +25,11 @@ LETHE_MUST_CHECK lethe_result file_write(int fd, const char *path, const void *b
                                          size_t size_bytes, struct lethe_error *err);
 
 /* Temporary file, fsync, rename over `path`, fsync of the directory; on any failure the old file
- * stays and the temporary one is gone. With `replace` false an existing file is LETHE_EXISTS. */
+ * stays and the temporary one is gone (but for the last fsync: then the new one is in place, and
+ * may not survive a power cut). `mode` is less the umask. With `replace` false an existing file is
+ * LETHE_EXISTS. A process killed half-way leaves FILE_TEMPORARY_PREFIX and 16 hex digits beside
+ * `path`, which may be removed at any time. */
+#define FILE_TEMPORARY_PREFIX ".lethe-tmp-"
 LETHE_MUST_CHECK lethe_result file_write_atomic(int dir_fd, const char *path, const void *bytes,
                                                 size_t size_bytes, mode_t mode, bool replace,
                                                 struct lethe_error *err);

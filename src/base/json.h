@@ -12,6 +12,7 @@
 
 #define JSON_DEPTH_MAX 64                          /* our own documents use fewer than 10 levels */
 #define JSON_SIZE_MAX ((size_t)256 << 20)          /* a safetensors header is at most 100 MB      */
+#define JSON_VALUES_MAX ((size_t)1 << 22)          /* of jansson's about 130 bytes each           */
 #define JSON_INTEGER_MAX (((uint64_t)1 << 53) - 1) /* RFC 8785: beyond it a double loses digits */
 
 static inline void json_decref_at_scope_end(json_t **json)
@@ -19,13 +20,14 @@ static inline void json_decref_at_scope_end(json_t **json)
     json_decref(*json);
 }
 
-/* Parses one document and nothing behind it. *out is owned by the caller (json_decref).
+/* Parses one document (any value) and nothing behind it. A NUL character in a string is refused: a
+ * C string would end there. *out is owned by the caller (json_decref).
  * LETHE_MALFORMED with line and column otherwise. */
 LETHE_MUST_CHECK lethe_result json_parse(const char *text, size_t size_bytes, json_t **out,
                                          struct lethe_error *err);
 
 /* Appends the canonical form. LETHE_INVALID: a number that is not finite or an integer beyond
- * 2^53 - 1, a string that is not UTF-8, deeper than JSON_DEPTH_MAX. */
+ * 2^53 - 1, a string that is not UTF-8, deeper than JSON_DEPTH_MAX; then `out` is as before. */
 LETHE_MUST_CHECK lethe_result json_canonical(const json_t *json, struct buffer *out,
                                              struct lethe_error *err);
 /* The pieces of the canonical form, for writers that need no tree. */

@@ -24,7 +24,7 @@ LETHE_MUST_CHECK lethe_result base64_decode(const char *text, size_t length, voi
 void time_text_s(uint64_t unix_ns, char out[TIME_TEXT_SIZE]);
 void time_text_ns(uint64_t unix_ns, char out[TIME_TEXT_SIZE]);
 
-/* "1.2 MiB", "417 B": for people, three significant digits. */
+/* "1.21 MiB", "417 B": for people, three significant digits. */
 #define BYTES_TEXT_SIZE 24
 void bytes_text(uint64_t size_bytes, char out[BYTES_TEXT_SIZE]);
 

@@ -16,8 +16,8 @@
 /* 1 to max_length characters of [A-Za-z0-9_-]. */
 LETHE_MUST_CHECK lethe_result validate_identifier(const char *what, const char *text,
                                                   size_t max_length, struct lethe_error *err);
-/* 1 to 512 printable ASCII characters without space, quote, backslash, '$' and '`', no ".." part.
- */
+/* 1 to 512 printable ASCII characters without space, quotes and backslash, without $ ` ; | & < >,
+ * no ".." part between slashes. */
 LETHE_MUST_CHECK lethe_result validate_model_reference(const char *what, const char *text,
                                                        struct lethe_error *err);
 /* Exactly `digits` lower-case hex digits. */
@@ -27,15 +27,16 @@ LETHE_MUST_CHECK lethe_result validate_hex(const char *what, const char *text, s
  * control character, no backslash, at most 1024 bytes. */
 LETHE_MUST_CHECK lethe_result validate_relative_path(const char *what, const char *path,
                                                      struct lethe_error *err);
-/* `path` resolved (symlinks followed) lies inside `root` resolved; gives the resolved path, which
- * the caller frees with memory_free(). */
+/* `path` resolved (symlinks followed; from the working directory when it is relative) lies inside
+ * `root` resolved, or is it; gives the resolved path, which the caller frees with memory_free().
+ * LETHE_NOT_FOUND when there is no such file. */
 LETHE_MUST_CHECK lethe_result validate_path_inside(const char *what, const char *root,
                                                    const char *path, char **resolved,
                                                    struct lethe_error *err);
 /* Valid UTF-8 without NUL, at most PROMPT_MAX characters. */
 LETHE_MUST_CHECK lethe_result validate_prompt(const char *what, const char *text, size_t size_bytes,
                                               struct lethe_error *err);
-/* A decimal integer in [min, max). */
+/* A decimal integer in [min, max), in its one plain spelling: no '+', space or leading zero. */
 LETHE_MUST_CHECK lethe_result validate_integer(const char *what, const char *text, int64_t min,
                                                int64_t max, int64_t *out, struct lethe_error *err);
 /* True when the bytes are well-formed UTF-8 (no surrogates, no overlong forms). */

@@ -1,0 +1,151 @@
+#include "base/text.h"
+
+#include <stdio.h>
+#include <time.h>
+
+static const char hex_digits[] = "0123456789abcdef";
+
+void hex_encode(const void *bytes, size_t size_bytes, char *out)
+{
+    const uint8_t *in = bytes;
+    for (size_t i = 0; i < size_bytes; i++) {
+        *out++ = hex_digits[in[i] >> 4];
+        *out++ = hex_digits[in[i] & 15];
+    }
+    *out = '\0';
+}
+
+static int hex_value(char digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    if (digit >= 'a' && digit <= 'f')
+        return digit - 'a' + 10;
+    return -1;
+}
+
+lethe_result hex_decode(const char *text, size_t length, void *out, size_t size_bytes)
+{
+    if (length % 2 != 0 || length / 2 != size_bytes)
+        return LETHE_MALFORMED;
+    uint8_t *bytes = out;
+    for (size_t i = 0; i < size_bytes; i++) {
+        int high = hex_value(text[2 * i]);
+        int low = hex_value(text[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return LETHE_MALFORMED;
+        bytes[i] = (uint8_t)(high << 4 | low);
+    }
+    return LETHE_OK;
+}
+
+static const char base64_digits[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+void base64_append(struct buffer *buffer, const void *bytes, size_t size_bytes)
+{
+    const uint8_t *in = bytes;
+    for (size_t i = 0; i < size_bytes; i += 3) {
+        size_t here = MIN(size_bytes - i, 3);
+        uint32_t bits = (uint32_t)in[i] << 16;
+        bits |= here > 1 ? (uint32_t)in[i + 1] << 8 : 0;
+        bits |= here > 2 ? in[i + 2] : 0;
+        char group[4] = {base64_digits[bits >> 18], base64_digits[bits >> 12 & 63],
+                         here > 1 ? base64_digits[bits >> 6 & 63] : '=',
+                         here > 2 ? base64_digits[bits & 63] : '='};
+        buffer_append(buffer, group, sizeof group);
+    }
+}
+
+static int base64_value(char digit)
+{
+    if (digit >= 'A' && digit <= 'Z')
+        return digit - 'A';
+    if (digit >= 'a' && digit <= 'z')
+        return digit - 'a' + 26;
+    if (digit >= '0' && digit <= '9')
+        return digit - '0' + 52;
+    return digit == '+' ? 62 : digit == '/' ? 63 : -1;
+}
+
+/* The bytes of one group of `digits` (2 to 4) digits; bits that no byte uses must be zero, so that
+ * every value has one spelling (RFC 4648 section 3.5). */
+static lethe_result base64_group(const char *text, size_t digits, uint8_t out[3])
+{
+    uint32_t bits = 0;
+    for (size_t i = 0; i < 4; i++) {
+        int value = i < digits ? base64_value(text[i]) : 0;
+        if (value < 0)
+            return LETHE_MALFORMED;
+        bits = bits << 6 | (uint32_t)value;
+    }
+    uint32_t spare = digits == 2 ? 0xffff : digits == 3 ? 0xff : 0;
+    if ((bits & spare) != 0)
+        return LETHE_MALFORMED;
+    out[0] = (uint8_t)(bits >> 16);
+    out[1] = (uint8_t)(bits >> 8);
+    out[2] = (uint8_t)bits;
+    return LETHE_OK;
+}
+
+lethe_result base64_decode(const char *text, size_t length, void *out, size_t capacity_bytes,
+                           size_t *size_bytes)
+{
+    if (length % 4 != 0)
+        return LETHE_MALFORMED;
+    size_t padding = 0;
+    while (padding < 2 && padding < length && text[length - 1 - padding] == '=')
+        padding++;
+    if (length / 4 * 3 - padding > capacity_bytes)
+        return LETHE_MALFORMED;
+
+    uint8_t *bytes = out;
+    size_t written = 0;
+    for (size_t at = 0; at < length; at += 4) {
+        size_t digits = at + 4 == length ? 4 - padding : 4;
+        uint8_t group[3];
+        TRY(base64_group(text + at, digits, group));
+        for (size_t i = 0; i + 1 < digits; i++)
+            bytes[written++] = group[i];
+    }
+    *size_bytes = written;
+    return LETHE_OK;
+}
+
+/* Writes "2026-11-20T12:00:00" and gives its length. 2^64 ns end in the year 2554, so the year has
+ * four digits. */
+static size_t time_text(uint64_t unix_ns, char out[TIME_TEXT_SIZE])
+{
+    time_t seconds = (time_t)(unix_ns / 1000000000u);
+    struct tm utc;
+    REQUIRE(gmtime_r(&seconds, &utc) != NULL);
+    return strftime(out, TIME_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
+}
+
+void time_text_s(uint64_t unix_ns, char out[TIME_TEXT_SIZE])
+{
+    size_t length = time_text(unix_ns, out);
+    snprintf(out + length, TIME_TEXT_SIZE - length, "Z");
+}
+
+void time_text_ns(uint64_t unix_ns, char out[TIME_TEXT_SIZE])
+{
+    size_t length = time_text(unix_ns, out);
+    snprintf(out + length, TIME_TEXT_SIZE - length, ".%09uZ", (unsigned)(unix_ns % 1000000000u));
+}
+
+void bytes_text(uint64_t size_bytes, char out[BYTES_TEXT_SIZE])
+{
+    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    if (size_bytes < 1000) {
+        snprintf(out, BYTES_TEXT_SIZE, "%u B", (unsigned)size_bytes);
+        return;
+    }
+    /* 999.5 would be printed as 1000, four digits: it belongs to the next unit. */
+    double value = (double)size_bytes / 1024;
+    size_t unit = 0;
+    for (; value >= 999.5; value /= 1024)
+        unit++;
+    int decimals = value >= 99.95 ? 0 : value >= 9.995 ? 1 : value >= 0.9995 ? 2 : 3;
+    snprintf(out, BYTES_TEXT_SIZE, "%.*f %s", decimals, value, units[unit]);
+}
