@@ -29,7 +29,8 @@ LETHE_MUST_CHECK lethe_result aead_key_create(const void *key, size_t key_bytes,
 /* Wipes; NULL is fine. */
 void aead_key_free(struct aead_key *key);
 DEFINE_CLEANUP(aead_key_free, struct aead_key *);
-/* "intel-ipsec-mb 1.3.0 (AVX512, VAES)" or "OpenSSL 3.0.17": for doctor and benchmarks. */
+/* "intel-ipsec-mb 1.3.0 (AVX512, VAES)" or "OpenSSL 3.0.17 1 Jul 2025": for doctor and benchmarks.
+ */
 const char *aead_backend_name(enum aead_backend backend);
 bool aead_backend_available(enum aead_backend backend);
 

@@ -20,9 +20,10 @@ enum signature_kind {
 const char *signature_kind_name(enum signature_kind kind); /* "ecdsa-p256" */
 
 #define SIGNATURE_PRIVATE_BYTES 32u
-#define SIGNATURE_MAX_BYTES 139u        /* a DER ECDSA-Sig-Value of P-521; P-256: 72, Ed25519: 64 */
-#define SIGNATURE_PUBLIC_MAX_BYTES 133u /* an uncompressed point of P-521; P-256: 65, Ed25519: 32  \
-                                         */
+#define SIGNATURE_MAX_BYTES 139u /* a DER ECDSA-Sig-Value of P-521; P-256: 72, Ed25519: 64 */
+#define SIGNATURE_PUBLIC_MAX_BYTES                                                                 \
+    133u /* an uncompressed point of P-521; P-256: 65, Ed25519: 32                                 \
+          */
 
 struct signature {
     uint8_t bytes[SIGNATURE_MAX_BYTES];

@@ -1,0 +1,120 @@
+#include "crypto/crypto.h"
+
+#include <malloc.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+
+#include "base/error.h"
+#include "crypto/openssl.h"
+#include "mem/budget.h"
+#include "mem/maps.h"
+#include "mem/swap.h"
+
+/* A pair takes about 1 KiB; each thread's random generators take 2 KiB. A full heap makes OpenSSL
+ * refuse new keys, it does not make it keep them elsewhere. */
+#define SECURE_HEAP_BYTES ((size_t)512 << 10)
+#define SECURE_HEAP_GRAIN_BYTES ((size_t)32)
+
+/* ---- every block that OpenSSL gives back is wiped -------------------------------------------- */
+
+static void *wiping_malloc(size_t size_bytes, const char *file, int line)
+{
+    return size_bytes > 0 ? malloc(size_bytes) : NULL;
+}
+
+static void wiping_free(void *block, const char *file, int line)
+{
+    if (block == NULL)
+        return;
+    lethe_wipe(block, malloc_usable_size(block));
+    free(block);
+}
+
+/* realloc() would leave the old block behind as it is. */
+static void *wiping_realloc(void *block, size_t size_bytes, const char *file, int line)
+{
+    size_t had_bytes = block != NULL ? malloc_usable_size(block) : 0;
+    if (size_bytes > 0 && size_bytes <= had_bytes) {
+        lethe_wipe((char *)block + size_bytes, had_bytes - size_bytes);
+        return block;
+    }
+    void *grown = wiping_malloc(size_bytes, file, line);
+    if (grown == NULL && size_bytes > 0)
+        return NULL; /* the old block stays, as with realloc() */
+    if (grown != NULL && block != NULL)
+        memcpy(grown, block, had_bytes);
+    wiping_free(block, file, line);
+    return grown;
+}
+
+/* ---- the secure heap ------------------------------------------------------------------------- */
+
+static lethe_result refuse(struct lethe_error *err, const char *why)
+{
+    error_set(err, LETHE_UNPROTECTED, "OpenSSL's heap for private keys %s", why);
+    budget_lock_remedy(SECURE_HEAP_BYTES, err);
+    return LETHE_UNPROTECTED;
+}
+
+/* Asks the kernel what it does with the heap, through a block of it. */
+static lethe_result check_secure_heap(bool complete, struct lethe_error *err)
+{
+    unsigned flags = 0;
+    void *block = OPENSSL_secure_malloc(SECURE_HEAP_GRAIN_BYTES);
+    bool inside = block != NULL && CRYPTO_secure_allocated(block) == 1;
+    lethe_result asked =
+        inside ? maps_flags(block, SECURE_HEAP_GRAIN_BYTES, &flags, err) : LETHE_OK;
+    OPENSSL_secure_free(block);
+    TRY(asked);
+
+    bool locked = flags & MAP_FLAG_LOCKED;
+    if (!inside)
+        return refuse(err, "is not used");
+    if (!(flags & MAP_FLAG_UNDUMPABLE))
+        return refuse(err, "would be in core files");
+    if (!locked && swap_may_keep_pages())
+        return refuse(err, "is not locked, and this host has swap");
+    if (locked && !complete)
+        return refuse(err, "has no guard pages");
+    return LETHE_OK;
+}
+
+static lethe_result start_secure_heap(struct lethe_error *err)
+{
+    /* 1: everything was done; 2: locking, hiding or guarding failed, the heap is there. */
+    int made = CRYPTO_secure_malloc_init(SECURE_HEAP_BYTES, SECURE_HEAP_GRAIN_BYTES);
+    if (made == 0)
+        return refuse(err, "cannot be had");
+    return check_secure_heap(made == 1, err);
+}
+
+/* ---- once ------------------------------------------------------------------------------------ */
+
+static pthread_once_t started = PTHREAD_ONCE_INIT;
+static lethe_result outcome;
+static struct lethe_error outcome_error;
+
+static lethe_result start(struct lethe_error *err)
+{
+    if (CRYPTO_set_mem_functions(wiping_malloc, wiping_realloc, wiping_free) != 1)
+        return error_set(err, LETHE_UNPROTECTED,
+                         "OpenSSL was used before crypto_start(): what it frees is not wiped");
+    TRY(start_secure_heap(err));
+    return openssl_fetch(err);
+}
+
+static void start_once(void)
+{
+    outcome = start(&outcome_error);
+}
+
+lethe_result crypto_start(struct lethe_error *err)
+{
+    REQUIRE(pthread_once(&started, start_once) == 0);
+    if (outcome != LETHE_OK && err != NULL)
+        *err = outcome_error;
+    return outcome;
+}

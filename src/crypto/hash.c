@@ -1,0 +1,75 @@
+#include "crypto/hash.h"
+
+#include <stdlib.h>
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+
+#include "crypto/openssl.h"
+
+/* Hashing cannot go wrong but for want of a few hundred bytes of memory: then there is nobody left
+ * to tell, and a digest that is not one must not go on. */
+#define MUST(call) REQUIRE((call) == 1)
+
+void sha256(const void *bytes, size_t size_bytes, uint8_t out[SHA256_BYTES])
+{
+    MUST(EVP_Digest(bytes, size_bytes, out, NULL, openssl()->sha256, NULL));
+}
+
+struct sha256_stream {
+    EVP_MD_CTX *context;
+};
+
+lethe_result sha256_create(struct sha256_stream **out, struct lethe_error *err)
+{
+    *out = NULL;
+    CLEANUP(sha256_free) struct sha256_stream *stream = calloc(1, sizeof *stream);
+    if (stream != NULL)
+        stream->context = EVP_MD_CTX_new();
+    if (stream == NULL || stream->context == NULL ||
+        EVP_DigestInit_ex2(stream->context, openssl()->sha256, NULL) != 1)
+        return error_set(err, LETHE_NO_MEMORY, "no memory to hash with");
+    *out = MOVE(stream);
+    return LETHE_OK;
+}
+
+void sha256_update(struct sha256_stream *stream, const void *bytes, size_t size_bytes)
+{
+    MUST(EVP_DigestUpdate(stream->context, bytes, size_bytes));
+}
+
+void sha256_finish(struct sha256_stream *stream, uint8_t out[SHA256_BYTES])
+{
+    MUST(EVP_DigestFinal_ex(stream->context, out, NULL));
+    MUST(EVP_DigestInit_ex2(stream->context, openssl()->sha256, NULL));
+}
+
+void sha256_free(struct sha256_stream *stream)
+{
+    if (stream == NULL)
+        return;
+    EVP_MD_CTX_free(stream->context);
+    free(stream);
+}
+
+lethe_result hmac_sha256(const void *key, size_t key_bytes, const void *bytes, size_t size_bytes,
+                         uint8_t out[SHA256_BYTES])
+{
+    const OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char[]){"SHA2-256"}, 0),
+        OSSL_PARAM_END,
+    };
+    const void *key_or_empty = key_bytes > 0 ? key : ""; /* NULL would mean the key of before */
+    size_t written;
+    CLEANUP(EVP_MAC_CTX_free) EVP_MAC_CTX *context = EVP_MAC_CTX_new(openssl()->hmac);
+    if (context == NULL || EVP_MAC_init(context, key_or_empty, key_bytes, parameters) != 1 ||
+        EVP_MAC_update(context, bytes, size_bytes) != 1 ||
+        EVP_MAC_final(context, out, &written, SHA256_BYTES) != 1)
+        return openssl_failed(NULL, LETHE_NO_MEMORY, "HMAC");
+    return LETHE_OK;
+}
+
+bool bytes_equal(const void *a, const void *b, size_t size_bytes)
+{
+    return CRYPTO_memcmp(a, b, size_bytes) == 0;
+}

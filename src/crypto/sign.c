@@ -1,0 +1,176 @@
+#include "crypto/sign.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/param_build.h>
+
+#include "base/clock.h"
+#include "crypto/sign_kind.h"
+
+DEFINE_CLEANUP(BN_clear_free, BIGNUM *);
+DEFINE_CLEANUP(EC_POINT_free, EC_POINT *);
+DEFINE_CLEANUP(EC_GROUP_free, EC_GROUP *);
+DEFINE_CLEANUP(OSSL_PARAM_BLD_free, OSSL_PARAM_BLD *);
+DEFINE_CLEANUP(OSSL_PARAM_free, OSSL_PARAM *);
+
+struct sign_pair {
+    EVP_PKEY *pkey;
+    struct sign_public *public_key;
+};
+
+/* The scalar in OpenSSL's secure heap; NULL when it is not in [1, n - 1] (FIPS 186-5 A.2.2). */
+static BIGNUM *scalar_from(const EC_GROUP *group, const uint8_t bytes[SIGNATURE_PRIVATE_BYTES])
+{
+    CLEANUP(BN_clear_free) BIGNUM *scalar = BN_secure_new();
+    if (scalar == NULL || BN_bin2bn(bytes, SIGNATURE_PRIVATE_BYTES, scalar) == NULL ||
+        BN_is_zero(scalar) || BN_cmp(scalar, EC_GROUP_get0_order(group)) >= 0)
+        return NULL;
+    BN_set_flags(scalar, BN_FLG_CONSTTIME);
+    return MOVE(scalar);
+}
+
+static bool point_of(const EC_GROUP *group, const BIGNUM *scalar, uint8_t *raw, size_t raw_bytes)
+{
+    CLEANUP(EC_POINT_free) EC_POINT *point = EC_POINT_new(group);
+    return point != NULL && EC_POINT_mul(group, point, scalar, NULL, NULL, NULL) == 1 &&
+           EC_POINT_point2oct(group, point, POINT_CONVERSION_UNCOMPRESSED, raw, raw_bytes, NULL) ==
+               raw_bytes;
+}
+
+/* A BIGNUM of the secure heap makes OpenSSL keep the parameter there, too. */
+static OSSL_PARAM *pair_parameters(const struct sign_kind *kind, const BIGNUM *scalar,
+                                   const uint8_t *raw)
+{
+    CLEANUP(OSSL_PARAM_BLD_free) OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+    if (builder == NULL ||
+        OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, kind->group, 0) != 1 ||
+        OSSL_PARAM_BLD_push_octet_string(builder, OSSL_PKEY_PARAM_PUB_KEY, raw,
+                                         kind->public_bytes) != 1 ||
+        OSSL_PARAM_BLD_push_BN_pad(builder, OSSL_PKEY_PARAM_PRIV_KEY, scalar,
+                                   SIGNATURE_PRIVATE_BYTES) != 1)
+        return NULL;
+    return OSSL_PARAM_BLD_to_param(builder);
+}
+
+static EVP_PKEY *ec_pkey_from(const struct sign_kind *kind, const uint8_t *bytes, uint8_t *raw)
+{
+    CLEANUP(EC_GROUP_free) EC_GROUP *group = EC_GROUP_new_by_curve_name(OBJ_txt2nid(kind->group));
+    if (group == NULL)
+        return NULL;
+    CLEANUP(BN_clear_free) BIGNUM *scalar = scalar_from(group, bytes);
+    if (scalar == NULL || !point_of(group, scalar, raw, kind->public_bytes))
+        return NULL;
+    CLEANUP(OSSL_PARAM_free) OSSL_PARAM *parameters = pair_parameters(kind, scalar, raw);
+    CLEANUP(EVP_PKEY_CTX_free)
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, kind->key_type, NULL);
+    EVP_PKEY *pkey = NULL;
+    if (parameters == NULL || context == NULL || EVP_PKEY_fromdata_init(context) != 1 ||
+        EVP_PKEY_fromdata(context, &pkey, EVP_PKEY_KEYPAIR, parameters) != 1)
+        return NULL;
+    return pkey;
+}
+
+static EVP_PKEY *ed25519_pkey_from(const struct sign_kind *kind, const uint8_t *bytes, uint8_t *raw)
+{
+    size_t raw_bytes = kind->public_bytes;
+    CLEANUP(EVP_PKEY_free)
+    EVP_PKEY *pkey =
+        EVP_PKEY_new_raw_private_key_ex(NULL, kind->key_type, NULL, bytes, SIGNATURE_PRIVATE_BYTES);
+    if (pkey == NULL || EVP_PKEY_get_raw_public_key(pkey, raw, &raw_bytes) != 1)
+        return NULL;
+    return MOVE(pkey);
+}
+
+/* OpenSSL's key pair from private bytes; writes the public key to `raw`. */
+static EVP_PKEY *pkey_from(const struct sign_kind *kind, const uint8_t *bytes, uint8_t *raw)
+{
+    return kind->group != NULL ? ec_pkey_from(kind, bytes, raw)
+                               : ed25519_pkey_from(kind, bytes, raw);
+}
+
+static lethe_result require_signs(enum signature_kind kind, struct lethe_error *err)
+{
+    REQUIRE((size_t)kind < SIGN_KINDS);
+    if (!sign_kinds[kind].signs)
+        return error_set(err, LETHE_INVALID, "%s signatures can be checked, but not made",
+                         sign_kinds[kind].name);
+    return LETHE_OK;
+}
+
+lethe_result sign_pair_create(enum signature_kind kind, const struct lethe_secret *private_key,
+                              struct sign_pair **out, struct lethe_error *err)
+{
+    *out = NULL;
+    TRY(require_signs(kind, err));
+    if (lethe_secret_size(private_key) != SIGNATURE_PRIVATE_BYTES)
+        return error_set(err, LETHE_MALFORMED, "an %s private key of %zu bytes instead of %u",
+                         sign_kinds[kind].name, lethe_secret_size(private_key),
+                         SIGNATURE_PRIVATE_BYTES);
+    CLEANUP(sign_pair_free) struct sign_pair *pair = calloc(1, sizeof *pair);
+    if (pair == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for a key pair");
+    uint8_t raw[SIGNATURE_PUBLIC_MAX_BYTES];
+    pair->pkey = pkey_from(&sign_kinds[kind], lethe_secret_bytes_const(private_key), raw);
+    if (pair->pkey == NULL)
+        return openssl_failed(err, LETHE_MALFORMED, "these bytes are no private key");
+    TRY(sign_public_from_raw(kind, raw, sign_kinds[kind].public_bytes, &pair->public_key, err));
+    *out = MOVE(pair);
+    return LETHE_OK;
+}
+
+void sign_pair_free(struct sign_pair *pair)
+{
+    if (pair == NULL)
+        return;
+    EVP_PKEY_free(pair->pkey);
+    sign_public_free(pair->public_key);
+    free(pair);
+}
+
+const struct sign_public *sign_pair_public(const struct sign_pair *pair)
+{
+    return pair->public_key;
+}
+
+/* Any 32 bytes are an Ed25519 seed; for P-256, a draw outside [1, n - 1] (one in 2^32) is drawn
+ * again. */
+lethe_result sign_generate(enum signature_kind kind, struct lethe_secret **out,
+                           struct lethe_error *err)
+{
+    *out = NULL;
+    TRY(require_signs(kind, err));
+    CLEANUP(lethe_secret_free) struct lethe_secret *secret = NULL;
+    TRY(lethe_secret_create(SIGNATURE_PRIVATE_BYTES, &secret, err));
+    const unsigned draws_max = 8; /* more than two in a row means that something is broken */
+    lethe_result result = LETHE_MALFORMED;
+    for (unsigned draw = 0; draw < draws_max && result == LETHE_MALFORMED; draw++) {
+        CLEANUP(sign_pair_free) struct sign_pair *pair = NULL;
+        if (random_fill(&random_system, lethe_secret_bytes(secret), SIGNATURE_PRIVATE_BYTES) !=
+            LETHE_OK)
+            return error_set(err, LETHE_FAILED, "the system has no randomness to give");
+        result = sign_pair_create(kind, secret, &pair, err);
+    }
+    if (result == LETHE_OK)
+        *out = MOVE(secret);
+    return result;
+}
+
+lethe_result sign_message(const struct sign_pair *pair, const void *bytes, size_t size_bytes,
+                          struct signature *out, struct lethe_error *err)
+{
+    const struct sign_kind *kind = &sign_kinds[pair->public_key->kind];
+    *out = (struct signature){.size_bytes = sizeof out->bytes};
+    CLEANUP(EVP_MD_CTX_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
+    if (context == NULL ||
+        EVP_DigestSignInit_ex(context, NULL, kind->digest, NULL, NULL, pair->pkey, NULL) != 1 ||
+        EVP_DigestSign(context, out->bytes, &out->size_bytes, bytes, size_bytes) != 1) {
+        *out = (struct signature){0};
+        return openssl_failed(err, LETHE_FAILED, "signing");
+    }
+    return LETHE_OK;
+}

@@ -1,0 +1,26 @@
+/* crypto/sign_kind.h -- what the kinds of signature are to OpenSSL, and how keys of them are made.
+ * Not for other rooms. */
+#ifndef CRYPTO_SIGN_KIND_H
+#define CRYPTO_SIGN_KIND_H
+
+#include "crypto/openssl.h"
+#include "crypto/sign.h"
+
+struct sign_kind {
+    const char *name;
+    const char *key_type; /* OpenSSL's */
+    const char *group;    /* OpenSSL's; NULL where there is no choice */
+    const char *digest;   /* NULL where the scheme brings its own */
+    size_t public_bytes;
+    bool signs;
+};
+#define SIGN_KINDS 4u
+extern const struct sign_kind sign_kinds[SIGN_KINDS];
+
+struct sign_public {
+    enum signature_kind kind;
+    EVP_PKEY *pkey;
+    uint8_t raw[SIGNATURE_PUBLIC_MAX_BYTES]; /* sign_kinds[kind].public_bytes of it */
+};
+
+#endif

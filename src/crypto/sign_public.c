@@ -1,0 +1,203 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include "crypto/sign_kind.h"
+
+#define PEM_MAX_BYTES ((size_t)4096) /* a P-521 key takes 268 */
+#define POINT_UNCOMPRESSED 0x04      /* SEC 1 2.3.3 */
+
+DEFINE_CLEANUP(BIO_free_all, BIO *);
+DEFINE_CLEANUP(BN_free, BIGNUM *);
+
+const struct sign_kind sign_kinds[SIGN_KINDS] = {
+    [SIGNATURE_ED25519] = {"ed25519", "ED25519", NULL, NULL, 32, true},
+    [SIGNATURE_ECDSA_P256] = {"ecdsa-p256", "EC", "prime256v1", "SHA2-256", 65, true},
+    [SIGNATURE_ECDSA_P384] = {"ecdsa-p384", "EC", "secp384r1", "SHA2-384", 97, false},
+    [SIGNATURE_ECDSA_P521] = {"ecdsa-p521", "EC", "secp521r1", "SHA2-512", 133, false},
+};
+
+const char *signature_kind_name(enum signature_kind kind)
+{
+    return (size_t)kind < ARRAY_LEN(sign_kinds) ? sign_kinds[kind].name : "unknown";
+}
+
+lethe_result signature_from_bytes(const void *bytes, size_t size_bytes, struct signature *out,
+                                  struct lethe_error *err)
+{
+    *out = (struct signature){0};
+    if (size_bytes == 0 || size_bytes > sizeof out->bytes)
+        return error_set(err, LETHE_INTEGRITY, "a signature of %zu bytes instead of 1 to %zu",
+                         size_bytes, sizeof out->bytes);
+    memcpy(out->bytes, bytes, size_bytes);
+    out->size_bytes = size_bytes;
+    return LETHE_OK;
+}
+
+enum signature_kind sign_public_kind(const struct sign_public *key)
+{
+    return key->kind;
+}
+
+void sign_public_raw(const struct sign_public *key, uint8_t out[SIGNATURE_PUBLIC_MAX_BYTES],
+                     size_t *size_bytes)
+{
+    *size_bytes = sign_kinds[key->kind].public_bytes;
+    memcpy(out, key->raw, *size_bytes);
+}
+
+void sign_public_free(struct sign_public *key)
+{
+    if (key == NULL)
+        return;
+    EVP_PKEY_free(key->pkey);
+    free(key);
+}
+
+/* OpenSSL checks that the point lies on the curve. */
+static EVP_PKEY *pkey_from_raw(const struct sign_kind *kind, const uint8_t *raw)
+{
+    if (kind->group == NULL)
+        return EVP_PKEY_new_raw_public_key_ex(NULL, kind->key_type, NULL, raw, kind->public_bytes);
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)(uintptr_t)kind->group,
+                                         0),
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)(uintptr_t)raw,
+                                          kind->public_bytes),
+        OSSL_PARAM_END,
+    };
+    EVP_PKEY *pkey = NULL;
+    CLEANUP(EVP_PKEY_CTX_free)
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, kind->key_type, NULL);
+    if (context == NULL || EVP_PKEY_fromdata_init(context) != 1 ||
+        EVP_PKEY_fromdata(context, &pkey, EVP_PKEY_PUBLIC_KEY, parameters) != 1)
+        return NULL;
+    return pkey;
+}
+
+lethe_result sign_public_from_raw(enum signature_kind kind, const void *bytes, size_t size_bytes,
+                                  struct sign_public **out, struct lethe_error *err)
+{
+    *out = NULL;
+    REQUIRE((size_t)kind < ARRAY_LEN(sign_kinds));
+    const struct sign_kind *k = &sign_kinds[kind];
+    const uint8_t *raw = bytes;
+    if (size_bytes != k->public_bytes)
+        return error_set(err, LETHE_MALFORMED, "an %s public key of %zu bytes instead of %zu",
+                         k->name, size_bytes, k->public_bytes);
+    if (k->group != NULL && raw[0] != POINT_UNCOMPRESSED)
+        return error_set(err, LETHE_MALFORMED, "the %s public key is not an uncompressed point",
+                         k->name);
+    CLEANUP(sign_public_free) struct sign_public *key = calloc(1, sizeof *key);
+    if (key == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for a public key");
+    key->kind = kind;
+    memcpy(key->raw, raw, size_bytes);
+    key->pkey = pkey_from_raw(k, raw);
+    if (key->pkey == NULL)
+        return openssl_failed(err, LETHE_MALFORMED, "these bytes are no public key");
+    *out = MOVE(key);
+    return LETHE_OK;
+}
+
+lethe_result sign_verify(const struct sign_public *key, const void *bytes, size_t size_bytes,
+                         const struct signature *signature, struct lethe_error *err)
+{
+    const struct sign_kind *kind = &sign_kinds[key->kind];
+    REQUIRE(signature->size_bytes <= sizeof signature->bytes);
+    CLEANUP(EVP_MD_CTX_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
+    if (context == NULL ||
+        EVP_DigestVerifyInit_ex(context, NULL, kind->digest, NULL, NULL, key->pkey, NULL) != 1)
+        return openssl_failed(err, LETHE_FAILED, "preparing to check a signature");
+    int fits =
+        EVP_DigestVerify(context, signature->bytes, signature->size_bytes, bytes, size_bytes);
+    if (fits == 1)
+        return LETHE_OK;
+    ERR_clear_error();
+    return error_set(err, LETHE_INTEGRITY,
+                     "the signature is not one of this %s key over this content", kind->name);
+}
+
+/* ---- PEM ------------------------------------------------------------------------------------- */
+
+lethe_result sign_public_pem(const struct sign_public *key, struct buffer *out,
+                             struct lethe_error *err)
+{
+    char *text;
+    CLEANUP(BIO_free_all) BIO *bio = BIO_new(BIO_s_mem());
+    if (bio == NULL || PEM_write_bio_PUBKEY(bio, key->pkey) != 1)
+        return openssl_failed(err, LETHE_NO_MEMORY, "writing a public key as PEM");
+    long length = BIO_get_mem_data(bio, &text);
+    buffer_append(out, text, (size_t)length);
+    return buffer_result(out, err);
+}
+
+/* The one block of `pem`, decoded; NULL when there is anything before it or behind it. */
+static EVP_PKEY *pkey_from_pem(const char *pem, size_t size_bytes)
+{
+    static const char begin[] = "-----BEGIN " PEM_STRING_PUBLIC "-----";
+    if (size_bytes > PEM_MAX_BYTES || size_bytes < sizeof begin ||
+        memcmp(pem, begin, sizeof begin - 1) != 0)
+        return NULL;
+    CLEANUP(BIO_free_all) BIO *bio = BIO_new_mem_buf(pem, (int)size_bytes);
+    if (bio == NULL)
+        return NULL;
+    CLEANUP(EVP_PKEY_free) EVP_PKEY *pkey = PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
+    char *rest;
+    size_t rest_bytes = (size_t)BIO_get_mem_data(bio, &rest);
+    for (size_t i = 0; i < rest_bytes; i++)
+        if (strchr(" \t\r\n", rest[i]) == NULL || rest[i] == '\0')
+            return NULL;
+    return MOVE(pkey);
+}
+
+static bool find_kind(const EVP_PKEY *pkey, enum signature_kind *out)
+{
+    char group[64] = "";
+    (void)EVP_PKEY_get_group_name(pkey, group, sizeof group, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(sign_kinds); i++) {
+        *out = (enum signature_kind)i;
+        if (EVP_PKEY_is_a(pkey, sign_kinds[i].key_type) &&
+            (sign_kinds[i].group == NULL || strcmp(group, sign_kinds[i].group) == 0))
+            return true;
+    }
+    return false;
+}
+
+/* SEC 1 2.3.3, whatever form the point had in the PEM. */
+static bool write_point(const EVP_PKEY *pkey, const struct sign_kind *kind, uint8_t *raw)
+{
+    int coordinate_bytes = (int)(kind->public_bytes - 1) / 2;
+    CLEANUP(BN_free) BIGNUM *x = NULL;
+    CLEANUP(BN_free) BIGNUM *y = NULL;
+    raw[0] = POINT_UNCOMPRESSED;
+    return EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_EC_PUB_X, &x) == 1 &&
+           EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_EC_PUB_Y, &y) == 1 &&
+           BN_bn2binpad(x, raw + 1, coordinate_bytes) == coordinate_bytes &&
+           BN_bn2binpad(y, raw + 1 + coordinate_bytes, coordinate_bytes) == coordinate_bytes;
+}
+
+lethe_result sign_public_from_pem(const char *pem, size_t size_bytes, struct sign_public **out,
+                                  struct lethe_error *err)
+{
+    static const char expected[] =
+        "expected the PEM of one Ed25519 or ECDSA P-256, P-384 or P-521 public key "
+        "(-----BEGIN PUBLIC KEY-----)";
+    *out = NULL;
+    uint8_t raw[SIGNATURE_PUBLIC_MAX_BYTES];
+    size_t raw_bytes = sizeof raw;
+    enum signature_kind kind;
+    CLEANUP(EVP_PKEY_free) EVP_PKEY *pkey = pkey_from_pem(pem, size_bytes);
+    bool understood =
+        pkey != NULL && find_kind(pkey, &kind) &&
+        (sign_kinds[kind].group != NULL ? write_point(pkey, &sign_kinds[kind], raw)
+                                        : EVP_PKEY_get_raw_public_key(pkey, raw, &raw_bytes) == 1);
+    ERR_clear_error();
+    if (!understood)
+        return error_set(err, LETHE_MALFORMED, "%s", expected);
+    return sign_public_from_raw(kind, raw, sign_kinds[kind].public_bytes, out, err);
+}
