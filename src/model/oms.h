@@ -10,18 +10,26 @@
 #include "crypto/sign.h"
 
 #define OMS_SHARD_BYTES ((uint64_t)64 << 20)
-#define OMS_BUNDLE_MAX ((size_t)256 << 20)
+#define OMS_BUNDLE_MAX ((size_t)64 << 20) /* names and digests of a petabyte in 64 MiB shards   */
+#define OMS_RESOURCES_MAX ((size_t)1 << 18)
 
-struct oms_resource {
-    char *name; /* path, without :start:end */
+struct oms_range { /* bytes [start, end) of a file; both 0 (the whole file) for method `files` */
+    const char *path;
     uint64_t start;
-    uint64_t end; /* both 0 for method `files` */
+    uint64_t end;
+};
+struct oms_resource {
+    char *path; /* owned by the list */
+    uint64_t start;
+    uint64_t end;
     uint8_t digest[SHA256_BYTES];
 };
-struct oms_list {         /* plain storage; {0} is empty */
-    bool whole_files;     /* method `files` */
+/* Plain storage; {0} is empty. Who makes a list sets the first three fields. */
+struct oms_list {
+    bool whole_files;     /* method `files` instead of `shards` */
     uint64_t shard_bytes; /* method `shards` */
-    char *subject;        /* name of the model */
+    char *subject;        /* name of the model; owned (malloc) */
+    bool as_written;      /* oms_open(): the bundle is, byte for byte, what oms_bundle() writes */
     struct oms_resource *resources;
     size_t count;
     size_t capacity;
@@ -32,13 +40,21 @@ static inline void oms_list_clear_at_scope_end(struct oms_list *list)
     oms_list_clear(list);
 }
 
-/* A file of a model directory, in the order of the reference (by path components). */
+/* Adds what was hashed elsewhere (an encrypter that saw the bytes anyway); takes a copy of the
+ * path. Any order: oms_statement() sorts. LETHE_INVALID (a path that validate_relative_path
+ * refuses), LETHE_LIMIT, LETHE_NO_MEMORY. */
+LETHE_MUST_CHECK lethe_result oms_list_add(struct oms_list *list, const struct oms_range *range,
+                                           const uint8_t digest[SHA256_BYTES],
+                                           struct lethe_error *err);
+
+/* A file of a model directory. */
 struct oms_file {
     const char *path;
     uint64_t size_bytes;
 };
-/* Makes the list for these files: method `shards`, but `files` when one of them is empty; hashes
- * them below dir_fd on `threads` threads. */
+/* Adds these files to an empty list and hashes them below dir_fd on `threads` threads (0: as many
+ * as there are CPUs): method `shards` in pieces of OMS_SHARD_BYTES, but `files` when one of them is
+ * empty. Symlinks are refused at every level. LETHE_INTEGRITY: a file is shorter than it was. */
 struct oms_progress {
     void (*report)(void *context, uint64_t bytes); /* bytes since the last call; any thread */
     void *context;
@@ -47,27 +63,35 @@ LETHE_MUST_CHECK lethe_result oms_hash_files(int dir_fd, const struct oms_file *
                                              unsigned threads, const struct oms_progress *progress,
                                              struct oms_list *out, struct lethe_error *err);
 
-/* The statement that is signed, and the DSSE pre-authentication encoding of it. */
-LETHE_MUST_CHECK lethe_result oms_statement(const struct oms_list *list, struct buffer *payload,
+/* The statement that is signed, after bringing the list into the order of the reference (by path
+ * components, then by start); and the DSSE pre-authentication encoding of it. The list's subject is
+ * set. LETHE_INVALID: the list is empty, or its files overlap or have gaps. */
+LETHE_MUST_CHECK lethe_result oms_statement(struct oms_list *list, struct buffer *payload,
                                             struct lethe_error *err);
 void oms_pae(const void *payload, size_t size_bytes, struct buffer *out);
+/* `signature` is over the PAE, made with the signer's ECDSA key. */
 LETHE_MUST_CHECK lethe_result oms_bundle(const struct buffer *payload,
                                          const struct signature *signature,
                                          const struct sign_public *signer, struct buffer *out,
                                          struct lethe_error *err);
 
-/* Checks media type, signature and statement; gives the list that was signed. LETHE_INTEGRITY for
- * the signature and its digests, LETHE_MALFORMED for the form. Parses nothing that is not verified
- * but the envelope. */
+/* Checks media type, signature and statement; gives the list that was signed, in the order of
+ * oms_statement(). LETHE_INTEGRITY for key, signature and root digest, LETHE_MALFORMED for the
+ * form, LETHE_INVALID for a key that is not ECDSA. Parses nothing that is not verified but the
+ * envelope. Understands bundles of model-signing v1.0.1 and v1.1.0; refuses certificates, other
+ * hashes than SHA-256, more than one signature, and the single-file form (resource "."): a model is
+ * a directory. The signed ignore_paths are not followed: what is not listed is not part of the
+ * model. */
 LETHE_MUST_CHECK lethe_result oms_open(const void *bundle, size_t size_bytes,
                                        const struct sign_public *signer, struct oms_list *out,
                                        struct lethe_error *err);
-/* That `files` are exactly those signed, each covered without a gap from 0 to its size. Hashes
- * nothing. */
+/* That `files` (any order) are exactly those signed, each covered without a gap from 0 to its size.
+ * Hashes nothing. LETHE_INTEGRITY. */
 LETHE_MUST_CHECK lethe_result oms_check_cover(const struct oms_list *list,
                                               const struct oms_file *files, size_t count,
                                               struct lethe_error *err);
-/* That what was signed is what lies below dir_fd: hashes every byte named. */
+/* That what was signed is what lies below dir_fd: hashes every byte named, refuses symlinks.
+ * LETHE_INTEGRITY, LETHE_NOT_FOUND. */
 LETHE_MUST_CHECK lethe_result oms_check_content(const struct oms_list *list, int dir_fd,
                                                 unsigned threads,
                                                 const struct oms_progress *progress,

@@ -1,8 +1,8 @@
 /* model/tensors.h -- what is inside a model file: the tensors of safetensors and GGUF.
  *
  * Readers work on the file's bytes as an attack: a capped cursor, checked arithmetic, no allocation
- * by a declared size, every limit named here. They need the whole file mapped or its beginning and
- * its size. Sources: huggingface/safetensors format; ggml GGUF v2 and v3. */
+ * by a declared size, every limit named here. Sources: huggingface/safetensors format; ggml GGUF v2
+ * and v3. */
 #ifndef MODEL_TENSORS_H
 #define MODEL_TENSORS_H
 
@@ -10,12 +10,15 @@
 
 #define TENSOR_NAME_MAX 1024u
 #define TENSOR_DIMENSIONS_MAX 8u
-#define TENSORS_MAX 1000000u
+#define TENSORS_MAX (1u << 18) /* every expert of the largest open models apart: under 100,000 */
 #define SAFETENSORS_HEADER_MAX 100000000u /* the format's own limit */
 #define GGUF_ALIGNMENT_MAX (1u << 20)
 
 enum model_file_type { MODEL_FILE_OTHER, MODEL_FILE_SAFETENSORS, MODEL_FILE_GGUF };
 const char *model_file_type_name(enum model_file_type type); /* "other", "safetensors", "gguf" */
+LETHE_MUST_CHECK lethe_result model_file_type_parse(const char *name, enum model_file_type *out);
+/* The static text of a dtype of that kind of file, for struct tensor; NULL when it has no such. */
+const char *tensor_dtype_find(enum model_file_type type, const char *name);
 
 struct tensor {
     char *name;        /* owned by the list */
@@ -36,14 +39,18 @@ static inline void tensor_list_clear_at_scope_end(struct tensor_list *list)
 {
     tensor_list_clear(list);
 }
-/* Adds one; takes a copy of the name. LETHE_LIMIT, LETHE_NO_MEMORY. */
+/* Adds one; takes a copy of the name, which is 1 to TENSOR_NAME_MAX bytes of UTF-8.
+ * LETHE_MALFORMED, LETHE_LIMIT (TENSORS_MAX), LETHE_NO_MEMORY. */
 LETHE_MUST_CHECK lethe_result tensor_list_add(struct tensor_list *list, const struct tensor *tensor,
                                               struct lethe_error *err);
 
 /* By magic, and by suffix where there is no magic. */
 enum model_file_type model_file_type_of(const char *name, const void *bytes, size_t size_bytes);
 
-/* `bytes` is the whole file (mapped). LETHE_MALFORMED says where and what. */
+/* `bytes` is the whole file (mapped). The tensors come in the order of their data, which they cover
+ * without a gap (GGUF: but for padding). LETHE_MALFORMED says where and what, and leaves *out
+ * empty. The time is linear in the header (but for sorting), the memory in the number of tensors.
+ */
 LETHE_MUST_CHECK lethe_result safetensors_read(const void *bytes, size_t size_bytes,
                                                struct tensor_list *out, struct lethe_error *err);
 LETHE_MUST_CHECK lethe_result gguf_read(const void *bytes, size_t size_bytes,
