@@ -26,11 +26,12 @@ bench: ## measures speed against others; ONLY=name runs what starts with that na
 	@tools/build gcc
 	@build/bench/bench $(ONLY)
 
-check: ## format, layers, shell scripts and clang-tidy
+check: ## format, layers, shell scripts, traceability and clang-tidy
 	@tools/deps build test check
 	@tools/check-format
 	@tools/check-layers
 	@tools/check-shell
+	@tools/check-trace
 	@tools/check-tidy
 
 coverage: ## line coverage of the rooms that guard secrets; at least 90 % each
