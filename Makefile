@@ -45,7 +45,7 @@ fuzz: ## every parser under libFuzzer; ONLY=name for one, SECONDS_EACH=60
 demo: ## the main job end to end on a real model; MODEL=path ENGINE='command {model}'
 	@tools/deps build engine
 	@tools/build gcc
-	@MODEL='$(MODEL)' ENGINE='$(ENGINE)' tools/demo
+	@tools/demo
 
 install: ## installs the program (PREFIX is meson's; DESTDIR=dir for packaging)
 	@tools/build gcc
