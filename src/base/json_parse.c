@@ -68,8 +68,6 @@ static const char *fault_words(enum json_error_code code)
         return "a NUL character in a string";
     case json_error_numeric_overflow:
         return "a number that is too large";
-    case json_error_out_of_memory:
-        return "no memory";
     default:
         return "not valid JSON";
     }
@@ -87,7 +85,9 @@ lethe_result json_parse(const char *text, size_t size_bytes, json_t **out, struc
     *out = json_loadb(text, size_bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (*out != NULL)
         return LETHE_OK;
+    if (json_error_code(&error) == json_error_out_of_memory)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for a tree of %zu bytes of JSON",
+                         size_bytes);
     struct position position = {(size_t)MAX(error.line, 1), (size_t)MAX(error.column, 1)};
-    lethe_result result = refuse(&position, fault_words(json_error_code(&error)), err);
-    return json_error_code(&error) == json_error_out_of_memory ? LETHE_NO_MEMORY : result;
+    return refuse(&position, fault_words(json_error_code(&error)), err);
 }

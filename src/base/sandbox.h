@@ -1,8 +1,8 @@
 /* base/sandbox.h -- giving up what a process does not need, and making sure that it is gone.
  *
- * Each call applies to the calling process (or thread, where the kernel does it so) and everything
- * it starts later; none can be taken back. LETHE_UNPROTECTED, with the remedy, when the kernel
- * refuses. */
+ * Each call applies to the calling process (or thread, where it says so; then call it before there
+ * are others) and everything it starts later; none can be taken back. LETHE_UNPROTECTED, with the
+ * remedy, when the kernel refuses. */
 #ifndef BASE_SANDBOX_H
 #define BASE_SANDBOX_H
 
@@ -13,23 +13,30 @@
 LETHE_MUST_CHECK lethe_result sandbox_no_dump(struct lethe_error *err);
 
 /* What survives execve: RLIMIT_CORE 1 (0 would be ignored when cores go to a pipe, 1 aborts the
- * piped dump too) and coredump_filter 0. */
+ * piped dump too) and coredump_filter 0. Where the hard limit is 0 already and cannot be raised, 0
+ * will do as long as cores are not piped. Before sandbox_no_dump(), which takes an ordinary user's
+ * own /proc/self away. */
 LETHE_MUST_CHECK lethe_result sandbox_no_core_across_exec(struct lethe_error *err);
 
 /* PR_SET_NO_NEW_PRIVS, checked. */
 LETHE_MUST_CHECK lethe_result sandbox_no_new_privileges(struct lethe_error *err);
 
-/* Removes a capability (CAP_SYS_ADMIN, ...) from every set of this process: effective, permitted,
- * inheritable, ambient and bounding, and checks that it is gone. */
+/* Removes a capability (CAP_SYS_ADMIN, ...) from every set of this thread: effective, permitted,
+ * inheritable, ambient and bounding, and checks that it is gone. Without CAP_SETPCAP the bounding
+ * set stays; then no new privileges must be set already, so that it can give nothing. */
 LETHE_MUST_CHECK lethe_result sandbox_drop_capability(int capability, struct lethe_error *err);
 
-/* Landlock: from now on files below `read_only` and `read_write` (NULL-terminated lists) and
- * nothing else. LETHE_UNPROTECTED where the kernel has no Landlock. */
+/* Landlock, for this thread: from now on only files below `read_only` (reading and executing) and
+ * `read_write` (everything) can be opened (NULL-terminated lists of files and directories); what is
+ * open stays open. Sets no new privileges. LETHE_UNPROTECTED where the kernel has no Landlock,
+ * LETHE_NOT_FOUND names a path that is not there. Linux before 6.2 cannot refuse truncate(2),
+ * before 6.10 ioctl(2) on devices. */
 LETHE_MUST_CHECK lethe_result sandbox_confine_files(const char *const *read_only,
                                                     const char *const *read_write,
                                                     struct lethe_error *err);
 
-/* seccomp: kills the process on a system call outside `allowed` (names, NULL-terminated). */
+/* seccomp, for all threads: kills the process on a system call outside `allowed` (names,
+ * NULL-terminated; LETHE_INVALID for a name that no architecture has). Sets no new privileges. */
 LETHE_MUST_CHECK lethe_result sandbox_confine_calls(const char *const *allowed,
                                                     struct lethe_error *err);
 
