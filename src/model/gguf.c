@@ -200,12 +200,8 @@ static lethe_result read_shape(struct reader *reader, struct tensor *tensor,
         return error_set(err, LETHE_MALFORMED, "GGUF: tensor %zu has %u dimensions, more than %u",
                          reader->list.count, dimensions, GGUF_DIMENSIONS_MAX);
     tensor->dimensions = dimensions;
-    for (uint32_t i = dimensions; i-- > 0;) {
+    for (uint32_t i = dimensions; i-- > 0;)
         TRY(read_u64(reader, &tensor->shape[i], err));
-        if (tensor->shape[i] > INT64_MAX)
-            return error_set(err, LETHE_MALFORMED, "GGUF: tensor %zu has a dimension over 2^63 - 1",
-                             reader->list.count);
-    }
     return LETHE_OK;
 }
 

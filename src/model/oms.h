@@ -10,8 +10,8 @@
 #include "crypto/sign.h"
 
 #define OMS_SHARD_BYTES ((uint64_t)64 << 20)
-#define OMS_BUNDLE_MAX ((size_t)64 << 20) /* names and digests of a petabyte in 64 MiB shards   */
-#define OMS_RESOURCES_MAX ((size_t)1 << 18)
+#define OMS_RESOURCES_MAX ((size_t)1 << 18) /* 16 TiB in pieces of 64 MiB                  */
+#define OMS_BUNDLE_MAX ((size_t)64 << 20)   /* what so many names and digests take, in base64 */
 
 struct oms_range { /* bytes [start, end) of a file; both 0 (the whole file) for method `files` */
     const char *path;
@@ -52,15 +52,21 @@ struct oms_file {
     const char *path;
     uint64_t size_bytes;
 };
-/* Adds these files to an empty list and hashes them below dir_fd on `threads` threads (0: as many
- * as there are CPUs): method `shards` in pieces of OMS_SHARD_BYTES, but `files` when one of them is
- * empty. Symlinks are refused at every level. LETHE_INTEGRITY: a file is shorter than it was. */
 struct oms_progress {
     void (*report)(void *context, uint64_t bytes); /* bytes since the last call; any thread */
     void *context;
 };
-LETHE_MUST_CHECK lethe_result oms_hash_files(int dir_fd, const struct oms_file *files, size_t count,
-                                             unsigned threads, const struct oms_progress *progress,
+struct oms_work {
+    int dir_fd;                          /* the model's directory */
+    unsigned threads;                    /* 0: as many as there are CPUs */
+    const struct oms_progress *progress; /* NULL: none */
+};
+/* Adds these files to an empty list and hashes them: method `shards` in pieces of OMS_SHARD_BYTES,
+ * but `files` when one of them is empty (`shards` could not say so). Symlinks are refused at every
+ * level. LETHE_INTEGRITY: a file is missing, shorter than size_bytes or no file. The caller clears
+ * *out, on failure too. */
+LETHE_MUST_CHECK lethe_result oms_hash_files(const struct oms_work *how,
+                                             const struct oms_file *files, size_t count,
                                              struct oms_list *out, struct lethe_error *err);
 
 /* The statement that is signed, after bringing the list into the order of the reference (by path
@@ -79,9 +85,9 @@ LETHE_MUST_CHECK lethe_result oms_bundle(const struct buffer *payload,
  * oms_statement(). LETHE_INTEGRITY for key, signature and root digest, LETHE_MALFORMED for the
  * form, LETHE_INVALID for a key that is not ECDSA. Parses nothing that is not verified but the
  * envelope. Understands bundles of model-signing v1.0.1 and v1.1.0; refuses certificates, other
- * hashes than SHA-256, more than one signature, and the single-file form (resource "."): a model is
- * a directory. The signed ignore_paths are not followed: what is not listed is not part of the
- * model. */
+ * hashes than SHA-256, allow_symlinks, more than one signature, and the single-file form (resource
+ * "."): a model is a directory. The signed ignore_paths are not followed: what is not listed is not
+ * part of the model. */
 LETHE_MUST_CHECK lethe_result oms_open(const void *bundle, size_t size_bytes,
                                        const struct sign_public *signer, struct oms_list *out,
                                        struct lethe_error *err);
@@ -90,11 +96,11 @@ LETHE_MUST_CHECK lethe_result oms_open(const void *bundle, size_t size_bytes,
 LETHE_MUST_CHECK lethe_result oms_check_cover(const struct oms_list *list,
                                               const struct oms_file *files, size_t count,
                                               struct lethe_error *err);
-/* That what was signed is what lies below dir_fd: hashes every byte named, refuses symlinks.
- * LETHE_INTEGRITY, LETHE_NOT_FOUND. */
-LETHE_MUST_CHECK lethe_result oms_check_content(const struct oms_list *list, int dir_fd,
-                                                unsigned threads,
-                                                const struct oms_progress *progress,
+/* That what was signed is what lies in the directory: hashes every byte named, refuses symlinks.
+ * Files that were not signed, and bytes behind a file's last piece, are oms_check_cover's part.
+ * LETHE_INTEGRITY. */
+LETHE_MUST_CHECK lethe_result oms_check_content(const struct oms_list *list,
+                                                const struct oms_work *how,
                                                 struct lethe_error *err);
 
 #endif

@@ -12,19 +12,6 @@
 #include "base/json.h"
 #include "model/dtypes.h"
 
-/* A parsed value takes up to a hundred times its text, so a header of 100 MB is bounded by what
- * TENSORS_MAX tensors can need: 3 containers, 2 offsets, a dtype, up to 8 dimensions, and 2 to
- * spare for metadata. */
-#define HEADER_VALUES_MAX ((size_t)TENSORS_MAX * 16)
-
-static size_t count_values_at_most(const uint8_t *json, size_t size_bytes)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < size_bytes; i++)
-        count += json[i] == '{' || json[i] == '[' || json[i] == ',';
-    return count;
-}
-
 static lethe_result read_header(struct cursor *cursor, json_t **header, struct lethe_error *err)
 {
     uint64_t header_bytes;
@@ -45,9 +32,6 @@ static lethe_result read_header(struct cursor *cursor, json_t **header, struct l
         length--;
     if (length < 2 || json[0] != '{' || json[length - 1] != '}')
         return error_set(err, LETHE_MALFORMED, "safetensors: the header is no JSON object");
-    if (count_values_at_most(json, length) > HEADER_VALUES_MAX)
-        return error_set(err, LETHE_LIMIT, "safetensors: the header has over %zu values",
-                         HEADER_VALUES_MAX);
     return error_context(err, json_parse((const char *)json, length, header, err),
                          "safetensors header");
 }

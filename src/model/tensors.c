@@ -57,6 +57,16 @@ void tensor_list_clear(struct tensor_list *list)
     *list = (struct tensor_list){0};
 }
 
+static lethe_result check_shape(const struct tensor *tensor, size_t index, struct lethe_error *err)
+{
+    REQUIRE(tensor->dimensions <= TENSOR_DIMENSIONS_MAX);
+    for (unsigned i = 0; i < tensor->dimensions; i++)
+        if (tensor->shape[i] > TENSOR_SIZE_MAX)
+            return error_set(err, LETHE_MALFORMED, "tensor %zu: dimension %u is over 2^53 - 1",
+                             index, i);
+    return LETHE_OK;
+}
+
 static lethe_result check_name(const char *name, size_t index, struct lethe_error *err)
 {
     size_t length = strnlen(name, TENSOR_NAME_MAX + 1);
@@ -72,10 +82,10 @@ static lethe_result check_name(const char *name, size_t index, struct lethe_erro
 lethe_result tensor_list_add(struct tensor_list *list, const struct tensor *tensor,
                              struct lethe_error *err)
 {
-    REQUIRE(tensor->dimensions <= TENSOR_DIMENSIONS_MAX);
     if (list->count == TENSORS_MAX)
         return error_set(err, LETHE_LIMIT, "more than %u tensors in one file", TENSORS_MAX);
     TRY(check_name(tensor->name, list->count, err));
+    TRY(check_shape(tensor, list->count, err));
 
     struct tensor *tensors =
         array_grow(list->tensors, list->count, &list->capacity, sizeof *list->tensors);
