@@ -6,11 +6,20 @@
  *   a region             whole pages that nobody else may keep: weights, caches, user content
  *   a session            regions and secrets that end together
  * Whatever is freed here is overwritten with zeros, read back, and only then given up; an observer
- * (lethe_mem_observe) hears of every region. What wiping cannot reach: registers, caches of the
- * CPU, and copies that a library or the kernel made.
+ * (lethe_mem_observe) hears of every region. When the process exits, what still lives is wiped.
+ * What wiping cannot reach: registers, caches of the CPU (but see lethe_wipe_flush_caches), copies
+ * that a library made, page frames that the kernel moved our pages out of, and everything when the
+ * process is killed.
  *
  * Thread rule: one region, secret or session is used by one thread at a time; creating and freeing
- * different ones is safe from any thread. A canary that changed or a double free aborts. */
+ * different ones is safe from any thread. A canary that changed or a double free aborts.
+ *
+ * Fork rule: a forked child finds its parent's secrets and regions zeroed, or (class `key`) not
+ * there at all. It may free them, which does nothing but tidy up, and make its own.
+ *
+ * Sandbox rule: creating regions, and now and then secrets, takes mmap, mprotect, mlock, madvise,
+ * munmap, and memfd_secret and ftruncate for class `key`, and reading /proc/self/smaps,
+ * /proc/self/status, /proc/self/maps, /proc/swaps and /proc/sys/vm/max_map_count. */
 #ifndef LETHE_MEM_H
 #define LETHE_MEM_H
 
@@ -28,6 +37,10 @@ extern "C" {
 /* Overwrites size_bytes bytes with zeros. Never optimised away; large ranges are written with
  * stores that bypass the cache, and every call ends in a store fence. */
 void lethe_wipe(void *memory, size_t size_bytes);
+/* For the whole process, off at first: every wipe, those of this library too, also flushes the
+ * lines out of the CPU's caches, so that the zeros are in RAM when it returns (against reading the
+ * memory modules). Slow. LETHE_UNPROTECTED where the CPU is not x86-64. */
+LETHE_MUST_CHECK lethe_result lethe_wipe_flush_caches(bool on, struct lethe_error *err);
 /* True when every byte is zero. Reads everything: time does not depend on the content. */
 bool lethe_is_zero(const void *memory, size_t size_bytes);
 
@@ -57,6 +70,17 @@ enum lethe_protection {
     LETHE_SECRET = 1u << 3,     /* memfd_secret: not even in the kernel's own map of memory     */
 };
 
+/* What keeps a LOCKED region out of swap. The last holds only while nobody turns swap on: see
+ * lethe_mem_recheck(). */
+enum lethe_locked_by {
+    LETHE_LOCKED_BY_NOTHING,
+    LETHE_LOCKED_BY_MLOCK,
+    LETHE_LOCKED_BY_SECRET_MEMORY, /* memfd_secret is never swapped                             */
+    LETHE_LOCKED_BY_NO_SWAP,       /* the lock was refused; but no swap is active, or only such
+                                      whose key is drawn at every boot                          */
+};
+const char *lethe_locked_by_name(enum lethe_locked_by locked_by);
+
 struct lethe_region_options {
     enum lethe_class class_;
     unsigned optional; /* protections (bits) to go without, if the host cannot give them */
@@ -80,9 +104,9 @@ LETHE_MUST_CHECK
 lethe_result lethe_region_create(size_t size_bytes, const struct lethe_region_options *options,
                                  struct lethe_region **out, struct lethe_error *err);
 
-/* Wipes, checks, reports to the observer, unmaps. NULL is fine. LETHE_UNWIPED (after which the
- * memory is kept mapped and quarantined) is reported to the observer too and aborts if nobody
- * observes. */
+/* Wipes, checks, reports to the observer, unmaps. NULL is fine. Memory that is not zero after the
+ * wipe is never given back: it stays mapped, out of reach, and the observer is told; if nobody
+ * observes, the process aborts. */
 void lethe_region_free(struct lethe_region *region);
 
 /* The memory, and its size in bytes (a multiple of the page size). A closed region faults. */
@@ -90,9 +114,10 @@ void *lethe_region_bytes(struct lethe_region *region);
 size_t lethe_region_size(const struct lethe_region *region);
 /* What the region really has: bits of enum lethe_protection. */
 unsigned lethe_region_protections(const struct lethe_region *region);
+enum lethe_locked_by lethe_region_locked_by(const struct lethe_region *region);
 
-/* Makes a region accessible, and inaccessible again (PROT_NONE). Opens nest; other classes than
- * `key` start open. */
+/* Makes a region accessible, and inaccessible again (PROT_NONE). Opens nest, also across threads;
+ * other classes than `key` start open. */
 void lethe_region_open(struct lethe_region *region);
 void lethe_region_close(struct lethe_region *region);
 
@@ -100,8 +125,9 @@ void lethe_region_close(struct lethe_region *region);
 LETHE_MUST_CHECK lethe_result lethe_region_wipe(struct lethe_region *region,
                                                 struct lethe_error *err);
 
-/* Checkpoint overwrite (Z-5): wipes and frees *current and puts `next` there; nobody can see `next`
- * through *current before the old content is gone. `next` is moved, also on failure. */
+/* Checkpoint overwrite (Z-5): wipes and frees *current (which may be NULL) and puts `next` there;
+ * nobody can see `next` through *current, which is NULL meanwhile, before the old content is gone.
+ * `next` is moved, also on failure (LETHE_UNWIPED), when it is freed and *current stays NULL. */
 LETHE_MUST_CHECK lethe_result lethe_region_replace(struct lethe_region **current,
                                                    struct lethe_region *next,
                                                    struct lethe_error *err);
@@ -117,6 +143,10 @@ struct lethe_mem_budget {
 };
 LETHE_MUST_CHECK lethe_result lethe_mem_budget(struct lethe_mem_budget *out,
                                                struct lethe_error *err);
+
+/* Call now and then in processes that live long: LETHE_UNPROTECTED when swap has come into use
+ * since regions or secrets were made that rely on there being none. */
+LETHE_MUST_CHECK lethe_result lethe_mem_recheck(struct lethe_error *err);
 
 /* ---- secrets --------------------------------------------------------------------------------- */
 
@@ -158,7 +188,8 @@ LETHE_MUST_CHECK lethe_result lethe_session_create(const struct lethe_label *lab
                                                    uint64_t heartbeat_timeout_ms, uint64_t now_ms,
                                                    struct lethe_session **out,
                                                    struct lethe_error *err);
-/* As lethe_region_create and lethe_secret_create; the session owns the result and labels it. */
+/* As lethe_region_create and lethe_secret_create; the session owns the result and labels it: it is
+ * freed by lethe_session_end() and by nobody else. LETHE_CANCELLED when the session has ended. */
 LETHE_MUST_CHECK lethe_result lethe_session_region(struct lethe_session *session, size_t size_bytes,
                                                    enum lethe_class class_,
                                                    struct lethe_region **out,
@@ -169,12 +200,13 @@ LETHE_MUST_CHECK lethe_result lethe_session_secret(struct lethe_session *session
 /* LETHE_CANCELLED when the session has ended meanwhile. */
 LETHE_MUST_CHECK lethe_result lethe_session_heartbeat(struct lethe_session *session,
                                                       uint64_t now_ms);
-/* Wipes and frees all that the session owns and reports the totals once. The handle itself is freed
- * too; NULL is fine. */
+/* Wipes and frees all that the session owns and reports the totals, unless it has ended (and was
+ * reported) before; what was written since is wiped all the same. The handle itself is freed too;
+ * NULL is fine. */
 void lethe_session_end(struct lethe_session *session, enum lethe_session_end cause);
-/* Wipes every session whose heartbeat is overdue at `now_ms`; its handle stays valid for
- * lethe_session_end() and answers LETHE_CANCELLED until then. Gives the number of sessions that
- * ended. */
+/* Wipes every session whose heartbeat is overdue at `now_ms` and reports it; from any thread. Its
+ * memory stays mapped and its handle valid until lethe_session_end(), and answers LETHE_CANCELLED.
+ * Gives the number of sessions that ended. */
 size_t lethe_sessions_expire(uint64_t now_ms);
 
 /* ---- who hears of it ------------------------------------------------------------------------- */
