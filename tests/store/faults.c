@@ -70,6 +70,9 @@ static ssize_t faulty_put(int fd, const void *bytes, size_t size_bytes, off_t of
 
 /* ---- in place of the C library's ------------------------------------------------------------- */
 
+/* Offsets have 64 bits (Meson sees to it), so pwrite and ftruncate are the symbols pwrite64 and
+ * ftruncate64 for us as for SQLite. */
+_Static_assert(sizeof(off_t) == 8 && _FILE_OFFSET_BITS == 64, "the symbols of SQLite");
 #define IN_PLACE __attribute__((visibility("default")))
 
 IN_PLACE ssize_t write(int fd, const void *bytes, size_t size_bytes)
@@ -82,17 +85,7 @@ IN_PLACE ssize_t pwrite(int fd, const void *bytes, size_t size_bytes, off_t offs
     return faulty_put(fd, bytes, size_bytes, offset);
 }
 
-IN_PLACE ssize_t pwrite64(int fd, const void *bytes, size_t size_bytes, off64_t offset)
-{
-    return faulty_put(fd, bytes, size_bytes, offset);
-}
-
 IN_PLACE int ftruncate(int fd, off_t size_bytes)
-{
-    return fails(true) ? -1 : (int)syscall(SYS_ftruncate, fd, size_bytes);
-}
-
-IN_PLACE int ftruncate64(int fd, off64_t size_bytes)
 {
     return fails(true) ? -1 : (int)syscall(SYS_ftruncate, fd, size_bytes);
 }

@@ -94,8 +94,8 @@ static unsigned kill_at(const char *path, long step, bool *finished)
 {
     int confirm[2];
     assert_int_equal(0, pipe(confirm));
-    char step_text[16];
-    char fd_text[16];
+    char step_text[24];
+    char fd_text[24];
     snprintf(step_text, sizeof step_text, "%ld", step);
     snprintf(fd_text, sizeof fd_text, "%d", confirm[1]);
     int child = spawn_self((const char *const[]){"run", path, step_text, fd_text, NULL});
