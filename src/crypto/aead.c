@@ -82,7 +82,7 @@ lethe_result aead_key_create(const void *key, size_t key_bytes, enum aead_backen
     if (key_bytes != AEAD_KEY_BYTES && key_bytes != AEAD_KEY_128_BYTES)
         return error_set(err, LETHE_INVALID, "an AES-GCM key of %zu bytes instead of %u or %u",
                          key_bytes, AEAD_KEY_BYTES, AEAD_KEY_128_BYTES);
-    const struct aead_ops *ops;
+    const struct aead_ops *ops = NULL;
     TRY(find_ops(backend, &ops, err));
 
     void *memory;

@@ -3,8 +3,8 @@
  * A key object holds what was expanded from the key in the guarded slab; the caller's key bytes are
  * only read. The back end is chosen once per process: intel-ipsec-mb where the CPU has what it
  * needs, OpenSSL otherwise; LETHE_AEAD=openssl or =ipsec in the environment forces one, for tests
- * and comparisons. With OpenSSL the expanded schedule is in OpenSSL's heap, but only during a call,
- * and wiped at its end.
+ * and comparisons. With OpenSSL the expanded schedule is in OpenSSL's secure heap, and only during
+ * a call.
  * Thread rule: one key object may be used by many threads at once, but for create and free. */
 #ifndef CRYPTO_AEAD_H
 #define CRYPTO_AEAD_H

@@ -8,8 +8,8 @@
 
 #define PIECE_BYTES ((size_t)1 << 30) /* EVP counts in int; whole AES blocks, so pieces add up */
 
-/* The bare key: a context holds the expanded schedule in OpenSSL's heap, so it lives for one call
- * only (about a microsecond), and any number of threads can use one key. */
+/* The bare key: a context, which holds the expanded schedule (in the secure heap), lives for one
+ * call only, and any number of threads can use one key. Costs about a microsecond a call. */
 struct openssl_state {
     size_t key_bytes;
     uint8_t key[AEAD_KEY_BYTES];
@@ -69,6 +69,7 @@ static lethe_result seal(const void *memory, const struct aead_message *message,
 {
     uint8_t nothing[1];
     int written;
+    OPENSSL_SECRETS_IN_SCOPE();
     CLEANUP(EVP_CIPHER_CTX_free)
     EVP_CIPHER_CTX *context = context_for(memory, message->nonce, 1);
     if (context != NULL && update_all(context, message) &&
@@ -84,6 +85,7 @@ static lethe_result open(const void *memory, const struct aead_message *message,
     uint8_t expected[AEAD_TAG_BYTES], nothing[1];
     int written;
     memcpy(expected, tag, sizeof expected); /* the call below takes no const */
+    OPENSSL_SECRETS_IN_SCOPE();
     CLEANUP(EVP_CIPHER_CTX_free)
     EVP_CIPHER_CTX *context = context_for(memory, message->nonce, 0);
     if (context == NULL || !update_all(context, message) ||

@@ -1,9 +1,6 @@
 #include "crypto/crypto.h"
 
-#include <malloc.h>
 #include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <openssl/crypto.h>
 
@@ -17,40 +14,6 @@
  * refuse new keys, it does not make it keep them elsewhere. */
 #define SECURE_HEAP_BYTES ((size_t)512 << 10)
 #define SECURE_HEAP_GRAIN_BYTES ((size_t)32)
-
-/* ---- every block that OpenSSL gives back is wiped -------------------------------------------- */
-
-static void *wiping_malloc(size_t size_bytes, const char *file, int line)
-{
-    return size_bytes > 0 ? malloc(size_bytes) : NULL;
-}
-
-static void wiping_free(void *block, const char *file, int line)
-{
-    if (block == NULL)
-        return;
-    lethe_wipe(block, malloc_usable_size(block));
-    free(block);
-}
-
-/* realloc() would leave the old block behind as it is. */
-static void *wiping_realloc(void *block, size_t size_bytes, const char *file, int line)
-{
-    size_t had_bytes = block != NULL ? malloc_usable_size(block) : 0;
-    if (size_bytes > 0 && size_bytes <= had_bytes) {
-        lethe_wipe((char *)block + size_bytes, had_bytes - size_bytes);
-        return block;
-    }
-    void *grown = wiping_malloc(size_bytes, file, line);
-    if (grown == NULL && size_bytes > 0)
-        return NULL; /* the old block stays, as with realloc() */
-    if (grown != NULL && block != NULL)
-        memcpy(grown, block, had_bytes);
-    wiping_free(block, file, line);
-    return grown;
-}
-
-/* ---- the secure heap ------------------------------------------------------------------------- */
 
 static lethe_result refuse(struct lethe_error *err, const char *why)
 {
@@ -91,15 +54,13 @@ static lethe_result start_secure_heap(struct lethe_error *err)
     return check_secure_heap(made == 1, err);
 }
 
-/* ---- once ------------------------------------------------------------------------------------ */
-
 static pthread_once_t started = PTHREAD_ONCE_INIT;
 static lethe_result outcome;
 static struct lethe_error outcome_error;
 
 static lethe_result start(struct lethe_error *err)
 {
-    if (CRYPTO_set_mem_functions(wiping_malloc, wiping_realloc, wiping_free) != 1)
+    if (!openssl_guard_memory())
         return error_set(err, LETHE_UNPROTECTED,
                          "OpenSSL was used before crypto_start(): what it frees is not wiped");
     TRY(start_secure_heap(err));

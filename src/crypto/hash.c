@@ -61,6 +61,7 @@ lethe_result hmac_sha256(const void *key, size_t key_bytes, const void *bytes, s
     };
     const void *key_or_empty = key_bytes > 0 ? key : ""; /* NULL would mean the key of before */
     size_t written;
+    OPENSSL_SECRETS_IN_SCOPE();
     CLEANUP(EVP_MAC_CTX_free) EVP_MAC_CTX *context = EVP_MAC_CTX_new(openssl()->hmac);
     if (context == NULL || EVP_MAC_init(context, key_or_empty, key_bytes, parameters) != 1 ||
         EVP_MAC_update(context, bytes, size_bytes) != 1 ||

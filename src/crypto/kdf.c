@@ -12,15 +12,17 @@ static const struct {
     [HKDF_SHA1] = {"SHA1", 20},
 };
 
-/* OpenSSL's parameters are not const, but only read here. */
+/* OpenSSL's parameters are not const, but only read here; it takes no NULL for an empty value. */
 static OSSL_PARAM bytes_parameter(const char *name, const void *bytes, size_t size_bytes)
 {
-    return OSSL_PARAM_construct_octet_string(name, (void *)(uintptr_t)bytes, size_bytes);
+    const void *value = size_bytes > 0 ? bytes : "";
+    return OSSL_PARAM_construct_octet_string(name, (void *)(uintptr_t)value, size_bytes);
 }
 
 static lethe_result derive(EVP_KDF *kdf, const OSSL_PARAM *parameters, uint8_t *out,
                            size_t out_bytes, struct lethe_error *err)
 {
+    OPENSSL_SECRETS_IN_SCOPE();
     CLEANUP(EVP_KDF_CTX_free) EVP_KDF_CTX *context = EVP_KDF_CTX_new(kdf);
     if (context != NULL && EVP_KDF_derive(context, out, out_bytes, parameters) == 1)
         return LETHE_OK;

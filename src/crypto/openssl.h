@@ -22,6 +22,22 @@ LETHE_MUST_CHECK lethe_result openssl_fetch(struct lethe_error *err);
 /* The same, for code that comes after crypto_start(): missing algorithms abort. */
 const struct openssl_algorithms *openssl(void);
 
+/* While a variable of this macro is in scope, what OpenSSL allocates on this thread comes from its
+ * secure heap (up to OPENSSL_SECRET_BLOCK_MAX bytes a block), so that every copy of a key that it
+ * makes is locked and left out of core files: by itself it does so for a few kinds of key only.
+ * Scopes nest. Without crypto_start() it does nothing. */
+#define OPENSSL_SECRETS_IN_SCOPE()                                                                 \
+    __attribute__((unused)) CLEANUP(openssl_secrets_leave) unsigned openssl_secrets_scope =        \
+        openssl_secrets_enter()
+#define OPENSSL_SECRET_BLOCK_MAX ((size_t)16 << 10)
+unsigned openssl_secrets_enter(void);
+void openssl_secrets_leave(unsigned depth);
+DEFINE_CLEANUP(openssl_secrets_leave, unsigned);
+
+/* Installs what the above needs, and makes every block that OpenSSL frees wiped. False when OpenSSL
+ * has been in use already. */
+bool openssl_guard_memory(void);
+
 /* Says why a call of OpenSSL failed ("<what>: <reason>") and empties this thread's queue of
  * reasons. Gives `code`, or LETHE_NO_MEMORY when that was the reason. */
 lethe_result openssl_failed(struct lethe_error *err, lethe_result code, const char *what);

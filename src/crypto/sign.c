@@ -89,6 +89,7 @@ static EVP_PKEY *ed25519_pkey_from(const struct sign_kind *kind, const uint8_t *
 /* OpenSSL's key pair from private bytes; writes the public key to `raw`. */
 static EVP_PKEY *pkey_from(const struct sign_kind *kind, const uint8_t *bytes, uint8_t *raw)
 {
+    OPENSSL_SECRETS_IN_SCOPE();
     return kind->group != NULL ? ec_pkey_from(kind, bytes, raw)
                                : ed25519_pkey_from(kind, bytes, raw);
 }
@@ -165,6 +166,7 @@ lethe_result sign_message(const struct sign_pair *pair, const void *bytes, size_
 {
     const struct sign_kind *kind = &sign_kinds[pair->public_key->kind];
     *out = (struct signature){.size_bytes = sizeof out->bytes};
+    OPENSSL_SECRETS_IN_SCOPE();
     CLEANUP(EVP_MD_CTX_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
     if (context == NULL ||
         EVP_DigestSignInit_ex(context, NULL, kind->digest, NULL, NULL, pair->pkey, NULL) != 1 ||

@@ -2,9 +2,9 @@
  *
  * We sign with Ed25519 and with P-256 and SHA-256; other people's P-384 (SHA-384) and P-521
  * (SHA-512) signatures can be verified too. The private part of a pair lives in a lethe_secret (32
- * bytes: the seed, or the scalar, big-endian); OpenSSL's working copy lives in its secure heap
- * (crypto_start) and is wiped with the pair. Thread rule: a pair may sign, and a public key verify,
- * on many threads at once, but for create and free. */
+ * bytes: the seed, or the scalar, big-endian); OpenSSL's working copies live in its secure heap
+ * (crypto_start) and are wiped with the pair. Thread rule: a pair may sign, and a public key
+ * verify, on many threads at once, but for create and free. */
 #ifndef CRYPTO_SIGN_H
 #define CRYPTO_SIGN_H
 

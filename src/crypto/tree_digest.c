@@ -123,7 +123,8 @@ static lethe_result digest(const struct source *source, unsigned threads,
     TRY(job_init(&job, source, threads, err));
     struct tree tree = {0};
     TRY(push_units(&tree, &job, units, threads, err));
-    TRY(hash_range(&job, 0, units * UNIT_BYTES, rest_bytes, err));
+    if (rest_bytes > 0)
+        TRY(hash_range(&job, 0, units * UNIT_BYTES, rest_bytes, err));
     tree_push(&tree, job.unit_hashes, (rest_bytes + TREE_BLOCK_BYTES - 1) / TREE_BLOCK_BYTES);
     tree_finish(&tree, source->size_bytes, out);
     return LETHE_OK;

@@ -1,0 +1,74 @@
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lethe/mem.h>
+
+#include "crypto/openssl.h"
+
+static _Thread_local unsigned secrets_depth;
+
+unsigned openssl_secrets_enter(void)
+{
+    return ++secrets_depth;
+}
+
+void openssl_secrets_leave(unsigned depth)
+{
+    REQUIRE(depth == secrets_depth);
+    secrets_depth--;
+}
+
+/* A full secure heap refuses: nothing falls back to ordinary memory because of it. */
+static void *guarded_malloc(size_t size_bytes, const char *file, int line)
+{
+    if (size_bytes == 0)
+        return NULL;
+    if (secrets_depth > 0 && size_bytes <= OPENSSL_SECRET_BLOCK_MAX &&
+        CRYPTO_secure_malloc_initialized())
+        return CRYPTO_secure_malloc(size_bytes, file, line);
+    return malloc(size_bytes);
+}
+
+static size_t size_of(void *block)
+{
+    if (block == NULL)
+        return 0;
+    return CRYPTO_secure_allocated(block) ? CRYPTO_secure_actual_size(block)
+                                          : malloc_usable_size(block);
+}
+
+/* A block goes back where it came from, in scope or not. */
+static void guarded_free(void *block, const char *file, int line)
+{
+    if (block == NULL)
+        return;
+    if (CRYPTO_secure_allocated(block)) {
+        CRYPTO_secure_free(block, file, line); /* wipes */
+        return;
+    }
+    lethe_wipe(block, size_of(block));
+    free(block);
+}
+
+/* realloc() would leave the old block behind as it is. */
+static void *guarded_realloc(void *block, size_t size_bytes, const char *file, int line)
+{
+    size_t had_bytes = size_of(block);
+    if (size_bytes > 0 && size_bytes <= had_bytes) {
+        lethe_wipe((char *)block + size_bytes, had_bytes - size_bytes);
+        return block;
+    }
+    void *grown = guarded_malloc(size_bytes, file, line);
+    if (grown == NULL && size_bytes > 0)
+        return NULL; /* the old block stays, as with realloc() */
+    if (had_bytes > 0 && grown != NULL)
+        memcpy(grown, block, had_bytes);
+    guarded_free(block, file, line);
+    return grown;
+}
+
+bool openssl_guard_memory(void)
+{
+    return CRYPTO_set_mem_functions(guarded_malloc, guarded_realloc, guarded_free) == 1;
+}
