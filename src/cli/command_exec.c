@@ -95,6 +95,9 @@ static lethe_result run_engine(struct home *home, struct engine *engine,
     struct engine_exit exit_state = {0};
     TRY(engine_run(engine, &services, &exit_state, err));
     invocation->exit_code = exit_state.exit_code;
+    if (exit_state.start_errno != 0)
+        fprintf(stderr, "lethe: %s: %s\n", invocation->rest[0],
+                strerrordesc_np(exit_state.start_errno));
     char size[BYTES_TEXT_SIZE];
     bytes_text(exit_state.wiped_bytes, size);
     fprintf(stderr, "lethe: engine exited %d, %s wiped and verified\n", exit_state.exit_code, size);

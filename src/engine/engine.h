@@ -61,7 +61,8 @@ LETHE_MUST_CHECK lethe_result engine_prepare(const struct engine_options *option
                                              struct engine **out, struct lethe_error *err);
 
 struct engine_exit {
-    int exit_code; /* the engine's own; 128 + N for a signal; 127 not found, 126 not runnable */
+    int exit_code;   /* the engine's own; 128 + N for a signal; 127 not found, 126 not runnable */
+    int start_errno; /* why it could not be executed; 0 when it was */
     uint64_t wiped_bytes;
     bool wiped; /* all of them read back as zero */
 };

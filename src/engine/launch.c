@@ -1,0 +1,134 @@
+#include "engine/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/sandbox.h"
+#include "engine/arguments.h"
+
+/* What a root engine could use to get around a read-only mount, into the guardian, or to the disk
+ * below the files. */
+static const int dropped_capabilities[] = {CAP_SYS_ADMIN, CAP_SYS_PTRACE,      CAP_SYS_MODULE,
+                                           CAP_SYS_RAWIO, CAP_DAC_READ_SEARCH, CAP_MKNOD,
+                                           CAP_BPF,       CAP_PERFMON};
+
+static lethe_result confine(struct lethe_error *err)
+{
+    TRY(sandbox_no_core_across_exec(err));
+    for (size_t i = 0; i < ARRAY_LEN(dropped_capabilities); i++)
+        TRY(sandbox_drop_capability(dropped_capabilities[i], err));
+    return sandbox_no_new_privileges(err);
+}
+
+static lethe_result expand(const struct storage *storage, char ***out, struct lethe_error *err)
+{
+    const struct engine_options *options = storage->options;
+    struct placeholder *placeholders = calloc(options->model_count, sizeof *placeholders);
+    if (placeholders == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for arguments");
+    lethe_result result = LETHE_OK;
+    for (size_t i = 0; result == LETHE_OK && i < options->model_count; i++) {
+        char *path = NULL;
+        result = storage_model_path(storage, &options->models[i], &path, err);
+        placeholders[i] =
+            (struct placeholder){.name = options->models[i].placeholder, .path = path};
+    }
+    if (result == LETHE_OK)
+        result = arguments_expand(options->arguments, placeholders, options->model_count, out, err);
+    for (size_t i = 0; i < options->model_count; i++)
+        free((void *)(uintptr_t)placeholders[i].path);
+    free(placeholders);
+    return result;
+}
+
+static void let_descriptors_through(const struct storage *storage)
+{
+    for (size_t i = 0; i < storage->count; i++) {
+        if (storage->files[i].fd >= 0)
+            fcntl(storage->files[i].fd, F_SETFD, 0);
+    }
+}
+
+static lethe_result prepare_process(const struct storage *storage, const sigset_t *signal_mask,
+                                    struct lethe_error *err)
+{
+    if (!storage->options->keep_home)
+        TRY(environment_make_private(storage->scratch, err));
+    environment_hide_lethe();
+    TRY(confine(err));
+    let_descriptors_through(storage);
+    signal(SIGPIPE, SIG_DFL);
+    sigprocmask(SIG_SETMASK, signal_mask, NULL);
+    return LETHE_OK;
+}
+
+/* The guardian's death is the engine's; the guardian may have died before the call. */
+static void die_with(pid_t guardian)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != guardian)
+        _exit(125);
+}
+
+static _Noreturn void become_engine(const struct storage *storage, char **arguments,
+                                    const sigset_t *signal_mask, const struct launch *ends)
+{
+    char go;
+    if (read(ends->go, &go, 1) != 1)
+        _exit(125);
+    int failure = EPERM;
+    if (prepare_process(storage, signal_mask, NULL) == LETHE_OK) {
+        execvp(arguments[0], arguments);
+        failure = errno;
+    }
+    (void)!write(ends->status, &failure, sizeof failure);
+    _exit(failure == ENOENT ? 127 : 126);
+}
+
+lethe_result launch_fork(const struct storage *storage, const sigset_t *signal_mask,
+                         struct launch *out, struct lethe_error *err)
+{
+    CLEANUP(arguments_free) char **arguments = NULL;
+    TRY(expand(storage, &arguments, err));
+    int go[2];
+    int status[2];
+    if (pipe2(go, O_CLOEXEC) != 0)
+        return error_from_errno(err, "a pipe to the engine");
+    if (pipe2(status, O_CLOEXEC) != 0) {
+        error_from_errno(err, "a pipe from the engine");
+        close(go[0]);
+        close(go[1]);
+        return LETHE_IO;
+    }
+    pid_t guardian = getpid();
+    pid_t pid = fork();
+    if (pid == 0) {
+        die_with(guardian);
+        close(go[1]);
+        close(status[0]);
+        const struct launch ends = {.go = go[0], .status = status[1]};
+        become_engine(storage, arguments, signal_mask, &ends);
+    }
+    close(go[0]);
+    close(status[1]);
+    *out = (struct launch){.pid = pid, .go = go[1], .status = status[0]};
+    return pid > 0 ? LETHE_OK : error_from_errno(err, "a process for the engine");
+}
+
+int launch_go(struct launch *launch)
+{
+    int failure = 0;
+    if (write(launch->go, "", 1) != 1 ||
+        read(launch->status, &failure, sizeof failure) != sizeof failure)
+        failure = 0;
+    close(launch->go);
+    close(launch->status);
+    launch->go = launch->status = -1;
+    return failure;
+}

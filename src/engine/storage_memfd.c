@@ -1,0 +1,74 @@
+/* The rung that needs no mount: sealed memfds behind a private directory of symbolic links. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "engine/storage.h"
+
+static lethe_result memfd_prepare(struct storage *storage, struct lethe_error *err)
+{
+    TRY(storage_make_directory("/dev/shm", storage->scratch, err));
+    const char *above = getenv("TMPDIR");
+    return storage_make_directory(above != NULL && above[0] == '/' ? above : "/tmp",
+                                  storage->directory, err);
+}
+
+static lethe_result memfd_create_file(struct storage *storage, struct memory_file *file,
+                                      struct lethe_error *err)
+{
+    file->fd = memfd_create("lethe", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (file->fd < 0)
+        return error_from_errno(err, "a memory file for %s", file->shard->name);
+    if (ftruncate(file->fd, (off_t)file->shard->size) != 0)
+        return error_from_errno(err, "%s", file->shard->name);
+    return LETHE_OK;
+}
+
+/* The engine inherits a read-only descriptor under the number that the link names. */
+static lethe_result link_read_only(struct storage *storage, struct memory_file *file,
+                                   struct lethe_error *err)
+{
+    CLEANUP(memory_free) char *path = NULL;
+    char self[64];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", file->fd);
+    int readable = open(self, O_RDONLY | O_CLOEXEC);
+    if (readable < 0)
+        return error_from_errno(err, "a read-only descriptor for %s", file->shard->name);
+    close(file->fd);
+    file->fd = readable;
+    snprintf(self, sizeof self, "/proc/self/fd/%d", readable);
+    TRY(storage_file_path(storage, file, &path, err));
+    return symlink(self, path) == 0 ? LETHE_OK : error_from_errno(err, "%s", path);
+}
+
+static lethe_result memfd_seal(struct storage *storage, struct lethe_error *err)
+{
+    /* Not F_SEAL_WRITE, which would forbid our own wipe: mappings that exist stay writable. */
+    const int seals = F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+    for (size_t i = 0; i < storage->count; i++) {
+        if (fcntl(storage->files[i].fd, F_ADD_SEALS, seals) != 0) {
+            error_from_errno(err, "sealing %s", storage->files[i].shard->name);
+            return err != NULL ? (err->code = LETHE_UNPROTECTED) : LETHE_UNPROTECTED;
+        }
+        TRY(link_read_only(storage, &storage->files[i], err));
+    }
+    return LETHE_OK;
+}
+
+static void memfd_remove(struct storage *storage)
+{
+    (void)!file_remove_tree(AT_FDCWD, storage->directory, NULL);
+    if (storage->scratch[0] != '\0')
+        (void)!file_remove_tree(AT_FDCWD, storage->scratch, NULL);
+}
+
+const struct storage_rung storage_memfd = {.handover = HANDOVER_MEMFD,
+                                           .prepare = memfd_prepare,
+                                           .create_file = memfd_create_file,
+                                           .seal = memfd_seal,
+                                           .remove = memfd_remove};
