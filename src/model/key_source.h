@@ -18,7 +18,7 @@ struct key_use {
 struct key_source {
     /* Makes sure that the key can wrap, creating it when it is new. */
     lethe_result (*ensure)(void *context, const char *key, struct lethe_error *err);
-    /* Wraps under the newest version; `wrapped` gets "vault:v<N>:<base64>", `version` N. */
+    /* Wraps under the newest version; `wrapped` (empty before) gets "vault:v<N>:<base64>". */
     lethe_result (*wrap)(void *context, const struct key_use *use,
                          const struct lethe_secret *data_key, struct buffer *wrapped,
                          struct lethe_error *err);

@@ -13,8 +13,14 @@
 #define MANIFEST_SHARDS_MAX 100000u
 #define MANIFEST_BYTES_MAX ((size_t)256 << 20)
 
+#define MANIFEST_FILE "manifest.json"
+#define MANIFEST_FORMAT "lethe-model/1"
+#define SIGNATURE_FILE "model.sig"
+#define SHARD_DIRECTORY "shards"
+
 enum tier { TIER_HOT, TIER_WARM, TIER_COLD, TIER_ARCHIVE };
 const char *tier_name(enum tier tier);
+/* LETHE_INVALID for any other word. */
 LETHE_MUST_CHECK lethe_result tier_parse(const char *text, enum tier *out);
 
 enum shard_kind {
@@ -26,6 +32,7 @@ enum shard_kind {
     SHARD_OTHER
 };
 const char *shard_kind_name(enum shard_kind kind);
+LETHE_MUST_CHECK lethe_result shard_kind_parse(const char *text, enum shard_kind *out);
 
 struct shard {
     char *id;   /* "0000" */
@@ -52,6 +59,7 @@ struct manifest {
 void manifest_free(struct manifest *manifest);
 DEFINE_CLEANUP(manifest_free, struct manifest *);
 
+/* LETHE_MALFORMED says which shard and field. */
 LETHE_MUST_CHECK lethe_result manifest_parse(const void *json, size_t size_bytes,
                                              struct manifest **out, struct lethe_error *err);
 /* Canonical JSON and a final newline. */

@@ -8,6 +8,7 @@
 #define MODEL_MODEL_H
 
 #include "base/clock.h"
+#include "crypto/aead.h"
 #include "model/key_source.h"
 #include "model/manifest.h"
 
@@ -71,6 +72,7 @@ LETHE_MUST_CHECK lethe_result model_check_signature(struct model *model,
 struct model_work {
     unsigned threads;                      /* 0: as many as there are CPUs */
     const struct model_progress *progress; /* NULL: none */
+    enum aead_backend backend;             /* AEAD_BACKEND_BEST, but where they are compared */
 };
 /* Every ciphertext byte against the signature; needs no secret. */
 LETHE_MUST_CHECK lethe_result model_verify_cipher(struct model *model,

@@ -15,6 +15,7 @@
 #define TINK_SHARD_CIPHER "AES256_GCM_HKDF_1MB" /* the parameters' name in a manifest */
 #define TINK_HEADER_MAX 40u
 #define TINK_TAG_BYTES 16u
+#define TINK_SEGMENTS_MAX (((uint64_t)1 << 32) - 2) /* the index is 32 bits in the nonce */
 
 struct tink_parameters {
     uint32_t segment_bytes;     /* ciphertext bytes of a full segment, tag included */
@@ -28,14 +29,14 @@ static inline uint32_t tink_header_bytes(const struct tink_parameters *parameter
     return parameters->derived_key_bytes + 8;
 }
 
-/* Sizes. LETHE_LIMIT: over 2^32 - 2 segments. LETHE_INTEGRITY: no plaintext has this ciphertext
+/* Sizes. LETHE_LIMIT: over TINK_SEGMENTS_MAX. LETHE_INTEGRITY: no plaintext has this ciphertext
  * size. */
 LETHE_MUST_CHECK lethe_result tink_cipher_size(const struct tink_parameters *parameters,
                                                uint64_t plain_bytes, uint64_t *cipher_bytes);
 LETHE_MUST_CHECK lethe_result tink_plain_size(const struct tink_parameters *parameters,
                                               uint64_t cipher_bytes, uint64_t *plain_bytes);
 
-/* Where segment `index` of a plaintext of plain_bytes bytes lies. */
+/* Where segment `index` of a plaintext of plain_bytes bytes (which tink_cipher_size took) lies. */
 struct tink_segment {
     uint64_t index;
     uint64_t plain_offset;
@@ -52,9 +53,10 @@ struct tink_stream;
 
 /* What binds a stream: the input key, and associated data (which enters the derived key). */
 struct tink_binding {
-    const struct lethe_secret *key;
+    const struct lethe_secret *key; /* at least 16 bytes, and at least derived_key_bytes */
     const void *aad;
     size_t aad_bytes;
+    enum aead_backend backend; /* AEAD_BACKEND_BEST, but where back ends are compared */
 };
 
 /* Draws salt and nonce prefix, derives the key, writes the header (tink_header_bytes). */
@@ -63,7 +65,7 @@ LETHE_MUST_CHECK lethe_result tink_seal_begin(const struct tink_parameters *para
                                               const struct random_source *random,
                                               uint8_t header[TINK_HEADER_MAX],
                                               struct tink_stream **out, struct lethe_error *err);
-/* LETHE_INTEGRITY when the header is not one of these parameters. */
+/* Reads tink_header_bytes of header. LETHE_INTEGRITY when it is not one of these parameters. */
 LETHE_MUST_CHECK lethe_result tink_open_begin(const struct tink_parameters *parameters,
                                               const struct tink_binding *binding,
                                               const uint8_t *header, struct tink_stream **out,
@@ -79,11 +81,10 @@ LETHE_MUST_CHECK lethe_result tink_open_segment(const struct tink_stream *stream
                                                 const struct tink_segment *segment,
                                                 const void *cipher, void *plain);
 
-/* Appends a Tink JSON keyset holding the key, for tools that never heard of Lethe. The text is a
- * secret: it is built in guarded memory. */
+/* A Tink JSON keyset holding the key, for tools that never heard of Lethe: exactly the secret's
+ * bytes, without a NUL. The text is a secret and never leaves guarded memory. */
 LETHE_MUST_CHECK lethe_result tink_keyset_json(const struct tink_parameters *parameters,
                                                const struct lethe_secret *key,
-                                               struct lethe_secret **out, size_t *size_bytes,
-                                               struct lethe_error *err);
+                                               struct lethe_secret **out, struct lethe_error *err);
 
 #endif

@@ -1,0 +1,147 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/thread.h"
+#include "model/opened.h"
+#include "model/progress.h"
+#include "model/sibling.h"
+#include "model/staging.h"
+
+struct decryption { /* of a model */
+    struct model *model;
+    const struct key_source *keys;
+    const struct model_work *work;
+    struct sibling place;
+    struct staging_set staging;
+    struct progress progress;
+};
+
+/* ---- one file -------------------------------------------------------------------------------- */
+
+struct file_writing {
+    struct decryption *decryption;
+    const struct shard_reader *reader;
+    int fd;
+    atomic_uint_fast64_t next; /* segment that nobody has taken */
+    atomic_bool failed;
+};
+
+/* A segment is written when its tag was checked; nobody else can see the file before all were. */
+static lethe_result write_segments(struct file_writing *file, const struct staging *staging,
+                                   struct lethe_error *err)
+{
+    const char *name = file->reader->shard->name;
+    while (!atomic_load(&file->failed)) {
+        uint64_t index = atomic_fetch_add(&file->next, 1);
+        if (index >= file->reader->segments)
+            return LETHE_OK;
+        struct tink_segment segment = shard_segment(file->reader, index);
+        TRY(shard_read_segment(file->reader, index, staging->cipher, staging->plain, err));
+        TRY(file_write_at(file->fd, name, segment.plain_offset, staging->plain, segment.plain_bytes,
+                          err));
+        progress_add(&file->decryption->progress, segment.plain_bytes);
+    }
+    return LETHE_OK;
+}
+
+static lethe_result write_worker(void *context, unsigned worker, struct lethe_error *err)
+{
+    struct file_writing *file = context;
+    lethe_result result = write_segments(file, &file->decryption->staging.items[worker], err);
+    if (result != LETHE_OK)
+        atomic_store(&file->failed, true);
+    return result;
+}
+
+static lethe_result decrypt_to(struct decryption *d, const struct shard_reader *reader, int fd,
+                               struct lethe_error *err)
+{
+    struct file_writing file = {.decryption = d, .reader = reader, .fd = fd};
+    unsigned threads = (unsigned)MIN(d->staging.count, reader->segments);
+    TRY(threads_run(threads, write_worker, &file, err));
+    if (fdatasync(fd) != 0)
+        return error_from_errno(err, "syncing %s", reader->shard->name);
+    return LETHE_OK;
+}
+
+/* ---- folders --------------------------------------------------------------------------------- */
+
+/* Calls for every folder that `name` lies in, outermost first: "a", then "a/b", for "a/b/c". */
+static lethe_result for_each_folder(int dir_fd, const char *name,
+                                    lethe_result (*act)(int dir_fd, const char *folder,
+                                                        struct lethe_error *err),
+                                    struct lethe_error *err)
+{
+    CLEANUP(memory_free) char *folder = strdup(name);
+    if (folder == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for a path");
+    for (char *slash = strchr(folder, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        TRY(act(dir_fd, folder, err));
+        *slash = '/';
+    }
+    return LETHE_OK;
+}
+
+static lethe_result make_folder(int dir_fd, const char *folder, struct lethe_error *err)
+{
+    if (mkdirat(dir_fd, folder, 0700) == 0 || errno == EEXIST)
+        return LETHE_OK;
+    return error_from_errno(err, "creating the directory %s", folder);
+}
+
+static lethe_result decrypt_shard(struct decryption *d, size_t index, struct lethe_error *err)
+{
+    CLEANUP(shard_reader_close) struct shard_reader reader = SHARD_READER_NONE;
+    TRY(shard_reader_open(d->model, index, d->keys, d->work->backend, &reader, err));
+    const char *name = reader.shard->name;
+    TRY(for_each_folder(d->place.fd, name, make_folder, err));
+    CLEANUP(fd_close)
+    int fd = openat(d->place.fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_from_errno(err, "creating %s", name);
+    TRY(decrypt_to(d, &reader, fd, err));
+    return for_each_folder(d->place.fd, name, file_sync_directory, err);
+}
+
+/* ---- all ------------------------------------------------------------------------------------- */
+
+static lethe_result decrypt_all(struct decryption *d, struct lethe_error *err)
+{
+    TRY(sibling_check_space(&d->place, model_plain_bytes(d->model), err));
+    TRY(sibling_create(&d->place, 0700, &random_system, err));
+    for (size_t i = 0; i < d->model->manifest->count; i++)
+        TRY(decrypt_shard(d, i, err));
+    return sibling_publish(&d->place, err);
+}
+
+static void decryption_clear(struct decryption *d)
+{
+    sibling_discard(&d->place);
+    staging_clear(&d->staging);
+    progress_clear(&d->progress);
+}
+static inline void decryption_clear_at_scope_end(struct decryption *d)
+{
+    decryption_clear(d);
+}
+
+lethe_result model_decrypt(struct model *model, const struct key_source *keys,
+                           const char *directory, const struct model_work *work,
+                           struct lethe_error *err)
+{
+    REQUIRE(model->is_signed);
+    CLEANUP(decryption_clear)
+    struct decryption d = {.model = model, .keys = keys, .work = work, .place = SIBLING_NONE};
+    progress_init(&d.progress, work->progress, model_plain_bytes(model));
+    TRY(sibling_prepare(directory, false, &d.place, err));
+    TRY(staging_create(work->threads, UINT64_MAX, model->manifest->tenant, &d.staging, err));
+    return error_context(err, decrypt_all(&d, err), "model %s", model->path);
+}

@@ -1,0 +1,271 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "model/model.h"
+#include "model/oms.h"
+#include "model/seal.h"
+#include "model/sibling.h"
+#include "model/sources.h"
+#include "model/tink.h"
+
+/* What is being made. */
+struct encryption {
+    const struct encrypt_options *options;
+    const struct key_source *keys;
+    struct source_list sources;
+    struct sibling place;
+    struct manifest *manifest;
+    struct oms_list signed_list;
+    struct buffer manifest_text;
+};
+
+static void encryption_clear(struct encryption *encryption)
+{
+    source_list_clear(&encryption->sources);
+    sibling_discard(&encryption->place);
+    manifest_free(encryption->manifest);
+    oms_list_clear(&encryption->signed_list);
+    buffer_clear(&encryption->manifest_text);
+}
+static inline void encryption_clear_at_scope_end(struct encryption *encryption)
+{
+    encryption_clear(encryption);
+}
+
+static lethe_result no_memory(struct lethe_error *err)
+{
+    return error_set(err, LETHE_NO_MEMORY, "no memory for a manifest");
+}
+
+/* ---- the manifest, but for what sealing gives ------------------------------------------------ */
+
+/* "dir/llama-3.1.Q4_K.gguf" is "llama-3-1-Q4_K", the directory "llama-3.1" is "llama-3-1". */
+static void model_name_from(const char *path, char out[NAME_PART_MAX + 1])
+{
+    CLEANUP(memory_free) char *resolved = realpath(path, NULL);
+    const char *base = basename(resolved != NULL ? resolved : path);
+    struct stat status;
+    bool is_file = stat(path, &status) == 0 && S_ISREG(status.st_mode);
+    const char *suffix = is_file ? strrchr(base, '.') : NULL;
+    size_t length = suffix != NULL && suffix != base ? (size_t)(suffix - base) : strlen(base);
+    length = MIN(length, NAME_PART_MAX);
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+    for (size_t i = 0; i < length; i++)
+        out[i] = strchr(letters, base[i]) != NULL ? base[i] : '-';
+    out[length] = '\0';
+    if (length == 0)
+        strcpy(out, "model");
+}
+
+static lethe_result name_manifest(struct encryption *e, struct lethe_error *err)
+{
+    char model[NAME_PART_MAX + 1];
+    char created[TIME_TEXT_SIZE];
+    if (e->options->model == NULL)
+        model_name_from(e->options->sources[0], model);
+    time_text_s(clock_wall_ns(e->options->clock), created);
+    e->manifest->release = 1;
+    e->manifest->tenant = strdup(e->options->tenant);
+    e->manifest->model = strdup(e->options->model != NULL ? e->options->model : model);
+    e->manifest->created = strdup(created);
+    if (e->manifest->tenant == NULL || e->manifest->model == NULL || e->manifest->created == NULL)
+        return no_memory(err);
+    return LETHE_OK;
+}
+
+static lethe_result describe_shard(const struct encryption *e, size_t index, int id_digits,
+                                   struct lethe_error *err)
+{
+    struct source *source = &e->sources.items[index];
+    struct shard *shard = &e->manifest->shards[index];
+    shard->size = (uint64_t)source->status.st_size;
+    if (shard->size > JSON_INTEGER_MAX ||
+        tink_cipher_size(&tink_shard_parameters, shard->size, &shard->cipher_size) != LETHE_OK)
+        return error_set(err, LETHE_LIMIT, "%s is too large for a shard", source->path);
+    shard->kind = source->kind;
+    shard->tier = e->options->tier;
+    shard->tensors = source->tensors;
+    source->tensors = (struct tensor_list){0}; /* moved */
+    shard->name = strdup(source->name);
+    if (shard->name == NULL || asprintf(&shard->id, "%0*zu", id_digits, index) < 0 ||
+        asprintf(&shard->file, SHARD_DIRECTORY "/%s.tink", shard->id) < 0 ||
+        asprintf(&shard->key, "%s.%s.%s", e->manifest->tenant, e->manifest->model,
+                 tier_name(shard->tier)) < 0)
+        return no_memory(err);
+    return LETHE_OK;
+}
+
+static lethe_result describe(struct encryption *e, struct lethe_error *err)
+{
+    size_t count = e->sources.count;
+    e->manifest = calloc(1, sizeof *e->manifest);
+    if (e->manifest == NULL)
+        return no_memory(err);
+    TRY(name_manifest(e, err));
+    e->manifest->shards = calloc(count, sizeof *e->manifest->shards);
+    if (e->manifest->shards == NULL)
+        return no_memory(err);
+    e->manifest->count = count;
+    int id_digits = MAX(4, snprintf(NULL, 0, "%zu", count - 1));
+    for (size_t i = 0; i < count; i++)
+        TRY(describe_shard(e, i, id_digits, err));
+    return LETHE_OK;
+}
+
+/* The release after the one that is replaced, if it is one of the same model. */
+static lethe_result continue_release(struct encryption *e, struct lethe_error *err)
+{
+    if (e->place.replaced_fd < 0)
+        return LETHE_OK;
+    CLEANUP(model_close) struct model *old = NULL;
+    lethe_result result = model_open(e->options->output, &old, err);
+    if (result != LETHE_OK) {
+        error_context(err, result, "not replaced, because it is no sound model");
+        error_hint(err, "choose another output, or remove it first");
+        return result;
+    }
+    const struct manifest *replaced = model_manifest(old);
+    if (strcmp(replaced->tenant, e->manifest->tenant) != 0 ||
+        strcmp(replaced->model, e->manifest->model) != 0)
+        return LETHE_OK;
+    if (replaced->release >= JSON_INTEGER_MAX)
+        return error_set(err, LETHE_LIMIT, "no release number is left behind %" PRIu64,
+                         replaced->release);
+    e->manifest->release = replaced->release + 1;
+    return LETHE_OK;
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+static lethe_result make_place(struct encryption *e, struct lethe_error *err)
+{
+    uint64_t needed_bytes = 0;
+    for (size_t i = 0; i < e->manifest->count; i++)
+        needed_bytes += e->manifest->shards[i].cipher_size;
+    TRY(sibling_check_space(&e->place, needed_bytes, err));
+    TRY(sibling_create(&e->place, 0755, e->options->random, err));
+    if (mkdirat(e->place.fd, SHARD_DIRECTORY, 0755) != 0)
+        return error_from_errno(err, "creating the directory " SHARD_DIRECTORY);
+    return LETHE_OK;
+}
+
+static lethe_result seal(struct encryption *e, struct lethe_error *err)
+{
+    e->signed_list.shard_bytes = OMS_SHARD_BYTES;
+    e->signed_list.subject = strdup(e->manifest->model);
+    if (e->signed_list.subject == NULL)
+        return no_memory(err);
+    const struct seal_work work = {
+        .sources = &e->sources,
+        .manifest = e->manifest,
+        .signed_list = &e->signed_list,
+        .dir_fd = e->place.fd,
+        .keys = e->keys,
+        .options = e->options,
+    };
+    TRY(seal_shards(&work, err));
+    return file_sync_directory(e->place.fd, SHARD_DIRECTORY, err);
+}
+
+/* A manifest that we would not read ourselves is never signed. */
+static lethe_result write_manifest(struct encryption *e, struct lethe_error *err)
+{
+    const struct buffer *text = &e->manifest_text;
+    CLEANUP(manifest_free) struct manifest *read_back = NULL;
+    TRY(manifest_write(e->manifest, &e->manifest_text, err));
+    TRY(error_context(err, manifest_parse(text->bytes, text->size_bytes, &read_back, err),
+                      "these sources cannot be described"));
+    TRY(file_write_atomic(e->place.fd, MANIFEST_FILE, text->bytes, text->size_bytes, 0644, false,
+                          err));
+    for (uint64_t start = 0; start < text->size_bytes; start += OMS_SHARD_BYTES) {
+        uint8_t digest[SHA256_BYTES];
+        const struct oms_range range = {
+            .path = MANIFEST_FILE,
+            .start = start,
+            .end = MIN(text->size_bytes, start + OMS_SHARD_BYTES),
+        };
+        sha256(text->bytes + start, range.end - start, digest);
+        TRY(oms_list_add(&e->signed_list, &range, digest, err));
+    }
+    return LETHE_OK;
+}
+
+static lethe_result sign(struct encryption *e, struct lethe_error *err)
+{
+    CLEANUP(buffer_clear) struct buffer payload = {0};
+    CLEANUP(buffer_clear) struct buffer encoded = {0};
+    CLEANUP(buffer_clear) struct buffer bundle = {0};
+    const struct sign_public *signer = NULL;
+    const char *tenant = e->manifest->tenant;
+    struct signature signature;
+    TRY(oms_statement(&e->signed_list, &payload, err));
+    oms_pae(payload.bytes, payload.size_bytes, &encoded);
+    TRY(buffer_result(&encoded, err));
+    TRY(e->keys->sign(e->keys->context, tenant, encoded.bytes, encoded.size_bytes, &signature,
+                      err));
+    TRY(e->keys->signer(e->keys->context, tenant, &signer, err));
+    TRY(oms_bundle(&payload, &signature, signer, &bundle, err));
+    if (bundle.size_bytes > OMS_BUNDLE_MAX)
+        return error_set(err, LETHE_LIMIT, "the model is too large for a signature");
+    return file_write_atomic(e->place.fd, SIGNATURE_FILE, bundle.bytes, bundle.size_bytes, 0644,
+                             false, err);
+}
+
+/* ---- encrypt --------------------------------------------------------------------------------- */
+
+static lethe_result check_options(const struct encrypt_options *options, struct lethe_error *err)
+{
+    if (options->source_count == 0)
+        return error_set(err, LETHE_INVALID, "there is nothing to encrypt");
+    TRY(validate_identifier("tenant", options->tenant, NAME_PART_MAX, err));
+    if (options->model != NULL)
+        TRY(validate_identifier("model", options->model, NAME_PART_MAX, err));
+    return LETHE_OK;
+}
+
+static lethe_result find_sources(struct encryption *e, struct lethe_error *err)
+{
+    for (size_t i = 0; i < e->options->source_count; i++)
+        TRY(sources_add(&e->sources, e->options->sources[i], err));
+    TRY(sources_order(&e->sources, err));
+    return sources_inspect(&e->sources, e->options->raw, err);
+}
+
+static void summarise(const struct encryption *e, struct encrypt_summary *out)
+{
+    *out = (struct encrypt_summary){.release = e->manifest->release, .shards = e->manifest->count};
+    strcpy(out->model, e->manifest->model);
+    for (size_t i = 0; i < e->manifest->count; i++)
+        out->plain_bytes += e->manifest->shards[i].size;
+    sha256(e->manifest_text.bytes, e->manifest_text.size_bytes, out->manifest_digest);
+}
+
+lethe_result model_encrypt(const struct encrypt_options *options, const struct key_source *keys,
+                           struct encrypt_summary *out, struct lethe_error *err)
+{
+    CLEANUP(encryption_clear)
+    struct encryption e = {.options = options, .keys = keys, .place = SIBLING_NONE};
+    TRY(check_options(options, err));
+    TRY(sibling_prepare(options->output, options->force, &e.place, err));
+    TRY(find_sources(&e, err));
+    TRY(describe(&e, err));
+    TRY(continue_release(&e, err));
+    TRY(keys->ensure(keys->context, e.manifest->shards[0].key, err));
+    TRY(make_place(&e, err));
+    TRY(seal(&e, err));
+    TRY(write_manifest(&e, err));
+    TRY(sign(&e, err));
+    TRY(sibling_publish(&e.place, err));
+    summarise(&e, out);
+    return LETHE_OK;
+}

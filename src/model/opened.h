@@ -1,0 +1,56 @@
+/* model/opened.h -- the inside of struct model, for the files that work on one. */
+#ifndef MODEL_OPENED_H
+#define MODEL_OPENED_H
+
+#include "base/buffer.h"
+#include "model/model.h"
+#include "model/oms.h"
+#include "model/tink.h"
+
+/* Everything is read below these two descriptors, so that a path that is changed meanwhile leads
+ * nowhere. */
+struct model {
+    char *path; /* for errors */
+    int dir_fd;
+    int shards_fd;
+    struct manifest *manifest;
+    struct buffer manifest_text;
+    struct buffer signature_text;
+    struct oms_list signed_list; /* once the signature was checked */
+    bool is_signed;
+};
+
+/* A shard being decrypted. */
+struct shard_reader {
+    const struct shard *shard;
+    int fd;
+    struct tink_stream *stream;
+    uint64_t segments;
+};
+#define SHARD_READER_NONE                                                                          \
+    (struct shard_reader)                                                                          \
+    {                                                                                              \
+        .fd = -1                                                                                   \
+    }
+void shard_reader_close(struct shard_reader *reader);
+static inline void shard_reader_close_at_scope_end(struct shard_reader *reader)
+{
+    shard_reader_close(reader);
+}
+/* Unwraps the data key, derives the stream's key from it, and wipes it (Z-2). The model's signature
+ * has been checked. */
+LETHE_MUST_CHECK lethe_result shard_reader_open(const struct model *model, size_t shard_index,
+                                                const struct key_source *keys,
+                                                enum aead_backend backend, struct shard_reader *out,
+                                                struct lethe_error *err);
+/* Decrypts segment `index` to `plain` (its plain_bytes) by way of `cipher` (a segment). Any thread.
+ * LETHE_INTEGRITY: `plain` has been wiped. */
+LETHE_MUST_CHECK lethe_result shard_read_segment(const struct shard_reader *reader, uint64_t index,
+                                                 void *cipher, void *plain,
+                                                 struct lethe_error *err);
+static inline struct tink_segment shard_segment(const struct shard_reader *reader, uint64_t index)
+{
+    return tink_segment_at(&tink_shard_parameters, reader->shard->size, index);
+}
+
+#endif

@@ -1,0 +1,51 @@
+/* model/sibling.h -- a directory that appears whole or not at all.
+ *
+ * It is built under a name of its own beside the target (".<name>.lethe-<16 hex>") and then renamed
+ * into place, or exchanged with the directory that is there. Whoever builds holds a flock on it:
+ * one without holder was left by a process that died, and the next to build for the same target
+ * removes it. A target that will be replaced is locked too, so that two who replace it at once do
+ * not undo each other. */
+#ifndef MODEL_SIBLING_H
+#define MODEL_SIBLING_H
+
+#include <sys/types.h>
+
+#include "base/clock.h"
+
+struct sibling { /* plain storage; clear with sibling_discard() */
+    int parent_fd;
+    char *path; /* the target as the caller named it, for errors */
+    char *name; /* the target's name in the parent */
+    char temporary[256];
+    int fd;          /* the new directory, locked; -1: none (any more) */
+    int replaced_fd; /* the directory to replace, locked; -1: none */
+};
+#define SIBLING_NONE                                                                               \
+    (struct sibling)                                                                               \
+    {                                                                                              \
+        .parent_fd = -1, .fd = -1, .replaced_fd = -1                                               \
+    }
+
+/* Finds parent and name of `path`, removes what dead processes left, and looks at what is there.
+ * LETHE_EXISTS: something is, and `replace` is false. LETHE_BUSY: someone else is replacing it.
+ * LETHE_INVALID: it is not a directory of its own (a symbolic link, "/", ".."). */
+LETHE_MUST_CHECK lethe_result sibling_prepare(const char *path, bool replace, struct sibling *out,
+                                              struct lethe_error *err);
+/* LETHE_NO_SPACE, with the figures, when needed_bytes are more than the file system has free. */
+LETHE_MUST_CHECK lethe_result sibling_check_space(const struct sibling *sibling,
+                                                  uint64_t needed_bytes, struct lethe_error *err);
+/* Makes the new directory (mode less the umask), empty and locked. */
+LETHE_MUST_CHECK lethe_result sibling_create(struct sibling *sibling, mode_t mode,
+                                             const struct random_source *random,
+                                             struct lethe_error *err);
+/* Syncs the new directory and puts it into place; what it replaces is removed. On failure the old
+ * one is in place. LETHE_CONFLICT: something has appeared, or gone, meanwhile. */
+LETHE_MUST_CHECK lethe_result sibling_publish(struct sibling *sibling, struct lethe_error *err);
+/* Removes the new directory unless it was published. */
+void sibling_discard(struct sibling *sibling);
+static inline void sibling_discard_at_scope_end(struct sibling *sibling)
+{
+    sibling_discard(sibling);
+}
+
+#endif

@@ -1,0 +1,42 @@
+/* model/staging.h -- what a worker needs to work on one segment at a time: guarded memory for the
+ * plaintext, plain memory for the ciphertext and for block hashes. */
+#ifndef MODEL_STAGING_H
+#define MODEL_STAGING_H
+
+#include "crypto/tree.h"
+#include "mem/slab.h"
+#include "model/tink.h"
+
+/* Workers take this many segments at once: their ciphertext is one range of the signature. */
+#define RANGE_SEGMENTS 64u
+#define SEGMENT_BYTES ((size_t)1 << 20) /* tink_shard_parameters.segment_bytes */
+/* A block may begin in one segment and end in the next, at either end of a range. */
+#define STAGING_PLAIN_BYTES (TREE_BLOCK_BYTES + SEGMENT_BYTES + TREE_BLOCK_BYTES)
+#define STAGING_HASHES (RANGE_SEGMENTS * (SEGMENT_BYTES / TREE_BLOCK_BYTES + 1))
+
+struct staging {
+    struct lethe_region *region;
+    uint8_t *plain;  /* STAGING_PLAIN_BYTES, guarded, wiped when freed */
+    uint8_t *cipher; /* SEGMENT_BYTES */
+    uint8_t *hashes; /* of STAGING_HASHES blocks */
+};
+struct staging_set { /* plain storage; {0} is empty */
+    struct staging *items;
+    unsigned count;
+};
+
+/* For up to `threads` workers (0: as many as there are CPUs), but for no more than there is work
+ * for (`jobs`), and no more than this process may have guarded memory for: at least one, or the
+ * error of the first. */
+LETHE_MUST_CHECK lethe_result staging_create(unsigned threads, uint64_t jobs, const char *tenant,
+                                             struct staging_set *out, struct lethe_error *err);
+void staging_clear(struct staging_set *set);
+static inline void staging_clear_at_scope_end(struct staging_set *set)
+{
+    staging_clear(set);
+}
+
+/* How many workers to start. */
+unsigned workers_for(unsigned threads, uint64_t jobs);
+
+#endif
