@@ -1,5 +1,7 @@
 #include "audit/event.h"
 
+#include <string.h>
+
 #define TEXT_ROW(name) {#name, AUDIT_FIELD_TEXT},
 #define OPTIONAL_ROW(name) {#name, AUDIT_FIELD_OPTIONAL_TEXT},
 #define NUMBER_ROW(name) {#name, AUDIT_FIELD_NUMBER},
@@ -20,6 +22,16 @@ const struct audit_kind_row *audit_kind_row(enum audit_kind kind)
 {
     REQUIRE((size_t)kind < ARRAY_LEN(kinds));
     return &kinds[kind];
+}
+
+uint64_t audit_event_epoch(const struct audit_event *event)
+{
+    const struct audit_kind_row *row = audit_kind_row(event->kind);
+    for (size_t i = 0; i < row->field_count; i++) {
+        if (row->fields[i].type == AUDIT_FIELD_NUMBER && strcmp(row->fields[i].name, "epoch") == 0)
+            return event->values[i].number;
+    }
+    return 0;
 }
 
 const char *audit_kind_name(enum audit_kind kind)

@@ -127,6 +127,9 @@ struct audit_kind_row {
 };
 const struct audit_kind_row *audit_kind_row(enum audit_kind kind);
 
+/* The event's field `epoch`; 0 when it has none. */
+uint64_t audit_event_epoch(const struct audit_event *event);
+
 const char *audit_kind_name(enum audit_kind kind);
 enum audit_severity audit_kind_severity(enum audit_kind kind);
 const char *audit_severity_name(enum audit_severity severity); /* "info" ... "critical" */

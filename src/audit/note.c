@@ -12,7 +12,6 @@
 #define SIGNATURE_PREFIX "\u2014 " /* em dash and space */
 #define SIGNATURE_MIN_BYTES (NOTE_KEY_ID_BYTES + 1)
 #define SIGNATURE_FIELD_MAX 4096 /* ML-DSA-44, the largest type defined, needs 2432 */
-#define ED25519_BYTES 64u
 
 /* ---- names and key ids ----------------------------------------------------------------------- */
 
@@ -50,6 +49,14 @@ void note_key_id(const struct audit_key *key, uint8_t out[NOTE_KEY_ID_BYTES])
     uint8_t digest[SHA256_BYTES];
     sha256(hashed, length + 2 + sizeof key->public_key, digest);
     memcpy(out, digest, NOTE_KEY_ID_BYTES);
+}
+
+size_t note_genesis_bytes(const struct audit_key *key)
+{
+    size_t name = strlen(key->name);
+    size_t text = name + sizeof "\n0\n" - 1 + BASE64_LENGTH(SHA256_BYTES) + 1;
+    return text + 1 + sizeof SIGNATURE_PREFIX - 1 + name + 1 +
+           BASE64_LENGTH(NOTE_KEY_ID_BYTES + 64) + 1;
 }
 
 /* ---- taking apart ---------------------------------------------------------------------------- */
@@ -126,12 +133,11 @@ static bool is_by(const struct signature_line *line, const struct audit_key *key
 static lethe_result verify_line(const struct note *note, const struct signature_line *line,
                                 const struct sign_public *key, struct lethe_error *err)
 {
-    struct signature signature = {.size_bytes = ED25519_BYTES};
-    lethe_result result = LETHE_INTEGRITY;
-    if (line->field_bytes == NOTE_KEY_ID_BYTES + ED25519_BYTES) {
-        memcpy(signature.bytes, line->field + NOTE_KEY_ID_BYTES, ED25519_BYTES);
+    struct signature signature;
+    lethe_result result = signature_from_bytes(
+        line->field + NOTE_KEY_ID_BYTES, line->field_bytes - NOTE_KEY_ID_BYTES, &signature, err);
+    if (result == LETHE_OK)
         result = sign_verify(key, note->text, note->text_bytes, &signature, err);
-    }
     if (result == LETHE_INTEGRITY)
         return error_set(err, LETHE_INTEGRITY, "a signature that does not fit: forged or changed");
     return result;

@@ -22,6 +22,9 @@ LETHE_MUST_CHECK lethe_result note_verify(const struct note *note, const struct 
 /* SHA-256(name || newline || type || public key), its first four bytes. */
 void note_key_id(const struct audit_key *key, uint8_t out[NOTE_KEY_ID_BYTES]);
 
+/* Bytes of the note that signs the empty log. */
+size_t note_genesis_bytes(const struct audit_key *key);
+
 /* A key name may hold neither Unicode white space nor '+'. */
 bool note_name_is_valid(const char *name, size_t length);
 

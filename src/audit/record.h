@@ -6,7 +6,6 @@
 #ifndef AUDIT_RECORD_H
 #define AUDIT_RECORD_H
 
-#include "audit/event.h"
 #include "audit/log.h"
 #include "audit/merkle.h"
 
@@ -37,8 +36,9 @@ struct record_line {
     const char *node; /* borrowed, not terminated */
     size_t node_length;
 };
-/* Accepts exactly the lines that record_append can have written, whatever the event: a later
- * version may know more of them. LETHE_MALFORMED says what is wrong. */
+/* Strict: one flat object in canonical form with the members above, values that are strings,
+ * integers or booleans, and nothing else. Any event and fields will do, as a later version may know
+ * more of them. LETHE_MALFORMED says what is wrong. */
 LETHE_MUST_CHECK lethe_result record_parse(const char *line, size_t length, struct record_line *out,
                                            struct lethe_error *err);
 

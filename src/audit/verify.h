@@ -19,20 +19,27 @@ struct audit_verify_options {
     struct audit_key key;
     const char *since; /* a checkpoint note that someone kept; NULL: no anchor */
     size_t since_bytes;
-    audit_record_visit *visit; /* called for each record that has passed, in order; may be NULL */
+    /* Report what no checkpoint covers (a crash leaves it, until the log is next opened) instead of
+     * refusing the log for it. It is neither counted nor visited. */
+    bool allow_tail;
+    /* Called for each record in order, as it passes, which is before the checkpoint that covers it
+     * has been compared: what it was shown is true when audit_verify() then returns LETHE_OK. May
+     * be NULL; another result than LETHE_OK ends the verification with that result. */
+    audit_record_visit *visit;
     void *context;
 };
 struct audit_verify_report {
-    uint64_t records;        /* in the files                                          */
-    uint64_t signed_records; /* covered by the newest checkpoint                      */
-    uint64_t checkpoints;    /* in `checkpoints`, each checked                        */
-    uint64_t torn_bytes;     /* behind the last whole line (0 for a log at rest)      */
-    uint64_t epoch;          /* the largest that a record carries                     */
-    bool anchored;           /* compared with `since`                                 */
+    uint64_t records;     /* all of them covered by the newest checkpoint      */
+    uint64_t checkpoints; /* in `checkpoints`, each one's signature checked    */
+    uint64_t tail_bytes;  /* that no checkpoint covers: 0 for a log at rest    */
+    uint64_t epoch;       /* the largest that a record carries                 */
+    bool anchored;        /* compared with `since`                             */
     uint8_t root[MERKLE_HASH_BYTES];
 };
 /* LETHE_INTEGRITY names file, line and reason: a changed, missing, reordered, spliced or unsigned
- * record, a forged checkpoint, a log shorter than the newest checkpoint or than `since`. */
+ * record, a forged checkpoint, a log shorter than the newest checkpoint or than `since`.
+ * LETHE_NOT_FOUND: there is no log. Writers are held up for a moment only; the log may grow
+ * meanwhile. Without an anchor nobody can see that a log was rolled back as a whole. */
 LETHE_MUST_CHECK lethe_result audit_verify(const struct audit_verify_options *options,
                                            struct audit_verify_report *out,
                                            struct lethe_error *err);

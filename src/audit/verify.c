@@ -1,0 +1,75 @@
+#include "audit/verify.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "audit/replay.h"
+#include "base/error.h"
+
+static lethe_result look(int directory, struct files_view *view, struct lethe_error *err)
+{
+    CLEANUP(files_unlock) int lock = -1;
+    TRY(files_lock_shared(directory, &lock, err));
+    return files_look(directory, view, err);
+}
+
+static lethe_result open_anchor(const struct audit_verify_options *options,
+                                struct audit_checkpoint *out, struct lethe_error *err)
+{
+    if (options->since == NULL)
+        return LETHE_OK;
+    return error_context(
+        err, audit_checkpoint_open(options->since, options->since_bytes, &options->key, out, err),
+        "the checkpoint that was kept");
+}
+
+static lethe_result verify_directory(const struct audit_verify_options *options,
+                                     struct replay *replay, struct replay_tail *tail,
+                                     struct lethe_error *err)
+{
+    struct replay_options replay_options = {
+        .key = &options->key,
+        .every_signature = true,
+        .anchored = options->since != NULL,
+        .visit = options->visit,
+        .context = options->context,
+    };
+    TRY(open_anchor(options, &replay_options.since, err));
+
+    CLEANUP(fd_close) int directory = open(options->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0)
+        return error_from_errno(err, "opening it");
+    CLEANUP(files_view_clear) struct files_view view = {0};
+    TRY(look(directory, &view, err));
+    replay_options.directory = directory;
+    replay_options.view = &view;
+    return replay_run(replay, &replay_options, tail, err);
+}
+
+lethe_result audit_verify(const struct audit_verify_options *options,
+                          struct audit_verify_report *out, struct lethe_error *err)
+{
+    *out = (struct audit_verify_report){0};
+    if (strncmp(options->key.name, RECORD_ORIGIN_PREFIX, strlen(RECORD_ORIGIN_PREFIX)) != 0)
+        return error_set(err, LETHE_INVALID,
+                         "the key of a log is called " RECORD_ORIGIN_PREFIX
+                         "NODE; this one is not");
+    struct replay replay = {0};
+    struct replay_tail tail;
+    TRY(error_context(err, verify_directory(options, &replay, &tail, err), "log %s",
+                      options->directory));
+
+    out->records = replay.chain.tree.leaves;
+    out->checkpoints = replay.notes;
+    out->tail_bytes = tail.record_bytes + tail.note_bytes;
+    out->epoch = replay.chain.epoch;
+    out->anchored = options->since != NULL;
+    merkle_root(&replay.chain.tree, out->root);
+    if (out->tail_bytes == 0 || options->allow_tail)
+        return LETHE_OK;
+    error_set(err, LETHE_INTEGRITY, "log %s: no checkpoint covers its last %llu bytes",
+              options->directory, (unsigned long long)out->tail_bytes);
+    error_hint(err, "a crash leaves that, and so does someone who adds records without the key; "
+                    "the next command that writes to the log cuts it off, on record");
+    return LETHE_INTEGRITY;
+}
