@@ -8,6 +8,7 @@
 #include "crypto/openssl.h"
 #include "mem/budget.h"
 #include "mem/maps.h"
+#include "mem/process.h"
 #include "mem/swap.h"
 
 /* A pair takes about 1 KiB; each thread's random generators take 2 KiB. A full heap makes OpenSSL
@@ -38,10 +39,12 @@ static lethe_result check_secure_heap(bool complete, struct lethe_error *err)
         return refuse(err, "is not used");
     if (!(flags & MAP_FLAG_UNDUMPABLE))
         return refuse(err, "would be in core files");
-    if (!locked && swap_may_keep_pages())
-        return refuse(err, "is not locked, and this host has swap");
     if (locked && !complete)
         return refuse(err, "has no guard pages");
+    if (!locked && swap_may_keep_pages())
+        return refuse(err, "is not locked, and this host has swap");
+    if (!locked)
+        atomic_fetch_add(&process_now()->ranges_unlocked, 1); /* for lethe_mem_recheck() */
     return LETHE_OK;
 }
 
@@ -63,6 +66,7 @@ static lethe_result start(struct lethe_error *err)
     if (!openssl_guard_memory())
         return error_set(err, LETHE_UNPROTECTED,
                          "OpenSSL was used before crypto_start(): what it frees is not wiped");
+    TRY(process_start(err));
     TRY(start_secure_heap(err));
     return openssl_fetch(err);
 }

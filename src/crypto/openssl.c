@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <openssl/cryptoerr.h>
 #include <openssl/err.h>
 
 static struct openssl_algorithms algorithms;
@@ -42,13 +43,21 @@ const struct openssl_algorithms *openssl(void)
     return &algorithms;
 }
 
+static bool is_want_of_memory(unsigned long number)
+{
+    return ERR_GET_REASON(number) == ERR_R_MALLOC_FAILURE ||
+           (ERR_GET_LIB(number) == ERR_LIB_CRYPTO &&
+            ERR_GET_REASON(number) == CRYPTO_R_SECURE_MALLOC_FAILURE);
+}
+
 lethe_result openssl_failed(struct lethe_error *err, lethe_result code, const char *what)
 {
-    unsigned long number = ERR_peek_last_error();
-    if (ERR_GET_REASON(number) == ERR_R_MALLOC_FAILURE)
-        code = LETHE_NO_MEMORY;
-    const char *reason = ERR_reason_error_string(number);
-    error_set(err, code, "%s: %s", what, reason != NULL ? reason : "OpenSSL gives no reason");
-    ERR_clear_error();
-    return code;
+    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    for (unsigned long number; (number = ERR_get_error()) != 0;)
+        if (is_want_of_memory(number))
+            code = LETHE_NO_MEMORY;
+    if (code == LETHE_NO_MEMORY)
+        return error_set(err, code, "%s: OpenSSL's heap is full", what);
+    return error_set(err, code, "%s: %s", what,
+                     reason != NULL ? reason : "OpenSSL gives no reason");
 }

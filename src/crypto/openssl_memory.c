@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/err.h>
+
 #include <lethe/mem.h>
 
 #include "crypto/openssl.h"
@@ -10,6 +12,8 @@ static _Thread_local unsigned secrets_depth;
 
 unsigned openssl_secrets_enter(void)
 {
+    if (secrets_depth == 0)
+        ERR_clear_error(); /* a thread's queue of reasons is made at its first use: not in here */
     return ++secrets_depth;
 }
 

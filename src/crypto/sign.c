@@ -23,15 +23,10 @@ struct sign_pair {
     struct sign_public *public_key;
 };
 
-/* The scalar in OpenSSL's secure heap; NULL when it is not in [1, n - 1] (FIPS 186-5 A.2.2). */
-static BIGNUM *scalar_from(const EC_GROUP *group, const uint8_t bytes[SIGNATURE_PRIVATE_BYTES])
+/* FIPS 186-5 A.2.2: in [1, n - 1]. */
+static bool is_scalar(const EC_GROUP *group, const BIGNUM *number)
 {
-    CLEANUP(BN_clear_free) BIGNUM *scalar = BN_secure_new();
-    if (scalar == NULL || BN_bin2bn(bytes, SIGNATURE_PRIVATE_BYTES, scalar) == NULL ||
-        BN_is_zero(scalar) || BN_cmp(scalar, EC_GROUP_get0_order(group)) >= 0)
-        return NULL;
-    BN_set_flags(scalar, BN_FLG_CONSTTIME);
-    return MOVE(scalar);
+    return !BN_is_zero(number) && BN_cmp(number, EC_GROUP_get0_order(group)) < 0;
 }
 
 static bool point_of(const EC_GROUP *group, const BIGNUM *scalar, uint8_t *raw, size_t raw_bytes)
@@ -42,9 +37,8 @@ static bool point_of(const EC_GROUP *group, const BIGNUM *scalar, uint8_t *raw, 
                raw_bytes;
 }
 
-/* A BIGNUM of the secure heap makes OpenSSL keep the parameter there, too. */
-static OSSL_PARAM *pair_parameters(const struct sign_kind *kind, const BIGNUM *scalar,
-                                   const uint8_t *raw)
+static EVP_PKEY *pkey_of_point(const struct sign_kind *kind, const BIGNUM *scalar,
+                               const uint8_t *raw)
 {
     CLEANUP(OSSL_PARAM_BLD_free) OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
     if (builder == NULL ||
@@ -54,18 +48,7 @@ static OSSL_PARAM *pair_parameters(const struct sign_kind *kind, const BIGNUM *s
         OSSL_PARAM_BLD_push_BN_pad(builder, OSSL_PKEY_PARAM_PRIV_KEY, scalar,
                                    SIGNATURE_PRIVATE_BYTES) != 1)
         return NULL;
-    return OSSL_PARAM_BLD_to_param(builder);
-}
-
-static EVP_PKEY *ec_pkey_from(const struct sign_kind *kind, const uint8_t *bytes, uint8_t *raw)
-{
-    CLEANUP(EC_GROUP_free) EC_GROUP *group = EC_GROUP_new_by_curve_name(OBJ_txt2nid(kind->group));
-    if (group == NULL)
-        return NULL;
-    CLEANUP(BN_clear_free) BIGNUM *scalar = scalar_from(group, bytes);
-    if (scalar == NULL || !point_of(group, scalar, raw, kind->public_bytes))
-        return NULL;
-    CLEANUP(OSSL_PARAM_free) OSSL_PARAM *parameters = pair_parameters(kind, scalar, raw);
+    CLEANUP(OSSL_PARAM_free) OSSL_PARAM *parameters = OSSL_PARAM_BLD_to_param(builder);
     CLEANUP(EVP_PKEY_CTX_free)
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, kind->key_type, NULL);
     EVP_PKEY *pkey = NULL;
@@ -75,23 +58,40 @@ static EVP_PKEY *ec_pkey_from(const struct sign_kind *kind, const uint8_t *bytes
     return pkey;
 }
 
-static EVP_PKEY *ed25519_pkey_from(const struct sign_kind *kind, const uint8_t *bytes, uint8_t *raw)
+static lethe_result ec_pkey_from(const struct sign_kind *kind, const uint8_t *bytes, uint8_t *raw,
+                                 EVP_PKEY **out)
+{
+    CLEANUP(EC_GROUP_free) EC_GROUP *group = EC_GROUP_new_by_curve_name(OBJ_txt2nid(kind->group));
+    CLEANUP(BN_clear_free) BIGNUM *scalar = BN_secure_new();
+    if (group == NULL || scalar == NULL ||
+        BN_bin2bn(bytes, SIGNATURE_PRIVATE_BYTES, scalar) == NULL)
+        return LETHE_FAILED;
+    if (!is_scalar(group, scalar))
+        return LETHE_MALFORMED;
+    BN_set_flags(scalar, BN_FLG_CONSTTIME);
+    if (point_of(group, scalar, raw, kind->public_bytes))
+        *out = pkey_of_point(kind, scalar, raw);
+    return *out != NULL ? LETHE_OK : LETHE_FAILED;
+}
+
+/* Any 32 bytes are a seed. */
+static lethe_result ed25519_pkey_from(const struct sign_kind *kind, const uint8_t *bytes,
+                                      uint8_t *raw, EVP_PKEY **out)
 {
     size_t raw_bytes = kind->public_bytes;
-    CLEANUP(EVP_PKEY_free)
-    EVP_PKEY *pkey =
+    *out =
         EVP_PKEY_new_raw_private_key_ex(NULL, kind->key_type, NULL, bytes, SIGNATURE_PRIVATE_BYTES);
-    if (pkey == NULL || EVP_PKEY_get_raw_public_key(pkey, raw, &raw_bytes) != 1)
-        return NULL;
-    return MOVE(pkey);
+    bool made = *out != NULL && EVP_PKEY_get_raw_public_key(*out, raw, &raw_bytes) == 1;
+    return made ? LETHE_OK : LETHE_FAILED;
 }
 
 /* OpenSSL's key pair from private bytes; writes the public key to `raw`. */
-static EVP_PKEY *pkey_from(const struct sign_kind *kind, const uint8_t *bytes, uint8_t *raw)
+static lethe_result pkey_from(const struct sign_kind *kind, const uint8_t *bytes, uint8_t *raw,
+                              EVP_PKEY **out)
 {
     OPENSSL_SECRETS_IN_SCOPE();
-    return kind->group != NULL ? ec_pkey_from(kind, bytes, raw)
-                               : ed25519_pkey_from(kind, bytes, raw);
+    return kind->group != NULL ? ec_pkey_from(kind, bytes, raw, out)
+                               : ed25519_pkey_from(kind, bytes, raw, out);
 }
 
 static lethe_result require_signs(enum signature_kind kind, struct lethe_error *err)
@@ -116,9 +116,12 @@ lethe_result sign_pair_create(enum signature_kind kind, const struct lethe_secre
     if (pair == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a key pair");
     uint8_t raw[SIGNATURE_PUBLIC_MAX_BYTES];
-    pair->pkey = pkey_from(&sign_kinds[kind], lethe_secret_bytes_const(private_key), raw);
-    if (pair->pkey == NULL)
-        return openssl_failed(err, LETHE_MALFORMED, "these bytes are no private key");
+    lethe_result made =
+        pkey_from(&sign_kinds[kind], lethe_secret_bytes_const(private_key), raw, &pair->pkey);
+    if (made == LETHE_MALFORMED)
+        return error_set(err, made, "these 32 bytes are no %s private key", sign_kinds[kind].name);
+    if (made != LETHE_OK)
+        return openssl_failed(err, made, "making a key pair");
     TRY(sign_public_from_raw(kind, raw, sign_kinds[kind].public_bytes, &pair->public_key, err));
     *out = MOVE(pair);
     return LETHE_OK;
@@ -138,8 +141,7 @@ const struct sign_public *sign_pair_public(const struct sign_pair *pair)
     return pair->public_key;
 }
 
-/* Any 32 bytes are an Ed25519 seed; for P-256, a draw outside [1, n - 1] (one in 2^32) is drawn
- * again. */
+/* A draw that is no scalar of P-256 (one in 2^32) is drawn again. */
 lethe_result sign_generate(enum signature_kind kind, struct lethe_secret **out,
                            struct lethe_error *err)
 {

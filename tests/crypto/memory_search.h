@@ -29,15 +29,25 @@ __attribute__((unused)) static struct needle needle_of(const void *bytes, size_t
     return needle;
 }
 
+static bool is_at(const struct needle *needle, const uint8_t *bytes)
+{
+    for (size_t i = 0; i < needle->size_bytes; i++)
+        if ((bytes[i] ^ NEEDLE_MASK) != needle->masked[i])
+            return false;
+    return true;
+}
+
 static size_t count_in(const struct needle *needle, const uint8_t *bytes, size_t size_bytes)
 {
     size_t found = 0;
-    for (size_t at = 0; at + needle->size_bytes <= size_bytes; at++) {
-        size_t same = 0;
-        while (same < needle->size_bytes &&
-               (bytes[at + same] ^ NEEDLE_MASK) == needle->masked[same])
-            same++;
-        found += same == needle->size_bytes;
+    const uint8_t *end = bytes + size_bytes;
+    while ((size_t)(end - bytes) >= needle->size_bytes) {
+        size_t places = (size_t)(end - bytes) - needle->size_bytes + 1;
+        bytes = memchr(bytes, needle->masked[0] ^ NEEDLE_MASK, places);
+        if (bytes == NULL)
+            break;
+        found += is_at(needle, bytes);
+        bytes++;
     }
     return found;
 }
@@ -71,7 +81,8 @@ static size_t count_in_mapping(const struct needle *needle, int mem, uintptr_t b
     return found;
 }
 
-__attribute__((unused)) static size_t count_in_own_memory(const struct needle *needle)
+/* Without the mapping that `except` lies in; NULL: everywhere. */
+static size_t count_except(const struct needle *needle, const void *except)
 {
     size_t found = 0;
     char line[512];
@@ -83,8 +94,9 @@ __attribute__((unused)) static size_t count_in_own_memory(const struct needle *n
         unsigned long begin, end;
         char access[5];
         assert_int_equal(sscanf(line, "%lx-%lx %4s", &begin, &end, access), 3);
-        uintptr_t window = (uintptr_t)search_window;
-        if (access[0] != 'r' || strstr(line, "[v") != NULL || end - begin > SEARCH_MAPPING_MAX)
+        uintptr_t window = (uintptr_t)search_window, excepted = (uintptr_t)except;
+        if (access[0] != 'r' || (excepted >= begin && excepted < end) ||
+            strstr(line, "[v") != NULL || end - begin > SEARCH_MAPPING_MAX)
             continue;
         bool is_secret = strstr(line, "secretmem") != NULL;
         if (window >= begin && window < end) { /* around ourselves */
@@ -97,6 +109,11 @@ __attribute__((unused)) static size_t count_in_own_memory(const struct needle *n
     fclose(maps);
     close(mem);
     return found;
+}
+
+__attribute__((unused)) static size_t count_in_own_memory(const struct needle *needle)
+{
+    return count_except(needle, NULL);
 }
 
 #endif

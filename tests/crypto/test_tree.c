@@ -136,6 +136,7 @@ static void fsverity_computes_the_same(void **state)
     char *empty = temp_path("empty");
     put_file(empty, "", 0);
     assert_same_as_the_tool(empty, 0);
+    free(empty);
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
         char *path = sparse_file(sizes[i]);
         assert_same_as_the_tool(path, sizes[i]);
@@ -221,6 +222,7 @@ static void a_file_that_ends_early_is_noticed(void **state)
         CLEANUP(fd_close) int closed = open(path, O_WRONLY | O_CLOEXEC);
         const struct tree_file unreadable = {.fd = closed, .path = path, .size_bytes = sizes[i]};
         assert_result(LETHE_IO, tree_digest_file(&unreadable, 2, digest, &err));
+        free(path);
     }
 }
 
@@ -239,6 +241,8 @@ static void memory_does_not_grow_with_the_file(void **state)
     long before = peak_kib();
     digest_file(large, 600 * EDGE, 2, hex); /* 300 MiB */
     assert_true(peak_kib() - before < 8 * 1024);
+    free(small);
+    free(large);
 }
 
 static void text_form_and_back(void **state)
