@@ -36,7 +36,8 @@ LETHE_MUST_CHECK lethe_result sandbox_confine_files(const char *const *read_only
                                                     struct lethe_error *err);
 
 /* seccomp, for all threads: kills the process on a system call outside `allowed` (names,
- * NULL-terminated; LETHE_INVALID for a name that no architecture has). Sets no new privileges. */
+ * NULL-terminated; LETHE_INVALID for a name that no architecture has). What free(3) may need, brk
+ * and munmap, belongs into the list. Sets no new privileges. */
 LETHE_MUST_CHECK lethe_result sandbox_confine_calls(const char *const *allowed,
                                                     struct lethe_error *err);
 
