@@ -11,8 +11,9 @@
 #include "mem/process.h"
 #include "mem/swap.h"
 
-/* A pair takes about 1 KiB; each thread's random generators take 2 KiB. A full heap makes OpenSSL
- * refuse new keys, it does not make it keep them elsewhere. */
+/* With OpenSSL 3.0 a pair takes 2 KiB, the random generators of a thread that signs 3 KiB, and what
+ * OpenSSL keeps for later while it makes keys 45 KiB. A full heap makes OpenSSL refuse new keys, it
+ * does not make it keep them elsewhere. */
 #define SECURE_HEAP_BYTES ((size_t)512 << 10)
 #define SECURE_HEAP_GRAIN_BYTES ((size_t)32)
 

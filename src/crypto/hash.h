@@ -35,16 +35,20 @@ struct hkdf_input {
 LETHE_MUST_CHECK lethe_result hkdf(const struct hkdf_input *input, uint8_t *out, size_t out_bytes,
                                    struct lethe_error *err);
 
-/* RFC 7914. Takes 128 * r * 2^log2_n bytes of memory, which OpenSSL wipes. */
+/* RFC 7914. Takes 128 * r * 2^log2_n bytes of memory, which are wiped, but not locked. */
+#define SCRYPT_LOG2_N_MAX 24u
+#define SCRYPT_R_MAX 64u
+#define SCRYPT_P_MAX 64u
+#define SCRYPT_MEMORY_MAX ((uint64_t)4 << 30)
 struct scrypt_input {
     const struct lethe_secret *passphrase;
     const void *salt;
     size_t salt_bytes;
-    unsigned log2_n; /* 1 to 24 */
-    unsigned r;      /* 1 to 64 */
-    unsigned p;      /* 1 to 64 */
+    unsigned log2_n; /* each 1 to its MAX */
+    unsigned r;
+    unsigned p;
 };
-/* Fills `out`. LETHE_INVALID for a cost outside these ranges, LETHE_NO_MEMORY. */
+/* Fills `out`. LETHE_INVALID for a cost beyond these limits, LETHE_NO_MEMORY. */
 LETHE_MUST_CHECK lethe_result scrypt(const struct scrypt_input *input, struct lethe_secret *out,
                                      struct lethe_error *err);
 

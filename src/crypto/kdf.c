@@ -50,15 +50,24 @@ lethe_result hkdf(const struct hkdf_input *input, uint8_t *out, size_t out_bytes
     return derive(openssl()->hkdf, parameters, out, out_bytes, err);
 }
 
+/* A cost comes from a file: a wrong one must not take all memory of the machine. */
+static lethe_result check_cost(const struct scrypt_input *input, struct lethe_error *err)
+{
+    bool in_range = input->log2_n >= 1 && input->log2_n <= SCRYPT_LOG2_N_MAX && input->r >= 1 &&
+                    input->r <= SCRYPT_R_MAX && input->p >= 1 && input->p <= SCRYPT_P_MAX;
+    if (in_range && ((uint64_t)128 * input->r << input->log2_n) <= SCRYPT_MEMORY_MAX)
+        return LETHE_OK;
+    return error_set(err, LETHE_INVALID,
+                     "scrypt's cost is log2(N) %u, r %u, p %u instead of at most %u, %u, %u and "
+                     "4 GiB",
+                     input->log2_n, input->r, input->p, SCRYPT_LOG2_N_MAX, SCRYPT_R_MAX,
+                     SCRYPT_P_MAX);
+}
+
 lethe_result scrypt(const struct scrypt_input *input, struct lethe_secret *out,
                     struct lethe_error *err)
 {
-    const unsigned log2_n_max = 24, r_max = 64, p_max = 64;
-    if (input->log2_n < 1 || input->log2_n > log2_n_max || input->r < 1 || input->r > r_max ||
-        input->p < 1 || input->p > p_max)
-        return error_set(err, LETHE_INVALID,
-                         "scrypt's cost is log2(N) %u, r %u, p %u instead of 1 to %u, %u, %u",
-                         input->log2_n, input->r, input->p, log2_n_max, r_max, p_max);
+    TRY(check_cost(input, err));
     uint64_t n = (uint64_t)1 << input->log2_n, r = input->r, p = input->p;
     uint64_t memory_max_bytes = 128 * r * (n + p + 2); /* RFC 7914 2: V, B, and the work space */
     OSSL_PARAM parameters[] = {

@@ -158,6 +158,11 @@ static EVP_PKEY *pkey_from_pem(const char *pem, size_t size_bytes)
 static bool find_kind(const EVP_PKEY *pkey, enum signature_kind *out)
 {
     char group[64] = "";
+    int is_spelled_out = 0; /* RFC 5480 2.1.1: a curve must be named (CVE-2020-0601 shows why) */
+    (void)EVP_PKEY_get_int_param(pkey, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS,
+                                 &is_spelled_out);
+    if (is_spelled_out)
+        return false;
     (void)EVP_PKEY_get_group_name(pkey, group, sizeof group, NULL);
     for (size_t i = 0; i < ARRAY_LEN(sign_kinds); i++) {
         *out = (enum signature_kind)i;

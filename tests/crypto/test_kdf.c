@@ -124,7 +124,8 @@ static void scrypt_refuses_costs_out_of_range(void **state)
     static const struct scrypt_input bad[] = {
         {.log2_n = 0, .r = 8, .p = 1},   {.log2_n = 25, .r = 8, .p = 1},
         {.log2_n = 10, .r = 0, .p = 1},  {.log2_n = 10, .r = 8, .p = 0},
-        {.log2_n = 10, .r = 65, .p = 1}, {.log2_n = 10, .r = 8, .p = 65},
+        {.log2_n = 24, .r = 8, .p = 1},  {.log2_n = 10, .r = 65, .p = 1},
+        {.log2_n = 10, .r = 8, .p = 65},
     };
     CLEANUP(lethe_secret_free) struct lethe_secret *secret = secret_of("x", 1);
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {

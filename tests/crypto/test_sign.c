@@ -302,6 +302,16 @@ static void only_one_known_public_key_is_taken_from_pem(void **state)
         "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEYP7UuiVanTHJYet0xjVtaMBJuJI7\n"
         "Yfps5mliLmDyn7Z5A/4QCLi8maQa6elWKLxk8vGyDC1+n1F3o8KU1EYimA==\n"
         "-----END PUBLIC KEY-----\n",
+        /* P-256, but spelled out instead of named */
+        "-----BEGIN PUBLIC KEY-----\n"
+        "MIIBSzCCAQMGByqGSM49AgEwgfcCAQEwLAYHKoZIzj0BAQIhAP////8AAAABAAAA\n"
+        "AAAAAAAAAAAA////////////////MFsEIP////8AAAABAAAAAAAAAAAAAAAA////\n"
+        "///////////8BCBaxjXYqjqT57PrvVV2mIa8ZR0GsMxTsPY7zjw+J9JgSwMVAMSd\n"
+        "NgiG5wSTamZ44ROdJreBn36QBEEEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5\n"
+        "RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9QIhAP////8AAAAA\n"
+        "//////////+85vqtpxeehPO5ysL8YyVRAgEBA0IABMi5WIZuy4ngqYHrlMTsVDAc\n"
+        "FNSpgpop13/HvdXNYIZVF2l3ot4NZZOrwPrZUVjZltYIH+KoHVat/auTRL+Kjtk=\n"
+        "-----END PUBLIC KEY-----\n",
         /* secp256k1 */
         "-----BEGIN PUBLIC KEY-----\n"
         "MFYwEAYHKoZIzj0CAQYFK4EEAAoDQgAEmnxY8xbjQkUmuDf4TJSXoFPddkA3eCgr\n"
@@ -332,6 +342,25 @@ static void only_one_known_public_key_is_taken_from_pem(void **state)
     }
     CLEANUP(sign_public_free) struct sign_public *key = public_of(P256_PEM " \r\n\n");
     assert_result(LETHE_OK, verify_hex(key, "sample", P256_SIGNATURE));
+}
+
+static void a_compressed_point_is_the_same_key(void **state)
+{
+    static const char compressed[] =
+        "-----BEGIN PUBLIC KEY-----\n"
+        "MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgACrlmVcJX0Z45Fatewa91Ixlecj05Y\n"
+        "ECwtOPB8TO9m0Bs=\n"
+        "-----END PUBLIC KEY-----\n";
+    static const char expected[] =
+        "-----BEGIN PUBLIC KEY-----\n"
+        "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAErlmVcJX0Z45Fatewa91Ixlecj05Y\n"
+        "ECwtOPB8TO9m0Bsc1JPfHC3HdHdzq0P7XSVnD0nhWgOxmai0gyANIMlabA==\n"
+        "-----END PUBLIC KEY-----\n";
+    struct lethe_error err = {0};
+    CLEANUP(buffer_clear) struct buffer pem = {0};
+    CLEANUP(sign_public_free) struct sign_public *key = public_of(compressed);
+    assert_ok(sign_public_pem(key, &pem, &err), &err);
+    assert_string_equal(pem.bytes, expected);
 }
 
 /* ---- the openssl tool, both ways ------------------------------------------------------------- */
@@ -460,6 +489,7 @@ int main(void)
         cmocka_unit_test(signatures_of_impossible_sizes_are_refused),
         cmocka_unit_test(bytes_that_are_no_private_key_are_refused),
         cmocka_unit_test(only_one_known_public_key_is_taken_from_pem),
+        cmocka_unit_test(a_compressed_point_is_the_same_key),
         cmocka_unit_test(the_openssl_tool_agrees_both_ways),
         cmocka_unit_test(one_pair_serves_many_threads),
     };
