@@ -19,6 +19,7 @@
 #include "engine/arguments.h"
 #include "engine/channel.h"
 #include "engine/guardian.h"
+#include "engine/mapping.h"
 #include "engine/storage.h"
 #include "engine/trace.h"
 
@@ -258,8 +259,8 @@ static void wipe_ourselves(struct engine *engine, struct message *out)
     for (size_t i = 0; i < engine->count; i++) {
         if (engine->files[i].mapping == NULL)
             continue;
-        out->wiped = storage_wipe_mapping(engine->files[i].mapping, engine->files[i].size_bytes) &&
-                     out->wiped;
+        out->wiped =
+            mapping_wipe(engine->files[i].mapping, engine->files[i].size_bytes) && out->wiped;
         out->bytes += engine->files[i].size_bytes;
     }
     out->duration_ns = clock_monotonic_ns(&clock_system) - started_ns;

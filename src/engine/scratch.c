@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "engine/storage.h"
+#include "engine/mapping.h"
 
 #define OPEN_DIRECTORIES_MAX 32
 
@@ -44,7 +44,7 @@ static bool wipe_file(const char *path, const struct stat *status)
     uint8_t *mapping = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (mapping == MAP_FAILED)
         return false;
-    bool wiped = storage_wipe_mapping(mapping, size);
+    bool wiped = mapping_wipe(mapping, size);
     munmap(mapping, size);
     walk.bytes += size;
     return wiped;

@@ -10,7 +10,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/thread.h"
+#include "engine/mapping.h"
+#include "engine/scratch.h"
 #include "engine/swap.h"
 
 /* ---- paths -------------------------------------------------------------------------------------
@@ -172,36 +173,6 @@ lethe_result storage_seal(struct storage *storage, struct lethe_error *err)
 /* ---- wiping ------------------------------------------------------------------------------------
  */
 
-#define WIPE_PIECE_BYTES ((uint64_t)16 << 20)
-
-struct wipe_work {
-    uint8_t *mapping;
-    uint64_t size_bytes;
-    uint64_t next; /* atomic: offset of the next piece */
-    bool residue;  /* atomic */
-};
-
-static lethe_result wipe_pieces(void *context, unsigned worker, struct lethe_error *err)
-{
-    struct wipe_work *work = context;
-    for (;;) {
-        uint64_t at = __atomic_fetch_add(&work->next, WIPE_PIECE_BYTES, __ATOMIC_RELAXED);
-        if (at >= work->size_bytes)
-            return LETHE_OK;
-        size_t size = (size_t)MIN(WIPE_PIECE_BYTES, work->size_bytes - at);
-        lethe_wipe(work->mapping + at, size);
-        if (!lethe_is_zero(work->mapping + at, size))
-            __atomic_store_n(&work->residue, true, __ATOMIC_RELAXED);
-    }
-}
-
-bool storage_wipe_mapping(uint8_t *mapping, uint64_t size_bytes)
-{
-    struct wipe_work work = {.mapping = mapping, .size_bytes = size_bytes};
-    unsigned threads = size_bytes > WIPE_PIECE_BYTES ? threads_available() : 1;
-    return threads_run(threads, wipe_pieces, &work, NULL) == LETHE_OK && !work.residue;
-}
-
 bool storage_wipe(struct storage *storage, uint64_t *wiped_bytes)
 {
     bool wiped = true;
@@ -210,7 +181,7 @@ bool storage_wipe(struct storage *storage, uint64_t *wiped_bytes)
         struct memory_file *file = &storage->files[i];
         if (file->mapping == NULL)
             continue;
-        wiped = storage_wipe_mapping(file->mapping, file->shard->size) && wiped;
+        wiped = mapping_wipe(file->mapping, file->shard->size) && wiped;
         *wiped_bytes += file->shard->size;
     }
     if (storage->scratch[0] != '\0') {

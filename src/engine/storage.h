@@ -66,13 +66,6 @@ LETHE_MUST_CHECK lethe_result storage_file_path(const struct storage *storage,
                                                 const struct memory_file *file, char **out,
                                                 struct lethe_error *err);
 
-/* Overwrites `size` mapped bytes on several threads and reads them back. */
-bool storage_wipe_mapping(uint8_t *mapping, uint64_t size_bytes);
-
-/* Makes home/ and tmp/ below; and wipes, checks and removes every file below. */
-LETHE_MUST_CHECK lethe_result scratch_create(const char *scratch, struct lethe_error *err);
-bool scratch_wipe(const char *scratch, uint64_t *wiped_bytes);
-
 /* A fresh 0700 directory "lethe-XXXXXX" below `above`. */
 LETHE_MUST_CHECK lethe_result storage_make_directory(const char *above, char out[STORAGE_PATH_MAX],
                                                      struct lethe_error *err);

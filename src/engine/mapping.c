@@ -1,0 +1,35 @@
+#include "engine/mapping.h"
+
+#include <lethe/mem.h>
+
+#include "base/thread.h"
+
+#define WIPE_PIECE_BYTES ((uint64_t)16 << 20)
+
+struct wipe_work {
+    uint8_t *mapping;
+    uint64_t size_bytes;
+    uint64_t next; /* atomic: offset of the next piece */
+    bool residue;  /* atomic */
+};
+
+static lethe_result wipe_pieces(void *context, unsigned worker, struct lethe_error *err)
+{
+    struct wipe_work *work = context;
+    for (;;) {
+        uint64_t at = __atomic_fetch_add(&work->next, WIPE_PIECE_BYTES, __ATOMIC_RELAXED);
+        if (at >= work->size_bytes)
+            return LETHE_OK;
+        size_t size = (size_t)MIN(WIPE_PIECE_BYTES, work->size_bytes - at);
+        lethe_wipe(work->mapping + at, size);
+        if (!lethe_is_zero(work->mapping + at, size))
+            __atomic_store_n(&work->residue, true, __ATOMIC_RELAXED);
+    }
+}
+
+bool mapping_wipe(uint8_t *mapping, uint64_t size_bytes)
+{
+    struct wipe_work work = {.mapping = mapping, .size_bytes = size_bytes};
+    unsigned threads = size_bytes > WIPE_PIECE_BYTES ? threads_available() : 1;
+    return threads_run(threads, wipe_pieces, &work, NULL) == LETHE_OK && !work.residue;
+}
