@@ -7,6 +7,7 @@
 #include "engine/engine.h"
 #include "engine/namespace.h"
 #include "engine/swap.h"
+#include "mem/swap.h"
 
 enum probe_bit { PROBE_TMPFS = 1, PROBE_USER = 2, PROBE_HUGE = 4, PROBE_NO_SWAP = 8 };
 
@@ -32,7 +33,7 @@ static enum swap_safety probe_memfd_safety(void)
         return SWAP_LOCKED;
     if (swap_cgroup_forbids())
         return SWAP_CGROUP;
-    return swap_host_is_active() ? SWAP_UNSAFE : SWAP_NONE;
+    return swap_may_keep_pages() ? SWAP_UNSAFE : SWAP_NONE;
 }
 
 void engine_probe(struct engine_host *out)

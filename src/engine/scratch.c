@@ -1,5 +1,5 @@
-/* Where the engine may write, and how it is forgotten: every file left is overwritten and read
- * back. */
+#include "engine/scratch.h"
+
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>

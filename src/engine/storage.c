@@ -13,6 +13,7 @@
 #include "engine/mapping.h"
 #include "engine/scratch.h"
 #include "engine/swap.h"
+#include "mem/swap.h"
 
 /* ---- paths -------------------------------------------------------------------------------------
  */
@@ -123,7 +124,7 @@ static enum swap_safety find_safety(struct storage *storage)
         return SWAP_LOCKED;
     if (swap_cgroup_forbids())
         return SWAP_CGROUP;
-    return swap_host_is_active() ? SWAP_UNSAFE : SWAP_NONE;
+    return swap_may_keep_pages() ? SWAP_UNSAFE : SWAP_NONE;
 }
 
 static lethe_result check_safety(struct storage *storage, struct lethe_error *err)
