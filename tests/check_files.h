@@ -1,10 +1,10 @@
 /* tests/check_files.h -- directories and files for a test, removed when its program ends.
  *
- *     char *directory = temp_dir();                  // fresh, empty, mode 0700
- *     put_file(path_join(directory, "a"), "x", 1);
+ *     CLEANUP(memory_free) char *directory = temp_dir();    // fresh, empty, mode 0700
+ *     put_file(path_in(directory, "a"), "x", 1);
  *
  * Everything lies under one directory in $TMPDIR (or /tmp) that the first call creates; what a
- * forked child leaves there goes when the parent ends. The strings live as long as the program. */
+ * forked child leaves there goes when the parent ends. */
 #ifndef TESTS_CHECK_FILES_H
 #define TESTS_CHECK_FILES_H
 
@@ -30,7 +30,7 @@ static void temp_remove(void)
         fprintf(stderr, "left behind: %s\n", err.text);
 }
 
-/* A new empty directory; the caller may free the string, or not care. */
+/* A new empty directory; the caller frees the string. */
 __attribute__((unused)) static char *temp_dir(void)
 {
     if (temp_owner == 0) {
@@ -48,13 +48,26 @@ __attribute__((unused)) static char *temp_dir(void)
     return directory;
 }
 
-/* A name in a fresh directory, where nothing is yet. */
+/* A name in a fresh directory, where nothing is yet; the caller frees it. */
 __attribute__((unused)) static char *temp_path(const char *name)
 {
     char *directory = temp_dir();
     char *path = path_join(directory, name);
     assert_non_null(path);
     free(directory);
+    return path;
+}
+
+/* "<directory>/<name>" for right now: the eighth call after this one frees it. */
+__attribute__((unused)) static const char *path_in(const char *directory, const char *name)
+{
+    static char *recent[8];
+    static unsigned next;
+    char **slot = &recent[next++ % ARRAY_LEN(recent)];
+    char *path = path_join(directory, name);
+    assert_non_null(path);
+    free(*slot);
+    *slot = path;
     return path;
 }
 
@@ -68,7 +81,7 @@ __attribute__((unused)) static void put_file(const char *path, const void *bytes
     assert_int_equal(close(fd), 0);
 }
 
-/* The whole file, NUL-terminated; the caller clears the buffer, or does not care. */
+/* The whole file, NUL-terminated; the caller clears the buffer. */
 __attribute__((unused)) static struct buffer get_file(const char *path)
 {
     struct lethe_error err = {0};

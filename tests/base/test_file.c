@@ -201,16 +201,16 @@ static void a_tree_goes_and_nothing_beside_it(void **state)
     CLEANUP(memory_free) char *tree = path_join(base, "tree");
     CLEANUP(memory_free) char *kept = path_join(base, "kept");
     CLEANUP(memory_free) char *kept_file = path_join(kept, "file");
-    assert_ok(file_make_directories(path_join(tree, "a/b/c"), 0700, &err), &err);
+    assert_ok(file_make_directories(path_in(tree, "a/b/c"), 0700, &err), &err);
     assert_ok(file_make_directories(kept, 0700, &err), &err);
     put_file(kept_file, "x", 1);
     for (int i = 0; i < 300; i++) {
         char name[32];
         snprintf(name, sizeof name, "a/b/file%d", i);
-        put_file(path_join(tree, name), "x", 1);
+        put_file(path_in(tree, name), "x", 1);
     }
-    assert_int_equal(symlink(kept, path_join(tree, "a/to-directory")), 0);
-    assert_int_equal(symlink(kept_file, path_join(tree, "a/to-file")), 0);
+    assert_int_equal(symlink(kept, path_in(tree, "a/to-directory")), 0);
+    assert_int_equal(symlink(kept_file, path_in(tree, "a/to-file")), 0);
 
     assert_ok(file_remove_tree(AT_FDCWD, tree, &err), &err);
     assert_int_equal(access(tree, F_OK), -1);

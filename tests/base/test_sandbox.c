@@ -279,12 +279,19 @@ static const char *const with_getppid[] = {"exit_group", "write",   "prctl", "br
 static const char *const without_getppid[] = {"exit_group", "write",  "prctl",
                                               "brk",        "munmap", NULL};
 
+/* At once: AddressSanitizer's _exit() makes a call that is not on the list. */
+static void leave(void)
+{
+    syscall(SYS_exit_group, 0);
+}
+
 static void make_a_call(void *context)
 {
     const char *const *allowed = context;
     CHILD_REQUIRE(sandbox_confine_calls(allowed, NULL) == LETHE_OK);
     CHILD_REQUIRE(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
     syscall(SYS_getppid);
+    leave();
 }
 
 static void a_call_outside_the_list_kills(void **state)
@@ -301,7 +308,7 @@ static void *call_from_a_thread(void *context)
     while (!atomic_load(&confined))
         continue;
     syscall(SYS_getppid);
-    syscall(SYS_exit_group, 0);
+    leave();
     return NULL;
 }
 
@@ -337,6 +344,7 @@ static void allow_a_call_of_another_architecture(void *context)
 {
     static const char *const allowed[] = {"exit_group", "brk", "munmap", "arm_fadvise64_64", NULL};
     CHILD_REQUIRE(sandbox_confine_calls(allowed, NULL) == LETHE_OK);
+    leave();
 }
 
 static void names_of_other_architectures_are_fine(void **state)

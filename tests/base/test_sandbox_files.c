@@ -105,18 +105,16 @@ static char *make_rooms(void)
     static const char *const rooms[] = {"readable", "writable", "other"};
     char *base = temp_dir();
     for (size_t i = 0; i < ARRAY_LEN(rooms); i++) {
-        CLEANUP(memory_free) char *room = path_join(base, rooms[i]);
-        CLEANUP(memory_free) char *file = path_join(room, "file");
+        const char *room = path_in(base, rooms[i]);
         assert_int_equal(mkdir(room, 0700), 0);
-        put_file(file, "content", 7);
+        put_file(path_in(room, "file"), "content", 7);
     }
-    CLEANUP(memory_free) char *script = path_join(base, "other/true");
-    CLEANUP(memory_free) char *link = path_join(base, "readable/to-other");
+    const char *script = path_in(base, "other/true");
     CLEANUP(memory_free) char *binary = realpath("/bin/true", NULL);
     CLEANUP(buffer_clear) struct buffer program = get_file(binary);
     put_file(script, program.bytes, program.size_bytes);
     assert_int_equal(chmod(script, 0700), 0);
-    assert_int_equal(symlink("../other/file", link), 0);
+    assert_int_equal(symlink("../other/file", path_in(base, "readable/to-other")), 0);
     return base;
 }
 

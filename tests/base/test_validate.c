@@ -206,13 +206,13 @@ static char *make_tree(void)
 {
     char *directory = temp_dir();
     struct lethe_error err = {0};
-    assert_ok(file_make_directories(path_join(directory, "root/in"), 0700, &err), &err);
-    assert_ok(file_make_directories(path_join(directory, "root-other"), 0700, &err), &err);
-    put_file(path_join(directory, "root/in/file"), "x", 1);
-    put_file(path_join(directory, "root-other/file"), "x", 1);
-    assert_int_equal(symlink("in/file", path_join(directory, "root/stays")), 0);
-    assert_int_equal(symlink("../root-other/file", path_join(directory, "root/leaves")), 0);
-    assert_int_equal(symlink("loop", path_join(directory, "root/loop")), 0);
+    assert_ok(file_make_directories(path_in(directory, "root/in"), 0700, &err), &err);
+    assert_ok(file_make_directories(path_in(directory, "root-other"), 0700, &err), &err);
+    put_file(path_in(directory, "root/in/file"), "x", 1);
+    put_file(path_in(directory, "root-other/file"), "x", 1);
+    assert_int_equal(symlink("in/file", path_in(directory, "root/stays")), 0);
+    assert_int_equal(symlink("../root-other/file", path_in(directory, "root/leaves")), 0);
+    assert_int_equal(symlink("loop", path_in(directory, "root/loop")), 0);
     return directory;
 }
 
@@ -236,7 +236,7 @@ static void paths_are_followed_before_they_are_judged(void **state)
         {"root/loop", LETHE_IO, NULL},
         {"root/in/file/Hunter2", LETHE_IO, NULL},
     };
-    const char *directory = make_tree();
+    CLEANUP(memory_free) char *directory = make_tree();
     CLEANUP(memory_free) char *root = path_join(directory, "root");
     CLEANUP(memory_free) char *real_root = realpath(root, NULL);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
