@@ -21,58 +21,47 @@ static const struct aead_ops *const backends[] = {
 /* What LETHE_AEAD may say. */
 static const struct {
     const char *word;
-    enum aead_backend backend;
+    const struct aead_ops *ops;
 } choices[] = {
-    {"ipsec", AEAD_BACKEND_IPSEC},
-    {"openssl", AEAD_BACKEND_OPENSSL},
+    {"ipsec", &aead_ipsec},
+    {"openssl", &aead_openssl},
 };
 
 static pthread_once_t chosen_once = PTHREAD_ONCE_INIT;
-static enum aead_backend chosen; /* AEAD_BACKEND_BEST: LETHE_AEAD made no sense */
+static const struct aead_ops *chosen;
 
 static void choose(void)
 {
     const char *wish = secure_getenv("LETHE_AEAD");
     if (wish == NULL) {
-        chosen = aead_ipsec.available() ? AEAD_BACKEND_IPSEC : AEAD_BACKEND_OPENSSL;
+        chosen = aead_ipsec.available() ? &aead_ipsec : &aead_openssl;
         return;
     }
     for (size_t i = 0; i < ARRAY_LEN(choices); i++)
         if (strcmp(wish, choices[i].word) == 0)
-            chosen = choices[i].backend;
+            chosen = choices[i].ops;
 }
 
-static enum aead_backend resolve(enum aead_backend backend)
+/* NULL when LETHE_AEAD made no sense. */
+static const struct aead_ops *ops_of(enum aead_backend backend)
 {
     REQUIRE((size_t)backend < ARRAY_LEN(backends));
     if (backend != AEAD_BACKEND_BEST)
-        return backend;
+        return backends[backend];
     REQUIRE(pthread_once(&chosen_once, choose) == 0);
     return chosen;
 }
 
 bool aead_backend_available(enum aead_backend backend)
 {
-    backend = resolve(backend);
-    return backend != AEAD_BACKEND_BEST && backends[backend]->available();
+    const struct aead_ops *ops = ops_of(backend);
+    return ops != NULL && ops->available();
 }
 
 const char *aead_backend_name(enum aead_backend backend)
 {
-    backend = resolve(backend);
-    return backend == AEAD_BACKEND_BEST ? "none" : backends[backend]->name();
-}
-
-static lethe_result find_ops(enum aead_backend backend, const struct aead_ops **out,
-                             struct lethe_error *err)
-{
-    backend = resolve(backend);
-    if (backend == AEAD_BACKEND_BEST)
-        return error_set(err, LETHE_INVALID, "LETHE_AEAD is neither \"ipsec\" nor \"openssl\"");
-    if (!backends[backend]->available())
-        return error_set(err, LETHE_UNAVAILABLE, "AES-GCM: %s", backends[backend]->name());
-    *out = backends[backend];
-    return LETHE_OK;
+    const struct aead_ops *ops = ops_of(backend);
+    return ops != NULL ? ops->name() : "none";
 }
 
 lethe_result aead_key_create(const void *key, size_t key_bytes, enum aead_backend backend,
@@ -82,8 +71,11 @@ lethe_result aead_key_create(const void *key, size_t key_bytes, enum aead_backen
     if (key_bytes != AEAD_KEY_BYTES && key_bytes != AEAD_KEY_128_BYTES)
         return error_set(err, LETHE_INVALID, "an AES-GCM key of %zu bytes instead of %u or %u",
                          key_bytes, AEAD_KEY_BYTES, AEAD_KEY_128_BYTES);
-    const struct aead_ops *ops = NULL;
-    TRY(find_ops(backend, &ops, err));
+    const struct aead_ops *ops = ops_of(backend);
+    if (ops == NULL)
+        return error_set(err, LETHE_INVALID, "LETHE_AEAD is neither \"ipsec\" nor \"openssl\"");
+    if (!ops->available())
+        return error_set(err, LETHE_UNAVAILABLE, "AES-GCM: %s", ops->name());
 
     void *memory;
     TRY(slab_alloc(sizeof(struct aead_key) + ops->state_bytes, &memory, err));

@@ -3,23 +3,32 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#define FEATURES_NEEDED (IMB_FEATURE_AESNI | IMB_FEATURE_PCLMULQDQ | IMB_FEATURE_SAFE_DATA)
 #define IDLE_MAX 64u /* managers kept; as many as threads that hash at once (THREADS_MAX) */
 
 static pthread_once_t started = PTHREAD_ONCE_INIT;
 static struct IMB_MGR *direct;
-static char name[64];
+static char name[128];
 
 static pthread_mutex_t idle_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct IMB_MGR *idle[IDLE_MAX]; /* under idle_lock */
 static size_t idle_count;              /* under idle_lock */
 
+static const struct {
+    uint64_t feature;
+    const char *fault;
+} needs[] = {
+    {IMB_FEATURE_AESNI, "this CPU has no AES-NI"},
+    {IMB_FEATURE_PCLMULQDQ, "this CPU has no PCLMULQDQ"},
+    {IMB_FEATURE_SAFE_DATA, "it was built without SAFE_DATA"},
+};
+
 /* Why a manager cannot be used, or NULL. */
 static const char *fault_of(struct IMB_MGR *manager)
 {
     uint64_t features = manager->features;
-    if ((features & FEATURES_NEEDED) != FEATURES_NEEDED)
-        return "not for this CPU, or built without SAFE_DATA";
+    for (size_t i = 0; i < ARRAY_LEN(needs); i++)
+        if (!(features & needs[i].feature))
+            return needs[i].fault;
     if ((features & IMB_FEATURE_SELF_TEST) && !(features & IMB_FEATURE_SELF_TEST_PASS))
         return "its self-test failed";
     return imb_get_errno(manager) == 0 ? NULL : imb_get_strerror(imb_get_errno(manager));
