@@ -12,10 +12,15 @@
 #include "base/file.h"
 #include "model/model.h"
 
+struct known_path {
+    struct known_path *next;
+    char text[256];
+};
 struct fixture {
     char directory[64]; /* in memory where the host has /dev/shm */
     struct test_keys *keys;
     struct lethe_error err;
+    struct known_path *paths;
 };
 
 /* cmocka setup and teardown. */
@@ -36,18 +41,23 @@ static inline int fixture_teardown(void **state)
     struct fixture *f = *state;
     lethe_result result = file_remove_tree(AT_FDCWD, f->directory, &f->err);
     test_keys_free(f->keys);
+    for (struct known_path *next; f->paths != NULL; f->paths = next) {
+        next = f->paths->next;
+        free(f->paths);
+    }
     free(f);
     return result == LETHE_OK ? 0 : -1;
 }
 
-/* A path in the fixture's directory. The last 64 of them stay as they are. */
-static inline const char *in_fixture(const struct fixture *f, const char *name)
+/* A path in the fixture's directory, which lives as long as the fixture. */
+static inline const char *in_fixture(struct fixture *f, const char *name)
 {
-    static char paths[64][256];
-    static size_t next;
-    char *path = paths[next++ % ARRAY_LEN(paths)];
-    snprintf(path, sizeof paths[0], "%s/%s", f->directory, name);
-    return path;
+    struct known_path *known = malloc(sizeof *known);
+    assert_non_null(known);
+    snprintf(known->text, sizeof known->text, "%s/%s", f->directory, name);
+    known->next = f->paths;
+    f->paths = known;
+    return known->text;
 }
 #define AT(f, name) in_fixture(f, name)
 
