@@ -34,7 +34,7 @@ static struct decimal nearest(double number, int count)
     for (int i = 0; i < count; at++) /* past the decimal point, whatever the locale has for it */
         if (*at >= '0' && *at <= '9')
             decimal.digits[i++] = *at;
-    decimal.point = atoi(strchr(at, 'e') + 1) + 1;
+    decimal.point = (int)strtol(strchr(at, 'e') + 1, NULL, 10) + 1;
     return decimal;
 }
 

@@ -124,10 +124,9 @@ lethe_result sandbox_drop_capability(int capability, struct lethe_error *err)
     if (capability < 0 || prctl(PR_CAPBSET_READ, capability, 0, 0, 0) < 0)
         return error_set(err, LETHE_INVALID, "this kernel has no capability %d", capability);
 
-    /* The bounding set first: CAP_SETPCAP itself may be the one to go. What fails here shows in
-     * is_gone(). */
+    /* The bounding set first: CAP_SETPCAP itself may be the one to go. The ambient set follows the
+     * others by itself. What fails here shows in is_gone(). */
     prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
-    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER, capability, 0, 0);
     struct capability_sets sets;
     if (capability_sets_get(&sets)) {
         struct __user_cap_data_struct *word = &sets.words[CAP_TO_INDEX(capability)];

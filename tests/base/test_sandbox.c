@@ -200,11 +200,27 @@ static bool can_make_mount_namespace(void)
     return unshare(CLONE_NEWNS) == 0;
 }
 
+static void change_sets(struct __user_cap_data_struct words[2], int call)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    CHILD_REQUIRE(syscall(call, &header, words) == 0);
+}
+
+/* In the inheritable and the ambient set too, where root has none by default. */
+static void have_it_everywhere(int capability)
+{
+    struct __user_cap_data_struct words[2] = {0};
+    change_sets(words, SYS_capget);
+    words[CAP_TO_INDEX(capability)].inheritable |= CAP_TO_MASK(capability);
+    change_sets(words, SYS_capset);
+    CHILD_REQUIRE(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) == 0);
+}
+
 static void try_to_get_it_back(int capability)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct words[2] = {0};
-    CHILD_REQUIRE(syscall(SYS_capget, &header, words) == 0);
+    change_sets(words, SYS_capget);
     words[CAP_TO_INDEX(capability)].permitted |= CAP_TO_MASK(capability);
     words[CAP_TO_INDEX(capability)].effective |= CAP_TO_MASK(capability);
     CHILD_REQUIRE(syscall(SYS_capset, &header, words) != 0 && errno == EPERM);
@@ -214,6 +230,7 @@ static void drop_sys_admin(void *context)
 {
     if (geteuid() != 0 || !can_make_mount_namespace()) /* the control */
         _exit(NOT_HERE);
+    have_it_everywhere(CAP_SYS_ADMIN);
     CHILD_REQUIRE(sandbox_drop_capability(CAP_SYS_ADMIN, NULL) == LETHE_OK);
     CHILD_REQUIRE(sandbox_drop_capability(CAP_SYS_ADMIN, NULL) == LETHE_OK);
     CHILD_REQUIRE(!can_make_mount_namespace() && errno == EPERM);

@@ -122,6 +122,7 @@ static const struct applet {
       "9223372036854775807",
       "9223372036854775808",
       "-9223372036854775809",
+      "18446744073709551621",
       "99999999999999999999999999999999999999",
       "\xd9\xa1"}},
 };
@@ -176,6 +177,8 @@ static void integers_keep_their_range(void **state)
               &err);
     assert_true(number == INT64_MAX - 1);
     assert_result(LETHE_INVALID, validate_integer("it", "9223372036854775807", INT64_MIN, INT64_MAX,
+                                                  &number, &err));
+    assert_result(LETHE_INVALID, validate_integer("it", "9223372036854775808", INT64_MIN, INT64_MAX,
                                                   &number, &err));
     assert_true(number == INT64_MAX - 1); /* untouched by a refusal */
     assert_string_equal(err.text, "it is not a plain decimal number from -9223372036854775808 to "
