@@ -260,8 +260,9 @@ static lethe_result place_tensors(struct reader *reader, struct lethe_error *err
     struct tensor_list *list = &reader->list;
     uint64_t data_start;
     uint64_t file_bytes = position(reader) + cursor_left(&reader->cursor);
-    if (!pad(position(reader), reader->alignment, &data_start))
-        return error_set(err, LETHE_MALFORMED, "GGUF: the data starts beyond 2^64");
+    if (!pad(position(reader), reader->alignment, &data_start) ||
+        (list->count > 0 && data_start > file_bytes))
+        return error_set(err, LETHE_MALFORMED, "GGUF: the file ends before its data starts");
     uint64_t available = file_bytes > data_start ? file_bytes - data_start : 0;
     uint64_t needed = list->count > 0 ? list->tensors[list->count - 1].end : 0;
     if (needed > available || available > reader->data_bytes)

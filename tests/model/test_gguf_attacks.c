@@ -326,6 +326,13 @@ static void padding_that_wraps(struct buffer *out)
     put_data(out, 32, 64);
 }
 
+/* Nothing is missing but the place that the empty tensor claims to have. */
+static void empty_tensor_behind_the_end(struct buffer *out)
+{
+    put_start(out, 1, 0);
+    TENSOR("t", 1, {0}, F32, 0);
+}
+
 static void bytes_behind_the_last_tensor(struct buffer *out)
 {
     ONE(64 + 1, "t", 1, {16}, F32, 0);
@@ -386,6 +393,7 @@ static const struct {
     {tensors_that_overlap, "at offset 0 instead of 32"},
     {sum_that_wraps, "tensor 15 ends beyond 2^64"},
     {padding_that_wraps, "tensor 15 ends beyond 2^64"},
+    {empty_tensor_behind_the_end, "ends before its data starts"},
     {bytes_behind_the_last_tensor, "need 64 bytes of data, and the file has 65"},
     {bytes_behind_no_tensor, "need 0 bytes of data, and the file has 1"},
 };
