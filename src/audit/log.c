@@ -171,12 +171,51 @@ void audit_emit(struct audit_log *log, const struct audit_who *who, const struct
         entry_free(entry);
 }
 
-lethe_result audit_close(struct audit_log *log, struct lethe_error *err)
+/* Called with the mutex held. */
+static lethe_result flush(struct audit_log *log, struct lethe_error *err)
 {
     lethe_result result = LETHE_OK;
+    while (result == LETHE_OK && (log->queue.first != NULL || log->dropped > 0)) {
+        if (log->leading)
+            pthread_cond_wait(&log->group_done, &log->mutex);
+        else
+            result = lead(log, err);
+    }
+    return result;
+}
+
+/* Called with the mutex held; gives it up while the files are read. */
+static lethe_result catch_up(struct audit_log *log, struct lethe_error *err)
+{
+    while (log->leading)
+        pthread_cond_wait(&log->group_done, &log->mutex);
+    log->leading = true;
+    pthread_mutex_unlock(&log->mutex);
+
+    lethe_result result = writer_catch_up(&log->writer, err);
+
     pthread_mutex_lock(&log->mutex);
-    while (result == LETHE_OK && (log->queue.first != NULL || log->dropped > 0))
-        result = lead(log, err);
+    log->leading = false;
+    if (result == LETHE_OK)
+        publish_head(log);
+    pthread_cond_broadcast(&log->group_done);
+    return result;
+}
+
+lethe_result audit_sync(struct audit_log *log, struct lethe_error *err)
+{
+    pthread_mutex_lock(&log->mutex);
+    lethe_result result = flush(log, err);
+    if (result == LETHE_OK)
+        result = catch_up(log, err);
+    pthread_mutex_unlock(&log->mutex);
+    return result;
+}
+
+lethe_result audit_close(struct audit_log *log, struct lethe_error *err)
+{
+    pthread_mutex_lock(&log->mutex);
+    lethe_result result = flush(log, err);
     for (struct entry *entry; (entry = queue_take(&log->queue, 1)) != NULL;)
         entry_free(entry);
     pthread_mutex_unlock(&log->mutex);

@@ -64,6 +64,10 @@ LETHE_MUST_CHECK lethe_result audit_commit(struct audit_log *log, const struct a
 void audit_emit(struct audit_log *log, const struct audit_who *who,
                 const struct audit_event *event);
 
+/* Writes what was emitted, and reads what other processes appended: audit_head() is then the log as
+ * its files are now. */
+LETHE_MUST_CHECK lethe_result audit_sync(struct audit_log *log, struct lethe_error *err);
+
 /* The state after the last durable group, and the root that the log had at `records` records
  * (LETHE_NOT_FOUND when it never was that long): for comparing with a pinned head. */
 void audit_head(struct audit_log *log, struct audit_head *out);

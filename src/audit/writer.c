@@ -247,6 +247,14 @@ lethe_result writer_group(struct writer *writer, const struct entry *list, struc
     return group_under_lock(writer, list, &tail, err);
 }
 
+lethe_result writer_catch_up(struct writer *writer, struct lethe_error *err)
+{
+    struct replay_tail tail;
+    CLEANUP(files_unlock) int lock = -1;
+    TRY(files_lock_exclusive(writer->directory, &lock, err));
+    return catch_up(writer, &tail, err);
+}
+
 /* ---- opening and closing --------------------------------------------------------------------- */
 
 static lethe_result replace_checkpoint(struct writer *writer, struct lethe_error *err)

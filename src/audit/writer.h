@@ -41,6 +41,9 @@ LETHE_MUST_CHECK lethe_result writer_close(struct writer *writer, struct lethe_e
 LETHE_MUST_CHECK lethe_result writer_group(struct writer *writer, const struct entry *list,
                                            struct lethe_error *err);
 
+/* Reads and checks what other processes appended. */
+LETHE_MUST_CHECK lethe_result writer_catch_up(struct writer *writer, struct lethe_error *err);
+
 static inline const char *writer_node(const struct writer *writer)
 {
     return writer->signer.key.name + sizeof RECORD_ORIGIN_PREFIX - 1;
