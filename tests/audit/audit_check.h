@@ -12,6 +12,7 @@
 
 #include "audit/log.h"
 #include "audit/verify.h"
+#include "base/error.h"
 #include "crypto/hash.h"
 #include "crypto/sign.h"
 
@@ -201,6 +202,7 @@ __attribute__((unused)) static size_t nth_line(const struct buffer *file, size_t
 {
     const char *at = file->bytes;
     const char *end = file->bytes + file->size_bytes;
+    *line = at;
     for (; at < end; n--) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         size_t length = newline == NULL ? (size_t)(end - at) : (size_t)(newline - at) + 1;
