@@ -110,8 +110,12 @@ static lethe_result send_storage(struct guardian *guardian, struct lethe_error *
     return LETHE_OK;
 }
 
+/* Until there is something to hide the process may be dumpable: only so can an ordinary user set
+ * what the engine inherits. */
 static lethe_result make_storage(struct guardian *guardian, struct lethe_error *err)
 {
+    prctl(PR_SET_DUMPABLE, 1);
+    TRY(sandbox_no_core_across_exec(err));
     TRY(storage_create(guardian->inherited->options, &guardian->storage, err));
     TRY(sandbox_no_dump(err));
     return send_storage(guardian, err);

@@ -20,10 +20,10 @@ static const int dropped_capabilities[] = {CAP_SYS_ADMIN, CAP_SYS_PTRACE,      C
 
 static lethe_result confine(struct lethe_error *err)
 {
-    TRY(sandbox_no_core_across_exec(err));
+    TRY(sandbox_no_new_privileges(err));
     for (size_t i = 0; i < ARRAY_LEN(dropped_capabilities); i++)
         TRY(sandbox_drop_capability(dropped_capabilities[i], err));
-    return sandbox_no_new_privileges(err);
+    return LETHE_OK;
 }
 
 static lethe_result expand(const struct storage *storage, char ***out, struct lethe_error *err)
