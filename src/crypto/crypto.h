@@ -6,7 +6,8 @@
 
 /* Makes every block that OpenSSL frees wiped, and gives it a secure heap (locked, left out of core
  * files) for private keys; both are checked. Call before any other use of OpenSSL in the process; a
- * second call gives the first one's result.
+ * second call gives the first one's result. A forked child that does not exec has a copy of the
+ * secure heap, as of all memory that is not in the slab or a region.
  * LETHE_UNPROTECTED: OpenSSL was in use already, or the heap cannot be locked although this host
  * has swap; the hint says the remedy. */
 LETHE_MUST_CHECK lethe_result crypto_start(struct lethe_error *err);
