@@ -12,7 +12,8 @@
  * process is killed.
  *
  * Thread rule: one region, secret or session is used by one thread at a time; creating and freeing
- * different ones is safe from any thread. A canary that changed or a double free aborts.
+ * different ones is safe from any thread. A canary that changed or a double free aborts. A program
+ * stops its threads before it exits: what they use becomes zeros then.
  *
  * Fork rule: a forked child finds its parent's secrets and regions zeroed, or (class `key`) not
  * there at all. It may free them, which does nothing but tidy up, and make its own.

@@ -130,17 +130,20 @@ void arena_give_back(unsigned class_, void *const *slots, size_t count)
     }
 }
 
-static void wipe_allocated(struct arena_list *arenas)
+/* Whoever takes the size out of a slot's state, here or in slab_free(), answers for the slot. */
+static void wipe_if_allocated(struct arena *arena, uint16_t index)
 {
-    struct arena *arena;
-    LIST_FOREACH(arena, arenas, link)
-    {
-        for (uint16_t i = 0; i < arena->slot_count; i++) {
-            uint16_t state = atomic_load_explicit(&arena->slots[i], memory_order_relaxed);
-            if (state <= LETHE_SECRET_MAX_BYTES)
-                host.wipe(slot_address(arena, i), state);
-        }
-    }
+    uint16_t state = atomic_load_explicit(&arena->slots[index], memory_order_acquire);
+    if (state <= LETHE_SECRET_MAX_BYTES &&
+        atomic_compare_exchange_strong(&arena->slots[index], &state, SLOT_WIPED))
+        host.wipe(slot_address(arena, index), state);
+}
+
+static void wipe_allocated(const struct arena_list *arenas)
+{
+    for (struct arena *arena = LIST_FIRST(arenas); arena != NULL; arena = LIST_NEXT(arena, link))
+        for (uint16_t i = 0; i < arena->slot_count; i++)
+            wipe_if_allocated(arena, i);
 }
 
 void arenas_wipe_at_exit(void)

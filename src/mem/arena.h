@@ -26,6 +26,7 @@
 
 /* What one slot is, in 16 bits: the size of the object in it (1 to 4096), or one of these. */
 #define SLOT_CACHED ((uint16_t)0xFFFF) /* free, in some thread's magazine                */
+#define SLOT_WIPED ((uint16_t)0xFFFE)  /* was allocated when the process exited          */
 #define SLOT_FREE ((uint16_t)0x8000)   /* free; the other bits are the next free slot    */
 #define SLOT_NONE ((uint16_t)0x0FFF)   /* the end of the chain of free slots             */
 
@@ -86,7 +87,8 @@ LETHE_MUST_CHECK lethe_result arena_take(unsigned class_, void **slots, size_t c
 /* The way back. An arena that nobody uses any more is unmapped when there is another. */
 void arena_give_back(unsigned class_, void *const *slots, size_t count);
 
-/* Wipes what is still allocated, and leaves canaries and arenas: other threads may still run. */
+/* Wipes what is still allocated, and leaves it mapped, because other threads may still run: freeing
+ * it later does nothing. */
 void arenas_wipe_at_exit(void);
 
 #endif

@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "mem/arena.h"
 #include "mem/host.h"
@@ -52,8 +52,8 @@ static lethe_result start(struct process *process, struct lethe_error *err)
 {
     static bool exit_is_arranged; /* stays true in a child, which inherits the handler */
     uint64_t random[3] = {0};
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
-        return error_from_errno(err, "randomness");
+    if (random_fill(&random_system, random, sizeof random) != LETHE_OK)
+        return error_set(err, LETHE_FAILED, "the system has no randomness to give");
     if (!exit_is_arranged && atexit(wipe_at_exit) != 0)
         return error_set(err, LETHE_NO_MEMORY, "no room for an exit handler");
     exit_is_arranged = true;

@@ -37,7 +37,6 @@ struct process {
 
     pthread_mutex_t regions_lock;
     struct region_list regions;
-    struct region_list quarantine; /* could not be shown to be zero; kept for good */
 
     pthread_mutex_t sessions_lock;
     pthread_cond_t session_settled; /* a session is no longer `busy` */

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "mem/host.h"
 #include "mem/observer.h"
@@ -182,13 +182,6 @@ void lethe_region_close(struct lethe_region *region)
 
 /* ---- wipe and free --------------------------------------------------------------------------- */
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static lethe_result wipe_and_report(struct lethe_region *region, struct lethe_error *err)
 {
     struct lethe_wipe_report report = {
@@ -196,12 +189,12 @@ static lethe_result wipe_and_report(struct lethe_region *region, struct lethe_er
         .label = &region->label,
         .size_bytes = region->pages.size_bytes,
     };
-    uint64_t started_ns = now_ns();
+    uint64_t started_ns = clock_monotonic_ns(&clock_system);
     lethe_region_open(region);
     host.wipe(region->pages.bytes, region->pages.size_bytes);
     report.verified = lethe_is_zero(region->pages.bytes, region->pages.size_bytes);
     lethe_region_close(region);
-    report.duration_ns = now_ns() - started_ns;
+    report.duration_ns = clock_monotonic_ns(&clock_system) - started_ns;
     observer_region_wiped(&report);
     return report.verified
                ? LETHE_OK
@@ -224,10 +217,11 @@ static void discard(struct lethe_region *region)
 /* Nobody may have these pages: neither the kernel, nor us. */
 static void quarantine(struct lethe_region *region)
 {
+    static struct region_list quarantined; /* regions_lock */
     struct process *process = process_now();
     set_access(region, PROT_NONE);
     pthread_mutex_lock(&process->regions_lock);
-    LIST_INSERT_HEAD(&process->quarantine, region, link);
+    LIST_INSERT_HEAD(&quarantined, region, link);
     pthread_mutex_unlock(&process->regions_lock);
 }
 
@@ -293,6 +287,8 @@ static struct lethe_region *list_pop(void)
 void regions_wipe_at_exit(void)
 {
     struct lethe_region *region;
-    while ((region = list_pop()) != NULL)
-        (void)wipe_and_report(region, NULL);
+    while ((region = list_pop()) != NULL) {
+        bool is_wiped = wipe_and_report(region, NULL) == LETHE_OK;
+        REQUIRE(is_wiped || observer_is_set());
+    }
 }

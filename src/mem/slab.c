@@ -169,6 +169,8 @@ void slab_free(void *object)
         violation("freed by an address inside of it");
     uint16_t size_bytes =
         atomic_exchange_explicit(&arena->slots[index], SLOT_CACHED, memory_order_acq_rel);
+    if (size_bytes == SLOT_WIPED)
+        return; /* the process is exiting, and has wiped it */
     if (size_bytes > LETHE_SECRET_MAX_BYTES)
         violation("freed twice");
     if (!canary_is_intact(object, size_bytes))
@@ -186,5 +188,7 @@ void slab_free(void *object)
 size_t slab_size(const void *object)
 {
     const struct arena *arena = arena_of(object);
-    return atomic_load_explicit(&arena->slots[slot_index(arena, object)], memory_order_relaxed);
+    uint16_t state =
+        atomic_load_explicit(&arena->slots[slot_index(arena, object)], memory_order_relaxed);
+    return state <= LETHE_SECRET_MAX_BYTES ? state : 0;
 }

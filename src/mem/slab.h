@@ -12,7 +12,7 @@
 LETHE_MUST_CHECK lethe_result slab_alloc(size_t size_bytes, void **out, struct lethe_error *err);
 /* Wipes, checks canary and wipe; NULL is fine. Any thread may free. */
 void slab_free(void *object);
-/* What was asked for, in bytes. */
+/* What was asked for, in bytes; 0 once the process is exiting and has wiped it. */
 size_t slab_size(const void *object);
 
 DEFINE_CLEANUP(slab_free, void *);

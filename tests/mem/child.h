@@ -13,15 +13,15 @@
 
 #include "check.h"
 
-#if defined __SANITIZE_ADDRESS__
-#define HAS_ADDRESS_SANITIZER true
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define HAS_SANITIZER true
 #elif defined __has_feature
-#if __has_feature(address_sanitizer)
-#define HAS_ADDRESS_SANITIZER true
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HAS_SANITIZER true
 #endif
 #endif
-#ifndef HAS_ADDRESS_SANITIZER
-#define HAS_ADDRESS_SANITIZER false
+#ifndef HAS_SANITIZER
+#define HAS_SANITIZER false
 #endif
 
 /* How a child ended, and what it wrote to stderr. */

@@ -101,7 +101,7 @@ static void too_many_mappings_are_refused_while_others_have_room(void **state)
     struct lethe_error err = {0};
     struct lethe_mem_budget budget;
     assert_ok(lethe_mem_budget(&budget, &err), &err);
-    if (HAS_ADDRESS_SANITIZER || budget.map_limit > 200000) {
+    if (HAS_SANITIZER || budget.map_limit > 200000) {
         print_message("needs the usual vm.max_map_count, and no sanitizer\n");
         skip();
     }

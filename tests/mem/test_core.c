@@ -50,7 +50,7 @@ static void hold_secrets_and_crash(void *directory)
 /* Why no core file is to be had here, or NULL. */
 static const char *obstacle(void)
 {
-    if (HAS_ADDRESS_SANITIZER)
+    if (HAS_SANITIZER)
         return "the sanitizer's shadow memory makes core files of terabytes";
     char pattern[128] = "";
     FILE *file = fopen("/proc/sys/kernel/core_pattern", "re");

@@ -35,6 +35,7 @@ static void look_at_the_end(void)
     child_require(lethe_is_zero(lethe_region_bytes(key), 4096));
     child_require(lethe_is_zero(lethe_region_bytes(owned), 4096));
     child_require(lethe_is_zero(lethe_secret_bytes(secret), 64));
+    child_require(lethe_secret_size(secret) == 0);
     child_require(lethe_is_zero(lethe_secret_bytes(owned_secret), 64));
     lethe_secret_free(secret); /* too late, but harmless */
     lethe_region_free(content);
@@ -86,15 +87,15 @@ static void *keep_working(void *unused)
 {
     struct lethe_region_options options = {.class_ = LETHE_CLASS_CONTENT};
     struct lethe_label label = {.session = "s"};
-    for (;;) {
+    for (size_t size = 65;; size = size < 128 ? size + 1 : 65) {
         struct lethe_region *region;
         struct lethe_session *session;
         void *object;
-        if (slab_alloc(100, &object, NULL) != LETHE_OK ||
+        if (slab_alloc(size, &object, NULL) != LETHE_OK ||
             lethe_region_create(4096, &options, &region, NULL) != LETHE_OK ||
             lethe_session_create(&label, 0, 0, &session, NULL) != LETHE_OK)
             abort();
-        memset(object, 1, 100);
+        memset(object, 1, size);
         memset(lethe_region_bytes(region), 1, 4096);
         lethe_session_end(session, LETHE_SESSION_ENDED);
         lethe_region_free(region);

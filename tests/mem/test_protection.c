@@ -311,7 +311,7 @@ static const struct {
 } swaps[] = {
     {"no swap", true, {{"/proc/swaps", SWAP_HEADING}}},
     {"unreadable", false, {{"/proc/swaps", NULL}}},
-    {"empty", false, {{"/proc/swaps", "\n" + 1}}},
+    {"empty", false, {{"/proc/swaps", ""}}},
     {"partition", false, {{"/proc/swaps", SWAP_HEADING "/dev/sda2 partition 1 0 -2\n"}}},
     {"file", false, {{"/proc/swaps", SWAP_HEADING "/swap file 1 0 -2\n"}}},
     {"key drawn at boot",

@@ -121,7 +121,7 @@ static size_t residue_on_stack(void *(*forget)(void *), uintptr_t seed)
 static bool is_optimised(void)
 {
 #ifdef __OPTIMIZE__
-    return !HAS_ADDRESS_SANITIZER;
+    return !HAS_SANITIZER;
 #else
     return false;
 #endif

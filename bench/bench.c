@@ -1,0 +1,184 @@
+#include "bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define RESULTS_MAX 200u
+#define ROUNDS_MAX 99u
+#define WAYS_MAX 8u
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} parts[] = {
+#define BENCH_ROW(name) {#name, bench_##name},
+    BENCH_PARTS(BENCH_ROW)
+#undef BENCH_ROW
+};
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+static double now_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+void bench_medians(const struct bench_way *ways, size_t count, unsigned rounds, double *medians_s)
+{
+    static double times_s[WAYS_MAX][ROUNDS_MAX];
+    REQUIRE(count <= WAYS_MAX && rounds <= ROUNDS_MAX && rounds % 2 == 1);
+    for (size_t way = 0; way < count; way++)
+        ways[way].run(ways[way].context);
+    for (unsigned round = 0; round < rounds; round++) {
+        for (size_t way = 0; way < count; way++) {
+            double started_s = now_s();
+            ways[way].run(ways[way].context);
+            times_s[way][round] = now_s() - started_s;
+        }
+    }
+    for (size_t way = 0; way < count; way++) {
+        qsort(times_s[way], rounds, sizeof times_s[way][0], compare_times);
+        medians_s[way] = times_s[way][rounds / 2];
+    }
+}
+
+/* ---- results --------------------------------------------------------------------------------- */
+
+static struct kept_result {
+    char name[48];
+    char unit[16];
+    char against[48];
+    double value;
+    double ratio;
+    enum bench_aim aim;
+    double target;
+} results[RESULTS_MAX];
+static size_t result_count;
+
+static const char *aim_sign(enum bench_aim aim)
+{
+    return aim == BENCH_AT_LEAST ? ">=" : "<=";
+}
+
+static bool is_met(const struct kept_result *result)
+{
+    return result->aim == BENCH_AT_LEAST ? result->ratio >= result->target
+                                         : result->ratio <= result->target;
+}
+
+void bench_report(const struct bench_result *result)
+{
+    REQUIRE(result_count < RESULTS_MAX);
+    struct kept_result *kept = &results[result_count++];
+    snprintf(kept->name, sizeof kept->name, "%s", result->name);
+    snprintf(kept->unit, sizeof kept->unit, "%s", result->unit);
+    snprintf(kept->against, sizeof kept->against, "%s", result->against ? result->against : "");
+    kept->value = result->value;
+    kept->ratio = result->ratio;
+    kept->aim = result->aim;
+    kept->target = result->target;
+
+    printf("%-26s %10.4g %-5s", kept->name, kept->value, kept->unit);
+    if (kept->against[0] != '\0')
+        printf(" %8.3g x %-30s", kept->ratio, kept->against);
+    if (kept->aim != BENCH_NO_AIM)
+        printf(" %s %-5g %s", aim_sign(kept->aim), kept->target, is_met(kept) ? "met" : "MISSED");
+    printf("\n");
+    fflush(stdout);
+}
+
+void bench_skip(const char *name, const char *why)
+{
+    printf("%-26s skipped: %s\n", name, why);
+}
+
+void bench_fail(const char *why, const struct lethe_error *err)
+{
+    fprintf(stderr, "lethe-bench: %s: %s\n", why, err != NULL ? err->text : "");
+    exit(1);
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
+/* Names are our own plain text: nothing to escape. */
+static void write_result(FILE *file, const struct kept_result *result)
+{
+    fprintf(file, "  {\"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", ", result->name,
+            result->value, result->unit);
+    if (result->against[0] != '\0')
+        fprintf(file, "\"against\": \"%s\", \"ratio\": %.6g, ", result->against, result->ratio);
+    else
+        fprintf(file, "\"against\": null, \"ratio\": null, ");
+    if (result->aim != BENCH_NO_AIM)
+        fprintf(file, "\"target\": \"%s %g\", \"met\": %s}", aim_sign(result->aim), result->target,
+                is_met(result) ? "true" : "false");
+    else
+        fprintf(file, "\"target\": null, \"met\": null}");
+}
+
+static bool write_json(const char *path)
+{
+    FILE *file = fopen(path, "we");
+    if (file == NULL)
+        return false;
+    fprintf(file, "[\n");
+    for (size_t i = 0; i < result_count; i++) {
+        write_result(file, &results[i]);
+        fprintf(file, i + 1 < result_count ? ",\n" : "\n");
+    }
+    fprintf(file, "]\n");
+    bool is_written = ferror(file) == 0;
+    return fclose(file) == 0 && is_written;
+}
+
+/* ---- main ------------------------------------------------------------------------------------ */
+
+static const char usage[] = "usage: lethe-bench [--json FILE] [START_OF_A_NAME]\n";
+
+static size_t run_parts(const char *start)
+{
+    size_t ran = 0;
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        if (strncmp(parts[i].name, start, strlen(start)) != 0)
+            continue;
+        parts[i].run();
+        ran++;
+    }
+    return ran;
+}
+
+int main(int argc, char **argv)
+{
+    const char *json = NULL;
+    const char *start = "";
+    int next = 1;
+    if (argc - next >= 2 && strcmp(argv[next], "--json") == 0) {
+        json = argv[next + 1];
+        next += 2;
+    }
+    if (next < argc && argv[next][0] != '-')
+        start = argv[next++];
+    if (next < argc) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    if (run_parts(start) == 0) {
+        fprintf(stderr, "lethe-bench: no part's name starts with \"%s\"\n", start);
+        return 2;
+    }
+    if (json != NULL && !write_json(json)) {
+        fprintf(stderr, "lethe-bench: %s: %m\n", json);
+        return 1;
+    }
+    return 0;
+}
