@@ -39,7 +39,8 @@ LETHE_MUST_CHECK lethe_result sibling_create(struct sibling *sibling, mode_t mod
                                              const struct random_source *random,
                                              struct lethe_error *err);
 /* Syncs the new directory and puts it into place; what it replaces is removed. On failure the old
- * one is in place. LETHE_CONFLICT: something has appeared, or gone, meanwhile. */
+ * one is in place (but for a disk that takes the rename, fails the sync of it, and refuses the way
+ * back). LETHE_CONFLICT: something has appeared, or gone, meanwhile. */
 LETHE_MUST_CHECK lethe_result sibling_publish(struct sibling *sibling, struct lethe_error *err);
 /* Removes the new directory unless it was published. */
 void sibling_discard(struct sibling *sibling);

@@ -14,7 +14,7 @@
 
 struct known_path {
     struct known_path *next;
-    char text[256];
+    char text[400];
 };
 struct fixture {
     char directory[64]; /* in memory where the host has /dev/shm */
