@@ -1,14 +1,18 @@
 /* kms/keeper.h -- the in-process keeper: store, keys and log as one thing that cannot disagree.
  *
  * Store and log watch each other. Every transaction that changes keys carries, in the row "outbox",
- * the record that it owes the log (with the transaction's epoch) and, in the row "pin", the log's
- * head at that moment. Order: the transaction becomes durable, then the record. On opening, with
- * the home's lock held: outbox newer than the log's newest epoch   a crash between the two: the
- * record is written now store epoch below the log's newest epoch   an old store was put back:
- * LETHE_INTEGRITY log shorter than the pin, or another root  the log was cut or replaced:
- * LETHE_INTEGRITY Both put back together cannot be seen from here: that takes an anchor outside
- * (audit verify --since). Closing pins the log's head once more. Mutations hold the home's lock
- * (flock) from begin to record.
+ * the record that it owes the log (with the transaction's epoch) and, in the row "pin", how far the
+ * log went at that moment. Order: the transaction becomes durable, then the record. Whoever holds
+ * the home's lock (flock), on opening and before every change, looks at both:
+ *   outbox newer than the log's newest epoch      a crash between the two: the record is written
+ * now store older than the log's newest epoch       an old store was put back: LETHE_INTEGRITY log
+ * shorter than the pin, or with another     the log was cut or replaced: LETHE_INTEGRITY root at
+ * that length Both put back together cannot be seen from here: that takes an anchor outside (audit
+ * verify
+ * --since). Closing pins the log's head once more. A change holds the lock from begin to record.
+ *
+ * Root and store key are in memory only while a home is opened; key-encryption keys only for a use.
+ * Signing keys stay in OpenSSL's locked heap from their first use until close.
  *
  * Thread rule: one thread at a time. */
 #ifndef KMS_KEEPER_H
@@ -33,11 +37,15 @@ struct keeper_options {
 struct keeper;
 
 /* Makes store, root, log key and log, and records home_created. On failure removes what it made.
- * LETHE_EXISTS when the store is there. */
+ * LETHE_EXISTS when store, log directory or root file are there. A process killed meanwhile may
+ * leave parts: callers make a home beside its place and rename it. */
 LETHE_MUST_CHECK lethe_result keeper_create(const struct keeper_options *options,
                                             const struct root_spec *root, struct lethe_error *err);
+/* The options are copied. LETHE_INTEGRITY as above, LETHE_BUSY, and what root_open and store_open
+ * give. */
 LETHE_MUST_CHECK lethe_result keeper_open(const struct keeper_options *options, struct keeper **out,
                                           struct lethe_error *err);
+/* Writes what was emitted, pins the log's head, and closes whatever the result. NULL is fine. */
 LETHE_MUST_CHECK lethe_result keeper_close(struct keeper *keeper, struct lethe_error *err);
 
 /* The log, for whoever records; borrowed. And a `who` with this keeper's actor. */
@@ -45,17 +53,14 @@ struct audit_log *keeper_log(struct keeper *keeper);
 struct audit_who keeper_who(const struct keeper *keeper, const char *tenant);
 const struct root_spec *keeper_root(const struct keeper *keeper);
 
-/* The table for the model room; valid until close. Unwraps are committed as key_released, wraps as
- * key_used, before they happen; refusals as key_denied. */
+/* The table for the model room; valid until close. What it gives out is on record first, durably:
+ * wraps and signatures as key_used, unwrapped keys as key_released; refusals as key_denied. */
 const struct key_source *keeper_key_source(struct keeper *keeper);
 
-LETHE_MUST_CHECK lethe_result keeper_list(struct keeper *keeper,
-                                          lethe_result (*visit)(void *context,
-                                                                const struct key_info *info,
-                                                                struct lethe_error *err),
-                                          void *context, struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result keeper_list(struct keeper *keeper, key_visit *visit, void *context,
+                                          struct lethe_error *err);
 /* Public half of a signature key: PEM for a manifest signer, vkey for the log. LETHE_INVALID for an
- * encryption key. */
+ * encryption key, LETHE_NOT_FOUND. */
 LETHE_MUST_CHECK lethe_result keeper_export_public(struct keeper *keeper, const char *name,
                                                    struct buffer *out, struct lethe_error *err);
 /* The log's verifier key. */

@@ -1,9 +1,9 @@
 /* kms/keyring.h -- named, versioned keys in the store: what may be done with each, and how often.
  *
  * Names: "<tenant>.<model>.<tier>" encryption (AES-256-GCM), "<tenant>.signer" manifests (ECDSA
- * P-256),
- * "<node>.log" the log (Ed25519). Rows: docs/formats.md, "Keys". The keyring decides and computes;
- * it neither begins transactions nor writes records: the keeper does. */
+ * P-256), "<node>.log" the log (Ed25519). Rows: docs/formats.md, "Keys". The keyring decides and
+ * computes; it neither begins transactions nor writes records: the keeper does. LETHE_INTEGRITY
+ * everywhere for a row that no keyring wrote. */
 #ifndef KMS_KEYRING_H
 #define KMS_KEYRING_H
 
@@ -35,17 +35,17 @@ LETHE_MUST_CHECK lethe_result keyring_info(struct store *store, const char *name
 /* Inside a transaction: a new key, version 1. LETHE_EXISTS. */
 LETHE_MUST_CHECK lethe_result keyring_create(struct store *store, const char *name, uint64_t now_s,
                                              struct lethe_error *err);
-/* Inside a transaction: counts KEY_USES_RESERVED more uses. LETHE_LIMIT: rotate the key. */
+/* Inside a transaction: counts KEY_USES_RESERVED more uses of the newest version, and says which
+ * one that is. LETHE_LIMIT: rotate the key. */
 LETHE_MUST_CHECK lethe_result keyring_reserve(struct store *store, const char *name,
-                                              struct lethe_error *err);
-/* The bytes of a version, the caller's. */
+                                              uint64_t *version, struct lethe_error *err);
+/* The bytes of a version, the caller's. LETHE_NOT_FOUND. */
 LETHE_MUST_CHECK lethe_result keyring_material(struct store *store, const char *name,
                                                uint64_t version, struct lethe_secret **out,
                                                struct lethe_error *err);
-LETHE_MUST_CHECK lethe_result keyring_list(struct store *store,
-                                           lethe_result (*visit)(void *context,
-                                                                 const struct key_info *info,
-                                                                 struct lethe_error *err),
-                                           void *context, struct lethe_error *err);
+/* Every key in byte order of the names, until `visit` gives something else than LETHE_OK. */
+typedef lethe_result key_visit(void *context, const struct key_info *info, struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result keyring_list(struct store *store, key_visit *visit, void *context,
+                                           struct lethe_error *err);
 
 #endif

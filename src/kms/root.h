@@ -16,6 +16,8 @@
 
 enum root_kind { ROOT_FILE, ROOT_PASSPHRASE, ROOT_CREDENTIAL };
 
+const char *root_kind_name(enum root_kind kind); /* "file", "passphrase", "credential" */
+
 struct root_spec {
     enum root_kind kind;
     char where[1024];  /* path of the file, name of the credential; "" for a passphrase */
@@ -34,6 +36,8 @@ void root_describe(const struct root_spec *spec, struct buffer *out);
 LETHE_MUST_CHECK lethe_result root_create(const struct root_spec *spec,
                                           const struct random_source *random, struct buffer *record,
                                           struct lethe_secret **store_key, struct lethe_error *err);
+/* Undoes the making of a root, for a home that is not to be: removes a file, and nothing else. */
+void root_remove(const struct root_spec *spec);
 /* Opens a record. LETHE_INTEGRITY: record or root file damaged; LETHE_DENIED: wrong passphrase or
  * another root; LETHE_UNPROTECTED: others can read the root; LETHE_UNAVAILABLE: the root is not
  * there. */

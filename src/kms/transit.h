@@ -3,6 +3,7 @@
 #ifndef KMS_TRANSIT_H
 #define KMS_TRANSIT_H
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "crypto/aead.h"
 

@@ -1,0 +1,15 @@
+/* kms/home_lock.h -- one process at a time changes a home. */
+#ifndef KMS_HOME_LOCK_H
+#define KMS_HOME_LOCK_H
+
+#include "base/base.h"
+
+#define HOME_LOCK_TIMEOUT_MS 10000u
+
+/* flock on the file `path`, made with mode 0600 when it is not there. Waits; LETHE_BUSY after
+ * HOME_LOCK_TIMEOUT_MS. The kernel gives it back when the process ends. */
+LETHE_MUST_CHECK lethe_result home_lock(const char *path, int *fd, struct lethe_error *err);
+void home_unlock(int fd); /* -1 is fine */
+DEFINE_CLEANUP(home_unlock, int);
+
+#endif

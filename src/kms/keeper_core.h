@@ -1,0 +1,62 @@
+/* kms/keeper_core.h -- the inside of a keeper, for its own files: keeper.c (opening, closing,
+ * changes and their records) and keeper_keys.c (what is done with keys). */
+#ifndef KMS_KEEPER_CORE_H
+#define KMS_KEEPER_CORE_H
+
+#include "kms/keeper.h"
+
+/* A key that was used since the home was opened. */
+struct working_key {
+    struct working_key *next;
+    char name[KEY_NAME_MAX + 1];
+    uint64_t version;       /* encryption: of which uses are reserved */
+    uint64_t uses_reserved; /* and how many are left */
+    struct sign_pair *pair; /* signature keys */
+};
+
+struct keeper {
+    struct store *store;
+    struct audit_log *log;
+    struct sign_pair *log_pair;
+    struct audit_key log_key;
+    struct root_spec root;
+    char *lock_path;
+    char *actor;
+    const struct clock_source *clock;
+    const struct random_source *random;
+    struct key_source source;
+    bool owes; /* a change of ours is durable, its record may not be */
+    struct working_key *working;
+};
+
+/* Fills the table of keeper->source. */
+void keeper_keys_init(struct keeper *keeper);
+void keeper_keys_clear(struct keeper *keeper);
+
+/* With the home's lock held: checks store and log against each other, and writes the record that is
+ * owed, if one is. */
+LETHE_MUST_CHECK lethe_result keeper_settle(struct keeper *keeper, struct lethe_error *err);
+/* With the home's lock held: writes what was emitted, and pins how far the log goes. */
+LETHE_MUST_CHECK lethe_result keeper_pin(struct keeper *keeper, struct lethe_error *err);
+
+/* Inside a transaction: writes rows, and fills in the record that it owes, which carries `epoch`.
+ */
+typedef lethe_result keeper_change(struct keeper *keeper, void *context, uint64_t epoch,
+                                   struct audit_event *event, struct lethe_error *err);
+/* Makes one change with its record, under the home's lock. Texts of the event must live until it
+ * returns. A failure after the change is durable (the log cannot be written) is a failure too; the
+ * record is then made up for by whoever looks next. */
+LETHE_MUST_CHECK lethe_result keeper_make_change(struct keeper *keeper, const char *tenant,
+                                                 keeper_change *change, void *context,
+                                                 struct lethe_error *err);
+
+/* Writes the record that this keeper owes, if it does: before any other that follows from it. */
+LETHE_MUST_CHECK lethe_result keeper_settle_owed(struct keeper *keeper, struct lethe_error *err);
+
+/* "<node>.log" */
+void keeper_log_key_name(const char *node, char out[KEY_NAME_MAX + 1]);
+/* The newest version of a signature key. */
+LETHE_MUST_CHECK lethe_result keeper_load_pair(struct store *store, const char *name,
+                                               struct sign_pair **out, struct lethe_error *err);
+
+#endif

@@ -1,0 +1,314 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/validate.h"
+#include "kms/keeper_core.h"
+#include "kms/transit.h"
+
+#define ALLOWED "allowed"
+#define SIGNING "signing"
+
+/* ---- names ----------------------------------------------------------------------------------- */
+
+static void join_name(const char *owner, const char *suffix, char out[KEY_NAME_MAX + 1])
+{
+    int length = snprintf(out, KEY_NAME_MAX + 1, "%s.%s", owner, suffix);
+    REQUIRE(length > 0 && length <= KEY_NAME_MAX);
+}
+
+void keeper_log_key_name(const char *node, char out[KEY_NAME_MAX + 1])
+{
+    join_name(node, "log", out);
+}
+
+static lethe_result signer_name(const char *tenant, char out[KEY_NAME_MAX + 1],
+                                struct lethe_error *err)
+{
+    TRY(validate_identifier("tenant", tenant, NAME_PART_MAX, err));
+    join_name(tenant, "signer", out);
+    return LETHE_OK;
+}
+
+/* The first part of a key's name. */
+static void owner_of(const char *name, char out[NAME_PART_MAX + 1])
+{
+    size_t length = strcspn(name, ".");
+    REQUIRE(length <= NAME_PART_MAX);
+    memcpy(out, name, length);
+    out[length] = '\0';
+}
+
+static lethe_result check_encryption_name(const char *name, struct lethe_error *err)
+{
+    enum key_kind kind;
+    TRY(key_name_check(name, &kind, err));
+    return kind == KEY_ENCRYPTION
+               ? LETHE_OK
+               : error_set(err, LETHE_INVALID, "%s is not the name of an encryption key", name);
+}
+
+/* ---- keys in use ----------------------------------------------------------------------------- */
+
+static lethe_result working_key(struct keeper *keeper, const char *name, struct working_key **out,
+                                struct lethe_error *err)
+{
+    for (struct working_key *key = keeper->working; key != NULL; key = key->next) {
+        if (strcmp(key->name, name) == 0) {
+            *out = key;
+            return LETHE_OK;
+        }
+    }
+    struct working_key *key = calloc(1, sizeof *key);
+    if (key == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for a key");
+    memcpy(key->name, name, strlen(name) + 1);
+    key->next = keeper->working;
+    keeper->working = key;
+    *out = key;
+    return LETHE_OK;
+}
+
+void keeper_keys_clear(struct keeper *keeper)
+{
+    for (struct working_key *key; (key = keeper->working) != NULL;) {
+        keeper->working = key->next;
+        sign_pair_free(key->pair);
+        free(key);
+    }
+}
+
+/* ---- making keys ----------------------------------------------------------------------------- */
+
+static lethe_result create_in_transaction(struct keeper *keeper, void *context, uint64_t epoch,
+                                          struct audit_event *event, struct lethe_error *err)
+{
+    const char *name = context;
+    struct key_info made;
+    TRY(keyring_create(keeper->store, name, clock_wall_ns(keeper->clock) / 1000000000u, err));
+    TRY(keyring_info(keeper->store, name, &made, err));
+    *event = audit_key_created(name, key_kind_name(made.kind), made.newest_version, epoch);
+    return LETHE_OK;
+}
+
+/* Somebody else may have made it meanwhile, which is as good. */
+static lethe_result ensure_key(struct keeper *keeper, const char *name, struct lethe_error *err)
+{
+    struct key_info info;
+    char copy[KEY_NAME_MAX + 1];
+    char tenant[NAME_PART_MAX + 1];
+    lethe_result result = keyring_info(keeper->store, name, &info, err);
+    if (result != LETHE_NOT_FOUND)
+        return result;
+    owner_of(name, tenant);
+    result = keeper_make_change(keeper, tenant, create_in_transaction, strcpy(copy, name), err);
+    return result == LETHE_EXISTS ? LETHE_OK : result;
+}
+
+static lethe_result source_ensure(void *context, const char *key, struct lethe_error *err)
+{
+    TRY(check_encryption_name(key, err));
+    return ensure_key(context, key, err);
+}
+
+/* ---- wrapping -------------------------------------------------------------------------------- */
+
+static lethe_result reserve_uses(struct keeper *keeper, struct working_key *key,
+                                 struct lethe_error *err)
+{
+    TRY(store_begin(keeper->store, err));
+    CLEANUP(store_rollback) struct store *transaction = keeper->store;
+    TRY(keyring_reserve(transaction, key->name, &key->version, err));
+    TRY(store_commit(transaction, err));
+    key->uses_reserved = KEY_USES_RESERVED;
+    return LETHE_OK;
+}
+
+/* One more use of the newest version, counted before it happens. */
+static lethe_result take_use(struct keeper *keeper, const char *name, uint64_t *version,
+                             struct lethe_error *err)
+{
+    struct key_info info;
+    struct working_key *key = NULL;
+    TRY(keyring_info(keeper->store, name, &info, err));
+    TRY(working_key(keeper, name, &key, err));
+    if (key->uses_reserved == 0 || key->version != info.newest_version)
+        TRY(reserve_uses(keeper, key, err));
+    key->uses_reserved--;
+    *version = key->version;
+    return LETHE_OK;
+}
+
+static lethe_result commit_for(struct keeper *keeper, const char *name,
+                               const struct audit_event *event, struct lethe_error *err)
+{
+    char tenant[NAME_PART_MAX + 1];
+    owner_of(name, tenant);
+    const struct audit_who who = keeper_who(keeper, tenant);
+    TRY(keeper_settle_owed(keeper, err));
+    return audit_commit(keeper->log, &who, event, err);
+}
+
+static lethe_result source_wrap(void *context, const struct key_use *use,
+                                const struct lethe_secret *data_key, struct buffer *wrapped,
+                                struct lethe_error *err)
+{
+    struct keeper *keeper = context;
+    struct transit_binding binding = {.aad = use->aad, .aad_bytes = use->aad_bytes};
+    CLEANUP(lethe_secret_free) struct lethe_secret *material = NULL;
+    TRY(check_encryption_name(use->key, err));
+    TRY(take_use(keeper, use->key, &binding.version, err));
+    TRY(keyring_material(keeper->store, use->key, binding.version, &material, err));
+    const struct audit_event event =
+        audit_key_used(use->key, binding.version, use->purpose, ALLOWED);
+    TRY(commit_for(keeper, use->key, &event, err));
+    binding.key = material;
+    return transit_wrap(&binding, keeper->random, data_key, wrapped, err);
+}
+
+/* ---- unwrapping ------------------------------------------------------------------------------ */
+
+static lethe_result open_wrapped(struct keeper *keeper, const struct key_use *use,
+                                 const char *wrapped, uint64_t *version,
+                                 struct lethe_secret **data_key, struct lethe_error *err)
+{
+    struct transit_binding binding = {.aad = use->aad, .aad_bytes = use->aad_bytes};
+    CLEANUP(lethe_secret_free) struct lethe_secret *material = NULL;
+    TRY(transit_version(wrapped, &binding.version, err));
+    *version = binding.version;
+    TRY(keyring_material(keeper->store, use->key, binding.version, &material, err));
+    binding.key = material;
+    return transit_unwrap(&binding, wrapped, data_key, err);
+}
+
+static lethe_result record_release(struct keeper *keeper, const struct key_use *use,
+                                   uint64_t version, struct lethe_error *err)
+{
+    const struct audit_event event =
+        audit_key_released(use->key, version, use->purpose, keeper->actor, NULL, NULL, use->shard);
+    return commit_for(keeper, use->key, &event, err);
+}
+
+/* The refusal stands whether or not it gets on record. */
+static void record_refusal(struct keeper *keeper, const struct key_use *use, uint64_t version,
+                           lethe_result reason)
+{
+    const struct audit_event event =
+        audit_key_denied(use->key, version, use->purpose, keeper->actor, NULL, NULL, use->shard,
+                         lethe_result_sentence(reason));
+    (void)!commit_for(keeper, use->key, &event, NULL);
+}
+
+static lethe_result source_unwrap(void *context, const struct key_use *use, const char *wrapped,
+                                  struct lethe_secret **data_key, struct lethe_error *err)
+{
+    struct keeper *keeper = context;
+    uint64_t version = 0;
+    *data_key = NULL;
+    TRY(check_encryption_name(use->key, err));
+    CLEANUP(lethe_secret_free) struct lethe_secret *opened = NULL;
+    lethe_result result = open_wrapped(keeper, use, wrapped, &version, &opened, err);
+    if (result != LETHE_OK) {
+        record_refusal(keeper, use, version, result);
+        return result;
+    }
+    TRY(record_release(keeper, use, version, err));
+    *data_key = MOVE(opened);
+    return LETHE_OK;
+}
+
+/* ---- signing --------------------------------------------------------------------------------- */
+
+lethe_result keeper_load_pair(struct store *store, const char *name, struct sign_pair **out,
+                              struct lethe_error *err)
+{
+    struct key_info info;
+    CLEANUP(lethe_secret_free) struct lethe_secret *material = NULL;
+    TRY(keyring_info(store, name, &info, err));
+    TRY(keyring_material(store, name, info.newest_version, &material, err));
+    return sign_pair_create(info.kind == KEY_LOG_SIGNER ? SIGNATURE_ED25519 : SIGNATURE_ECDSA_P256,
+                            material, out, err);
+}
+
+/* Loaded once and kept: what callers borrow of it must stay. */
+static lethe_result pair_of(struct keeper *keeper, const char *name, struct working_key **out,
+                            struct lethe_error *err)
+{
+    struct key_info info;
+    TRY(keyring_info(keeper->store, name, &info, err));
+    TRY(working_key(keeper, name, out, err));
+    (*out)->version = info.newest_version;
+    return (*out)->pair != NULL ? LETHE_OK
+                                : keeper_load_pair(keeper->store, name, &(*out)->pair, err);
+}
+
+static lethe_result source_sign(void *context, const char *tenant, const void *bytes,
+                                size_t size_bytes, struct signature *out, struct lethe_error *err)
+{
+    struct keeper *keeper = context;
+    struct working_key *key = NULL;
+    char name[KEY_NAME_MAX + 1];
+    TRY(signer_name(tenant, name, err));
+    TRY(ensure_key(keeper, name, err));
+    TRY(pair_of(keeper, name, &key, err));
+    const struct audit_event event = audit_key_used(name, key->version, SIGNING, ALLOWED);
+    TRY(commit_for(keeper, name, &event, err));
+    return sign_message(key->pair, bytes, size_bytes, out, err);
+}
+
+static lethe_result source_signer(void *context, const char *tenant, const struct sign_public **out,
+                                  struct lethe_error *err)
+{
+    struct working_key *key = NULL;
+    char name[KEY_NAME_MAX + 1];
+    TRY(signer_name(tenant, name, err));
+    TRY(pair_of(context, name, &key, err));
+    *out = sign_pair_public(key->pair);
+    return LETHE_OK;
+}
+
+void keeper_keys_init(struct keeper *keeper)
+{
+    keeper->source = (struct key_source){
+        .ensure = source_ensure,
+        .wrap = source_wrap,
+        .unwrap = source_unwrap,
+        .sign = source_sign,
+        .signer = source_signer,
+        .context = keeper,
+    };
+}
+
+/* ---- looking --------------------------------------------------------------------------------- */
+
+lethe_result keeper_list(struct keeper *keeper, key_visit *visit, void *context,
+                         struct lethe_error *err)
+{
+    return keyring_list(keeper->store, visit, context, err);
+}
+
+lethe_result keeper_export_public(struct keeper *keeper, const char *name, struct buffer *out,
+                                  struct lethe_error *err)
+{
+    enum key_kind kind;
+    CLEANUP(sign_pair_free) struct sign_pair *pair = NULL;
+    TRY(key_name_check(name, &kind, err));
+    if (kind == KEY_ENCRYPTION)
+        return error_set(err, LETHE_INVALID, "%s is an encryption key: it has no public half",
+                         name);
+    TRY(keeper_load_pair(keeper->store, name, &pair, err));
+    if (kind == KEY_MANIFEST_SIGNER)
+        return sign_public_pem(sign_pair_public(pair), out, err);
+
+    struct audit_key key;
+    uint8_t raw[SIGNATURE_PUBLIC_MAX_BYTES];
+    size_t raw_bytes;
+    char node[NAME_PART_MAX + 1];
+    owner_of(name, node);
+    snprintf(key.name, sizeof key.name, "lethe/%s", node);
+    sign_public_raw(sign_pair_public(pair), raw, &raw_bytes);
+    memcpy(key.public_key, raw, sizeof key.public_key);
+    audit_key_text(&key, out);
+    return buffer_result(out, err);
+}

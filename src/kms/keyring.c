@@ -1,0 +1,307 @@
+#include "kms/keyring.h"
+
+#include <endian.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/cursor.h"
+#include "base/error.h"
+#include "base/validate.h"
+
+/* ---- kinds and names ------------------------------------------------------------------------- */
+
+#define KEY_MATERIAL_BYTES 32u
+
+/* `suffix` is the last part of a name with two parts; NULL: names with three parts. `number` is the
+ * kind in a row. */
+static const struct {
+    const char *name;
+    const char *suffix;
+    uint8_t number;
+    enum signature_kind signature;
+} kinds[] = {
+    [KEY_ENCRYPTION] = {"aes256-gcm96", NULL, 1, SIGNATURE_ED25519 /* not used */},
+    [KEY_MANIFEST_SIGNER] = {"ecdsa-p256", "signer", 2, SIGNATURE_ECDSA_P256},
+    [KEY_LOG_SIGNER] = {"ed25519", "log", 3, SIGNATURE_ED25519},
+};
+
+const char *key_kind_name(enum key_kind kind)
+{
+    REQUIRE((size_t)kind < ARRAY_LEN(kinds));
+    return kinds[kind].name;
+}
+
+static lethe_result no_such_kind(struct lethe_error *err)
+{
+    return error_set(err, LETHE_INVALID,
+                     "a key is called TENANT.MODEL.TIER, TENANT.signer or NODE.log, each part 1 to "
+                     "%d of [A-Za-z0-9_-]",
+                     NAME_PART_MAX);
+}
+
+lethe_result key_name_check(const char *name, enum key_kind *kind, struct lethe_error *err)
+{
+    char copy[KEY_NAME_MAX + 1];
+    if (strlen(name) > KEY_NAME_MAX)
+        return no_such_kind(err);
+    char *rest = strcpy(copy, name);
+    char *last = NULL;
+    size_t parts = 0;
+    for (char *part; (part = strsep(&rest, ".")) != NULL; parts++) {
+        last = part;
+        if (validate_identifier("key", part, NAME_PART_MAX, NULL) != LETHE_OK)
+            return no_such_kind(err);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        bool fits =
+            kinds[i].suffix == NULL ? parts == 3 : parts == 2 && strcmp(last, kinds[i].suffix) == 0;
+        if (fits) {
+            *kind = (enum key_kind)i;
+            return LETHE_OK;
+        }
+    }
+    return no_such_kind(err);
+}
+
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+/* "keys/<name>": format 1, kind, newest version.
+ * "keys/<name>/<version>": format 1, made at (Unix seconds), uses, material. Numbers are le64. */
+#define PREFIX "keys/"
+#define ROW_FORMAT 1
+#define KEY_ROW_BYTES (2 + sizeof(uint64_t))
+#define VERSION_ROW_BYTES (1 + 2 * sizeof(uint64_t) + KEY_MATERIAL_BYTES)
+#define VERSION_PATH_MAX (sizeof PREFIX + KEY_NAME_MAX + 24)
+
+struct key_row {
+    enum key_kind kind;
+    uint64_t newest_version;
+};
+struct version_row {
+    uint64_t created_s;
+    uint64_t uses;
+    const uint8_t *material; /* borrowed from the row's secret */
+    uint64_t written;        /* how often the row was, as the store counts */
+};
+
+static void key_path(const char *name, char out[VERSION_PATH_MAX])
+{
+    snprintf(out, VERSION_PATH_MAX, PREFIX "%s", name);
+}
+
+static void version_path(const char *name, uint64_t version, char out[VERSION_PATH_MAX])
+{
+    snprintf(out, VERSION_PATH_MAX, PREFIX "%s/%" PRIu64, name, version);
+}
+
+static lethe_result damaged(const char *name, struct lethe_error *err)
+{
+    return error_set(err, LETHE_INTEGRITY, "the key %s is not stored in a form that we know", name);
+}
+
+static lethe_result parse_key_row(const struct lethe_secret *row, struct key_row *out)
+{
+    struct cursor cursor = cursor_over(lethe_secret_bytes_const(row), lethe_secret_size(row));
+    uint8_t format;
+    uint8_t number;
+    TRY(cursor_u8(&cursor, &format));
+    TRY(cursor_u8(&cursor, &number));
+    TRY(cursor_le64(&cursor, &out->newest_version));
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        out->kind = (enum key_kind)i;
+        if (format == ROW_FORMAT && kinds[i].number == number && out->newest_version > 0)
+            return cursor_left(&cursor) == 0 ? LETHE_OK : LETHE_MALFORMED;
+    }
+    return LETHE_MALFORMED;
+}
+
+static lethe_result parse_version_row(const struct lethe_secret *row, struct version_row *out)
+{
+    struct cursor cursor = cursor_over(lethe_secret_bytes_const(row), lethe_secret_size(row));
+    uint8_t format;
+    TRY(cursor_u8(&cursor, &format));
+    TRY(cursor_le64(&cursor, &out->created_s));
+    TRY(cursor_le64(&cursor, &out->uses));
+    TRY(cursor_bytes(&cursor, KEY_MATERIAL_BYTES, &out->material));
+    return format == ROW_FORMAT && cursor_left(&cursor) == 0 ? LETHE_OK : LETHE_MALFORMED;
+}
+
+static lethe_result read_key_row(struct store *store, const char *name, struct key_row *out,
+                                 struct lethe_error *err)
+{
+    char path[VERSION_PATH_MAX];
+    key_path(name, path);
+    CLEANUP(lethe_secret_free) struct lethe_secret *row = NULL;
+    lethe_result result = store_get(store, path, &row, NULL, err);
+    if (result == LETHE_NOT_FOUND)
+        return error_set(err, LETHE_NOT_FOUND, "there is no key %s", name);
+    TRY(result);
+    return parse_key_row(row, out) == LETHE_OK ? LETHE_OK : damaged(name, err);
+}
+
+/* *row keeps what *out borrows from. */
+static lethe_result read_version_row(struct store *store, const char *path,
+                                     struct lethe_secret **row, struct version_row *out,
+                                     struct lethe_error *err)
+{
+    TRY(store_get(store, path, row, &out->written, err));
+    return parse_version_row(*row, out) == LETHE_OK ? LETHE_OK : damaged(path, err);
+}
+
+static lethe_result write_key_row(struct store *store, const char *name, const struct key_row *key,
+                                  struct lethe_error *err)
+{
+    char path[VERSION_PATH_MAX];
+    uint8_t row[KEY_ROW_BYTES] = {ROW_FORMAT, kinds[key->kind].number};
+    uint64_t newest = htole64(key->newest_version);
+    memcpy(row + 2, &newest, sizeof newest);
+    key_path(name, path);
+    return store_put(store, path, row, sizeof row, STORE_ANY, err);
+}
+
+/* Over what version->written says; 0: over nothing. */
+static lethe_result write_version_row(struct store *store, const char *path,
+                                      const struct version_row *version, struct lethe_error *err)
+{
+    CLEANUP(lethe_secret_free) struct lethe_secret *row = NULL;
+    TRY(lethe_secret_create(VERSION_ROW_BYTES, &row, err));
+    uint8_t *at = lethe_secret_bytes(row);
+    const uint64_t numbers[] = {htole64(version->created_s), htole64(version->uses)};
+    at[0] = ROW_FORMAT;
+    memcpy(at + 1, numbers, sizeof numbers);
+    memcpy(at + 1 + sizeof numbers, version->material, KEY_MATERIAL_BYTES);
+    return store_put(store, path, at, VERSION_ROW_BYTES, version->written, err);
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+lethe_result keyring_info(struct store *store, const char *name, struct key_info *out,
+                          struct lethe_error *err)
+{
+    enum key_kind kind;
+    struct key_row key;
+    struct version_row version;
+    char path[VERSION_PATH_MAX];
+    TRY(key_name_check(name, &kind, err));
+    TRY(read_key_row(store, name, &key, err));
+    if (key.kind != kind)
+        return damaged(name, err);
+    version_path(name, key.newest_version, path);
+    CLEANUP(lethe_secret_free) struct lethe_secret *row = NULL;
+    lethe_result result = read_version_row(store, path, &row, &version, err);
+    if (result == LETHE_NOT_FOUND)
+        return damaged(name, err);
+    TRY(result);
+
+    *out = (struct key_info){.kind = kind,
+                             .newest_version = key.newest_version,
+                             .created_s = version.created_s,
+                             .uses = version.uses};
+    memcpy(out->name, name, strlen(name) + 1);
+    return LETHE_OK;
+}
+
+lethe_result keyring_material(struct store *store, const char *name, uint64_t version,
+                              struct lethe_secret **out, struct lethe_error *err)
+{
+    *out = NULL;
+    enum key_kind kind;
+    char path[VERSION_PATH_MAX];
+    struct version_row found;
+    TRY(key_name_check(name, &kind, err));
+    version_path(name, version, path);
+    CLEANUP(lethe_secret_free) struct lethe_secret *row = NULL;
+    lethe_result result = read_version_row(store, path, &row, &found, err);
+    if (result == LETHE_NOT_FOUND)
+        return error_set(err, LETHE_NOT_FOUND, "there is no version %" PRIu64 " of a key %s",
+                         version, name);
+    TRY(result);
+    TRY(lethe_secret_create(KEY_MATERIAL_BYTES, out, err));
+    memcpy(lethe_secret_bytes(*out), found.material, KEY_MATERIAL_BYTES);
+    return LETHE_OK;
+}
+
+struct listing {
+    struct store *store;
+    key_visit *visit;
+    void *context;
+};
+
+static lethe_result list_row(void *context, const char *path, uint64_t version,
+                             struct lethe_error *err)
+{
+    const struct listing *listing = context;
+    const char *name = path + strlen(PREFIX);
+    struct key_info info;
+    if (strchr(name, '/') != NULL)
+        return LETHE_OK; /* a version of the key before */
+    TRY(keyring_info(listing->store, name, &info, err));
+    return listing->visit(listing->context, &info, err);
+}
+
+lethe_result keyring_list(struct store *store, key_visit *visit, void *context,
+                          struct lethe_error *err)
+{
+    struct listing listing = {.store = store, .visit = visit, .context = context};
+    return store_list(store, PREFIX, list_row, &listing, err);
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+static lethe_result make_material(enum key_kind kind, struct lethe_secret **out,
+                                  struct lethe_error *err)
+{
+    if (kind != KEY_ENCRYPTION)
+        return sign_generate(kinds[kind].signature, out, err);
+    TRY(lethe_secret_create(KEY_MATERIAL_BYTES, out, err));
+    return random_fill(&random_system, lethe_secret_bytes(*out), KEY_MATERIAL_BYTES) == LETHE_OK
+               ? LETHE_OK
+               : error_set(err, LETHE_FAILED, "there is no randomness for a key");
+}
+
+lethe_result keyring_create(struct store *store, const char *name, uint64_t now_s,
+                            struct lethe_error *err)
+{
+    struct key_row key = {.newest_version = 1};
+    struct key_row existing;
+    TRY(key_name_check(name, &key.kind, err));
+    lethe_result result = read_key_row(store, name, &existing, err);
+    if (result == LETHE_OK)
+        return error_set(err, LETHE_EXISTS, "the key %s is there already", name);
+    if (result != LETHE_NOT_FOUND)
+        return result;
+
+    CLEANUP(lethe_secret_free) struct lethe_secret *material = NULL;
+    TRY(make_material(key.kind, &material, err));
+    const struct version_row version = {.created_s = now_s,
+                                        .material = lethe_secret_bytes_const(material)};
+    char path[VERSION_PATH_MAX];
+    version_path(name, key.newest_version, path);
+    TRY(write_version_row(store, path, &version, err));
+    return write_key_row(store, name, &key, err);
+}
+
+lethe_result keyring_reserve(struct store *store, const char *name, uint64_t *version,
+                             struct lethe_error *err)
+{
+    struct key_row key;
+    struct version_row row;
+    char path[VERSION_PATH_MAX];
+    TRY(read_key_row(store, name, &key, err));
+    version_path(name, key.newest_version, path);
+    CLEANUP(lethe_secret_free) struct lethe_secret *secret = NULL;
+    TRY(read_version_row(store, path, &secret, &row, err));
+    if (row.uses > KEY_USES_MAX - KEY_USES_RESERVED) {
+        error_set(err, LETHE_LIMIT,
+                  "version %" PRIu64 " of the key %s has encrypted as often as one "
+                  "may",
+                  key.newest_version, name);
+        error_hint(err, "rotate the key");
+        return LETHE_LIMIT;
+    }
+    row.uses += KEY_USES_RESERVED;
+    *version = key.newest_version;
+    return write_version_row(store, path, &row, err);
+}

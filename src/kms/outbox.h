@@ -1,0 +1,41 @@
+/* kms/outbox.h -- two rows by which store and log watch each other.
+ *
+ * "outbox" holds the record that the newest transaction owes the log; "pin" holds how far the log
+ * went. What they are for: kms/keeper.h. Formats: docs/formats.md, "Outbox and pin". */
+#ifndef KMS_OUTBOX_H
+#define KMS_OUTBOX_H
+
+#include "audit/log.h"
+#include "store/store.h"
+
+/* A record and for whom; its texts lie in `row`. struct owed o = {0}; is empty. */
+struct owed {
+    struct lethe_secret *row;
+    struct audit_who who;
+    struct audit_event event;
+};
+void owed_clear(struct owed *owed);
+static inline void owed_clear_at_scope_end(struct owed *owed)
+{
+    owed_clear(owed);
+}
+
+/* Inside a transaction. The event carries the epoch that the transaction will have. */
+LETHE_MUST_CHECK lethe_result outbox_put(struct store *store, const struct audit_who *who,
+                                         const struct audit_event *event, struct lethe_error *err);
+/* LETHE_INTEGRITY: missing, or of a form that we do not know. */
+LETHE_MUST_CHECK lethe_result outbox_get(struct store *store, struct owed *out,
+                                         struct lethe_error *err);
+
+struct pin {
+    uint64_t records;
+    uint8_t root[32]; /* of the tree over them */
+};
+/* Inside a transaction. */
+LETHE_MUST_CHECK lethe_result pin_put(struct store *store, const struct pin *pin,
+                                      struct lethe_error *err);
+/* LETHE_INTEGRITY as above. */
+LETHE_MUST_CHECK lethe_result pin_get(struct store *store, struct pin *out,
+                                      struct lethe_error *err);
+
+#endif

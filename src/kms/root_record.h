@@ -1,0 +1,27 @@
+/* kms/root_record.h -- what a store keeps of its root: the bytes, and their checksum.
+ *
+ * Formats: docs/formats.md, "Root". Pure functions. */
+#ifndef KMS_ROOT_RECORD_H
+#define KMS_ROOT_RECORD_H
+
+#include "crypto/aead.h"
+#include "kms/root.h"
+
+#define ROOT_SALT_BYTES 16u
+#define ROOT_SEALED_BYTES (AEAD_NONCE_BYTES + ROOT_KEY_BYTES + AEAD_TAG_BYTES)
+
+struct root_record {
+    struct root_spec spec;
+    uint8_t salt[ROOT_SALT_BYTES];
+    uint8_t log2_n, r, p; /* scrypt's cost; 0 for anything but a passphrase */
+    uint8_t sealed[ROOT_SEALED_BYTES];
+};
+
+/* Everything before the sealed store key: its associated data. */
+void root_record_binding(const struct root_record *record, struct buffer *out);
+void root_record_append(const struct root_record *record, struct buffer *out);
+/* LETHE_INTEGRITY when a byte of it was changed. */
+LETHE_MUST_CHECK lethe_result root_record_parse(const void *bytes, size_t size_bytes,
+                                                struct root_record *out, struct lethe_error *err);
+
+#endif
