@@ -260,6 +260,11 @@ static void bytes_that_wrap(struct buffer *out)
     ONE(64, "t", 2, {(uint64_t)1 << 31, ((uint64_t)1 << 30) + 1}, F64, 0);
 }
 
+static void row_that_wraps_to_0(struct buffer *out)
+{
+    ONE(64, "t", 1, {(uint64_t)1 << 61}, F64, 0);
+}
+
 static void elements_that_wrap_to_0(struct buffer *out)
 {
     ONE(64, "t", 2, {(uint64_t)1 << 32, (uint64_t)1 << 32}, I8, 0);
@@ -384,6 +389,7 @@ static const struct {
     {dimensions_beyond_counting, "4294967295 dimensions"},
     {elements_that_turn_negative, "more than fits"},
     {bytes_that_wrap, "more than fits"},
+    {row_that_wraps_to_0, "more than fits"},
     {elements_that_wrap_to_0, "more than fits"},
     {dimension_that_no_manifest_holds, "over 2^53 - 1"},
     {offset_past_the_end, "at offset 1048576 instead of 0"},

@@ -242,6 +242,8 @@ static void statements_with_one_wrong_word_are_refused(void **state)
         {FIELD(root), DIGEST_1, LETHE_INTEGRITY, "not that of its resources"},
         {FIELD(root), "EC4916DD", LETHE_MALFORMED, "64 lower-case hex"},
         {FIELD(root), ROOT_1 "\",\"sha512\":\"00", LETHE_MALFORMED, "does not know"},
+        {FIELD(root), ROOT_1 "\"}},{\"name\":\"n\",\"digest\":{\"sha256\":\"" ROOT_1,
+         LETHE_MALFORMED, "exactly one subject"},
         {FIELD(resources), "", LETHE_INTEGRITY, "not that of its resources"},
         {FIELD(resources), "{}", LETHE_MALFORMED, "resource 0"},
         {FIELD(resources), "{\"name\":\"a\",\"digest\":\"" DIGEST_1 "\",\"algorithm\":\"blake3\"}",
@@ -317,6 +319,7 @@ static void pieces_must_cover_their_file(void **state)
         {"a:0:10", "a:010:11", "path:start:end"},
         {"a:0:10", "a:+10:11", "path:start:end"},
         {"a:0:10", "a:10:18446744073709551617", "path:start:end"},
+        {"a:0:10", "a:10:20000000000000000000", "path:start:end"},
         {"a:0:10", ":10:11", "path of a file"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
