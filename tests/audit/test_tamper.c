@@ -546,5 +546,5 @@ int main(void)
         cmocka_unit_test(a_line_does_not_cross_files),
         cmocka_unit_test(changes_under_an_open_log_are_seen),
     };
-    return cmocka_run_group_tests(tests, start_crypto, NULL);
+    return cmocka_run_group_tests(tests, start_in_memory, NULL);
 }
