@@ -139,18 +139,14 @@ static void print_report(const struct log_source *source, const struct audit_ver
     const char *anchor = report->anchored ? "checkpoint" : source->home ? "store" : "none";
     if (as_json) {
         printf("{\"anchor\":\"%s\",\"checkpoints\":%llu,\"format\":\"lethe-audit-verify/1\","
-               "\"records\":%llu,\"root\":\"%s\",\"signed_records\":%llu}\n",
+               "\"records\":%llu,\"root\":\"%s\"}\n",
                anchor, (unsigned long long)report->checkpoints, (unsigned long long)report->records,
-               root, (unsigned long long)report->signed_records);
+               root);
         return;
     }
-    printf("%s: good: %llu records, %llu of them under the newest of %llu checkpoints\nroot %s\n",
+    printf("%s: good: %llu records in one chain, under %llu signed checkpoints\nroot %s\n",
            source->directory, (unsigned long long)report->records,
-           (unsigned long long)report->signed_records, (unsigned long long)report->checkpoints,
-           root);
-    if (report->torn_bytes > 0)
-        printf("%llu bytes of a torn last line: the next command repairs it, on record\n",
-               (unsigned long long)report->torn_bytes);
+           (unsigned long long)report->checkpoints, root);
     if (!report->anchored && source->home != NULL)
         printf(
             "Compared with what the store remembers. Store and log put back together would not be\n"

@@ -134,7 +134,7 @@ def _(place):
     assert "Not compared" in place.good(*verify).out
     place.good(*verify, "--since", checkpoint)
     report = json.loads(place.good(*verify, "--json").out)
-    assert report["records"] == report["signed_records"] > 5, report
+    assert report["records"] > 5 and report["anchor"] == "none", report
 
 
 @case("key list names keys, kinds and versions; --json is versioned")
