@@ -11,7 +11,8 @@
 /* X(name): bench_<name>() is run by `lethe-bench` and by `lethe-bench <start of name>`. */
 #define BENCH_PARTS(X)                                                                             \
     X(wipe)                                                                                        \
-    X(slab)
+    X(slab)                                                                                        \
+    X(digest)
 
 #define BENCH_DECLARE(name) void bench_##name(void);
 BENCH_PARTS(BENCH_DECLARE)
