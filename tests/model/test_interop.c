@@ -1,0 +1,135 @@
+/* Another implementation of Tink's streams reads our shards with an exported keyset, and we read
+ * what it writes; the digests in the manifest are those of `fsverity digest`. */
+#include "model_fixture.h"
+
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include "base/text.h"
+#include "model/opened.h"
+
+extern char **environ;
+
+#define READER TEST_VECTORS "/../model/tink_reader.py"
+#define SAMPLE TEST_VECTORS "/models/silero_vad_16k.safetensors"
+
+/* The program's exit status. */
+static int run(const char *const *arguments)
+{
+    pid_t child;
+    int status;
+    assert_int_equal(posix_spawnp(&child, arguments[0], NULL, NULL, (char **)arguments, environ),
+                     0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static int reader(const char *verb, const char *keyset, const char *aad_hex, const char *in,
+                  const char *out)
+{
+    const char *arguments[] = {"/usr/bin/python3", READER, verb, keyset, aad_hex, in, out, NULL};
+    return run(arguments);
+}
+
+static void the_reader_proves_itself(void **state)
+{
+    const char *arguments[] = {"/usr/bin/python3", READER, "vectors", TEST_VECTORS "/tink", NULL};
+    assert_int_equal(run(arguments), 0);
+}
+
+/* What `lethe key export --tink-keyset` does for a shard. */
+static void export_keyset(struct fixture *f, const struct model *model, const char *path,
+                          char aad_hex[512])
+{
+    const struct shard *shard = &model_manifest(model)->shards[0];
+    CLEANUP(buffer_clear) struct buffer aad = {0};
+    CLEANUP(lethe_secret_free) struct lethe_secret *key = NULL;
+    CLEANUP(lethe_secret_free) struct lethe_secret *keyset = NULL;
+    manifest_shard_aad(model_manifest(model), shard, &aad);
+    const struct key_use use = {
+        .key = shard->key, .shard = shard->id, .aad = aad.bytes, .aad_bytes = aad.size_bytes};
+    assert_ok(f->keys->source.unwrap(f->keys, &use, shard->wrapped_key, &key, &f->err), &f->err);
+    assert_ok(tink_keyset_json(&tink_shard_parameters, key, &keyset, &f->err), &f->err);
+    put_file(path, lethe_secret_bytes(keyset), lethe_secret_size(keyset));
+    hex_encode(aad.bytes, aad.size_bytes, aad_hex);
+}
+
+static void assert_same_file(const char *a, const char *b)
+{
+    size_t a_size;
+    size_t b_size;
+    uint8_t *a_bytes = get_file(a, &a_size);
+    uint8_t *b_bytes = get_file(b, &b_size);
+    assert_int_equal(a_size, b_size);
+    assert_memory_equal(a_bytes, b_bytes, a_size);
+    free(a_bytes);
+    free(b_bytes);
+}
+
+static void it_reads_our_shards(void **state)
+{
+    struct fixture *f = *state;
+    char aad[512];
+    must_encrypt(f, SAMPLE, AT(f, "model"));
+    struct model *model = must_open(f, AT(f, "model"));
+    export_keyset(f, model, AT(f, "keyset"), aad);
+    const char *shard = AT(f, "model/shards/0000.tink");
+    assert_int_equal(reader("open", AT(f, "keyset"), aad, shard, AT(f, "out")), 0);
+    assert_same_file(AT(f, "out"), SAMPLE);
+
+    aad[strlen(aad) - 1] ^= 1; /* another size in the associated data */
+    assert_int_equal(reader("open", AT(f, "keyset"), aad, shard, AT(f, "out")), 3);
+    model_close(model);
+}
+
+/* A shard written by the other one, in place of ours: the key, the associated data and the sizes
+ * are the same, so it loads as ours did. */
+static void we_read_its_shards(void **state)
+{
+    struct fixture *f = *state;
+    char aad[512];
+    must_encrypt(f, SAMPLE, AT(f, "model"));
+    struct model *model = must_open(f, AT(f, "model"));
+    export_keyset(f, model, AT(f, "keyset"), aad);
+    const char *shard = AT(f, "model/shards/0000.tink");
+    assert_int_equal(rename(shard, AT(f, "ours")), 0);
+    assert_int_equal(reader("seal", AT(f, "keyset"), aad, SAMPLE, shard), 0);
+    must_load_equal(f, model, 0, SAMPLE);
+    assert_ok(model_verify_plain(model, &f->keys->source, &two_threads, &f->err), &f->err);
+    assert_result(LETHE_INTEGRITY, model_verify_cipher(model, &two_threads, &f->err));
+    model_close(model);
+}
+
+static void digests_are_those_of_fsverity(void **state)
+{
+    struct fixture *f = *state;
+    if (access("/usr/bin/fsverity", X_OK) != 0) {
+        print_message("fsverity is not installed\n");
+        skip();
+    }
+    must_encrypt(f, SAMPLE, AT(f, "model"));
+    struct model *model = must_open(f, AT(f, "model"));
+    char expected[128] = "";
+    FILE *tool = popen("/usr/bin/fsverity digest --compact " SAMPLE, "r");
+    assert_non_null(tool);
+    assert_non_null(fgets(expected, sizeof expected, tool));
+    assert_int_equal(pclose(tool), 0);
+    char digest[2 * TREE_HASH_BYTES + 2];
+    hex_encode(model_manifest(model)->shards[0].digest, TREE_HASH_BYTES, digest);
+    assert_string_equal(strcat(digest, "\n"), expected);
+    model_close(model);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_reader_proves_itself),
+        TEST(it_reads_our_shards),
+        TEST(we_read_its_shards),
+        TEST(digests_are_those_of_fsverity),
+    };
+    return cmocka_run_group_tests_name("interop", tests, NULL, NULL);
+}
