@@ -100,7 +100,9 @@ static lethe_result make_folder(int dir_fd, const char *folder, struct lethe_err
 static lethe_result decrypt_shard(struct decryption *d, size_t index, struct lethe_error *err)
 {
     CLEANUP(shard_reader_close) struct shard_reader reader = SHARD_READER_NONE;
-    TRY(shard_reader_open(d->model, index, d->keys, d->work->backend, &reader, err));
+    const struct shard_access access = {
+        .keys = d->keys, .purpose = "decrypt", .backend = d->work->backend};
+    TRY(shard_reader_open(d->model, index, &access, &reader, err));
     const char *name = reader.shard->name;
     TRY(for_each_folder(d->place.fd, name, make_folder, err));
     CLEANUP(fd_close)

@@ -10,7 +10,7 @@
 struct key_use {
     const char *key;     /* "<tenant>.<model>.<tier>" */
     const char *shard;   /* id of the shard whose data key it is */
-    const char *purpose; /* "encrypt", "load", "verify", "export": for the record */
+    const char *purpose; /* "encrypt", "load", "decrypt", "verify", "export": for the record */
     const void *aad;     /* the shard's associated data; binds the wrapped key to the shard */
     size_t aad_bytes;
 };

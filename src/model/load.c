@@ -48,7 +48,8 @@ static lethe_result load_shard(struct model *model, size_t shard_index,
                                const struct model_work *work, struct lethe_error *err)
 {
     CLEANUP(shard_reader_close) struct shard_reader reader = SHARD_READER_NONE;
-    TRY(shard_reader_open(model, shard_index, keys, work->backend, &reader, err));
+    const struct shard_access access = {.keys = keys, .purpose = "load", .backend = work->backend};
+    TRY(shard_reader_open(model, shard_index, &access, &reader, err));
     struct progress progress;
     progress_init(&progress, work->progress, reader.shard->size);
     struct load load = {.reader = &reader, .destination = destination, .progress = &progress};

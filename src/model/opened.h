@@ -37,12 +37,17 @@ static inline void shard_reader_close_at_scope_end(struct shard_reader *reader)
 {
     shard_reader_close(reader);
 }
+/* By whose leave, and what for. */
+struct shard_access {
+    const struct key_source *keys;
+    const char *purpose; /* as in struct key_use */
+    enum aead_backend backend;
+};
 /* Unwraps the data key, derives the stream's key from it, and wipes it (Z-2). The model's signature
  * has been checked. */
 LETHE_MUST_CHECK lethe_result shard_reader_open(const struct model *model, size_t shard_index,
-                                                const struct key_source *keys,
-                                                enum aead_backend backend, struct shard_reader *out,
-                                                struct lethe_error *err);
+                                                const struct shard_access *access,
+                                                struct shard_reader *out, struct lethe_error *err);
 /* Decrypts segment `index` to `plain` (its plain_bytes) by way of `cipher` (a segment). Any thread.
  * LETHE_INTEGRITY: `plain` has been wiped. */
 LETHE_MUST_CHECK lethe_result shard_read_segment(const struct shard_reader *reader, uint64_t index,

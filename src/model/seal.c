@@ -97,8 +97,11 @@ static lethe_result begin_stream(const struct seal_work *work, struct sealing *s
     CLEANUP(buffer_clear) struct buffer aad = {0};
     manifest_shard_aad(work->manifest, shard, &aad);
     TRY(buffer_result(&aad, err));
-    const struct key_use use = {
-        .key = shard->key, .shard = shard->id, .aad = aad.bytes, .aad_bytes = aad.size_bytes};
+    const struct key_use use = {.key = shard->key,
+                                .shard = shard->id,
+                                .purpose = "encrypt",
+                                .aad = aad.bytes,
+                                .aad_bytes = aad.size_bytes};
     CLEANUP(buffer_clear) struct buffer wrapped = {0};
     TRY(work->keys->wrap(work->keys->context, &use, data_key, &wrapped, err));
     TRY(keep_wrapped_key(shard, &wrapped, err));

@@ -31,9 +31,8 @@ static lethe_result open_file(const struct model *model, struct shard_reader *re
     return LETHE_OK;
 }
 
-static lethe_result open_stream(const struct model *model, const struct key_source *keys,
-                                enum aead_backend backend, struct shard_reader *reader,
-                                struct lethe_error *err)
+static lethe_result open_stream(const struct model *model, const struct shard_access *access,
+                                struct shard_reader *reader, struct lethe_error *err)
 {
     const struct shard *shard = reader->shard;
     uint8_t header[TINK_HEADER_MAX];
@@ -42,34 +41,35 @@ static lethe_result open_stream(const struct model *model, const struct key_sour
     CLEANUP(buffer_clear) struct buffer aad = {0};
     manifest_shard_aad(model->manifest, shard, &aad);
     TRY(buffer_result(&aad, err));
-    const struct key_use use = {
-        .key = shard->key, .shard = shard->id, .aad = aad.bytes, .aad_bytes = aad.size_bytes};
+    const struct key_use use = {.key = shard->key,
+                                .shard = shard->id,
+                                .purpose = access->purpose,
+                                .aad = aad.bytes,
+                                .aad_bytes = aad.size_bytes};
     CLEANUP(lethe_secret_free) struct lethe_secret *data_key = NULL;
-    TRY(keys->unwrap(keys->context, &use, shard->wrapped_key, &data_key, err));
+    TRY(access->keys->unwrap(access->keys->context, &use, shard->wrapped_key, &data_key, err));
     const struct tink_binding binding = {
-        .key = data_key, .aad = aad.bytes, .aad_bytes = aad.size_bytes, .backend = backend};
+        .key = data_key, .aad = aad.bytes, .aad_bytes = aad.size_bytes, .backend = access->backend};
     return tink_open_begin(&tink_shard_parameters, &binding, header, &reader->stream, err);
 }
 
-static lethe_result reader_open(const struct model *model, const struct key_source *keys,
-                                enum aead_backend backend, struct shard_reader *reader,
-                                struct lethe_error *err)
+static lethe_result reader_open(const struct model *model, const struct shard_access *access,
+                                struct shard_reader *reader, struct lethe_error *err)
 {
     TRY(open_file(model, reader, err));
-    return open_stream(model, keys, backend, reader, err);
+    return open_stream(model, access, reader, err);
 }
 
 lethe_result shard_reader_open(const struct model *model, size_t shard_index,
-                               const struct key_source *keys, enum aead_backend backend,
-                               struct shard_reader *out, struct lethe_error *err)
+                               const struct shard_access *access, struct shard_reader *out,
+                               struct lethe_error *err)
 {
     REQUIRE(model->is_signed);
     REQUIRE(shard_index < model->manifest->count);
     CLEANUP(shard_reader_close) struct shard_reader reader = SHARD_READER_NONE;
     reader.shard = &model->manifest->shards[shard_index];
     reader.segments = tink_segment_count(&tink_shard_parameters, reader.shard->size);
-    TRY(error_context(err, reader_open(model, keys, backend, &reader, err), "%s",
-                      reader.shard->file));
+    TRY(error_context(err, reader_open(model, access, &reader, err), "%s", reader.shard->file));
     *out = reader;
     reader = SHARD_READER_NONE; /* moved */
     return LETHE_OK;

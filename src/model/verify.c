@@ -167,8 +167,9 @@ static lethe_result verify_shard(struct check *check, size_t shard_index, struct
     v->check = check;
     v->reader = SHARD_READER_NONE;
     turns_init(&v->turns);
-    TRY(shard_reader_open(check->model, shard_index, check->keys, check->work->backend, &v->reader,
-                          err));
+    const struct shard_access access = {
+        .keys = check->keys, .purpose = "verify", .backend = check->work->backend};
+    TRY(shard_reader_open(check->model, shard_index, &access, &v->reader, err));
     uint64_t ranges = (v->reader.segments + RANGE_SEGMENTS - 1) / RANGE_SEGMENTS;
     unsigned threads = (unsigned)MIN(check->staging.count, ranges);
     TRY(threads_run(threads, verify_worker, v, err));
