@@ -12,6 +12,8 @@
 #include "engine/mapping.h"
 
 #define OPEN_DIRECTORIES_MAX 32
+/* No links followed, and no mounts entered: the weights are mounted below. */
+#define WALK_FLAGS (FTW_PHYS | FTW_MOUNT)
 
 lethe_result scratch_create(const char *scratch, struct lethe_error *err)
 {
@@ -73,8 +75,8 @@ bool scratch_wipe(const char *scratch, uint64_t *wiped_bytes)
 {
     walk.bytes = 0;
     walk.residue = false;
-    bool walked = nftw(scratch, open_up_directory, OPEN_DIRECTORIES_MAX, FTW_PHYS) == 0 &&
-                  nftw(scratch, wipe_entry, OPEN_DIRECTORIES_MAX, FTW_PHYS | FTW_DEPTH) == 0;
+    bool walked = nftw(scratch, open_up_directory, OPEN_DIRECTORIES_MAX, WALK_FLAGS) == 0 &&
+                  nftw(scratch, wipe_entry, OPEN_DIRECTORIES_MAX, WALK_FLAGS | FTW_DEPTH) == 0;
     *wiped_bytes = walk.bytes;
     return walked && !walk.residue;
 }
