@@ -37,22 +37,11 @@ static bool next_is(struct cursor *line, uint8_t byte)
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-/* RFC 8785 section 3.2.2.2: the two-character escapes, and lower-case \u00xx for the other control
- * characters only. Steps over what follows the backslash. */
+/* Control characters never get into a record (text_sanitise), so canonical form needs an escape for
+ * two characters only. Steps over what follows the backslash. */
 static bool escape_is_canonical(struct cursor *line)
 {
-    if (line->at == line->end)
-        return false;
-    uint8_t kind = *line->at++;
-    if (kind != 'u')
-        return memchr("\"\\bfnrt", kind, 7) != NULL;
-
-    const uint8_t *digits = NULL;
-    uint8_t code[2];
-    if (cursor_bytes(line, 4, &digits) != LETHE_OK ||
-        hex_decode((const char *)digits, 4, code, sizeof code) != LETHE_OK)
-        return false;
-    return code[0] == 0 && code[1] < 0x20 && memchr("\b\f\n\r\t", code[1], 5) == NULL;
+    return next_is(line, '"') || next_is(line, '\\');
 }
 
 /* Behind the opening quote; steps over the closing one. */

@@ -204,7 +204,7 @@ static void only_canonical_lines_are_read(void **state)
         const char *line;
     } lines[] = {
         {LETHE_OK, HEAD "\"time\":\"" TIME "\"}"},
-        {LETHE_OK, HEAD "\"time\":\"" TIME "\",\"x\":true,\"y\":false,\"z\":\"\\u0000\\n\\\"\"}"},
+        {LETHE_OK, HEAD "\"time\":\"" TIME "\",\"x\":true,\"y\":false,\"z\":\"\\\\\\\"\"}"},
         {LETHE_OK, HEAD "\"time\":\"" TIME "\",\"z\":\"\u00fc\u2028/\x7f\"}"},
         {LETHE_MALFORMED, ""},
         {LETHE_MALFORMED, "{}"},
@@ -231,6 +231,7 @@ static void only_canonical_lines_are_read(void **state)
         {LETHE_MALFORMED, HEAD "\"time\":\"" TIME "\",\"time\":\"" TIME "\"}"},
         {LETHE_MALFORMED, HEAD "\"time\":\"" TIME "\",\"actor\":\"a\"}"},
         {LETHE_MALFORMED, HEAD "\"time\":\"" TIME "\",\"z\":\"\\/\"}"},
+        {LETHE_MALFORMED, HEAD "\"time\":\"" TIME "\",\"z\":\"\\n\"}"},
         {LETHE_MALFORMED, HEAD "\"time\":\"" TIME "\",\"z\":\"\\u000a\"}"},
         {LETHE_MALFORMED, HEAD "\"time\":\"" TIME "\",\"z\":\"\\u001B\"}"},
         {LETHE_MALFORMED, HEAD "\"time\":\"" TIME "\",\"z\":\"\\u0041\"}"},
