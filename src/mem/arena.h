@@ -23,6 +23,8 @@
 #define ARENA_SLOT_BYTES (ARENA_SPAN_BYTES - 4 * PAGE_BYTES)
 #define ARENA_BYTES (2 * PAGE_BYTES)
 #define CANARY_BYTES 16u
+#define MAGAZINE_SLOTS 32u
+#define MAGAZINE_BYTES (16u << 10)
 
 /* What one slot is, in 16 bits: the size of the object in it (1 to 4096), or one of these. */
 #define SLOT_CACHED ((uint16_t)0xFFFF) /* free, in some thread's magazine                */
@@ -48,13 +50,16 @@ struct slab_class {
     uint32_t object_bytes;
     uint32_t slot_bytes;
     uint32_t slot_count;
-    uint32_t reciprocal; /* ceil(2^32 / slot_bytes): an offset's slot without a division */
+    uint32_t reciprocal;     /* ceil(2^32 / slot_bytes): an offset's slot without a division */
+    uint32_t magazine_slots; /* free slots that a thread may keep: not many of large ones */
 };
 
 /* From 64 bytes upward objects are aligned to 64. */
 #define SLAB_CLASS(object, slot)                                                                   \
     {                                                                                              \
-        (object), (slot), ARENA_SLOT_BYTES / (slot), (uint32_t)((1ull << 32) / (slot) + 1)         \
+        .object_bytes = (object), .slot_bytes = (slot), .slot_count = ARENA_SLOT_BYTES / (slot),   \
+        .reciprocal = (uint32_t)((1ull << 32) / (slot) + 1),                                       \
+        .magazine_slots = MIN(MAGAZINE_SLOTS, MAGAZINE_BYTES / (slot))                             \
     }
 
 static const struct slab_class slab_classes[SLAB_CLASSES] = {

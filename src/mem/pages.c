@@ -206,6 +206,9 @@ lethe_result pages_create(const struct pages_request *request, struct pages *out
     lethe_result result = fill(request, &pages, err);
     if (result == LETHE_OK)
         result = protect(&pages, request->optional, err);
+    if (result == LETHE_OK && request->closed &&
+        host.mprotect(pages.bytes, pages.size_bytes, PROT_NONE) != 0)
+        result = error_set(err, LETHE_NO_MEMORY, "memory cannot be closed");
     if (pages.locked_by == LETHE_LOCKED_BY_NO_SWAP)
         atomic_fetch_add(&process_now()->ranges_unlocked, 1);
     if (result != LETHE_OK)

@@ -19,6 +19,7 @@ struct pages_request {
     unsigned optional;    /* enum lethe_protection: go without, if need be                  */
     bool secret;          /* from memfd_secret where the kernel has it; without a trailer   */
     bool huge;            /* in huge pages where the kernel has them                        */
+    bool closed;          /* without access, once all else is done                          */
 };
 
 struct pages {
@@ -32,7 +33,8 @@ struct pages {
     uint64_t epoch; /* of the process that made it */
 };
 
-/* Zeroed and readable. LETHE_UNPROTECTED, LETHE_LIMIT, LETHE_NO_MEMORY as lethe_region_create. */
+/* Zeroed, readable and writable unless closed. LETHE_UNPROTECTED, LETHE_LIMIT, LETHE_NO_MEMORY as
+ * lethe_region_create. */
 LETHE_MUST_CHECK lethe_result pages_create(const struct pages_request *request, struct pages *out,
                                            struct lethe_error *err);
 /* The caller has wiped them, or they were inherited. */

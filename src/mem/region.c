@@ -106,6 +106,7 @@ static struct pages_request pages_for(size_t size_bytes, const struct lethe_regi
         .optional = options->optional,
         .secret = options->class_ == LETHE_CLASS_KEY,
         .huge = huge,
+        .closed = options->class_ == LETHE_CLASS_KEY,
     };
 }
 
@@ -122,10 +123,8 @@ lethe_result lethe_region_create(size_t size_bytes, const struct lethe_region_op
 
     region->class_ = options->class_;
     region->label = options->label;
-    region->opens = 1;
+    region->opens = request.closed ? 0 : 1;
     pthread_mutex_init(&region->access_lock, NULL);
-    if (options->class_ == LETHE_CLASS_KEY)
-        lethe_region_close(region);
     list_add(region);
     *out = MOVE(region);
     return LETHE_OK;

@@ -9,8 +9,6 @@
 #include "mem/arena.h"
 #include "mem/wipe.h"
 
-#define MAGAZINE_SLOTS 32u
-
 /* Each thread keeps free slots of every class at hand, so that it rarely needs a lock. */
 struct magazine {
     unsigned count;
@@ -111,7 +109,8 @@ __attribute__((noinline)) static lethe_result refill(unsigned class_, struct let
     if (cache.epoch != process_epoch())
         attach_thread();
     size_t taken;
-    TRY(arena_take(class_, cache.magazines[class_].slots, MAGAZINE_SLOTS / 2, &taken, err));
+    size_t wanted = slab_classes[class_].magazine_slots / 2;
+    TRY(arena_take(class_, cache.magazines[class_].slots, wanted, &taken, err));
     cache.magazines[class_].count = (unsigned)taken;
     return LETHE_OK;
 }
@@ -123,8 +122,9 @@ __attribute__((noinline)) static void make_room(unsigned class_)
         return;
     }
     struct magazine *magazine = &cache.magazines[class_];
-    magazine->count -= MAGAZINE_SLOTS / 2;
-    arena_give_back(class_, magazine->slots + magazine->count, MAGAZINE_SLOTS / 2);
+    unsigned surplus = magazine->count / 2 + 1;
+    magazine->count -= surplus;
+    arena_give_back(class_, magazine->slots + magazine->count, surplus);
 }
 
 /* ---- allocate and free ----------------------------------------------------------------------- */
@@ -180,7 +180,7 @@ void slab_free(void *object)
         violation("not zero after it was wiped");
 
     struct magazine *magazine = &cache.magazines[arena->class_];
-    if (magazine->count == MAGAZINE_SLOTS || cache.epoch != process_epoch())
+    if (magazine->count == class_->magazine_slots || cache.epoch != process_epoch())
         make_room(arena->class_);
     magazine->slots[magazine->count++] = object;
 }
