@@ -64,9 +64,9 @@ static int resource_compare(const void *left, const void *right)
 
 static int file_compare(const void *left, const void *right)
 {
-    const struct oms_file *const *a = left;
-    const struct oms_file *const *b = right;
-    return path_compare((*a)->path, (*b)->path);
+    const struct oms_file *a = left;
+    const struct oms_file *b = right;
+    return path_compare(a->path, b->path);
 }
 
 void oms_list_sort(struct oms_list *list)
@@ -121,21 +121,21 @@ static lethe_result differ(const char *what, struct lethe_error *err)
 }
 
 /* Walks both in the same order; each file takes the pieces with its path. */
-static lethe_result check_sorted(const struct oms_list *list, const struct oms_file *const *files,
+static lethe_result check_sorted(const struct oms_list *list, const struct oms_file *files,
                                  size_t count, struct lethe_error *err)
 {
     size_t piece = 0;
     for (size_t i = 0; i < count; i++) {
         size_t first = piece;
-        while (piece < list->count && strcmp(list->resources[piece].path, files[i]->path) == 0)
+        while (piece < list->count && strcmp(list->resources[piece].path, files[i].path) == 0)
             piece++;
         if (piece == first)
             return differ("the model has a file that was not signed, or lacks one that was", err);
-        if (!list->whole_files && list->resources[piece - 1].end != files[i]->size_bytes)
+        if (!list->whole_files && list->resources[piece - 1].end != files[i].size_bytes)
             return error_set(err, LETHE_INTEGRITY,
                              "a file of the model has %" PRIu64 " bytes, and %" PRIu64
                              " were signed",
-                             files[i]->size_bytes, list->resources[piece - 1].end);
+                             files[i].size_bytes, list->resources[piece - 1].end);
     }
     if (piece != list->count)
         return differ("the model lacks a file that was signed", err);
@@ -145,11 +145,11 @@ static lethe_result check_sorted(const struct oms_list *list, const struct oms_f
 lethe_result oms_check_cover(const struct oms_list *list, const struct oms_file *files,
                              size_t count, struct lethe_error *err)
 {
-    CLEANUP(memory_free) const struct oms_file **sorted = calloc(count + 1, sizeof *sorted);
+    CLEANUP(memory_free) struct oms_file *sorted = calloc(count + 1, sizeof *sorted);
     if (sorted == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for %zu files", count);
     for (size_t i = 0; i < count; i++)
-        sorted[i] = &files[i];
+        sorted[i] = files[i];
     qsort(sorted, count, sizeof *sorted, file_compare);
     return check_sorted(list, sorted, count, err);
 }

@@ -138,6 +138,7 @@ static lethe_result check_key(const struct envelope *envelope, const struct sign
         TRY(oms_hint(signer, hint, err));
         return strcmp(envelope->hint, hint) == 0 ? LETHE_OK : other_key(err);
     }
+    REQUIRE(envelope->key_pem != NULL); /* read_key() saw one of them */
     CLEANUP(buffer_clear) struct buffer pem = {0};
     CLEANUP(buffer_clear) struct buffer encoded = {0};
     TRY(sign_public_pem(signer, &pem, err));
