@@ -79,8 +79,10 @@ static inline uint8_t *get_file(const char *path, size_t *size_bytes)
     struct buffer text = {0};
     struct lethe_error err = {0};
     assert_ok(file_read_all(AT_FDCWD, path, (size_t)1 << 30, &text, &err), &err);
-    *size_bytes = text.size_bytes;
-    return text.bytes != NULL ? (uint8_t *)text.bytes : calloc(1, 1);
+    buffer_byte(&text, 0); /* also an empty file has bytes to point at */
+    assert_non_null(text.bytes);
+    *size_bytes = text.size_bytes - 1;
+    return (uint8_t *)text.bytes;
 }
 
 /* Bytes that are no file format and differ at every place. */
