@@ -133,6 +133,8 @@ static void report(const struct lethe_error *err)
 
 static lethe_result run(int argc, char **argv, int *exit_code, struct lethe_error *err)
 {
+    /* In this order: an undumpable process may no longer set what its engines inherit. */
+    TRY(sandbox_no_core_across_exec(err));
     TRY(sandbox_no_dump(err));
     TRY(crypto_start(err));
     struct invocation invocation;
@@ -152,18 +154,25 @@ static lethe_result flush_output(struct lethe_error *err)
     return LETHE_OK;
 }
 
+static int finish(lethe_result result, int exit_code, const struct lethe_error *err)
+{
+    if (result == LETHE_OK)
+        return exit_code;
+    report(err);
+    return lethe_result_exit_code(result);
+}
+
 int main(int argc, char **argv)
 {
     struct lethe_error err = {0};
     if (argc < 2) {
         error_set(&err, LETHE_INVALID, "no command was given");
         error_hint(&err, "lethe --help lists them");
-        report(&err);
-        return lethe_result_exit_code(err.code);
+        return finish(err.code, 0, &err);
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         help_all();
-        return 0;
+        return finish(flush_output(&err), 0, &err);
     }
     static char version[] = "version";
     if (strcmp(argv[1], "--version") == 0)
@@ -173,8 +182,5 @@ int main(int argc, char **argv)
     lethe_result result = run(argc - 1, argv + 1, &exit_code, &err);
     if (result == LETHE_OK)
         result = flush_output(&err);
-    if (result == LETHE_OK)
-        return exit_code;
-    report(&err);
-    return lethe_result_exit_code(result);
+    return finish(result, exit_code, &err);
 }

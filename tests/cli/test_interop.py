@@ -23,7 +23,7 @@ def _(place):
                                                            shard["tier"], shard["size"]))]
     aad = b"".join(len(part).to_bytes(4, "little") + part for part in parts)
     plain = place.work / "plain"
-    done = tool(TESTS / "model" / "tink_reader.py", "decrypt", place.work / "keyset.json", aad.hex(),
+    done = tool(TESTS / "model" / "tink_reader.py", "open", place.work / "keyset.json", aad.hex(),
                 model / shard["file"], plain)
     assert done.returncode == 0, done
     assert plain.read_bytes() == GGUF.read_bytes()
@@ -58,7 +58,7 @@ def _(place):
     place.with_model()
     node = (place.home / "node").read_text().strip()
     vkey = place.good("key", "export", f"{node}.log", "--public").out.strip()
-    done = tool(TESTS / "audit" / "log_verify.py", place.home / "audit", vkey)
+    done = tool(TESTS / "audit" / "verify_log", place.home / "audit", vkey)
     assert done.returncode == 0, done
 
 
