@@ -26,6 +26,7 @@ __attribute__((unused)) static int start_in_memory(void **state)
 }
 
 struct node {
+    char directory[512];
     struct sign_pair *pair;
     uint64_t now_ns;
     struct clock_source clock;
@@ -68,7 +69,7 @@ static void key_of_pair(const struct sign_pair *pair, const char *name, struct a
     snprintf(out->name, sizeof out->name, "%s", name);
 }
 
-/* Freed with node_free(). `name` and `directory` are borrowed. */
+/* Freed with node_free(). `name` is borrowed. */
 __attribute__((unused)) static struct node *node_create(const char *name, const char *directory)
 {
     struct node *node = calloc(1, sizeof *node);
@@ -76,15 +77,25 @@ __attribute__((unused)) static struct node *node_create(const char *name, const 
     uint8_t seed[32];
     assert_non_null(node);
     sha256(name, strlen(name), seed);
+    snprintf(node->directory, sizeof node->directory, "%s", directory);
     node->pair = pair_of_seed(seed);
     node->now_ns = 1795176000000000000; /* 2026-11-20T12:00:00Z */
     node->clock = (struct clock_source){node_now_ns, node_now_ns, node};
-    node->options = (struct audit_options){.directory = directory,
+    node->options = (struct audit_options){.directory = node->directory,
                                            .node = name,
                                            .clock = &node->clock,
                                            .signer = {.sign = node_sign, .context = node}};
     snprintf(key_name, sizeof key_name, "lethe/%s", name);
     key_of_pair(node->pair, key_name, &node->options.signer.key);
+    return node;
+}
+
+/* Its log is to be in a new directory, which is not there yet. */
+__attribute__((unused)) static struct node *node_fresh(const char *name)
+{
+    char *directory = temp_path("audit");
+    struct node *node = node_create(name, directory);
+    free(directory);
     return node;
 }
 

@@ -127,14 +127,15 @@ static struct sweep sweep_faults(enum trace_fault fault, int number)
 {
     struct sweep sweep = {0};
     for (unsigned nth = 1;; nth++) {
-        struct scenario scenario = {temp_path("audit"), shared_promise()};
+        struct node *node = node_fresh("alpha");
+        struct scenario scenario = {DIRECTORY(node), shared_promise()};
         const struct trace_plan plan = {fault, nth, number, commit_some, &scenario};
         struct trace_report report = trace_run(&plan);
         if (report.calls < nth) {
+            node_free(node);
             munmap(scenario.promise, sizeof *scenario.promise);
             return sweep;
         }
-        struct node *node = node_create("alpha", scenario.directory);
         assert_recovers(node, scenario.promise);
         sweep.points++;
         sweep.repairs += read_log(node, false).repairs;
@@ -195,7 +196,7 @@ struct torn {
 
 static struct torn torn_setup(void)
 {
-    struct torn torn = {.node = node_create("alpha", temp_path("audit"))};
+    struct torn torn = {.node = node_fresh("alpha")};
     struct audit_log *log = must_open(torn.node);
     must_commit(log, 1);
     torn.before = log_take(DIRECTORY(torn.node));
@@ -317,7 +318,7 @@ static void commit_each(void *context)
 /* processes that append at once make one chain, and each finds all its records in it. */
 static void processes_append_at_once(void **state)
 {
-    struct node *node = node_create("alpha", temp_path("audit"));
+    struct node *node = node_fresh("alpha");
     pid_t children[WRITERS];
     fflush(NULL);
     for (unsigned i = 0; i < WRITERS; i++) {
@@ -352,7 +353,7 @@ static void processes_append_at_once(void **state)
  * whoever may not mount one. */
 static void a_record_that_does_not_fit_leaves_the_log_good(void **state)
 {
-    struct node *node = node_create("alpha", temp_path("audit"));
+    struct node *node = node_fresh("alpha");
     struct audit_log *log = must_open(node);
     struct rlimit before, limit;
     void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
@@ -410,7 +411,9 @@ static void fill_a_small_disk(void *context)
 
 static void a_full_disk_leaves_the_log_good(void **state)
 {
-    int status = child_status(fill_a_small_disk, temp_dir());
+    char *mount_point = temp_dir();
+    int status = child_status(fill_a_small_disk, mount_point);
+    free(mount_point);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
         printf("a small file system cannot be mounted here\n");
         skip();

@@ -16,7 +16,7 @@ static int run_verifier(const struct node *node, char *output, size_t size_bytes
 
 static struct node *varied_log(void)
 {
-    struct node *node = node_create("alpha", temp_path("audit"));
+    struct node *node = node_fresh("alpha");
     struct lethe_error err = {0};
     struct audit_log *log = must_open(node);
     const struct audit_who hostile = {"a\x1b[31m\"\\\n", "\u00fc\U0001F600\u202e", "\xff/\u2028"};

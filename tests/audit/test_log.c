@@ -10,7 +10,7 @@
 /* what was committed is there after a restart, and the chain goes on. */
 static void a_log_continues_after_reopening(void **state)
 {
-    struct node *node = node_create("alpha", temp_path("audit"));
+    struct node *node = node_fresh("alpha");
     struct audit_head before, after;
     struct audit_log *log = must_open(node);
     must_commit(log, 1);
@@ -47,7 +47,7 @@ static void the_same_calls_give_the_same_bytes(void **state)
 {
     struct log_copy copies[2];
     for (size_t i = 0; i < 2; i++) {
-        struct node *node = node_create("alpha", temp_path("audit"));
+        struct node *node = node_fresh("alpha");
         struct audit_log *log = must_open(node);
         play_scenario(log);
         must_close(log);
@@ -69,7 +69,7 @@ static void reopening_does_not_show(void **state)
 {
     struct log_copy copies[2];
     for (size_t i = 0; i < 2; i++) {
-        struct node *node = node_create("alpha", temp_path("audit"));
+        struct node *node = node_fresh("alpha");
         struct audit_log *log = must_open(node);
         for (unsigned record = 0; record < 5; record++) {
             must_commit(log, record);
@@ -90,7 +90,7 @@ static void reopening_does_not_show(void **state)
 
 static void an_empty_log_is_good(void **state)
 {
-    struct node *node = node_create("alpha", temp_path("audit"));
+    struct node *node = node_fresh("alpha");
     must_close(must_open(node));
     must_verify(node, 0);
     must_close(must_open(node));
@@ -103,7 +103,7 @@ static void an_empty_log_is_good(void **state)
 /* emitted records go out before the commit that follows them, and at close. */
 static void emitted_records_keep_their_order(void **state)
 {
-    struct node *node = node_create("alpha", temp_path("audit"));
+    struct node *node = node_fresh("alpha");
     struct audit_log *log = must_open(node);
     struct audit_head head;
     const struct audit_event event = audit_session_started("first");
@@ -128,7 +128,7 @@ static void emitted_records_keep_their_order(void **state)
 /* What was emitted is a copy: the caller's texts may go. */
 static void emitted_texts_are_copied(void **state)
 {
-    struct node *node = node_create("alpha", temp_path("audit"));
+    struct node *node = node_fresh("alpha");
     struct audit_log *log = must_open(node);
     char label[] = "original";
     char actor[] = "uid:7";
@@ -148,7 +148,7 @@ static void emitted_texts_are_copied(void **state)
 /* a full queue drops, never blocks, and says how many. */
 static void dropped_records_are_counted_on_record(void **state)
 {
-    struct node *node = node_create("alpha", temp_path("audit"));
+    struct node *node = node_fresh("alpha");
     struct audit_log *log = must_open(node);
     const struct audit_event event = audit_session_started("s");
     const unsigned emitted = 5000;
@@ -182,7 +182,7 @@ static void emit_a_critical_event(void *context)
 /* a critical kind cannot be emitted: our own mistake, and it aborts. */
 static void critical_kinds_are_only_committed(void **state)
 {
-    struct node *node = node_create("alpha", temp_path("audit"));
+    struct node *node = node_fresh("alpha");
     struct audit_log *log = must_open(node);
     struct lethe_error err = {0};
     const struct audit_event event = audit_integrity_violation("what", "why");
@@ -213,7 +213,7 @@ static void *commit_many(void *context)
 /* Commits of several threads share groups, and each has its record. */
 static void threads_commit_at_once(void **state)
 {
-    struct node *node = node_create("alpha", temp_path("audit"));
+    struct node *node = node_fresh("alpha");
     struct audit_log *log = must_open(node);
     pthread_t threads[THREADS];
     for (size_t i = 0; i < THREADS; i++)
@@ -237,7 +237,7 @@ static void threads_commit_at_once(void **state)
 
 static void the_root_of_every_earlier_size_is_known(void **state)
 {
-    struct node *node = node_create("alpha", temp_path("audit"));
+    struct node *node = node_fresh("alpha");
     struct audit_log *log = must_open(node);
     struct lethe_error err = {0};
     struct audit_head heads[6];
@@ -259,7 +259,7 @@ static void the_root_of_every_earlier_size_is_known(void **state)
 
 static void the_largest_epoch_is_the_heads(void **state)
 {
-    struct node *node = node_create("alpha", temp_path("audit"));
+    struct node *node = node_fresh("alpha");
     struct audit_log *log = must_open(node);
     struct lethe_error err = {0};
     struct audit_head head;
@@ -301,7 +301,7 @@ static lethe_result see_nothing(void *context, const struct audit_record *record
 
 static void a_reader_sees_every_record_once(void **state)
 {
-    struct node *node = node_create("alpha", temp_path("audit"));
+    struct node *node = node_fresh("alpha");
     struct audit_log *log = must_open(node);
     must_commit_group(log, 700); /* more than one group holds */
     must_close(log);
@@ -339,7 +339,7 @@ static void files_are_private(void **state)
     static const char *const names[] = {"000001.jsonl", "checkpoints", "checkpoint",
                                         "checkpoint.old", "lock"};
     mode_t before = umask(0);
-    struct node *node = node_create("alpha", temp_path("audit"));
+    struct node *node = node_fresh("alpha");
     struct audit_log *log = must_open(node);
     must_commit(log, 1);
     must_close(log);
@@ -357,7 +357,7 @@ static void files_are_private(void **state)
 static void a_log_that_others_can_read_is_refused(void **state)
 {
     static const char *const names[] = {"000001.jsonl", "checkpoints", "."};
-    struct node *node = node_create("alpha", temp_path("audit"));
+    struct node *node = node_fresh("alpha");
     must_close(must_open(node));
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         struct lethe_error err = {0};
@@ -376,7 +376,7 @@ static void a_log_that_others_can_read_is_refused(void **state)
 
 static void bad_options_are_refused(void **state)
 {
-    struct node *node = node_create("alpha", temp_path("audit"));
+    struct node *node = node_fresh("alpha");
     struct lethe_error err = {0};
     struct audit_log *log;
     struct audit_options options = node->options;
@@ -411,7 +411,7 @@ static lethe_result sign_or_not(void *context, const void *bytes, size_t size_by
 /* no signature, no record; and what was emitted meanwhile waits. */
 static void without_a_signature_nothing_is_written(void **state)
 {
-    struct node *node = node_create("alpha", temp_path("audit"));
+    struct node *node = node_fresh("alpha");
     struct lethe_error err = {0};
     const struct audit_event event = audit_session_started("waits");
     node->options.signer.sign = sign_or_not;

@@ -131,8 +131,7 @@ static const char *const hostile[] = {
     "\\u0022",
     "\xe2\x80\xae rtl \xe2\x81\xa6 isolate \xe2\x80\x8b zero width",
     "\xff\xfe\xc0\xaf\xed\xa0\x80\xf4\x90\x80\x80",
-    "\xc2\x9b"
-    "31m 8-bit CSI, and cut \xe2\x80",
+    "8-bit CSI: \xc2\x9bm, and cut: \xe2\x80",
     "\u2028line\u2029separators",
     "\x7f\x01\x02\x1f",
     "",

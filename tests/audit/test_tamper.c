@@ -8,7 +8,7 @@
 /* A log of two groups, closed: record 0, then 1 and 2. */
 static struct node *smaller_log(void)
 {
-    struct node *node = node_create("alpha", temp_path("audit"));
+    struct node *node = node_fresh("alpha");
     struct audit_log *log = must_open(node);
     must_commit(log, 1);
     must_commit_group(log, 2);
@@ -192,7 +192,7 @@ static void spliced_records_are_found(void **state)
     struct node *node = small_log();
     struct buffer lines = log_file(DIRECTORY(node), "000001.jsonl");
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        struct node *other = node_create(names[i], temp_path("audit"));
+        struct node *other = node_fresh(names[i]);
         other->now_ns += 1000000000;
         struct audit_log *log = must_open(other);
         for (unsigned record = 0; record < 4; record++)
@@ -221,7 +221,7 @@ static void spliced_records_are_found(void **state)
 static void swapped_files_are_found(void **state)
 {
     struct node *node = small_log();
-    struct node *other = node_create("alpha", temp_path("audit"));
+    struct node *other = node_fresh("alpha");
     struct audit_log *log = must_open(other);
     for (unsigned record = 0; record < 4; record++)
         must_commit(log, record);
