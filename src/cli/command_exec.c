@@ -104,47 +104,54 @@ static lethe_result run_engine(struct home *home, struct engine *engine,
     return LETHE_OK;
 }
 
-COMMAND_FUNCTION(exec)
+/* Everything that can be done before a secret is in this process. */
+static lethe_result prepare(const struct invocation *invocation, const struct home_paths *paths,
+                            struct models *models, const struct progress *progress,
+                            struct engine **engine, struct lethe_error *err)
 {
-    const char *path = invocation->positional[0];
-    CLEANUP(models_clear) struct models models = {0};
-    CLEANUP(home_paths_clear) struct home_paths paths = {0};
-    struct progress progress;
-    progress_begin(&progress, "load");
-    TRY(home_locate(&paths, err));
-    const char *hidden[] = {paths.directory, NULL};
-    struct engine_options options = {.models = models.list,
+    struct root_spec root;
+    TRY(keeper_peek_root(paths->store, &root, err));
+    const char *hidden[] = {paths->directory, root.kind == ROOT_FILE ? root.where : NULL, NULL};
+    struct engine_options options = {.models = models->list,
                                      .arguments = invocation->rest,
                                      .allow_swap = option_given(invocation, "allow-swap"),
                                      .check_digest = option_given(invocation, "check-digest"),
                                      .keep_home = option_given(invocation, "keep-home"),
-                                     .run_directory = paths.run,
+                                     .run_directory = paths->run,
                                      .hidden = hidden,
-                                     .work = {.progress = &progress.table}};
+                                     .work = {.progress = &progress->table}};
     TRY(read_handover(invocation, &options.handover, err));
     TRY(common_threads(invocation, &options.work.threads, err));
+    TRY(open_models(invocation, models, err));
+    options.model_count = models->count;
+    return engine_prepare(&options, engine, err);
+}
 
-    /* The guardian is forked before any secret is in this process: so models first, home last. */
-    lethe_result opened = open_models(invocation, &models, err);
-    options.model_count = models.count;
+COMMAND_FUNCTION(exec)
+{
+    CLEANUP(home_paths_clear) struct home_paths paths = {0};
+    CLEANUP(models_clear) struct models models = {0};
     CLEANUP(engine_free) struct engine *engine = NULL;
-    if (opened == LETHE_OK)
-        TRY(engine_prepare(&options, &engine, err));
-    else if (opened != LETHE_INTEGRITY && opened != LETHE_MALFORMED)
-        return opened;
+    CLEANUP(home_abandon) struct home *home = NULL;
+    struct progress progress;
+    TRY(home_locate(&paths, err));
+    TRY(home_require(&paths, err));
+    progress_begin(&progress, "load");
+
+    lethe_result result = prepare(invocation, &paths, &models, &progress, &engine, err);
+    if (result != LETHE_OK && result != LETHE_INTEGRITY && result != LETHE_MALFORMED)
+        return result; /* nothing about a model that would have to be on record */
 
     struct lethe_error home_error = {0};
-    CLEANUP(home_abandon) struct home *home = NULL;
-    lethe_result result = common_open_home(invocation, &home, &home_error);
-    if (result != LETHE_OK) {
-        if (opened == LETHE_OK)
-            *err = home_error;
-        return opened != LETHE_OK ? opened : result;
-    }
-    result = opened;
-    if (opened == LETHE_OK)
+    lethe_result opened = common_open_home(invocation, &home, &home_error);
+    if (opened != LETHE_OK && result == LETHE_OK && err != NULL)
+        *err = home_error;
+    if (opened != LETHE_OK)
+        return result != LETHE_OK ? result : opened;
+    if (result == LETHE_OK)
         result = run_engine(home, engine, &models, invocation, err);
     progress_end(&progress);
-    result = home_reject_model(home, common_base_name(path), "exec", result, err);
+    result =
+        home_reject_model(home, common_base_name(invocation->positional[0]), "exec", result, err);
     return HOME_FINISH(home, result, err);
 }

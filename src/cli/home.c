@@ -78,6 +78,15 @@ bool home_is_there(const struct home_paths *paths)
     return access(paths->directory, F_OK) == 0 && access(paths->store, F_OK) == 0;
 }
 
+lethe_result home_require(const struct home_paths *paths, struct lethe_error *err)
+{
+    if (home_is_there(paths))
+        return LETHE_OK;
+    error_set(err, LETHE_NOT_FOUND, "there is no home at %s", paths->directory);
+    error_hint(err, "lethe init");
+    return LETHE_NOT_FOUND;
+}
+
 /* ---- make -------------------------------------------------------------------------------------
  */
 
@@ -284,11 +293,7 @@ lethe_result home_open(int passphrase_fd, struct home **out, struct lethe_error 
     if (home == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a home");
     TRY(home_locate(&home->paths, err));
-    if (!home_is_there(&home->paths)) {
-        error_set(err, LETHE_NOT_FOUND, "there is no home at %s", home->paths.directory);
-        error_hint(err, "lethe init");
-        return LETHE_NOT_FOUND;
-    }
+    TRY(home_require(&home->paths, err));
     TRY(check_private(&home->paths, err));
     TRY(read_node(home, err));
     TRY(open_keeper(home, passphrase_fd, err));

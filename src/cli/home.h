@@ -24,6 +24,8 @@ static inline void home_paths_clear_at_scope_end(struct home_paths *paths)
 }
 /* Whether there is a home at these paths. */
 bool home_is_there(const struct home_paths *paths);
+/* LETHE_NOT_FOUND with the hint `lethe init` when there is none. */
+LETHE_MUST_CHECK lethe_result home_require(const struct home_paths *paths, struct lethe_error *err);
 
 struct home_init {
     const char *root; /* as --root; NULL: a file below the configuration directory */

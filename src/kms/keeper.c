@@ -13,6 +13,7 @@
 #include "kms/home_lock.h"
 #include "kms/keeper_core.h"
 #include "kms/outbox.h"
+#include "kms/root_record.h"
 
 #define ROOT_META "root"
 #define LOG_ORIGIN_PREFIX "lethe/"
@@ -212,8 +213,30 @@ lethe_result keeper_create(const struct keeper_options *options, const struct ro
     return make_all(MOVE(keeper), options, err);
 }
 
-/* ---- opening, and closing again
- * --------------------------------------------------------------------- */
+/* ---- opening, and closing again ---------------------------------------------------------------
+ */
+
+static lethe_result read_root_record(struct store *store, const char *store_path,
+                                     struct buffer *record, struct lethe_error *err)
+{
+    lethe_result result = store_meta_get(store, ROOT_META, record, err);
+    if (result == LETHE_NOT_FOUND)
+        return error_set(err, LETHE_INTEGRITY, "%s: the record of the root is missing", store_path);
+    return result;
+}
+
+lethe_result keeper_peek_root(const char *store_path, struct root_spec *out,
+                              struct lethe_error *err)
+{
+    CLEANUP(store_close) struct store *store = NULL;
+    CLEANUP(buffer_clear) struct buffer bytes = {0};
+    struct root_record record;
+    TRY(store_open(store_path, false, &store, err));
+    TRY(read_root_record(store, store_path, &bytes, err));
+    TRY(root_record_parse(bytes.bytes, bytes.size_bytes, &record, err));
+    *out = record.spec;
+    return LETHE_OK;
+}
 
 static lethe_result unlock_store(struct keeper *keeper, const struct keeper_options *options,
                                  struct lethe_error *err)
@@ -221,11 +244,7 @@ static lethe_result unlock_store(struct keeper *keeper, const struct keeper_opti
     CLEANUP(buffer_clear) struct buffer record = {0};
     CLEANUP(lethe_secret_free) struct lethe_secret *store_key = NULL;
     TRY(store_open(options->store_path, false, &keeper->store, err));
-    lethe_result result = store_meta_get(keeper->store, ROOT_META, &record, err);
-    if (result == LETHE_NOT_FOUND)
-        return error_set(err, LETHE_INTEGRITY, "%s: the record of the root is missing",
-                         options->store_path);
-    TRY(result);
+    TRY(read_root_record(keeper->store, options->store_path, &record, err));
     TRY(root_open(&record, options->passphrase_fd, &keeper->root, &store_key, err));
     return store_unlock(keeper->store, store_key, err);
 }

@@ -48,6 +48,11 @@ LETHE_MUST_CHECK lethe_result keeper_open(const struct keeper_options *options, 
 /* Writes what was emitted, pins the log's head, and closes whatever the result. NULL is fine. */
 LETHE_MUST_CHECK lethe_result keeper_close(struct keeper *keeper, struct lethe_error *err);
 
+/* Where the root of a closed home lies, for whoever must hide it; needs no secret and checks none.
+ */
+LETHE_MUST_CHECK lethe_result keeper_peek_root(const char *store_path, struct root_spec *out,
+                                               struct lethe_error *err);
+
 /* The log, for whoever records; borrowed. And a `who` with this keeper's actor. */
 struct audit_log *keeper_log(struct keeper *keeper);
 struct audit_who keeper_who(const struct keeper *keeper, const char *tenant);
