@@ -42,8 +42,10 @@ static lethe_result keeper_new(const struct keeper_options *options, struct keep
         keeper->lock_path = strdup(options->lock_path);
         keeper->actor = strdup(options->actor);
     }
-    if (keeper == NULL || keeper->lock_path == NULL || keeper->actor == NULL)
-        return error_set(err, LETHE_NO_MEMORY, "no memory to open a home");
+    if (keeper == NULL || keeper->lock_path == NULL || keeper->actor == NULL) {
+        error_set(err, LETHE_NO_MEMORY, "no memory to open a home");
+        return LETHE_NO_MEMORY;
+    }
     keeper->clock = options->clock != NULL ? options->clock : &clock_system;
     keeper->random = options->random != NULL ? options->random : &random_system;
     keeper_keys_init(keeper);
@@ -75,15 +77,24 @@ static lethe_result check_log_is_there(const struct keeper_options *options, con
 }
 
 /* With the store unlocked and the home's lock held. */
+/* Every home has its log key from the start: one that is missing has another node's name. */
+static lethe_result load_log_pair(struct keeper *keeper, const char *node, struct lethe_error *err)
+{
+    char name[KEY_NAME_MAX + 1];
+    keeper_log_key_name(node, name);
+    lethe_result result = keeper_load_pair(keeper->store, name, &keeper->log_pair, err);
+    if (result == LETHE_NOT_FOUND)
+        return error_set(err, LETHE_INTEGRITY, "this home's node is not called '%s'", node);
+    return result;
+}
+
 static lethe_result open_log(struct keeper *keeper, const struct keeper_options *options,
                              struct lethe_error *err)
 {
-    char name[KEY_NAME_MAX + 1];
     struct pin pin;
     size_t raw_bytes;
     uint8_t raw[SIGNATURE_PUBLIC_MAX_BYTES];
-    keeper_log_key_name(options->node, name);
-    TRY(keeper_load_pair(keeper->store, name, &keeper->log_pair, err));
+    TRY(load_log_pair(keeper, options->node, err));
     sign_public_raw(sign_pair_public(keeper->log_pair), raw, &raw_bytes);
     REQUIRE(raw_bytes == sizeof keeper->log_key.public_key);
     memcpy(keeper->log_key.public_key, raw, raw_bytes);
