@@ -12,11 +12,11 @@
 
 lethe_result home_lock(const char *path, int *fd, struct lethe_error *err)
 {
-    CLEANUP(fd_close) int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (file < 0)
+    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (*fd < 0)
         return error_from_errno(err, "opening the lock %s", path);
     const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
-    for (unsigned waited_ms = 0; flock(file, LOCK_EX | LOCK_NB) != 0; waited_ms += RETRY_MS) {
+    for (unsigned waited_ms = 0; flock(*fd, LOCK_EX | LOCK_NB) != 0; waited_ms += RETRY_MS) {
         if (errno != EWOULDBLOCK && errno != EINTR)
             return error_from_errno(err, "locking %s", path);
         if (waited_ms >= HOME_LOCK_TIMEOUT_MS) {
@@ -26,8 +26,6 @@ lethe_result home_lock(const char *path, int *fd, struct lethe_error *err)
         }
         nanosleep(&pause, NULL);
     }
-    *fd = file;
-    file = -1; /* moved */
     return LETHE_OK;
 }
 

@@ -61,8 +61,10 @@ static lethe_result working_key(struct keeper *keeper, const char *name, struct 
         }
     }
     struct working_key *key = calloc(1, sizeof *key);
-    if (key == NULL)
-        return error_set(err, LETHE_NO_MEMORY, "no memory for a key");
+    if (key == NULL) {
+        error_set(err, LETHE_NO_MEMORY, "no memory for a key");
+        return LETHE_NO_MEMORY;
+    }
     memcpy(key->name, name, strlen(name) + 1);
     key->next = keeper->working;
     keeper->working = key;
@@ -81,10 +83,14 @@ void keeper_keys_clear(struct keeper *keeper)
 
 /* ---- making keys ----------------------------------------------------------------------------- */
 
+struct creation {
+    const char *name;
+};
+
 static lethe_result create_in_transaction(struct keeper *keeper, void *context, uint64_t epoch,
                                           struct audit_event *event, struct lethe_error *err)
 {
-    const char *name = context;
+    const char *name = ((const struct creation *)context)->name;
     struct key_info made;
     TRY(keyring_create(keeper->store, name, clock_wall_ns(keeper->clock) / 1000000000u, err));
     TRY(keyring_info(keeper->store, name, &made, err));
@@ -96,13 +102,13 @@ static lethe_result create_in_transaction(struct keeper *keeper, void *context, 
 static lethe_result ensure_key(struct keeper *keeper, const char *name, struct lethe_error *err)
 {
     struct key_info info;
-    char copy[KEY_NAME_MAX + 1];
+    struct creation creation = {.name = name};
     char tenant[NAME_PART_MAX + 1];
     lethe_result result = keyring_info(keeper->store, name, &info, err);
     if (result != LETHE_NOT_FOUND)
         return result;
     owner_of(name, tenant);
-    result = keeper_make_change(keeper, tenant, create_in_transaction, strcpy(copy, name), err);
+    result = keeper_make_change(keeper, tenant, create_in_transaction, &creation, err);
     return result == LETHE_EXISTS ? LETHE_OK : result;
 }
 

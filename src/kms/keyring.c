@@ -44,9 +44,10 @@ static lethe_result no_such_kind(struct lethe_error *err)
 lethe_result key_name_check(const char *name, enum key_kind *kind, struct lethe_error *err)
 {
     char copy[KEY_NAME_MAX + 1];
-    if (strlen(name) > KEY_NAME_MAX)
+    size_t length = strlen(name);
+    if (length > KEY_NAME_MAX)
         return no_such_kind(err);
-    char *rest = strcpy(copy, name);
+    char *rest = memcpy(copy, name, length + 1);
     char *last = NULL;
     size_t parts = 0;
     for (char *part; (part = strsep(&rest, ".")) != NULL; parts++) {
@@ -181,7 +182,7 @@ lethe_result keyring_info(struct store *store, const char *name, struct key_info
                           struct lethe_error *err)
 {
     enum key_kind kind;
-    struct key_row key;
+    struct key_row key = {0};
     struct version_row version;
     char path[VERSION_PATH_MAX];
     TRY(key_name_check(name, &kind, err));
@@ -286,8 +287,8 @@ lethe_result keyring_create(struct store *store, const char *name, uint64_t now_
 lethe_result keyring_reserve(struct store *store, const char *name, uint64_t *version,
                              struct lethe_error *err)
 {
-    struct key_row key;
-    struct version_row row;
+    struct key_row key = {0};
+    struct version_row row = {0};
     char path[VERSION_PATH_MAX];
     TRY(read_key_row(store, name, &key, err));
     version_path(name, key.newest_version, path);

@@ -16,14 +16,15 @@
 typedef lethe_result status_check(const char *path, const struct stat *status,
                                   struct lethe_error *err);
 
-static lethe_result open_checked(const char *path, status_check *check, int *out,
-                                 size_t *size_bytes, struct lethe_error *err)
+/* *fd is the caller's to close, whatever the result. */
+static lethe_result open_checked(const char *path, status_check *check, int *fd, size_t *size_bytes,
+                                 struct lethe_error *err)
 {
     struct stat status;
-    CLEANUP(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (*fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return error_set(err, LETHE_UNAVAILABLE, "%s is not there", path);
-    if (fd < 0 || fstat(fd, &status) != 0)
+    if (*fd < 0 || fstat(*fd, &status) != 0)
         return error_from_errno(err, "opening %s", path);
     if (!S_ISREG(status.st_mode))
         return error_set(err, LETHE_INVALID, "%s is not a regular file", path);
@@ -32,8 +33,6 @@ static lethe_result open_checked(const char *path, status_check *check, int *out
         return error_set(err, LETHE_INVALID, "%s has %lld bytes instead of 1 to %d", path,
                          (long long)status.st_size, SECRET_FILE_MAX);
     *size_bytes = (size_t)status.st_size;
-    *out = fd;
-    fd = -1; /* moved */
     return LETHE_OK;
 }
 
@@ -115,13 +114,14 @@ lethe_result secret_credential_read(const char *name, struct lethe_secret **out,
 /* A terminal that neither shows what is typed nor acts on it; we see every key. */
 struct quiet_terminal {
     int fd;
+    bool quiet;
     struct termios before;
 };
 
 static lethe_result terminal_quiet(struct quiet_terminal *terminal, struct lethe_error *err)
 {
-    CLEANUP(fd_close) int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0 || tcgetattr(fd, &terminal->before) != 0) {
+    terminal->fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    if (terminal->fd < 0 || tcgetattr(terminal->fd, &terminal->before) != 0) {
         error_set(err, LETHE_UNAVAILABLE, "there is no terminal to ask for the passphrase on");
         error_hint(err, "give it on a descriptor: --passphrase-fd N");
         return LETHE_UNAVAILABLE;
@@ -130,16 +130,13 @@ static lethe_result terminal_quiet(struct quiet_terminal *terminal, struct lethe
     quiet.c_lflag &= ~(tcflag_t)(ECHO | ICANON | ISIG);
     quiet.c_cc[VMIN] = 1;
     quiet.c_cc[VTIME] = 0;
-    if (tcsetattr(fd, TCSAFLUSH, &quiet) != 0)
-        return error_from_errno(err, "hiding what is typed");
-    terminal->fd = fd;
-    fd = -1; /* moved */
-    return LETHE_OK;
+    terminal->quiet = tcsetattr(terminal->fd, TCSAFLUSH, &quiet) == 0;
+    return terminal->quiet ? LETHE_OK : error_from_errno(err, "hiding what is typed");
 }
 
 static void terminal_restore(struct quiet_terminal terminal)
 {
-    if (terminal.fd >= 0)
+    if (terminal.quiet)
         tcsetattr(terminal.fd, TCSAFLUSH, &terminal.before);
     fd_close(terminal.fd);
 }

@@ -104,6 +104,7 @@ static lethe_result execute(const struct sqlite_file *file, const char *sql,
 static lethe_result answers(const struct sqlite_file *file, const char *sql, const char *expected,
                             bool *as_expected, struct lethe_error *err)
 {
+    *as_expected = false;
     CLEANUP(statement_finalize) sqlite3_stmt *statement = NULL;
     TRY(prepare(file, sql, &statement, err));
     int code = sqlite3_step(statement);
@@ -261,8 +262,10 @@ static lethe_result name_file(const char *path, struct sqlite_file **out, struct
     CLEANUP(sqlite_file_free) struct sqlite_file *file = calloc(1, sizeof *file);
     if (file != NULL)
         file->path = path[0] == '/' ? strdup(path) : path_join(".", path);
-    if (file == NULL || file->path == NULL)
-        return error_set(err, LETHE_NO_MEMORY, "no memory to open a store");
+    if (file == NULL || file->path == NULL) {
+        error_set(err, LETHE_NO_MEMORY, "no memory to open a store");
+        return LETHE_NO_MEMORY;
+    }
     *out = MOVE(file);
     return LETHE_OK;
 }
