@@ -79,6 +79,14 @@ static lethe_result check_anchors_reached(const struct walk *walk, struct lethe_
     return LETHE_OK;
 }
 
+/* Says which checkpoint of `checkpoints` it is about: the one behind those that were taken. */
+static lethe_result note_context(const struct walk *walk, lethe_result result,
+                                 struct lethe_error *err)
+{
+    return error_context(err, result, FILES_CHECKPOINTS ": note %llu",
+                         (unsigned long long)walk->at->notes + 1);
+}
+
 /* ---- records --------------------------------------------------------------------------------- */
 
 static lethe_result take_line(struct walk *walk, const char *line, size_t length,
@@ -107,10 +115,13 @@ static lethe_result take_lines_until(struct walk *walk, uint64_t records, struct
         size_t length = 0;
         TRY(lines_next(&walk->lines, &line, &length, err));
         if (line == NULL)
-            return error_set(err, LETHE_INTEGRITY,
-                             "signs %llu records, but only %llu are there: the log was cut",
-                             (unsigned long long)records,
-                             (unsigned long long)walk->at->chain.tree.leaves);
+            return note_context(
+                walk,
+                error_set(err, LETHE_INTEGRITY,
+                          "signs %llu records, but only %llu are there: the log was cut",
+                          (unsigned long long)records,
+                          (unsigned long long)walk->at->chain.tree.leaves),
+                err);
         TRY(error_context(err, take_line(walk, line, length, err), "%s:%llu", walk->lines.name,
                           (unsigned long long)walk->lines.line));
     }
@@ -159,10 +170,10 @@ static lethe_result take_note(struct walk *walk, const char *note, size_t size_b
                               struct lethe_error *err)
 {
     struct audit_checkpoint checkpoint;
-    TRY(read_note(walk, note, size_bytes, &checkpoint, err));
-    TRY(check_order(walk, &checkpoint, err));
+    TRY(note_context(walk, read_note(walk, note, size_bytes, &checkpoint, err), err));
+    TRY(note_context(walk, check_order(walk, &checkpoint, err), err));
     TRY(take_lines_until(walk, checkpoint.records, err));
-    TRY(compare_root(&walk->at->chain.tree, checkpoint.root, err));
+    TRY(note_context(walk, compare_root(&walk->at->chain.tree, checkpoint.root, err), err));
     walk->at->notes++;
     walk->at->note_offset = walk->notes.offset;
     return LETHE_OK;
@@ -176,9 +187,7 @@ static lethe_result take_notes(struct walk *walk, struct lethe_error *err)
         TRY(stream_next(&walk->notes, stream_note, &unit, &length, err));
         if (unit == NULL)
             return LETHE_OK;
-        TRY(error_context(err, take_note(walk, unit, length - 1, err),
-                          FILES_CHECKPOINTS ": note %llu",
-                          (unsigned long long)walk->at->notes + 1));
+        TRY(take_note(walk, unit, length - 1, err));
     }
 }
 

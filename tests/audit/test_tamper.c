@@ -185,14 +185,45 @@ static void rearranged_records_are_found(void **state)
     node_free(node);
 }
 
+/* A record that still is one, said otherwise: what does not fit is named. */
+static void a_changed_record_is_named(void **state)
+{
+    struct node *node = smaller_log();
+    struct buffer lines = log_file(DIRECTORY(node), "000001.jsonl");
+    const char *line;
+    for (size_t n = 0; n < 3; n++) {
+        size_t length = nth_line(&lines, n, &line);
+        char *severity = memmem(line, length, "\"info\"", 6);
+        assert_non_null(severity);
+        const char original[] = "\"info\"";
+        memcpy(severity, "\"none\"", 6);
+        put_log_file(DIRECTORY(node), "000001.jsonl", lines.bytes, lines.size_bytes);
+        assert_refused(node, "\"severity\" is not as it must be");
+        memcpy(severity, original, 6);
+
+        char *actor = memmem(line, length, "uid:1000", 8);
+        actor[4] = '2';
+        put_log_file(DIRECTORY(node), "000001.jsonl", lines.bytes, lines.size_bytes);
+        /* Of the last record of a group the root tells; of others the next record does. */
+        assert_refused(node, n == 1 ? "000001.jsonl:3: \"prev\" is not the hash of the line before"
+                                    : "the root of the first");
+        actor[4] = '1';
+    }
+    buffer_clear(&lines);
+    node_free(node);
+}
+
 /* A log of another node, or of the same node in another run, record by record. */
 static void spliced_records_are_found(void **state)
 {
-    static const char *const names[] = {"alpha", "beta"};
+    static const struct {
+        const char *node;
+        const char *text;
+    } others_of[] = {{"alpha", NULL}, {"beta", "a record of another node than alpha"}};
     struct node *node = small_log();
     struct buffer lines = log_file(DIRECTORY(node), "000001.jsonl");
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        struct node *other = node_fresh(names[i]);
+    for (size_t i = 0; i < ARRAY_LEN(others_of); i++) {
+        struct node *other = node_fresh(others_of[i].node);
         other->now_ns += 1000000000;
         struct audit_log *log = must_open(other);
         for (unsigned record = 0; record < 4; record++)
@@ -207,7 +238,7 @@ static void spliced_records_are_found(void **state)
                 buffer_append(&spliced, line, length);
             }
             put_log_file(DIRECTORY(node), "000001.jsonl", spliced.bytes, spliced.size_bytes);
-            assert_refused(node, NULL);
+            assert_refused(node, others_of[i].text);
             buffer_clear(&spliced);
         }
         buffer_clear(&others);
@@ -355,6 +386,28 @@ static void forged_checkpoints_are_refused(void **state)
     buffer_clear(&note);
     node_free(node);
     node_free(forger);
+}
+
+/* Records added in perfect form, with a checkpoint over them that only lacks a good signature, as
+ * if the machine had stopped before `checkpoint` was replaced. */
+static void a_forged_newest_checkpoint_is_refused(void **state)
+{
+    struct node *node = small_log();
+    struct log_copy before = log_take(DIRECTORY(node));
+    struct audit_log *log = must_open(node);
+    must_commit(log, 4);
+    must_close(log);
+    struct log_copy after = log_take(DIRECTORY(node));
+    put_log_file(DIRECTORY(node), "checkpoint", before.files[2].bytes, before.files[2].size_bytes);
+    must_verify(node, 5); /* such a state is good when the signature is */
+
+    char *signature = strrchr(after.files[1].bytes, ' ') + 1;
+    signature[20] = signature[20] == 'A' ? 'B' : 'A';
+    put_log_file(DIRECTORY(node), "checkpoints", after.files[1].bytes, after.files[1].size_bytes);
+    assert_refused(node, "checkpoints: note 5: a signature that does not fit");
+    log_copy_clear(&before);
+    log_copy_clear(&after);
+    node_free(node);
 }
 
 /* A whole log that someone else made under the same name. */
@@ -533,12 +586,14 @@ int main(void)
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(every_missing_file_is_seen),
         cmocka_unit_test(rearranged_records_are_found),
+        cmocka_unit_test(a_changed_record_is_named),
         cmocka_unit_test(spliced_records_are_found),
         cmocka_unit_test(swapped_files_are_found),
         cmocka_unit_test(added_records_are_never_signed),
         cmocka_unit_test(a_large_unsigned_tail_is_left_alone),
         cmocka_unit_test(checkpoints_of_the_future_are_refused),
         cmocka_unit_test(forged_checkpoints_are_refused),
+        cmocka_unit_test(a_forged_newest_checkpoint_is_refused),
         cmocka_unit_test(a_log_signed_by_another_key_is_refused),
         cmocka_unit_test(rearranged_checkpoints_are_refused),
         cmocka_unit_test(a_rollback_is_found_by_an_anchor),
