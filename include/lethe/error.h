@@ -13,6 +13,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default) /* this is what the library shows */
 
 #define LETHE_MUST_CHECK __attribute__((warn_unused_result))
 
@@ -64,6 +65,7 @@ int lethe_result_exit_code(lethe_result result);
 /* True when the same call may succeed later. */
 bool lethe_result_is_retriable(lethe_result result);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

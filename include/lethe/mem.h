@@ -32,6 +32,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default) /* this is what the library shows */
 
 /* ---- wipe and check ------------------------------------------------------------------------- */
 
@@ -237,6 +238,7 @@ struct lethe_mem_observer {
 /* NULL: nobody. The table is copied. Set it before regions are in use. */
 void lethe_mem_observe(const struct lethe_mem_observer *observer);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
