@@ -12,7 +12,10 @@
 #define BENCH_PARTS(X)                                                                             \
     X(wipe)                                                                                        \
     X(slab)                                                                                        \
-    X(digest)
+    X(digest)                                                                                      \
+    X(load)                                                                                        \
+    X(encrypt)                                                                                     \
+    X(verify)
 
 #define BENCH_DECLARE(name) void bench_##name(void);
 BENCH_PARTS(BENCH_DECLARE)
