@@ -24,7 +24,7 @@ test-long: ## as test, with full fault sweeps, fuzzing, and a bare Debian in a c
 bench: ## measures speed against others; ONLY=name runs what starts with that name
 	@tools/deps build test
 	@tools/build gcc
-	@build/bench/bench $(ONLY)
+	@build/bench/lethe-bench --json build/bench.json $(ONLY)
 
 check: ## format, layers, shell scripts, traceability and clang-tidy
 	@tools/deps build test check
