@@ -54,10 +54,12 @@ lethe_result channel_receive(int channel, struct message *out, int *fd, struct l
                             .msg_control = control.bytes,
                             .msg_controllen = sizeof control.bytes};
     ssize_t got;
+    /* ECONNRESET comes once, before what the other side said last: it ended without reading all
+     * that it had been told. */
     do
         got = recvmsg(channel, &header, MSG_CMSG_CLOEXEC);
-    while (got < 0 && errno == EINTR);
-    if (got == 0 || (got < 0 && errno == ECONNRESET))
+    while (got < 0 && (errno == EINTR || errno == ECONNRESET));
+    if (got == 0)
         return error_set(err, LETHE_LOST, "the other process is gone");
     if (got < 0)
         return error_from_errno(err, "channel");

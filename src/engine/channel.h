@@ -2,33 +2,36 @@
  *
  * Both ends are the same program and the same fork, so a message is a struct; the sizes are still
  * checked. One side's end is the other's news: a read of nothing means that the other process is
- * gone. */
+ * gone, or will say no more. */
 #ifndef ENGINE_CHANNEL_H
 #define ENGINE_CHANNEL_H
 
 #include "base/base.h"
 #include "engine/engine.h"
+#include "engine/mapping.h"
 
 enum message_kind {
-    /* supervisor to guardian, in this order */
+    /* supervisor to guardian, in this order; it says no more: kill, wipe, tell */
     MESSAGE_SEAL,   /* everything is loaded: fork the engine, which waits */
     MESSAGE_GO,     /* its start is on record: let it run */
     MESSAGE_SIGNAL, /* pass `number` on to the engine */
-    /* guardian to supervisor */
-    MESSAGE_READY, /* storage is there: `handover`, `safety`, `path`; then the files' descriptors */
-    MESSAGE_FILE,  /* one descriptor */
+    /* guardian to supervisor, in this order */
+    MESSAGE_READY,   /* storage is there: `handover`, `safety`, `bytes`, `path`, and scratch's
+                      * descriptor */
+    MESSAGE_FILE,    /* the descriptor of one file */
     MESSAGE_WAITING, /* the engine's process `number` waits */
-    MESSAGE_RUNNING, /* it has become the engine */
-    MESSAGE_EXITED,  /* `number` is its exit code; `bytes`, `duration_ns`, `wiped` of the wipe */
-    MESSAGE_FAILED,  /* `error` says why; everything is wiped */
+    MESSAGE_RUNNING, /* it has become the engine, or failed to with errno `number` */
+    MESSAGE_FAILED,  /* in the place of any before: `error` says why; goes on as at an exit */
+    MESSAGE_WIPED,   /* `wipe` of model `number`, or (number of models) of scratch */
+    MESSAGE_EXITED,  /* `number` is the exit code; `wipe.verified` when all is wiped and nobody who
+                      * could have a copy lives; the end */
 };
 
 struct message {
     enum message_kind kind;
     int64_t number;
     uint64_t bytes;
-    uint64_t duration_ns;
-    bool wiped;
+    struct wipe wipe;
     bool signalled;
     enum handover handover;
     enum swap_safety safety;
@@ -41,7 +44,7 @@ struct message {
 LETHE_MUST_CHECK lethe_result channel_send(int channel, const struct message *message, int fd,
                                            struct lethe_error *err);
 /* Waits for one. *fd is the descriptor that came with it, the caller's, or -1; fd may be NULL when
- * none is expected. LETHE_LOST when the other side is gone. */
+ * none is expected. What the other side said before it ended comes first, then LETHE_LOST. */
 LETHE_MUST_CHECK lethe_result channel_receive(int channel, struct message *out, int *fd,
                                               struct lethe_error *err);
 /* As channel_receive, but only `kind` will do; MESSAGE_FAILED gives the failure that it carries. */

@@ -1,13 +1,14 @@
 /* engine/engine.h -- run an unmodified engine on encrypted models, in memory that forgets.
  *
  * Three processes. The supervisor (the caller) obtains keys, decrypts, writes the log. The guardian
- * is forked before any secret is in the process: it makes the memory files, keeps the only writable
+ * is forked before any secret is in the process: it makes the memory files, keeps a writable
  * mapping of them, is the engine's parent, and wipes; if the supervisor dies, it kills the engine
  * and wipes all the same, and if the guardian dies, the engine is killed and the supervisor wipes.
  * The engine sees the weights read-only under their original names.
  *
  * docs/architecture.md, "exec", draws it. Thread rule: one thread; the process must have a single
- * thread when engine_prepare is called. */
+ * thread when engine_prepare is called, and from then to engine_free no other children: when the
+ * guardian dies, whatever it left becomes the supervisor's, and every child is killed. */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
@@ -49,14 +50,16 @@ struct engine_options {
     bool keep_home;            /* do not replace HOME, TMPDIR and cache directories */
     const char *run_directory; /* for traces: $LETHE_HOME/run, made 0700 when it is not there */
     const char *const *hidden; /* paths that the engine must not see (the home, the root file),
-                                * NULL-terminated; covered where a mount namespace can be had */
+                                * NULL-terminated; covered by HANDOVER_TMPFS only. NULL: none */
     struct model_work work;
 };
 
 struct engine;
 
 /* Checks the arguments (every placeholder used: LETHE_INVALID), forks the guardian, and has it make
- * the memory files. LETHE_UNPROTECTED names what cannot be had and the remedy. */
+ * the memory files. Models and arguments are kept until engine_free. From here to
+ * engine_free signals that are passed on to the engine are blocked. LETHE_UNPROTECTED names what
+ * cannot be had and the remedy, LETHE_NO_MEMORY what does not fit. */
 LETHE_MUST_CHECK lethe_result engine_prepare(const struct engine_options *options,
                                              struct engine **out, struct lethe_error *err);
 
@@ -72,20 +75,21 @@ struct engine_services {
     struct audit_log *log;
     struct audit_who who;
 };
-/* Loads, starts the engine, waits for it (passing signals on), wipes, and records engine_started
- * and engine_exited. LETHE_OK when the engine ran, whatever its exit code. Before it has started:
- * the result of what failed, with everything wiped. LETHE_UNWIPED when the wipe could not be shown.
- */
+/* Loads, starts the engine, waits for it (passing signals on), wipes, and records model_loaded,
+ * engine_started, region_wiped and engine_exited. LETHE_OK when the engine ran, whatever its exit
+ * code. Before it has started: the result of what failed (LETHE_CANCELLED for a signal), with
+ * everything wiped. LETHE_UNWIPED when the wipe could not be shown. Call it once. */
 LETHE_MUST_CHECK lethe_result engine_run(struct engine *engine,
                                          const struct engine_services *services,
                                          struct engine_exit *out, struct lethe_error *err);
-/* Ends the guardian if it still runs (wiping), removes the trace. NULL is fine. */
+/* Ends the guardian if it still runs (wiping), removes the trace; signals that were for the engine
+ * and came too late are forgotten. NULL is fine. */
 void engine_free(struct engine *engine);
 DEFINE_CLEANUP(engine_free, struct engine *);
 
-/* Traces of runs whose supervisor died: records an engine_exited for each that nobody holds any
- * more
- * ("wiped" when the guardian said so, "unwiped" when nobody could) and removes it. */
+/* Traces of runs whose supervisor died: for each that nobody holds any more records an
+ * engine_exited ("wiped" when the guardian said so, "unwiped" when nobody could), wipes and removes
+ * what the engine left in its private directory, and removes the trace. */
 LETHE_MUST_CHECK lethe_result engine_settle_traces(const char *run_directory, struct audit_log *log,
                                                    const struct audit_who *who, size_t *settled,
                                                    struct lethe_error *err);

@@ -11,7 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/sandbox.h"
@@ -24,6 +23,7 @@
 
 struct guardian {
     const struct guardian_inheritance *inherited;
+    pid_t group; /* the process group of supervisor and engine */
     struct storage storage;
     struct launch launch;
     int children; /* signalfd of SIGCHLD */
@@ -67,46 +67,58 @@ bool guardian_kill_descendants(void)
     return false;
 }
 
-/* Nobody else has the memory any more: wipe, prove, tell whoever is left. */
-static void wipe_and_tell(struct guardian *guardian)
+static bool tell(const struct guardian *guardian, const struct message *message)
 {
-    bool alone = guardian_kill_descendants();
-    uint64_t started_ns = clock_monotonic_ns(&clock_system);
-    struct message message = {
-        .kind = MESSAGE_EXITED, .number = guardian->exit_code, .signalled = guardian->signalled};
-    message.wiped = storage_wipe(&guardian->storage, &message.bytes) && alone;
-    message.duration_ns = clock_monotonic_ns(&clock_system) - started_ns;
-    trace_note(guardian->inherited->trace, message.wiped, message.bytes);
-    storage_destroy(&guardian->storage);
-    (void)!channel_send(guardian->inherited->channel, &message, -1, NULL);
+    return channel_send(guardian->inherited->channel, message, -1, NULL) == LETHE_OK;
 }
 
-static void tell_failure(struct guardian *guardian, const struct lethe_error *err)
+/* Each part as it is gone; false when one is not. */
+static bool wipe_and_tell(const struct guardian *guardian)
 {
-    uint64_t wiped_bytes;
-    guardian_kill_descendants();
-    bool wiped = storage_wipe(&guardian->storage, &wiped_bytes);
-    trace_note(guardian->inherited->trace, wiped, wiped_bytes);
+    const struct engine_options *options = guardian->inherited->options;
+    bool wiped = true;
+    for (size_t i = 0; i <= options->model_count; i++) {
+        struct message message = {.kind = MESSAGE_WIPED, .number = (int64_t)i, .wipe = WIPE_NONE};
+        if (i < options->model_count)
+            storage_wipe_model(&guardian->storage, &options->models[i], &message.wipe);
+        else
+            storage_wipe_scratch(&guardian->storage, &message.wipe);
+        wiped = wiped && message.wipe.verified;
+        (void)!tell(guardian, &message);
+    }
+    return wiped;
+}
+
+/* Nobody else has the memory any more: wipe, prove, tell whoever is left. */
+static void end_everything(struct guardian *guardian)
+{
+    bool alone = guardian_kill_descendants();
+    bool wiped = wipe_and_tell(guardian) && alone;
+    trace_note_text(guardian->inherited->trace, "wiped", wiped ? "wiped" : "unwiped");
     storage_destroy(&guardian->storage);
-    const struct message message = {.kind = MESSAGE_FAILED, .error = *err};
-    (void)!channel_send(guardian->inherited->channel, &message, -1, NULL);
+    const struct message message = {.kind = MESSAGE_EXITED,
+                                    .number = guardian->exit_code,
+                                    .signalled = guardian->signalled,
+                                    .wipe.verified = wiped};
+    (void)!tell(guardian, &message);
 }
 
 /* ---- from storage to engine --------------------------------------------------------------------
  */
 
-static lethe_result send_storage(struct guardian *guardian, struct lethe_error *err)
+static lethe_result send_storage(const struct guardian *guardian, struct lethe_error *err)
 {
-    struct storage *storage = &guardian->storage;
+    const struct storage *storage = &guardian->storage;
+    int channel = guardian->inherited->channel;
     struct message ready = {.kind = MESSAGE_READY,
                             .bytes = storage->total_bytes,
                             .handover = storage->rung->handover,
                             .safety = storage->safety};
-    memcpy(ready.path, storage->directory, sizeof ready.path);
-    TRY(channel_send(guardian->inherited->channel, &ready, -1, err));
+    memcpy(ready.path, storage->directory, sizeof storage->directory);
+    TRY(channel_send(channel, &ready, storage->scratch, err));
     const struct message file = {.kind = MESSAGE_FILE};
     for (size_t i = 0; i < storage->count; i++)
-        TRY(channel_send(guardian->inherited->channel, &file, storage->files[i].fd, err));
+        TRY(channel_send(channel, &file, storage->files[i].fd, err));
     return LETHE_OK;
 }
 
@@ -114,20 +126,25 @@ static lethe_result send_storage(struct guardian *guardian, struct lethe_error *
  * what the engine inherits. */
 static lethe_result make_storage(struct guardian *guardian, struct lethe_error *err)
 {
+    const struct guardian_inheritance *inherited = guardian->inherited;
     prctl(PR_SET_DUMPABLE, 1);
     TRY(sandbox_no_core_across_exec(err));
-    TRY(storage_create(guardian->inherited->options, &guardian->storage, err));
+    TRY(storage_create(inherited->options, inherited->handover, &guardian->storage, err));
     TRY(sandbox_no_dump(err));
+    trace_note_text(inherited->trace, "directory", guardian->storage.directory);
     return send_storage(guardian, err);
 }
 
 static lethe_result start_engine(struct guardian *guardian, struct lethe_error *err)
 {
     int channel = guardian->inherited->channel;
+    const struct launch_options options = {.storage = &guardian->storage,
+                                           .signal_mask = guardian->inherited->signal_mask,
+                                           .group = guardian->group};
     struct message message;
     TRY(channel_expect(channel, MESSAGE_SEAL, &message, NULL, err));
     TRY(storage_seal(&guardian->storage, err));
-    TRY(launch_fork(&guardian->storage, guardian->inherited->signal_mask, &guardian->launch, err));
+    TRY(launch_fork(&options, &guardian->launch, err));
     message = (struct message){.kind = MESSAGE_WAITING, .number = guardian->launch.pid};
     TRY(channel_send(channel, &message, -1, err));
     TRY(channel_expect(channel, MESSAGE_GO, &message, NULL, err));
@@ -138,6 +155,7 @@ static lethe_result start_engine(struct guardian *guardian, struct lethe_error *
 /* ---- watching ----------------------------------------------------------------------------------
  */
 
+/* The engine, and what it left behind. */
 static void reap(struct guardian *guardian)
 {
     struct signalfd_siginfo ignored;
@@ -153,12 +171,12 @@ static void reap(struct guardian *guardian)
 }
 
 /* False when the supervisor is gone. */
-static bool obey(struct guardian *guardian)
+static bool obey(const struct guardian *guardian)
 {
     struct message message;
     if (channel_receive(guardian->inherited->channel, &message, NULL, NULL) != LETHE_OK)
         return false;
-    if (message.kind == MESSAGE_SIGNAL)
+    if (message.kind == MESSAGE_SIGNAL && !guardian->exited) /* else its number may be another's */
         kill(guardian->launch.pid, (int)message.number);
     return true;
 }
@@ -168,8 +186,8 @@ static void watch(struct guardian *guardian)
     struct pollfd ends[] = {{.fd = guardian->inherited->channel, .events = POLLIN},
                             {.fd = guardian->children, .events = POLLIN}};
     while (!guardian->exited) {
-        if (poll(ends, ARRAY_LEN(ends), -1) < 0 && errno != EINTR)
-            return;
+        if (poll(ends, ARRAY_LEN(ends), -1) < 0)
+            continue; /* interrupted */
         if (ends[1].revents != 0)
             reap(guardian);
         if (ends[0].revents != 0 && !obey(guardian))
@@ -198,31 +216,39 @@ static void close_everything_else(const struct guardian_inheritance *inherited)
     close_range(from, ~0u, 0);
 }
 
-static int watch_children(void)
+/* Nothing but SIGKILL and its own faults ends the guardian: what comes from the terminal is for the
+ * engine, and what is sent to the supervisor's process group does not come here. */
+static void stand_apart(struct guardian *guardian)
 {
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+    sigset_t blocked;
     sigset_t children;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < ARRAY_LEN(faults); i++)
+        sigdelset(&blocked, faults[i]);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
     sigemptyset(&children);
     sigaddset(&children, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &children, NULL);
-    return signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+    guardian->children = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+    guardian->group = getpgrp();
+    setpgid(0, 0);
+    prctl(PR_SET_NAME, "lethe-guardian");
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
 _Noreturn void guardian_run(const struct guardian_inheritance *inheritance)
 {
-    struct guardian guardian = {.inherited = inheritance};
-    struct lethe_error err = {0};
+    struct guardian guardian = {.inherited = inheritance, .storage = STORAGE_NONE};
+    struct message failed = {.kind = MESSAGE_FAILED};
     close_everything_else(inheritance);
-    prctl(PR_SET_NAME, "lethe-guardian");
-    prctl(PR_SET_CHILD_SUBREAPER, 1);
-    guardian.children = watch_children();
-    lethe_result result = make_storage(&guardian, &err);
+    stand_apart(&guardian);
+    lethe_result result = make_storage(&guardian, &failed.error);
     if (result == LETHE_OK)
-        result = start_engine(&guardian, &err);
-    if (result == LETHE_OK) {
+        result = start_engine(&guardian, &failed.error);
+    if (result == LETHE_OK)
         watch(&guardian);
-        wipe_and_tell(&guardian);
-    } else {
-        tell_failure(&guardian, &err);
-    }
+    else
+        (void)!tell(&guardian, &failed);
+    end_everything(&guardian);
     _exit(result == LETHE_OK ? 0 : 1);
 }

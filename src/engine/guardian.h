@@ -8,6 +8,7 @@
 
 struct guardian_inheritance {
     const struct engine_options *options;
+    enum handover handover;      /* the rung to try */
     int channel;                 /* to the supervisor */
     int trace;                   /* the trace file, locked; -1 for none */
     const sigset_t *signal_mask; /* the engine's */

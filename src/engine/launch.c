@@ -14,15 +14,18 @@
 
 /* What a root engine could use to get around a read-only mount, into the guardian, or to the disk
  * below the files. */
-static const int dropped_capabilities[] = {CAP_SYS_ADMIN, CAP_SYS_PTRACE,      CAP_SYS_MODULE,
-                                           CAP_SYS_RAWIO, CAP_DAC_READ_SEARCH, CAP_MKNOD,
-                                           CAP_BPF,       CAP_PERFMON};
+static const int dropped_capabilities[] = {
+    CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_MODULE, CAP_SYS_RAWIO,         CAP_DAC_READ_SEARCH,
+    CAP_MKNOD,     CAP_BPF,        CAP_PERFMON,    CAP_CHECKPOINT_RESTORE};
 
 static lethe_result confine(struct lethe_error *err)
 {
     TRY(sandbox_no_new_privileges(err));
-    for (size_t i = 0; i < ARRAY_LEN(dropped_capabilities); i++)
-        TRY(sandbox_drop_capability(dropped_capabilities[i], err));
+    for (size_t i = 0; i < ARRAY_LEN(dropped_capabilities); i++) {
+        lethe_result result = sandbox_drop_capability(dropped_capabilities[i], err);
+        if (result != LETHE_INVALID) /* an older kernel, that cannot give it either */
+            TRY(result);
+    }
     return LETHE_OK;
 }
 
@@ -47,25 +50,15 @@ static lethe_result expand(const struct storage *storage, char ***out, struct le
     return result;
 }
 
-static void let_descriptors_through(const struct storage *storage)
+static lethe_result prepare_process(const struct launch_options *options, struct lethe_error *err)
 {
-    for (size_t i = 0; i < storage->count; i++) {
-        if (storage->files[i].fd >= 0)
-            fcntl(storage->files[i].fd, F_SETFD, 0);
-    }
-}
-
-static lethe_result prepare_process(const struct storage *storage, const sigset_t *signal_mask,
-                                    struct lethe_error *err)
-{
+    const struct storage *storage = options->storage;
     if (!storage->options->keep_home)
-        TRY(environment_make_private(storage->scratch, err));
+        TRY(environment_make_private(storage->directory, err));
     environment_hide_lethe();
-    TRY(confine(err));
-    let_descriptors_through(storage);
-    signal(SIGPIPE, SIG_DFL);
-    sigprocmask(SIG_SETMASK, signal_mask, NULL);
-    return LETHE_OK;
+    setpgid(0, options->group);
+    TRY(storage_pass_on(storage, err));
+    return confine(err);
 }
 
 /* The guardian's death is the engine's; the guardian may have died before the call. */
@@ -76,35 +69,53 @@ static void die_with(pid_t guardian)
         _exit(125);
 }
 
-static _Noreturn void become_engine(const struct storage *storage, char **arguments,
-                                    const sigset_t *signal_mask, const struct launch *ends)
+/* The ends of the two pipes that the new process has. */
+struct ends {
+    int go;
+    int status;
+};
+
+static _Noreturn void become_engine(const struct launch_options *options, char **arguments,
+                                    const struct ends *ends)
 {
+    struct lethe_error prepared = {0};
     char go;
-    if (read(ends->go, &go, 1) != 1)
+    prepared.code = prepare_process(options, &prepared);
+    if (write(ends->status, &prepared, sizeof prepared) != sizeof prepared ||
+        prepared.code != LETHE_OK || read(ends->go, &go, 1) != 1)
         _exit(125);
-    int failure = EPERM;
-    if (prepare_process(storage, signal_mask, NULL) == LETHE_OK) {
-        execvp(arguments[0], arguments);
-        failure = errno;
-    }
+    signal(SIGPIPE, SIG_DFL);
+    sigprocmask(SIG_SETMASK, options->signal_mask, NULL);
+    execvp(arguments[0], arguments);
+    int failure = errno;
     (void)!write(ends->status, &failure, sizeof failure);
     _exit(failure == ENOENT ? 127 : 126);
 }
 
-lethe_result launch_fork(const struct storage *storage, const sigset_t *signal_mask,
-                         struct launch *out, struct lethe_error *err)
+static lethe_result wait_until_prepared(const struct launch *launch, struct lethe_error *err)
+{
+    struct lethe_error prepared;
+    if (read(launch->status, &prepared, sizeof prepared) != sizeof prepared)
+        return error_set(err, LETHE_FAILED, "the engine's process died before it was the engine");
+    if (prepared.code != LETHE_OK && err != NULL)
+        *err = prepared;
+    return prepared.code;
+}
+
+lethe_result launch_fork(const struct launch_options *options, struct launch *out,
+                         struct lethe_error *err)
 {
     CLEANUP(arguments_free) char **arguments = NULL;
-    TRY(expand(storage, &arguments, err));
+    TRY(expand(options->storage, &arguments, err));
     int go[2];
     int status[2];
     if (pipe2(go, O_CLOEXEC) != 0)
         return error_from_errno(err, "a pipe to the engine");
     if (pipe2(status, O_CLOEXEC) != 0) {
-        error_from_errno(err, "a pipe from the engine");
+        lethe_result result = error_from_errno(err, "a pipe from the engine");
         close(go[0]);
         close(go[1]);
-        return LETHE_IO;
+        return result;
     }
     pid_t guardian = getpid();
     pid_t pid = fork();
@@ -112,13 +123,14 @@ lethe_result launch_fork(const struct storage *storage, const sigset_t *signal_m
         die_with(guardian);
         close(go[1]);
         close(status[0]);
-        const struct launch ends = {.go = go[0], .status = status[1]};
-        become_engine(storage, arguments, signal_mask, &ends);
+        const struct ends ends = {.go = go[0], .status = status[1]};
+        become_engine(options, arguments, &ends);
     }
     close(go[0]);
     close(status[1]);
     *out = (struct launch){.pid = pid, .go = go[1], .status = status[0]};
-    return pid > 0 ? LETHE_OK : error_from_errno(err, "a process for the engine");
+    return pid > 0 ? wait_until_prepared(out, err)
+                   : error_from_errno(err, "a process for the engine");
 }
 
 int launch_go(struct launch *launch)

@@ -2,6 +2,7 @@
 
 #include <lethe/mem.h>
 
+#include "base/clock.h"
 #include "base/thread.h"
 
 #define WIPE_PIECE_BYTES ((uint64_t)16 << 20)
@@ -27,9 +28,13 @@ static lethe_result wipe_pieces(void *context, unsigned worker, struct lethe_err
     }
 }
 
-bool mapping_wipe(uint8_t *mapping, uint64_t size_bytes)
+void mapping_wipe(uint8_t *mapping, uint64_t size_bytes, struct wipe *sum)
 {
     struct wipe_work work = {.mapping = mapping, .size_bytes = size_bytes};
     unsigned threads = size_bytes > WIPE_PIECE_BYTES ? threads_available() : 1;
-    return threads_run(threads, wipe_pieces, &work, NULL) == LETHE_OK && !work.residue;
+    uint64_t started_ns = clock_monotonic_ns(&clock_system);
+    bool done = threads_run(threads, wipe_pieces, &work, NULL) == LETHE_OK;
+    sum->duration_ns += clock_monotonic_ns(&clock_system) - started_ns;
+    sum->bytes += size_bytes;
+    sum->verified = sum->verified && done && !work.residue;
 }

@@ -4,8 +4,19 @@
 
 #include "base/base.h"
 
-/* Overwrites and reads back, on several threads when it is worth it. True when all of it is zero.
- */
-bool mapping_wipe(uint8_t *mapping, uint64_t size_bytes);
+/* What was wiped, summed up over any number of calls. Begins as WIPE_NONE. */
+struct wipe {
+    uint64_t bytes;
+    uint64_t duration_ns;
+    bool verified; /* all of them read back as zero */
+};
+#define WIPE_NONE                                                                                  \
+    (struct wipe)                                                                                  \
+    {                                                                                              \
+        .verified = true                                                                           \
+    }
+
+/* Overwrites and reads back, on several threads when it is worth it, and adds to `sum`. */
+void mapping_wipe(uint8_t *mapping, uint64_t size_bytes, struct wipe *sum);
 
 #endif

@@ -5,10 +5,10 @@
 #include "base/base.h"
 
 /* Moves the process (which must have one thread) into a new mount namespace, from which nothing
- * spreads; where it has no right to, through a new user namespace with the same uid and gid. A
- * second call does nothing. LETHE_UNPROTECTED with the remedy. */
-LETHE_MUST_CHECK lethe_result namespace_enter(struct lethe_error *err);
-/* Whether namespace_enter took a user namespace. */
-bool namespace_is_user(void);
+ * spreads; where it has no right to, through a new user namespace (*is_user) with the same uid and
+ * gid, which makes the process dumpable on the way: sandbox_no_dump() comes after it.
+ * LETHE_UNPROTECTED with the remedy; then the process may be half in, and is good for nothing else.
+ */
+LETHE_MUST_CHECK lethe_result namespace_enter(bool *is_user, struct lethe_error *err);
 
 #endif

@@ -19,10 +19,11 @@ static bool can_mount(const char *options)
 
 static int probe_mounts(void)
 {
-    if (namespace_enter(NULL) != LETHE_OK || !can_mount(NULL))
+    bool is_user;
+    if (namespace_enter(&is_user, NULL) != LETHE_OK || !can_mount(NULL))
         return 0;
-    return PROBE_TMPFS | (namespace_is_user() ? PROBE_USER : 0) |
-           (can_mount("huge=always") ? PROBE_HUGE : 0) | (can_mount("noswap") ? PROBE_NO_SWAP : 0);
+    return PROBE_TMPFS | (is_user ? PROBE_USER : 0) | (can_mount("huge=always") ? PROBE_HUGE : 0) |
+           (can_mount("noswap") ? PROBE_NO_SWAP : 0);
 }
 
 /* A model's worth of memory may be locked when there is no limit at all. */

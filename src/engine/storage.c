@@ -10,10 +10,12 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "engine/mapping.h"
+#include "base/text.h"
 #include "engine/scratch.h"
 #include "engine/swap.h"
 #include "mem/swap.h"
+
+#define OTHER_DESCRIPTORS 64 /* what guardian and engine have open besides the files */
 
 /* ---- paths -------------------------------------------------------------------------------------
  */
@@ -23,9 +25,8 @@ lethe_result storage_make_directory(const char *above, char out[STORAGE_PATH_MAX
 {
     int length = snprintf(out, STORAGE_PATH_MAX, "%s/lethe-XXXXXX", above);
     if (length < 0 || length >= STORAGE_PATH_MAX || mkdtemp(out) == NULL) {
-        error_from_errno(err, "a private directory below %s", above);
         out[0] = '\0';
-        return LETHE_IO;
+        return error_from_errno(err, "a private directory below %s", above);
     }
     return LETHE_OK;
 }
@@ -79,6 +80,46 @@ static lethe_result list_files(struct storage *storage, struct lethe_error *err)
     return LETHE_OK;
 }
 
+/* What the kernel thinks it can give without swapping; UINT64_MAX when it does not say. */
+static uint64_t memory_available(void)
+{
+    static const char field[] = "MemAvailable:";
+    CLEANUP(buffer_clear) struct buffer text = {0};
+    if (file_read_all(AT_FDCWD, "/proc/meminfo", 65536, &text, NULL) != LETHE_OK ||
+        text.bytes == NULL)
+        return UINT64_MAX;
+    const char *line = strstr(text.bytes, field);
+    return line != NULL ? strtoull(line + strlen(field), NULL, 10) * 1024 : UINT64_MAX;
+}
+
+/* Said here, rather than by the kernel killing whoever it thinks best. */
+static lethe_result check_memory(const struct storage *storage, struct lethe_error *err)
+{
+    uint64_t available = memory_available();
+    if (storage->total_bytes <= available || storage->options->allow_swap)
+        return LETHE_OK;
+    char needed[BYTES_TEXT_SIZE];
+    char there[BYTES_TEXT_SIZE];
+    bytes_text(storage->total_bytes, needed);
+    bytes_text(available, there);
+    return error_set(err, LETHE_NO_MEMORY, "the weights take %s, and %s of memory are available",
+                     needed, there);
+}
+
+static lethe_result make_room_for_descriptors(struct storage *storage, struct lethe_error *err)
+{
+    getrlimit(RLIMIT_NOFILE, &storage->open_files);
+    rlim_t needed = storage->count + OTHER_DESCRIPTORS;
+    const struct rlimit raised = {MAX(needed, storage->open_files.rlim_cur),
+                                  storage->open_files.rlim_max};
+    if (needed <= raised.rlim_max && setrlimit(RLIMIT_NOFILE, &raised) == 0)
+        return LETHE_OK;
+    error_set(err, LETHE_LIMIT, "%zu files need %zu descriptors, and %zu are allowed",
+              storage->count, (size_t)needed, (size_t)raised.rlim_max);
+    error_hint(err, "raise the hard limit of open files (ulimit -Hn, LimitNOFILE=)");
+    return LETHE_LIMIT;
+}
+
 static lethe_result map_file(struct memory_file *file, struct lethe_error *err)
 {
     if (file->shard->size == 0)
@@ -87,13 +128,18 @@ static lethe_result map_file(struct memory_file *file, struct lethe_error *err)
     if (mapping == MAP_FAILED)
         return error_from_errno(err, "mapping %s", file->shard->name);
     file->mapping = mapping;
+    if (madvise(mapping, file->shard->size, MADV_DONTDUMP) != 0)
+        return error_from_errno(err, "keeping %s out of core files", file->shard->name);
     return LETHE_OK;
 }
 
 static lethe_result make_files(struct storage *storage, struct lethe_error *err)
 {
+    TRY(list_files(storage, err));
+    TRY(check_memory(storage, err));
+    TRY(make_room_for_descriptors(storage, err));
     TRY(storage->rung->prepare(storage, err));
-    TRY(scratch_create(storage->scratch, err));
+    TRY(scratch_open(storage->directory, &storage->scratch, err));
     for (size_t i = 0; i < storage->count; i++) {
         TRY(storage->rung->create_file(storage, &storage->files[i], err));
         TRY(map_file(&storage->files[i], err));
@@ -104,14 +150,17 @@ static lethe_result make_files(struct storage *storage, struct lethe_error *err)
 /* ---- swap --------------------------------------------------------------------------------------
  */
 
-/* `flags` as mlock2's. On fault: what is not there yet is locked when it comes, which tells now
- * whether the limit allows it, and costs nothing. */
-static bool lock_files(struct storage *storage, unsigned flags)
+/* On fault: costs nothing now, and tells whether the limit allows it. The pages are locked as they
+ * come, by the supervisor, which decrypts them and keeps its mapping; here they are when they are
+ * wiped. */
+static bool lock_files(struct storage *storage)
 {
     for (size_t i = 0; i < storage->count; i++) {
         const struct memory_file *file = &storage->files[i];
-        if (file->mapping != NULL && mlock2(file->mapping, file->shard->size, flags) != 0)
+        if (file->mapping != NULL && mlock2(file->mapping, file->shard->size, MLOCK_ONFAULT) != 0) {
+            munlockall();
             return false;
+        }
     }
     return true;
 }
@@ -120,7 +169,7 @@ static enum swap_safety find_safety(struct storage *storage)
 {
     if (storage->no_swap_mount)
         return SWAP_NO_SWAP_FS;
-    if (lock_files(storage, MLOCK_ONFAULT))
+    if (lock_files(storage))
         return SWAP_LOCKED;
     if (swap_cgroup_forbids())
         return SWAP_CGROUP;
@@ -141,56 +190,59 @@ static lethe_result check_safety(struct storage *storage, struct lethe_error *er
     return LETHE_UNPROTECTED;
 }
 
-lethe_result storage_create(const struct engine_options *options, struct storage *out,
-                            struct lethe_error *err)
+lethe_result storage_create(const struct engine_options *options, enum handover handover,
+                            struct storage *out, struct lethe_error *err)
 {
-    static const struct storage_rung *const ladder[] = {&storage_tmpfs, &storage_memfd};
-    lethe_result result = LETHE_UNPROTECTED;
-    for (size_t i = 0; i < ARRAY_LEN(ladder); i++) {
-        if (options->handover != HANDOVER_AUTO && options->handover != ladder[i]->handover)
-            continue;
-        *out = (struct storage){.options = options, .rung = ladder[i]};
-        result = list_files(out, err);
-        if (result == LETHE_OK)
-            result = make_files(out, err);
-        if (result == LETHE_OK)
-            result = check_safety(out, err);
-        if (result == LETHE_OK)
-            return LETHE_OK;
+    *out = STORAGE_NONE;
+    out->options = options;
+    out->rung = handover == HANDOVER_TMPFS ? &storage_tmpfs : &storage_memfd;
+    lethe_result result = make_files(out, err);
+    if (result == LETHE_OK)
+        result = check_safety(out, err);
+    if (result != LETHE_OK)
         storage_destroy(out);
-        if (result != LETHE_UNPROTECTED)
-            return result;
-    }
     return result;
 }
 
+/* ---- handing over ------------------------------------------------------------------------------
+ */
+
 lethe_result storage_seal(struct storage *storage, struct lethe_error *err)
 {
-    if (storage->safety == SWAP_LOCKED && !lock_files(storage, 0))
-        return error_set(err, LETHE_UNPROTECTED, "the loaded weights could not be locked");
     return storage->rung->seal(storage, err);
 }
 
-/* ---- wiping ------------------------------------------------------------------------------------
+/* An engine that inherits many descriptors needs the higher limit to open any more. */
+lethe_result storage_pass_on(const struct storage *storage, struct lethe_error *err)
+{
+    if (!storage->rung->passes_descriptors)
+        return setrlimit(RLIMIT_NOFILE, &storage->open_files) == 0
+                   ? LETHE_OK
+                   : error_from_errno(err, "the limit of open files");
+    for (size_t i = 0; i < storage->count; i++) {
+        if (fcntl(storage->files[i].fd, F_SETFD, 0) != 0)
+            return error_from_errno(err, "passing on %s", storage->files[i].shard->name);
+    }
+    return LETHE_OK;
+}
+
+/* ---- the end -----------------------------------------------------------------------------------
  */
 
-bool storage_wipe(struct storage *storage, uint64_t *wiped_bytes)
+void storage_wipe_model(const struct storage *storage, const struct engine_model *model,
+                        struct wipe *sum)
 {
-    bool wiped = true;
-    *wiped_bytes = 0;
     for (size_t i = 0; i < storage->count; i++) {
-        struct memory_file *file = &storage->files[i];
-        if (file->mapping == NULL)
-            continue;
-        wiped = mapping_wipe(file->mapping, file->shard->size) && wiped;
-        *wiped_bytes += file->shard->size;
+        const struct memory_file *file = &storage->files[i];
+        if (file->model == model && file->mapping != NULL)
+            mapping_wipe(file->mapping, file->shard->size, sum);
     }
-    if (storage->scratch[0] != '\0') {
-        uint64_t scratch_bytes = 0;
-        wiped = scratch_wipe(storage->scratch, &scratch_bytes) && wiped;
-        *wiped_bytes += scratch_bytes;
-    }
-    return wiped;
+}
+
+void storage_wipe_scratch(const struct storage *storage, struct wipe *sum)
+{
+    if (storage->scratch >= 0)
+        scratch_wipe(storage->scratch, sum);
 }
 
 void storage_destroy(struct storage *storage)
@@ -202,10 +254,8 @@ void storage_destroy(struct storage *storage)
         fd_close(file->fd);
     }
     free(storage->files);
-    storage->files = NULL;
-    storage->count = 0;
-    if (storage->rung != NULL && storage->directory[0] != '\0')
+    fd_close(storage->scratch);
+    if (storage->directory[0] != '\0')
         storage->rung->remove(storage);
-    storage->directory[0] = '\0';
-    storage->scratch[0] = '\0';
+    *storage = STORAGE_NONE;
 }

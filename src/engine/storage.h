@@ -1,14 +1,18 @@
-/* engine/storage.h -- the memory files that hold the weights, and their one writable mapping.
+/* engine/storage.h -- the memory files that hold the weights, and a writable mapping of them.
  *
  * Made, sealed, wiped and destroyed by the guardian. Below a fresh private directory:
  *   models/<placeholder>/<original name>   what the engine reads
  *   home/ tmp/                             where it may write (scratch)
  * Two rungs (struct storage_rung): tmpfs mounts in a namespace of the guardian's own, or memfds
- * behind symbolic links. */
+ * behind symbolic links. A process tries one rung only: one that failed may leave it in a state
+ * that the next could not use. */
 #ifndef ENGINE_STORAGE_H
 #define ENGINE_STORAGE_H
 
+#include <sys/resource.h>
+
 #include "engine/engine.h"
+#include "engine/mapping.h"
 
 #define STORAGE_PATH_MAX 256
 
@@ -21,39 +25,52 @@ struct memory_file {
 
 struct storage {
     const struct engine_options *options;
-    const struct storage_rung *rung;
+    const struct storage_rung *rung; /* NULL: nothing was made */
     enum swap_safety safety;
     bool no_swap_mount;
-    char directory[STORAGE_PATH_MAX]; /* fresh, 0700 */
-    char scratch[STORAGE_PATH_MAX];   /* holds home/ and tmp/ */
-    struct memory_file *files;
+    char directory[STORAGE_PATH_MAX]; /* fresh, 0700; "": none */
+    int scratch;                      /* the directory, in memory; -1: none */
+    struct memory_file *files;        /* in the order of the models and their manifests */
     size_t count;
     uint64_t total_bytes;
+    struct rlimit open_files; /* the limit before room was made for `files` */
 };
+#define STORAGE_NONE                                                                               \
+    (struct storage)                                                                               \
+    {                                                                                              \
+        .scratch = -1                                                                              \
+    }
 
 struct storage_rung {
     enum handover handover;
-    /* Makes directory and scratch. */
+    bool passes_descriptors; /* the engine inherits one for each file */
+    /* Makes the directory, and covers what the engine must not see. */
     lethe_result (*prepare)(struct storage *storage, struct lethe_error *err);
     /* Makes file->fd, of the right size, under its name. */
     lethe_result (*create_file)(struct storage *storage, struct memory_file *file,
                                 struct lethe_error *err);
     /* From now on nobody can write but through mappings that exist. */
     lethe_result (*seal)(struct storage *storage, struct lethe_error *err);
-    /* Removes directory and scratch; the content has been wiped. */
+    /* Removes the directory; the content has been wiped. */
     void (*remove)(struct storage *storage);
 };
 extern const struct storage_rung storage_tmpfs;
 extern const struct storage_rung storage_memfd;
 
-/* Climbs down the ladder of options->handover until a rung holds, then makes and maps the files.
- * LETHE_UNPROTECTED, with the remedy, when none does or swap could see them. */
+/* Makes and maps the files on that rung (not HANDOVER_AUTO). LETHE_UNPROTECTED, with the remedy,
+ * when it does not hold or swap could see the weights; LETHE_NO_MEMORY when they do not fit. */
 LETHE_MUST_CHECK lethe_result storage_create(const struct engine_options *options,
-                                             struct storage *out, struct lethe_error *err);
-/* Call when everything is loaded: locks what must be locked, and seals. */
+                                             enum handover handover, struct storage *out,
+                                             struct lethe_error *err);
+/* Call when everything is loaded. */
 LETHE_MUST_CHECK lethe_result storage_seal(struct storage *storage, struct lethe_error *err);
-/* Wipes files and scratch, reads everything back; the bytes and whether all of them are zero. */
-bool storage_wipe(struct storage *storage, uint64_t *wiped_bytes);
+/* For the engine's process, between fork and exec: what it inherits of limits and descriptors. */
+LETHE_MUST_CHECK lethe_result storage_pass_on(const struct storage *storage,
+                                              struct lethe_error *err);
+/* Wipes what was loaded of a model, and what the engine wrote; adds to `sum`. */
+void storage_wipe_model(const struct storage *storage, const struct engine_model *model,
+                        struct wipe *sum);
+void storage_wipe_scratch(const struct storage *storage, struct wipe *sum);
 /* Wiped or not: unmaps, removes. */
 void storage_destroy(struct storage *storage);
 

@@ -3,28 +3,34 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "engine/storage.h"
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8U /* Linux 6.3 */
+#endif
+
+/* The one directory that is in memory on every Linux; scratch_open() checks that it is. */
 static lethe_result memfd_prepare(struct storage *storage, struct lethe_error *err)
 {
-    TRY(storage_make_directory("/dev/shm", storage->scratch, err));
-    const char *above = getenv("TMPDIR");
-    return storage_make_directory(above != NULL && above[0] == '/' ? above : "/tmp",
-                                  storage->directory, err);
+    return storage_make_directory("/dev/shm", storage->directory, err);
 }
 
 static lethe_result memfd_create_file(struct storage *storage, struct memory_file *file,
                                       struct lethe_error *err)
 {
-    file->fd = memfd_create("lethe", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    file->fd = memfd_create("lethe", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+    if (file->fd < 0 && errno == EINVAL) /* an older kernel */
+        file->fd = memfd_create("lethe", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (file->fd < 0)
         return error_from_errno(err, "a memory file for %s", file->shard->name);
-    if (ftruncate(file->fd, (off_t)file->shard->size) != 0)
+    if (fchmod(file->fd, 0400) != 0 || ftruncate(file->fd, (off_t)file->shard->size) != 0)
         return error_from_errno(err, "%s", file->shard->name);
     return LETHE_OK;
 }
@@ -51,11 +57,11 @@ static lethe_result memfd_seal(struct storage *storage, struct lethe_error *err)
     /* Not F_SEAL_WRITE, which would forbid our own wipe: mappings that exist stay writable. */
     const int seals = F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
     for (size_t i = 0; i < storage->count; i++) {
-        if (fcntl(storage->files[i].fd, F_ADD_SEALS, seals) != 0) {
-            error_from_errno(err, "sealing %s", storage->files[i].shard->name);
-            return err != NULL ? (err->code = LETHE_UNPROTECTED) : LETHE_UNPROTECTED;
-        }
-        TRY(link_read_only(storage, &storage->files[i], err));
+        struct memory_file *file = &storage->files[i];
+        if (fcntl(file->fd, F_ADD_SEALS, seals) != 0)
+            return error_set(err, LETHE_UNPROTECTED, "%s cannot be sealed: %s", file->shard->name,
+                             strerrordesc_np(errno));
+        TRY(link_read_only(storage, file, err));
     }
     return LETHE_OK;
 }
@@ -63,11 +69,10 @@ static lethe_result memfd_seal(struct storage *storage, struct lethe_error *err)
 static void memfd_remove(struct storage *storage)
 {
     (void)!file_remove_tree(AT_FDCWD, storage->directory, NULL);
-    if (storage->scratch[0] != '\0')
-        (void)!file_remove_tree(AT_FDCWD, storage->scratch, NULL);
 }
 
 const struct storage_rung storage_memfd = {.handover = HANDOVER_MEMFD,
+                                           .passes_descriptors = true,
                                            .prepare = memfd_prepare,
                                            .create_file = memfd_create_file,
                                            .seal = memfd_seal,

@@ -1,8 +1,8 @@
-/* The first rung: a private tmpfs in a mount namespace that only guardian and engine share. */
+/* The rung of private mounts: files in a tmpfs that only the engine's namespace shows, read-only.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,8 +37,11 @@ static lethe_result mount_tmpfs(const char *path, uint64_t size_bytes, bool *no_
             return LETHE_OK;
         }
     }
-    return error_set(err, LETHE_UNPROTECTED, "a private tmpfs cannot be mounted: %s",
-                     strerrordesc_np(errno));
+    error_set(err, LETHE_UNPROTECTED, "a private tmpfs cannot be mounted: %s",
+              strerrordesc_np(errno));
+    error_hint(err, "run with CAP_SYS_ADMIN, allow user namespaces to mount, or use "
+                    "--handover memfd");
+    return LETHE_UNPROTECTED;
 }
 
 /* Every file may waste a huge page, and directories take some. */
@@ -53,22 +56,6 @@ static uint64_t scratch_mount_bytes(void)
     return ram_bytes / 2; /* what the kernel gives a tmpfs by default */
 }
 
-/* Covers what the engine must not see: it runs under the same uid and could read the home and root.
- */
-static lethe_result hide(const char *path, struct lethe_error *err)
-{
-    struct stat status;
-    if (stat(path, &status) != 0)
-        return LETHE_OK; /* nothing there to see */
-    int failed = S_ISDIR(status.st_mode)
-                     ? mount("lethe", path, "tmpfs", MOUNT_FLAGS | MS_RDONLY, "mode=0700,size=4096")
-                     : mount("/dev/null", path, NULL, MS_BIND, NULL);
-    if (failed == 0)
-        return LETHE_OK;
-    return error_set(err, LETHE_UNPROTECTED, "%s cannot be hidden from the engine: %s", path,
-                     strerrordesc_np(errno));
-}
-
 static const char *runtime_directory(void)
 {
     const char *directory = getenv("XDG_RUNTIME_DIR");
@@ -77,21 +64,49 @@ static const char *runtime_directory(void)
     return "/tmp";
 }
 
+/* A working directory in what is hidden would still show it: names are looked up anew. */
+static void leave_hidden_directory(void)
+{
+    CLEANUP(memory_free) char *directory = getcwd(NULL, 0);
+    if (directory == NULL || chdir(directory) != 0)
+        (void)!chdir("/");
+}
+
+/* The engine runs under the same uid, and could read it. */
+static lethe_result hide(const char *path, struct lethe_error *err)
+{
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return LETHE_OK; /* nothing there that the engine could see */
+    int failed = S_ISDIR(status.st_mode)
+                     ? mount("lethe", path, "tmpfs", MOUNT_FLAGS | MS_RDONLY, "mode=0700,size=4096")
+                     : mount("/dev/null", path, NULL, MS_BIND, NULL);
+    if (failed != 0)
+        return error_set(err, LETHE_UNPROTECTED, "%s cannot be hidden from the engine: %s", path,
+                         strerrordesc_np(errno));
+    return LETHE_OK;
+}
+
+static lethe_result hide_all(const struct engine_options *options, struct lethe_error *err)
+{
+    for (size_t i = 0; options->hidden != NULL && options->hidden[i] != NULL; i++)
+        TRY(hide(options->hidden[i], err));
+    leave_hidden_directory();
+    return LETHE_OK;
+}
+
 static lethe_result tmpfs_prepare(struct storage *storage, struct lethe_error *err)
 {
-    TRY(namespace_enter(err));
+    bool ignored;
+    TRY(namespace_enter(&ignored, err));
     TRY(storage_make_directory(runtime_directory(), storage->directory, err));
-    memcpy(storage->scratch, storage->directory, sizeof storage->scratch);
-    bool scratch_no_swap = false;
-    TRY(mount_tmpfs(storage->scratch, scratch_mount_bytes(), &scratch_no_swap, err));
+    TRY(mount_tmpfs(storage->directory, scratch_mount_bytes(), &ignored, err));
     CLEANUP(memory_free) char *models = path_join(storage->directory, "models");
     if (models == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a path");
     TRY(file_make_directories(models, 0700, err));
     TRY(mount_tmpfs(models, models_mount_bytes(storage), &storage->no_swap_mount, err));
-    for (const char *const *path = storage->options->hidden; path != NULL && *path != NULL; path++)
-        TRY(hide(*path, err));
-    return LETHE_OK;
+    return hide_all(storage->options, err);
 }
 
 static lethe_result tmpfs_create_file(struct storage *storage, struct memory_file *file,

@@ -1,0 +1,222 @@
+/* The supervisor, during the run: decrypts, lets the engine go, listens, records. */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "engine/guardian.h"
+#include "engine/scratch.h"
+#include "engine/supervisor.h"
+
+struct run {
+    struct engine *engine;
+    const struct engine_services *services;
+    struct engine_exit *exit;
+    uint64_t pid;   /* the engine's; 0: none yet */
+    bool on_record; /* engine_started was written, so engine_exited must be */
+    bool signalled;
+    bool over;
+};
+
+/* For whom a model's records are. */
+static struct audit_who who_of(const struct run *run, const struct engine_model *model)
+{
+    struct audit_who who = run->services->who;
+    who.tenant = model_manifest(model->model)->tenant;
+    return who;
+}
+
+/* ---- until the engine runs ---------------------------------------------------------------------
+ */
+
+static lethe_result load_files(const struct run *run, struct lethe_error *err)
+{
+    const struct engine *engine = run->engine;
+    const struct model_work *work = &engine->options.work;
+    for (size_t i = 0; i < engine->count; i++) {
+        const struct loaded_file *file = &engine->files[i];
+        struct model *model = file->model->model;
+        TRY(engine_check_cancelled(engine, err));
+        TRY(model_load_shard(model, file->shard_index, run->services->keys, file->mapping, work,
+                             err));
+        if (engine->options.check_digest)
+            TRY(model_check_digest(model, file->shard_index, file->mapping, work->threads, err));
+    }
+    return LETHE_OK;
+}
+
+static lethe_result load(const struct run *run, struct lethe_error *err)
+{
+    uint64_t started_ns = clock_monotonic_ns(&clock_system);
+    TRY(load_files(run, err));
+    uint64_t duration_ns = clock_monotonic_ns(&clock_system) - started_ns;
+    const struct engine_options *options = &run->engine->options;
+    for (size_t i = 0; i < options->model_count; i++) {
+        const struct engine_model *model = &options->models[i];
+        const struct manifest *manifest = model_manifest(model->model);
+        const struct audit_who who = who_of(run, model);
+        const struct audit_event event =
+            audit_model_loaded(manifest->model, manifest->release, manifest->count,
+                               model_plain_bytes(model->model), duration_ns, "exec");
+        audit_emit(run->services->log, &who, &event);
+    }
+    return LETHE_OK;
+}
+
+/* The engine's process exists, and waits while its start becomes durable. */
+static lethe_result start(struct run *run, struct lethe_error *err)
+{
+    const struct engine *engine = run->engine;
+    const struct engine_model *model = &engine->options.models[0];
+    struct message message = {.kind = MESSAGE_SEAL};
+    TRY(channel_send(engine->channel, &message, -1, err));
+    TRY(channel_expect(engine->channel, MESSAGE_WAITING, &message, NULL, err));
+    TRY(engine_check_cancelled(engine, err));
+    run->pid = (uint64_t)message.number;
+    trace_note_number(engine->trace.fd, "pid", run->pid);
+    const struct audit_event event =
+        audit_engine_started(engine->options.arguments[0], model_manifest(model->model)->model,
+                             handover_name(engine->ready.handover), run->pid, engine->ready.bytes,
+                             engine->ready.safety != SWAP_UNSAFE);
+    TRY(audit_commit(run->services->log, &run->services->who, &event, err));
+    run->on_record = true;
+    message = (struct message){.kind = MESSAGE_GO};
+    return channel_send(engine->channel, &message, -1, err);
+}
+
+/* ---- until everything is wiped -----------------------------------------------------------------
+ */
+
+static void record_wipe(struct run *run, size_t index, const struct wipe *wipe)
+{
+    const struct engine_options *options = &run->engine->options;
+    struct audit_who who = run->services->who;
+    enum lethe_class class_ = LETHE_CLASS_CONTENT;
+    const char *label = "the engine's HOME and TMPDIR";
+    if (index < options->model_count) {
+        who = who_of(run, &options->models[index]);
+        class_ = LETHE_CLASS_WEIGHTS;
+        label = model_manifest(options->models[index].model)->model;
+    }
+    const struct audit_event event = audit_region_wiped(
+        lethe_class_name(class_), label, wipe->bytes, wipe->duration_ns, wipe->verified);
+    audit_emit(run->services->log, &who, &event);
+    run->exit->wiped_bytes += wipe->bytes;
+}
+
+static void wipe_model(const struct engine *engine, const struct engine_model *model,
+                       struct wipe *sum)
+{
+    for (size_t i = 0; i < engine->count; i++) {
+        if (engine->files[i].model == model && engine->files[i].mapping != NULL)
+            mapping_wipe(engine->files[i].mapping, engine->files[i].size_bytes, sum);
+    }
+}
+
+/* The guardian is dead, and the engine with it: what it would have done, by our own mappings. */
+static void inherit(struct run *run)
+{
+    struct engine *engine = run->engine;
+    const struct engine_options *options = &engine->options;
+    bool wiped = guardian_kill_descendants();
+    engine->guardian = -1; /* reaped */
+    *run->exit = (struct engine_exit){.exit_code = 128 + SIGKILL};
+    for (size_t i = 0; i <= options->model_count; i++) {
+        struct wipe wipe = WIPE_NONE;
+        if (i < options->model_count)
+            wipe_model(engine, &options->models[i], &wipe);
+        else if (engine->scratch >= 0)
+            scratch_wipe(engine->scratch, &wipe);
+        record_wipe(run, i, &wipe);
+        wiped = wiped && wipe.verified;
+    }
+    run->exit->wiped = wiped;
+    run->signalled = true;
+    run->over = true;
+}
+
+static void hear(struct run *run)
+{
+    struct message message;
+    if (channel_receive(run->engine->channel, &message, NULL, NULL) != LETHE_OK) {
+        inherit(run);
+        return;
+    }
+    switch (message.kind) {
+    case MESSAGE_RUNNING:
+        run->exit->start_errno = (int)message.number;
+        break;
+    case MESSAGE_WIPED:
+        record_wipe(run, (size_t)message.number, &message.wipe);
+        break;
+    case MESSAGE_EXITED:
+        run->exit->exit_code = (int)message.number;
+        run->exit->wiped = message.wipe.verified;
+        run->signalled = message.signalled;
+        run->over = true;
+        break;
+    default: /* MESSAGE_FAILED: it gives up because we do */
+        break;
+    }
+}
+
+/* A signal from the terminal went to the whole foreground group, the engine included. */
+static void pass_signal_on(const struct engine *engine)
+{
+    struct signalfd_siginfo info;
+    if (read(engine->signals, &info, sizeof info) != sizeof info || info.ssi_code == SI_KERNEL)
+        return;
+    const struct message message = {.kind = MESSAGE_SIGNAL, .number = info.ssi_signo};
+    (void)!channel_send(engine->channel, &message, -1, NULL);
+}
+
+static void listen_to_the_end(struct run *run)
+{
+    struct pollfd ends[] = {{.fd = run->engine->channel, .events = POLLIN},
+                            {.fd = run->engine->signals, .events = POLLIN}};
+    while (!run->over) {
+        if (poll(ends, ARRAY_LEN(ends), -1) < 0)
+            continue; /* interrupted */
+        if (ends[1].revents != 0)
+            pass_signal_on(run->engine);
+        if (ends[0].revents != 0)
+            hear(run);
+    }
+}
+
+static lethe_result record_exit(const struct run *run, struct lethe_error *err)
+{
+    const struct engine_options *options = &run->engine->options;
+    const struct audit_event event = audit_engine_exited(
+        options->arguments[0], model_manifest(options->models[0].model)->model, run->pid,
+        run->signalled ? "signal" : "exit", (uint64_t)run->exit->exit_code, run->exit->wiped_bytes,
+        run->exit->wiped ? "wiped" : "unwiped");
+    return audit_commit(run->services->log, &run->services->who, &event, err);
+}
+
+lethe_result engine_run(struct engine *engine, const struct engine_services *services,
+                        struct engine_exit *out, struct lethe_error *err)
+{
+    *out = (struct engine_exit){0};
+    struct run run = {.engine = engine, .services = services, .exit = out};
+    lethe_result result = load(&run, err);
+    if (result == LETHE_OK)
+        result = start(&run, err);
+    if (result == LETHE_LOST)
+        error_set(err, result, "the guardian died before the engine was started");
+    if (result != LETHE_OK) /* the guardian takes our silence for the end, and answers */
+        shutdown(engine->channel, SHUT_WR);
+    listen_to_the_end(&run);
+    if (run.on_record) {
+        lethe_result recorded = record_exit(&run, result == LETHE_OK ? err : NULL);
+        result = result == LETHE_OK ? recorded : result;
+    }
+    if (out->wiped)
+        return result;
+    return error_set(err, LETHE_UNWIPED,
+                     "not all of the engine's memory could be shown to be zero");
+}
