@@ -33,7 +33,9 @@ static void placeholders_are_replaced_anywhere_and_nothing_else(void **state)
 static void a_placeholder_that_is_not_used_is_named(void **state)
 {
     struct lethe_error err = {0};
-    char *const arguments[] = {"engine", "x{model}y", NULL};
+    char engine[] = "engine";
+    char argument[] = "x{model}y";
+    char *const arguments[] = {engine, argument, NULL};
     assert_ok(arguments_check(arguments, two, 1, &err), &err);
     assert_result(LETHE_INVALID, arguments_check(arguments, two, 2, &err));
     assert_non_null(strstr(err.text, "{draft}"));
