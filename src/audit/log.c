@@ -117,23 +117,27 @@ static void finish_list(struct audit_log *log, struct entry *list, lethe_result 
     queue_put_in_front(&log->queue, &returned);
 }
 
-/* Called with the mutex held and nobody leading; gives it up while the group is written. */
+/* Called with the mutex held and nobody leading; gives it up while the group is written. Each of
+ * the group is told the result, and so is the caller. */
 static lethe_result lead(struct audit_log *log, struct lethe_error *err)
 {
+    struct lethe_error group_error = {0};
     struct entry *list = queue_take(&log->queue, WRITER_GROUP_MAX);
     uint64_t dropped = log->dropped;
     log->leading = true;
     pthread_mutex_unlock(&log->mutex);
 
-    lethe_result result = write_list(log, list, dropped, err);
+    lethe_result result = write_list(log, list, dropped, &group_error);
 
     pthread_mutex_lock(&log->mutex);
     log->leading = false;
     if (result == LETHE_OK) {
         log->dropped -= dropped;
         publish_head(log);
+    } else if (err != NULL) {
+        *err = group_error;
     }
-    finish_list(log, list, result, err);
+    finish_list(log, list, result, &group_error);
     pthread_cond_broadcast(&log->group_done);
     return result;
 }
@@ -146,11 +150,10 @@ lethe_result audit_commit(struct audit_log *log, const struct audit_who *who,
     pthread_mutex_lock(&log->mutex);
     queue_push(&log->queue, &entry);
     while (!entry.done) {
-        struct lethe_error group_error = {0};
         if (log->leading)
             pthread_cond_wait(&log->group_done, &log->mutex);
         else
-            lead(log, &group_error); /* the entry has the result, if it was in that group */
+            lead(log, NULL); /* the entry has the result, if it was in that group */
     }
     pthread_mutex_unlock(&log->mutex);
     return entry.result;

@@ -233,6 +233,37 @@ static void threads_commit_at_once(void **state)
     node_free(node);
 }
 
+/* ---- several handles --------------------------------------------------------------------------
+ */
+
+/* A handle sees what another one appended at its next commit, or when it is asked to look. */
+static void two_handles_share_one_log(void **state)
+{
+    struct node *node = node_fresh("alpha");
+    struct lethe_error err = {0};
+    struct audit_log *first = must_open(node), *second = must_open(node);
+    const struct audit_event event = audit_session_started("emitted");
+    struct audit_head head;
+    must_commit(first, 1);
+    must_commit(second, 2);
+    must_commit(second, 3);
+    audit_head(first, &head);
+    assert_int_equal(head.records, 1);
+    audit_emit(first, &someone, &event);
+    assert_ok(audit_sync(first, &err), &err);
+    audit_head(first, &head);
+    assert_int_equal(head.records, 4);
+    audit_head(second, &head);
+    assert_int_equal(head.records, 3);
+    assert_ok(audit_sync(second, &err), &err);
+    audit_head(second, &head);
+    assert_int_equal(head.records, 4);
+    must_close(first);
+    must_close(second);
+    must_verify(node, 4);
+    node_free(node);
+}
+
 /* ---- the head -------------------------------------------------------------------------------- */
 
 static void the_root_of_every_earlier_size_is_known(void **state)
@@ -447,6 +478,7 @@ int main(void)
         cmocka_unit_test(dropped_records_are_counted_on_record),
         cmocka_unit_test(critical_kinds_are_only_committed),
         cmocka_unit_test(threads_commit_at_once),
+        cmocka_unit_test(two_handles_share_one_log),
         cmocka_unit_test(the_root_of_every_earlier_size_is_known),
         cmocka_unit_test(the_largest_epoch_is_the_heads),
         cmocka_unit_test(a_reader_sees_every_record_once),
