@@ -188,6 +188,26 @@ static void changes_under_an_open_store_are_found(void **state)
     free(whole);
 }
 
+/* A row that was deleted and made again has the same path and version in two lives: only the digest
+ * tells them apart. */
+static void a_row_of_an_earlier_life_is_found(void **state)
+{
+    struct fixture *f = *state;
+    char old[96];
+    make_stores(f);
+    snprintf(old, sizeof old, "%s/old.db", f->directory);
+    copy_file(f->path, old);
+    struct store *store = must_open(f->path);
+    must_delete(store, "a");
+    must_put(store, "a", "the new value");
+    assert_int_equal(1, must_read(store, "a", "the new value")); /* as in the old store */
+    tamper_with(f, "REPLACE INTO store_row SELECT * FROM old.store_row WHERE path = 'a'");
+    struct lethe_secret *value;
+    assert_result(LETHE_INTEGRITY, store_get(store, "a", &value, NULL, &f->err));
+    store_close(store);
+    assert_result(LETHE_INTEGRITY, open_result(f->path, &f->err));
+}
+
 /* A change that went unnoticed is not made good by the next transaction. */
 static void a_transaction_does_not_launder_a_change(void **state)
 {
@@ -307,6 +327,7 @@ int main(void)
         ON_FIXTURE(every_change_is_found_and_named),
         ON_FIXTURE(a_whole_old_store_opens_at_its_old_epoch),
         ON_FIXTURE(changes_under_an_open_store_are_found),
+        ON_FIXTURE(a_row_of_an_earlier_life_is_found),
         ON_FIXTURE(a_transaction_does_not_launder_a_change),
         ON_FIXTURE(a_second_history_is_refused),
         ON_FIXTURE(other_files_are_refused),
