@@ -37,7 +37,7 @@ static void slot_wipe(void *slot, size_t slot_bytes)
 {
     if (slot_bytes > SMALL_SLOT_BYTES ||
         atomic_load_explicit(&wipe_flushes_caches, memory_order_relaxed)) {
-        lethe_wipe(slot, slot_bytes);
+        host.wipe(slot, slot_bytes);
         return;
     }
     volatile lane *lanes = slot;

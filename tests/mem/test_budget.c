@@ -1,6 +1,7 @@
 /* Limits: told in advance, met with a remedy. */
 #include "check.h"
 
+#include <sched.h>
 #include <sys/mman.h>
 
 #include <lethe/mem.h>
@@ -47,6 +48,30 @@ static void the_capability_lifts_the_limit(void **state)
     assert_result(LETHE_OK, lethe_mem_budget(&budget, NULL));
     assert_int_equal(budget.unlimited,
                      strcmp(name, "user:[4026531837]") == 0 || limit.rlim_cur == RLIM_INFINITY);
+}
+
+/* Root of another user namespace has the capability by name only. */
+static void enter_user_namespace(void *unused)
+{
+    struct lethe_mem_budget budget;
+    setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){64 << 10, 64 << 10});
+    if (unshare(CLONE_NEWUSER) != 0)
+        _exit(77);
+    child_require(lethe_mem_budget(&budget, NULL) == LETHE_OK);
+    child_require(!budget.unlimited);
+    void *pages = mmap(NULL, 1 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    child_require(real_host.mlock(pages, 1 << 20) != 0); /* the kernel agrees */
+}
+
+static void the_capability_of_another_namespace_does_not(void **state)
+{
+    struct child child = run_child(enter_user_namespace, NULL);
+    if (child.exit_code == 77) {
+        print_message("user namespaces are not allowed here\n");
+        skip();
+    }
+    if (child.exit_code != 0)
+        fail_msg("%s", child.said);
 }
 
 static void unreadable_limits_are_an_error(void **state)
@@ -143,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         test_with_fakes(the_budget_is_what_the_kernel_says),
         test_with_fakes(the_capability_lifts_the_limit),
+        test_with_fakes(the_capability_of_another_namespace_does_not),
         test_with_fakes(unreadable_limits_are_an_error),
         test_with_fakes(too_many_mappings_are_refused_while_others_have_room),
         test_with_fakes(pages_are_given_back_even_at_the_limit),

@@ -83,24 +83,26 @@ static void what_lives_at_exit_is_wiped(void **state)
 
 /* ---- exiting while others work --------------------------------------------------------------- */
 
-static void *keep_working(void *unused)
+static void work_once(size_t size_bytes)
 {
     struct lethe_region_options options = {.class_ = LETHE_CLASS_CONTENT};
     struct lethe_label label = {.session = "s"};
-    for (size_t size = 65;; size = size < 128 ? size + 1 : 65) {
-        struct lethe_region *region;
-        struct lethe_session *session;
-        void *object;
-        if (slab_alloc(size, &object, NULL) != LETHE_OK ||
-            lethe_region_create(4096, &options, &region, NULL) != LETHE_OK ||
-            lethe_session_create(&label, 0, 0, &session, NULL) != LETHE_OK)
-            abort();
-        memset(object, 1, size);
+    CLEANUP(slab_free) void *object = NULL;
+    CLEANUP(lethe_region_free) struct lethe_region *region = NULL;
+    struct lethe_session *session;
+    if (slab_alloc(size_bytes, &object, NULL) == LETHE_OK)
+        memset(object, 1, size_bytes);
+    if (lethe_region_create(4096, &options, &region, NULL) == LETHE_OK)
         memset(lethe_region_bytes(region), 1, 4096);
+    if (lethe_session_create(&label, 0, 0, &session, NULL) == LETHE_OK)
         lethe_session_end(session, LETHE_SESSION_ENDED);
-        lethe_region_free(region);
-        slab_free(object);
-    }
+}
+
+/* Creating may fail near the end, when the C library closes the files that we read. */
+static void *keep_working(void *unused)
+{
+    for (size_t size_bytes = 65;; size_bytes = size_bytes < 128 ? size_bytes + 1 : 65)
+        work_once(size_bytes);
     return NULL;
 }
 

@@ -216,13 +216,20 @@ static void what_cannot_be_checked_does_not_count(void **state)
     lethe_region_free(region);
 }
 
-static void a_mapping_that_is_not_the_whole_range_does_not_count(void **state)
+/* Mappings below, above, and none: what would hold there holds for no byte of ours. */
+static void mappings_elsewhere_do_not_count(void **state)
 {
-    static const struct fake_file part_of_it[] = {
-        {"/proc/self/smaps", "1000-2000 rw-p 00000000 00:00 0 \nVmFlags: rd wr lo dd wf \n"}, {0}};
-    struct lethe_region *region;
-    fake_read(part_of_it);
-    assert_result(LETHE_UNPROTECTED, create(LETHE_CLASS_CONTENT, 0, &region, NULL));
+    static const struct fake_file elsewhere[][2] = {
+        {{"/proc/self/smaps", "1000-2000 rw-p 00000000 00:00 0 \nVmFlags: rd wr lo dd wf \n"}},
+        {{"/proc/self/smaps",
+          "7fffffff0000-7fffffffe000 rw-p 00000000 00:00 0 \nVmFlags: rd wr lo dd wf \n"}},
+        {{"/proc/self/smaps", "VmFlags: rd wr lo dd wf \n"}},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++) {
+        struct lethe_region *region;
+        fake_read(elsewhere[i]);
+        assert_result(LETHE_UNPROTECTED, create(LETHE_CLASS_CONTENT, 0, &region, NULL));
+    }
 }
 
 /* "Quietly": secret memory is a bonus, but the three others stay conditions. */
@@ -455,7 +462,7 @@ int main(void)
         test_with_fakes(a_missing_protection_is_an_error),
         test_with_fakes(an_optional_protection_may_be_missing_and_is_told),
         test_with_fakes(what_cannot_be_checked_does_not_count),
-        test_with_fakes(a_mapping_that_is_not_the_whole_range_does_not_count),
+        test_with_fakes(mappings_elsewhere_do_not_count),
         test_with_fakes(keys_do_without_secret_memory_where_there_is_none),
         test_with_fakes(keys_do_without_secret_memory_when_the_limit_is_too_small),
         test_with_fakes(memory_that_cannot_be_had_is_said_so),

@@ -150,6 +150,19 @@ static void pages_around_a_region_fault(void **state)
     }
 }
 
+/* Nothing else can come to lie next to a region, because the guards are mappings of their own. */
+static void guards_keep_neighbours_away(void **state)
+{
+    struct lethe_region *region = must_create(3 * 4096, LETHE_CLASS_CONTENT);
+    uint8_t *bytes = lethe_region_bytes(region);
+    uint8_t *const guards[] = {bytes - 4096, bytes + 3 * 4096};
+    for (size_t i = 0; i < ARRAY_LEN(guards); i++)
+        assert_ptr_equal(mmap(guards[i], 4096, PROT_READ,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
+                         MAP_FAILED);
+    lethe_region_free(region);
+}
+
 /* A key region is not there in a child, so the child makes its own. */
 static void write_at_offset_of_key_region(void *offset)
 {
@@ -381,6 +394,7 @@ int main(void)
         cmocka_unit_test(classes_have_names),
         cmocka_unit_test(large_regions_start_at_huge_pages),
         cmocka_unit_test(pages_around_a_region_fault),
+        cmocka_unit_test(guards_keep_neighbours_away),
         cmocka_unit_test(pages_around_a_key_region_fault),
         cmocka_unit_test(key_regions_are_closed_unless_opened),
         cmocka_unit_test(content_survives_closing),

@@ -273,6 +273,40 @@ static void ending_and_expiring_at_once_reports_once(void **state)
     assert_true(live_ends + atomic_load(&expired) >= ROUNDS);
 }
 
+/* The owner's end comes while the expiry is at work: it waits. */
+static struct {
+    pthread_t owner;
+    struct lethe_session *session;
+    atomic_bool has_ended;
+    bool had_ended_too_early;
+} waiting;
+
+static void *end_as_owner(void *unused)
+{
+    lethe_session_end(waiting.session, LETHE_SESSION_ENDED);
+    atomic_store(&waiting.has_ended, true);
+    return NULL;
+}
+
+static void end_during_report(void *context, const struct lethe_session_report *report)
+{
+    heard.sessions++;
+    assert_int_equal(pthread_create(&waiting.owner, NULL, end_as_owner, NULL), 0);
+    usleep(20000);
+    waiting.had_ended_too_early = atomic_load(&waiting.has_ended);
+}
+
+static void ending_waits_for_the_expiry(void **state)
+{
+    waiting.session = must_hold(10, 0).session;
+    lethe_mem_observe(&(struct lethe_mem_observer){on_region_wiped, end_during_report, NULL});
+    assert_int_equal(lethe_sessions_expire(100), 1);
+    pthread_join(waiting.owner, NULL);
+    assert_false(waiting.had_ended_too_early);
+    assert_true(atomic_load(&waiting.has_ended));
+    assert_int_equal(heard.sessions, 1);
+}
+
 #define test_listening(f) cmocka_unit_test_setup_teardown(f, listen, stop_listening)
 
 int main(void)
@@ -288,6 +322,7 @@ int main(void)
         test_listening(a_failed_wipe_is_in_the_record),
         test_listening(a_sessions_region_is_the_sessions_to_free),
         cmocka_unit_test(ending_and_expiring_at_once_reports_once),
+        test_listening(ending_waits_for_the_expiry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

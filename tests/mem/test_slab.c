@@ -159,6 +159,18 @@ static void free_of_somebody_elses(void *size_bytes)
     slab_free(mapped + 2 * ARENA_SPAN_BYTES);
 }
 
+static void wipe_all_but_one_byte(void *memory, size_t size_bytes)
+{
+    lethe_wipe(memory, size_bytes);
+    ((uint8_t *)memory)[size_bytes - 1] = 1;
+}
+
+static void free_where_wiping_fails(void *unused)
+{
+    host.wipe = wipe_all_but_one_byte;
+    slab_free(alloc_or_abort(1000));
+}
+
 static void misuse_aborts(void **state)
 {
     static const struct {
@@ -173,6 +185,7 @@ static void misuse_aborts(void **state)
         {write_after_free, "written to after it was freed"},
         {free_from_inside, "freed by an address inside of it"},
         {free_of_somebody_elses, "never allocated"},
+        {free_where_wiping_fails, "not zero after it was wiped"},
     };
     const size_t sizes[] = {1, 16, 17, 32, 33, 64, 100, 1000, 4095, 4096};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
