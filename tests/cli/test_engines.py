@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 """Real engines, every hand-over, and what is left of the weights meanwhile and afterwards."""
+import hashlib
 import os
 import pathlib
 import re
 import resource
 import shutil
 import signal
+import stat
 import subprocess
 import time
 
@@ -27,17 +29,36 @@ def found_in(content, wanted):
     return sum(1 for piece in wanted if piece in content)
 
 
-def files_below(folder):
+def files_below(folder, since=0):
+    """Regular files that changed after `since`: what is older, this run cannot have written."""
     for root, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(root, name)
-            if os.path.isfile(path) and not os.path.islink(path):
+            try:
+                status = os.lstat(path)
+            except FileNotFoundError:
+                continue
+            if stat.S_ISREG(status.st_mode) and status.st_ctime >= since:
                 yield path
 
 
-def search(folder, wanted):
-    return {path: hits for path in files_below(folder)
-            if (hits := found_in(pathlib.Path(path).read_bytes(), wanted))}
+def search(folder, wanted, since=0):
+    hits = {}
+    for path in files_below(folder, since):
+        try:
+            count = found_in(pathlib.Path(path).read_bytes(), wanted)
+        except FileNotFoundError:
+            continue
+        if count:
+            hits[path] = count
+    return hits
+
+
+def unique_gguf(place):
+    """The tiny GGUF with other weights: what is found of it anywhere comes from this run alone."""
+    content = GGUF.read_bytes()
+    weights = 1_000_000  # bytes at its end, all of them tensor data
+    return place.write("src/unique.gguf", content[:-weights] + os.urandom(weights))
 
 
 def start_sleeper(place, model, handover):
@@ -83,7 +104,7 @@ def _(place):
 def _(place):
     model = place.with_model(GGUF)
     script = r"""
-import mmap, os, subprocess, sys
+import hashlib, mmap, os, subprocess, sys
 path, survived = sys.argv[1], []
 def attempt(name, action):
     try:
@@ -91,39 +112,43 @@ def attempt(name, action):
         survived.append(name)
     except (OSError, PermissionError, ValueError):
         pass
-attempt("open", lambda: os.open(path, os.O_RDWR))
+def write(where):
+    writable = os.open(where, os.O_RDWR)
+    os.write(writable, b"changed")
+attempt("write", lambda: write(path))
 attempt("truncate", lambda: os.truncate(path, 10))
-attempt("chmod and open", lambda: (os.chmod(path, 0o600), os.open(path, os.O_WRONLY)))
+attempt("extend", lambda: os.truncate(path, 1 << 30))
+attempt("chmod and write", lambda: (os.chmod(path, 0o600), write(path)))
 attempt("unlink", lambda: os.unlink(path) if not os.path.islink(path) else os.unlink("/nonexistent"))
 fd = os.open(path, os.O_RDONLY)
 attempt("map", lambda: mmap.mmap(fd, 0, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE))
-attempt("reopen", lambda: os.open(f"/proc/self/fd/{fd}", os.O_RDWR))
+attempt("reopen", lambda: write(f"/proc/self/fd/{fd}"))
 for words in (["mount", "-o", "remount,rw", os.path.dirname(path)], ["umount", os.path.dirname(path)],
               ["umount", os.path.dirname(os.path.dirname(path))],
               ["unshare", "-Urm", "mount", "-o", "remount,rw,bind", os.path.dirname(os.path.dirname(path))]):
     if subprocess.run(words, stderr=subprocess.DEVNULL, check=False).returncode == 0:
         survived.append(" ".join(words))
-print(survived)
+print(survived, hashlib.sha256(os.pread(fd, 1 << 30, 0)).hexdigest())
 """
     for handover in HANDOVERS:
         outcome = place.good("exec", model, "--handover", handover, "--", "/usr/bin/python3", "-c", script, "{model}")
-        assert outcome.out.strip() == "[]", (handover, outcome)
+        assert outcome.out.split() == ["[]", hashlib.sha256(GGUF.read_bytes()).hexdigest()], (handover, outcome)
 
 
 @case("during a run no writable path, and no /proc of it for another uid, holds a weight byte")
 def _(place):
-    content = GGUF.read_bytes()
-    wanted = pieces(content)
-    model = place.with_model(GGUF)
-    shutil.copy(GGUF, place.work / "control")
-    control = search(place.root, wanted)
-    assert control == {str(place.work / "control"): len(wanted)}, control
-    (place.work / "control").unlink()
+    source = unique_gguf(place)
+    wanted = pieces(source.read_bytes()[-900_000:])
+    since = time.time() - 1
+    model = place.with_model(source)
+    control = search(place.root, wanted, since)
+    assert control == {str(source): len(wanted)} and len(wanted) > 50, control
+    source.unlink()
     for handover in HANDOVERS:
         process = start_sleeper(place, model, handover)
         try:
             for folder in (place.root, "/tmp", "/var/tmp", "/dev/shm", "/run"):
-                hits = {path: n for path, n in search(folder, wanted).items() if "/vectors/" not in path}
+                hits = search(folder, wanted, since)
                 assert hits == {}, (handover, hits)
             if os.geteuid() == 0:
                 guardian = children_of(process.pid)[0]
