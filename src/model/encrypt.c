@@ -233,6 +233,14 @@ static lethe_result check_options(const struct encrypt_options *options, struct 
     return LETHE_OK;
 }
 
+static lethe_result prepare_place(struct encryption *e, struct lethe_error *err)
+{
+    lethe_result result = sibling_prepare(e->options->output, e->options->force, &e->place, err);
+    if (result == LETHE_EXISTS)
+        error_hint(err, "choose another output, or replace the model there with --force");
+    return result;
+}
+
 static lethe_result find_sources(struct encryption *e, struct lethe_error *err)
 {
     for (size_t i = 0; i < e->options->source_count; i++)
@@ -256,7 +264,7 @@ lethe_result model_encrypt(const struct encrypt_options *options, const struct k
     CLEANUP(encryption_clear)
     struct encryption e = {.options = options, .keys = keys, .place = SIBLING_NONE};
     TRY(check_options(options, err));
-    TRY(sibling_prepare(options->output, options->force, &e.place, err));
+    TRY(prepare_place(&e, err));
     TRY(find_sources(&e, err));
     TRY(describe(&e, err));
     TRY(continue_release(&e, err));

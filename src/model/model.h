@@ -43,8 +43,11 @@ struct encrypt_summary {
 };
 /* Builds the model in a sibling directory and renames it into place, durable: on any failure, and
  * whenever the process dies, what was at `output` is still there, whole; a leftover sibling of a
- * killed run is removed by the next. LETHE_EXISTS without force; LETHE_MALFORMED for a source that
- * is not what it says; LETHE_INVALID. */
+ * killed run is removed by the next. Peak memory grows with `threads` and with the number of shards
+ * and tensors, not with their size. LETHE_EXISTS without force; LETHE_BUSY: someone else is
+ * replacing it; LETHE_CONFLICT: a source or the output was changed meanwhile; LETHE_MALFORMED for a
+ * source that is not what it says, and for an output that is no sound model; LETHE_NO_SPACE,
+ * LETHE_INVALID, LETHE_LIMIT, and what the key source gives. */
 LETHE_MUST_CHECK lethe_result model_encrypt(const struct encrypt_options *options,
                                             const struct key_source *keys,
                                             struct encrypt_summary *out, struct lethe_error *err);
