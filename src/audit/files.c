@@ -33,8 +33,7 @@ static lethe_result lock(int directory, int flags, int operation, int *out, stru
         if (errno != EINTR)
             return error_from_errno(err, "locking " FILES_LOCK);
     }
-    *out = fd;
-    fd = -1; /* moved */
+    *out = FD_MOVE(fd);
     return LETHE_OK;
 }
 
@@ -80,7 +79,7 @@ static lethe_result count_files(int directory, unsigned *last, struct lethe_erro
     CLEANUP(close_directory) DIR *listing = fd < 0 ? NULL : fdopendir(fd);
     if (listing == NULL)
         return error_from_errno(err, "listing the log's directory");
-    fd = -1; /* moved */
+    (void)FD_MOVE(fd); /* the listing closes it */
 
     unsigned count = 0;
     *last = 0;

@@ -51,8 +51,7 @@ static lethe_result open_directory(const char *path, int *out, struct lethe_erro
     if (fd < 0 || fstat(fd, &status) != 0)
         return error_from_errno(err, "opening %s", path);
     TRY(file_check_private(path, &status, err));
-    *out = fd;
-    fd = -1; /* moved */
+    *out = FD_MOVE(fd);
     return LETHE_OK;
 }
 
@@ -76,7 +75,7 @@ lethe_result audit_open(const struct audit_options *options, struct audit_log **
         return error_set(err, LETHE_NO_MEMORY, "opening the log");
     TRY(error_context(err, writer_open(&log->writer, directory, options, err), "log %s",
                       options->directory));
-    directory = -1; /* moved */
+    (void)FD_MOVE(directory); /* the writer closes it */
     log->clock = log->writer.clock;
     pthread_mutex_init(&log->mutex, NULL);
     pthread_cond_init(&log->group_done, NULL);

@@ -155,7 +155,7 @@ lethe_result note_verify(const struct note *note, const struct audit_key *key,
     while (cursor_left(&lines) > 0) {
         const char *text = NULL;
         size_t length = 0;
-        struct signature_line line;
+        struct signature_line line = {.name = ""};
         TRY(cursor_line(&lines, &text, &length));
         TRY(parse_signature_line(text, length, &line, err));
         if (++seen > AUDIT_NOTE_SIGNATURES_MAX)

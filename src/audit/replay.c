@@ -169,7 +169,7 @@ static lethe_result read_note(struct walk *walk, const char *note, size_t size_b
 static lethe_result take_note(struct walk *walk, const char *note, size_t size_bytes,
                               struct lethe_error *err)
 {
-    struct audit_checkpoint checkpoint;
+    struct audit_checkpoint checkpoint = {0};
     TRY(note_context(walk, read_note(walk, note, size_bytes, &checkpoint, err), err));
     TRY(note_context(walk, check_order(walk, &checkpoint, err), err));
     TRY(take_lines_until(walk, checkpoint.records, err));

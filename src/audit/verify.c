@@ -55,7 +55,7 @@ lethe_result audit_verify(const struct audit_verify_options *options,
                          "the key of a log is called " RECORD_ORIGIN_PREFIX
                          "NODE; this one is not");
     struct replay replay = {0};
-    struct replay_tail tail;
+    struct replay_tail tail = {0};
     TRY(error_context(err, verify_directory(options, &replay, &tail, err), "log %s",
                       options->directory));
 

@@ -78,8 +78,8 @@ static lethe_result catch_up(struct writer *writer, struct replay_tail *tail,
                              struct lethe_error *err)
 {
     char name[FILES_NAME_SIZE];
-    uint64_t record_bytes;
-    uint64_t note_bytes;
+    uint64_t record_bytes = 0;
+    uint64_t note_bytes = 0;
     records_name(writer, name);
     TRY(size_of_open(writer, writer->records, name, &record_bytes, err));
     TRY(size_of_open(writer, writer->notes, FILES_CHECKPOINTS, &note_bytes, err));
@@ -275,8 +275,7 @@ static lethe_result open_private(const struct writer *writer, const char *name, 
     if (fd < 0 || fstat(fd, &status) != 0)
         return error_from_errno(err, "opening %s", name);
     TRY(file_check_private(name, &status, err));
-    *out = fd;
-    fd = -1; /* moved */
+    *out = FD_MOVE(fd);
     return LETHE_OK;
 }
 

@@ -53,5 +53,12 @@ static inline void memory_free_at_scope_end(void *variable)
 /* Descriptors: CLEANUP(fd_close) int fd = -1. A negative value is "none". */
 void fd_close(int fd);
 DEFINE_CLEANUP(fd_close, int);
+/* As MOVE, for a descriptor. */
+#define FD_MOVE(fd)                                                                                \
+    __extension__({                                                                                \
+        int moved_fd = (fd);                                                                       \
+        (fd) = -1;                                                                                 \
+        moved_fd;                                                                                  \
+    })
 
 #endif
