@@ -281,6 +281,7 @@ static void other_files_are_refused(void **state)
 
 /* ---- what the files show --------------------------------------------------------------------- */
 
+/* K-2 */
 static void no_value_is_in_the_files(void **state)
 {
     struct fixture *f = *state;
