@@ -369,7 +369,7 @@ struct part {
 
 static void hash_piece(const struct part *part, const struct bench_worker *worker)
 {
-    sha256_update(worker->sha, worker->staging->cipher, SEGMENT_BYTES);
+    sha256_update(worker->sha, worker->staging->segment, SEGMENT_BYTES);
 }
 
 static void seal_piece(const struct part *part, const struct bench_worker *worker)
@@ -377,8 +377,8 @@ static void seal_piece(const struct part *part, const struct bench_worker *worke
     static const uint8_t nonce[AEAD_NONCE_BYTES]; /* nobody keeps what comes out */
     uint8_t tag[AEAD_TAG_BYTES];
     const struct aead_message message = {.nonce = nonce,
-                                         .in = worker->staging->plain,
-                                         .out = worker->staging->cipher,
+                                         .in = worker->staging->segment,
+                                         .out = worker->staging->segment,
                                          .size_bytes = SEGMENT_BYTES};
     if (aead_seal(part->key, &message, tag) != LETHE_OK)
         bench_fail("sealing fails", NULL);
@@ -386,7 +386,7 @@ static void seal_piece(const struct part *part, const struct bench_worker *worke
 
 static void seal_and_digest_piece(const struct part *part, const struct bench_worker *worker)
 {
-    tree_hash_blocks(worker->staging->plain, SEGMENT_BYTES, worker->staging->hashes);
+    tree_hash_blocks(worker->staging->segment, SEGMENT_BYTES, worker->staging->hashes);
     seal_piece(part, worker);
 }
 
@@ -398,15 +398,15 @@ static void seal_digest_and_hash_piece(const struct part *part, const struct ben
 
 static void read_piece(const struct part *part, const struct bench_worker *worker)
 {
-    must(file_read_at(part->in_fd, "file", worker->offset, worker->staging->cipher, SEGMENT_BYTES,
+    must(file_read_at(part->in_fd, "file", worker->offset, worker->staging->segment, SEGMENT_BYTES,
                       &part->place->err),
          part->place);
 }
 
 static void write_piece(const struct part *part, const struct bench_worker *worker)
 {
-    must(file_write_at(part->out_fd, "file", worker->offset, worker->staging->cipher, SEGMENT_BYTES,
-                       &part->place->err),
+    must(file_write_at(part->out_fd, "file", worker->offset, worker->staging->segment,
+                       SEGMENT_BYTES, &part->place->err),
          part->place);
     uint64_t end = worker->offset + SEGMENT_BYTES;
     uint64_t range_bytes = RANGE_SEGMENTS * SEGMENT_BYTES;

@@ -43,9 +43,9 @@ static lethe_result write_segments(struct file_writing *file, const struct stagi
         if (index >= file->reader->segments)
             return LETHE_OK;
         struct tink_segment segment = shard_segment(file->reader, index);
-        TRY(shard_read_segment(file->reader, index, staging->cipher, staging->plain, err));
-        TRY(file_write_at(file->fd, name, segment.plain_offset, staging->plain, segment.plain_bytes,
-                          err));
+        TRY(shard_read_segment(file->reader, index, staging->segment, staging->segment, err));
+        TRY(file_write_at(file->fd, name, segment.plain_offset, staging->segment,
+                          segment.plain_bytes, err));
         progress_add(&file->decryption->progress, segment.plain_bytes);
     }
     return LETHE_OK;

@@ -48,8 +48,8 @@ struct shard_access {
 LETHE_MUST_CHECK lethe_result shard_reader_open(const struct model *model, size_t shard_index,
                                                 const struct shard_access *access,
                                                 struct shard_reader *out, struct lethe_error *err);
-/* Decrypts segment `index` to `plain` (its plain_bytes) by way of `cipher` (a segment). Any thread.
- * LETHE_INTEGRITY: `plain` has been wiped. */
+/* Decrypts segment `index` to `plain` (its plain_bytes) by way of `cipher` (its cipher_bytes),
+ * which may be the same place. Any thread. LETHE_INTEGRITY: `plain` has been wiped. */
 LETHE_MUST_CHECK lethe_result shard_read_segment(const struct shard_reader *reader, uint64_t index,
                                                  void *cipher, void *plain,
                                                  struct lethe_error *err);

@@ -191,12 +191,12 @@ static lethe_result read_and_hash(const struct sealing *sealing, const struct ti
 {
     uint64_t begin = segment->plain_offset;
     uint64_t end = MIN(sealing->shard->size, next_block(begin + segment->plain_bytes));
-    TRY(file_read_at(sealing->in_fd, sealing->source->path, begin, staging->plain, end - begin,
+    TRY(file_read_at(sealing->in_fd, sealing->source->path, begin, staging->segment, end - begin,
                      err));
     uint64_t first = next_block(begin);
     if (first >= end)
         return LETHE_OK;
-    tree_hash_blocks(staging->plain + (first - begin), end - first,
+    tree_hash_blocks(staging->segment + (first - begin), end - first,
                      staging->hashes + *hashes * TREE_HASH_BYTES);
     *hashes += (end - first + TREE_BLOCK_BYTES - 1) / TREE_BLOCK_BYTES;
     return LETHE_OK;
@@ -210,15 +210,16 @@ static lethe_result seal_segment(const struct sealing *sealing, uint64_t index,
         tink_segment_at(&tink_shard_parameters, sealing->shard->size, index);
     TRY(read_and_hash(sealing, &segment, staging, &range->hashes, err));
 
-    size_t before = index == 0 ? tink_header_bytes(&tink_shard_parameters) : 0;
-    memcpy(staging->cipher, sealing->header, before);
-    if (tink_seal_segment(sealing->stream, &segment, staging->plain, staging->cipher + before) !=
+    if (tink_seal_segment(sealing->stream, &segment, staging->segment, staging->segment) !=
         LETHE_OK)
         return error_set(err, LETHE_FAILED, "%s: sealing failed", sealing->shard->file);
+    size_t before = index == 0 ? tink_header_bytes(&tink_shard_parameters) : 0;
+    uint8_t *cipher = staging->segment - before;
+    memcpy(cipher, sealing->header, before);
     size_t size_bytes = before + segment.cipher_bytes;
-    sha256_update(sha, staging->cipher, size_bytes);
+    sha256_update(sha, cipher, size_bytes);
     return file_write_at(sealing->out_fd, sealing->shard->file, segment.cipher_offset - before,
-                         staging->cipher, size_bytes, err);
+                         cipher, size_bytes, err);
 }
 
 static lethe_result seal_range(struct pipeline *pipeline, struct range *range,

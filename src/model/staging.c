@@ -15,7 +15,6 @@ unsigned workers_for(unsigned threads, uint64_t jobs)
 static void staging_free(struct staging *staging)
 {
     lethe_region_free(staging->region);
-    free(staging->cipher);
     free(staging->hashes);
 }
 
@@ -24,11 +23,11 @@ static lethe_result staging_fill(struct staging *staging, const char *tenant,
 {
     struct lethe_region_options options = {.class_ = LETHE_CLASS_WEIGHTS, .label.id = "staging"};
     strncat(options.label.tenant, tenant, sizeof options.label.tenant - 1);
-    TRY(lethe_region_create(STAGING_PLAIN_BYTES, &options, &staging->region, err));
-    staging->plain = lethe_region_bytes(staging->region);
-    staging->cipher = aligned_alloc(TREE_BLOCK_BYTES, SEGMENT_BYTES);
+    TRY(lethe_region_create(STAGING_MARGIN_BYTES + SEGMENT_BYTES + STAGING_MARGIN_BYTES, &options,
+                            &staging->region, err));
+    staging->segment = (uint8_t *)lethe_region_bytes(staging->region) + STAGING_MARGIN_BYTES;
     staging->hashes = malloc(STAGING_HASHES * TREE_HASH_BYTES);
-    if (staging->cipher == NULL || staging->hashes == NULL)
+    if (staging->hashes == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a worker's buffers");
     return LETHE_OK;
 }

@@ -1,5 +1,6 @@
-/* model/staging.h -- what a worker needs to work on one segment at a time: guarded memory for the
- * plaintext, plain memory for the ciphertext and for block hashes. */
+/* model/staging.h -- what a worker needs to work on one segment at a time: guarded memory in which
+ * the segment is sealed or opened in place (so that it all stays in the cache), and room for block
+ * hashes. */
 #ifndef MODEL_STAGING_H
 #define MODEL_STAGING_H
 
@@ -10,15 +11,14 @@
 /* Workers take this many segments at once: their ciphertext is one range of the signature. */
 #define RANGE_SEGMENTS 64u
 #define SEGMENT_BYTES ((size_t)1 << 20) /* tink_shard_parameters.segment_bytes */
-/* A block may begin in one segment and end in the next, at either end of a range. */
-#define STAGING_PLAIN_BYTES (TREE_BLOCK_BYTES + SEGMENT_BYTES + TREE_BLOCK_BYTES)
+/* Before and behind the segment: a block may begin in one and end in the next. */
+#define STAGING_MARGIN_BYTES ((size_t)TREE_BLOCK_BYTES)
 #define STAGING_HASHES (RANGE_SEGMENTS * (SEGMENT_BYTES / TREE_BLOCK_BYTES + 1))
 
 struct staging {
     struct lethe_region *region;
-    uint8_t *plain;  /* STAGING_PLAIN_BYTES, guarded, wiped when freed */
-    uint8_t *cipher; /* SEGMENT_BYTES */
-    uint8_t *hashes; /* of STAGING_HASHES blocks */
+    uint8_t *segment; /* SEGMENT_BYTES, a margin before and behind; guarded, wiped when freed */
+    uint8_t *hashes;  /* of STAGING_HASHES blocks */
 };
 struct staging_set { /* plain storage; {0} is empty */
     struct staging *items;

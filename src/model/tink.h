@@ -73,7 +73,8 @@ LETHE_MUST_CHECK lethe_result tink_open_begin(const struct tink_parameters *para
 void tink_stream_free(struct tink_stream *stream);
 DEFINE_CLEANUP(tink_stream_free, struct tink_stream *);
 
-/* plain_bytes in, cipher_bytes out; and back. LETHE_INTEGRITY: `plain` has then been wiped. */
+/* plain_bytes in, cipher_bytes out; and back; in place, too. LETHE_INTEGRITY: `plain` has then been
+ * wiped. */
 LETHE_MUST_CHECK lethe_result tink_seal_segment(const struct tink_stream *stream,
                                                 const struct tink_segment *segment,
                                                 const void *plain, void *cipher);

@@ -54,8 +54,8 @@ struct verification { /* of a shard */
     struct tree tree; /* in turns only */
 };
 
-/* A worker's place in its range. Plaintext is opened at staging->plain + TREE_BLOCK_BYTES, and what
- * is carried over lies right before it. */
+/* A worker's place in its range. What is carried over lies in the margin right before the segment.
+ */
 struct run {
     const struct verification *verification;
     struct staging *staging;
@@ -74,8 +74,8 @@ static lethe_result open_segment(struct run *run, uint64_t index, bool first, co
                                  size_t *size_bytes, struct lethe_error *err)
 {
     const struct shard_reader *reader = &run->verification->reader;
-    uint8_t *plain = run->staging->plain + TREE_BLOCK_BYTES;
-    TRY(shard_read_segment(reader, index, run->staging->cipher, plain, err));
+    uint8_t *plain = run->staging->segment;
+    TRY(shard_read_segment(reader, index, plain, plain, err));
     struct tink_segment segment = shard_segment(reader, index);
     uint64_t into_block = segment.plain_offset % TREE_BLOCK_BYTES;
     size_t skip = first && into_block > 0 ? TREE_BLOCK_BYTES - into_block : 0;
@@ -95,7 +95,7 @@ static lethe_result hash_segment(struct run *run, uint64_t index, bool first,
     run->carried = last ? 0 : size_bytes % TREE_BLOCK_BYTES;
     size_t whole = size_bytes - run->carried;
     hash_bytes(run, bytes, whole);
-    memmove(run->staging->plain + TREE_BLOCK_BYTES - run->carried, bytes + whole, run->carried);
+    memmove(run->staging->segment - run->carried, bytes + whole, run->carried);
     return LETHE_OK;
 }
 
