@@ -7,7 +7,8 @@
  *
  * Determinism: with clock and node injected, the same calls give the same bytes.
  * Thread rule: commit and emit from any thread; open and close from one. Commits of several threads
- * become durable together (one fdatasync and one signature a group). */
+ * become durable together, in one group: one signature, one sync of records and one of checkpoints
+ * (audit/writer.h says why it takes two). */
 #ifndef AUDIT_LOG_H
 #define AUDIT_LOG_H
 
@@ -46,21 +47,28 @@ struct audit_head {
 
 struct audit_log;
 
-/* Checks the whole log (chain, sequence, tree against the newest checkpoint, signature) and
- * continues it. A torn last line after a crash is cut, with a record saying so; records behind the
- * newest checkpoint that form a good chain are kept (a crash between the two writes).
- * LETHE_INTEGRITY names file, line and reason otherwise. */
+/* Checks the whole log (chain, sequence, canonical form, tree against every checkpoint, the newest
+ * signature) and continues it; begins one where there is none. What no checkpoint covers was never
+ * acknowledged: it is cut, with a record saying so (log_repaired).
+ *
+ * LETHE_INTEGRITY names file, line and reason. LETHE_UNPROTECTED: others may read the directory or
+ * a file in it. LETHE_INVALID: node and key name do not fit. *out is NULL unless LETHE_OK. */
 LETHE_MUST_CHECK lethe_result audit_open(const struct audit_options *options,
                                          struct audit_log **out, struct lethe_error *err);
-/* Writes what was emitted, then closes. */
+/* Writes what was emitted, then closes; the log is gone whatever the result. */
 LETHE_MUST_CHECK lethe_result audit_close(struct audit_log *log, struct lethe_error *err);
 
-/* Durable, checkpoint included, when it returns LETHE_OK. */
+/* Durable, checkpoint included, when it returns LETHE_OK. Otherwise the record is not in the log,
+ * unless the disk failed in a way that could not be undone (then nothing more is written until the
+ * log is opened anew, and only that shows). Blocks while another process writes.
+ * LETHE_INTEGRITY: somebody changed the files while the log was open. LETHE_NO_SPACE, LETHE_IO, or
+ * what the signer gave. */
 LETHE_MUST_CHECK lethe_result audit_commit(struct audit_log *log, const struct audit_who *who,
                                            const struct audit_event *event,
                                            struct lethe_error *err);
-/* Never blocks on the disk: the record goes out with the next commit or at close. When the queue is
- * full it is dropped and counted (events_dropped). A critical kind is a broken precondition. */
+/* Never blocks on the disk: the record goes out with the next commit, sync or close, in the order
+ * of the calls. Texts are copied. When 4096 are waiting it is dropped and counted (events_dropped).
+ * A critical kind is a broken precondition. */
 void audit_emit(struct audit_log *log, const struct audit_who *who,
                 const struct audit_event *event);
 

@@ -297,8 +297,7 @@ static lethe_result begin(struct writer *writer, struct lethe_error *err)
     const struct target target = {notes, FILES_CHECKPOINTS, 0, UINT64_MAX};
     TRY(write_durably(&target, &note, err));
     TRY(open_private(writer, name, O_CREAT, &records, err));
-    TRY(files_replace_checkpoint(writer->directory, note.bytes, note_bytes, err));
-    return file_sync_directory(writer->directory, ".", err);
+    return files_replace_checkpoint(writer->directory, note.bytes, note_bytes, err);
 }
 
 static lethe_result open_files(struct writer *writer, struct lethe_error *err)
@@ -307,6 +306,20 @@ static lethe_result open_files(struct writer *writer, struct lethe_error *err)
     records_name(writer, name);
     TRY(open_private(writer, FILES_CHECKPOINTS, 0, &writer->notes, err));
     return open_private(writer, name, O_CREAT, &writer->records, err);
+}
+
+/* Before the first record is written all files are there, on disk, whatever stopped the making of
+ * the log before: from then on a missing one was taken away. */
+static lethe_result settle(struct writer *writer, const struct replay_tail *tail,
+                           struct lethe_error *err)
+{
+    if (writer->checkpoint_lags)
+        TRY(replace_checkpoint(writer, err));
+    if (writer->replay.chain.tree.leaves == 0)
+        TRY(file_sync_directory(writer->directory, ".", err));
+    if (tail->record_bytes + tail->note_bytes > 0)
+        TRY(group_under_lock(writer, NULL, tail, err));
+    return LETHE_OK;
 }
 
 static lethe_result open_under_lock(struct writer *writer, struct lethe_error *err)
@@ -319,9 +332,7 @@ static lethe_result open_under_lock(struct writer *writer, struct lethe_error *e
     }
     TRY(result);
     TRY(open_files(writer, err));
-    if (tail.record_bytes + tail.note_bytes > 0)
-        return group_under_lock(writer, NULL, &tail, err);
-    return writer->checkpoint_lags ? replace_checkpoint(writer, err) : LETHE_OK;
+    return settle(writer, &tail, err);
 }
 
 lethe_result writer_open(struct writer *writer, int directory, const struct audit_options *options,

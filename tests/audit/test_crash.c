@@ -267,12 +267,35 @@ static void a_lagging_checkpoint_file_is_renewed(void **state)
     put_log_file(DIRECTORY(torn.node), "checkpoint", torn.before.files[2].bytes,
                  torn.before.files[2].size_bytes);
     must_verify(torn.node, 3);
-    must_close(must_open(torn.node));
+    struct audit_log *log = must_open(torn.node);
     struct buffer renewed = log_file(DIRECTORY(torn.node), "checkpoint");
     assert_string_equal(renewed.bytes, torn.after.files[2].bytes);
+    must_close(log);
     must_verify(torn.node, 3);
     buffer_clear(&renewed);
     torn_clear(&torn);
+}
+
+/* A log whose making was interrupted is whole before it takes its first record: afterwards a
+ * missing file would look taken away. */
+static void an_interrupted_beginning_is_finished(void **state)
+{
+    for (size_t file = 0; file < LOG_FILES; file++) {
+        struct node *node = node_fresh("alpha");
+        must_close(must_open(node));
+        for (size_t later = file; later < LOG_FILES; later++) { /* in the order of their making */
+            static const char *const made[] = {"checkpoints", "000001.jsonl", "checkpoint"};
+            char *path = log_path(DIRECTORY(node), made[later]);
+            assert_int_equal(unlink(path), 0);
+            free(path);
+        }
+        struct audit_log *log = must_open(node);
+        must_verify(node, 0);
+        must_commit(log, 1);
+        must_close(log);
+        must_verify(node, 1);
+        node_free(node);
+    }
 }
 
 /* A process that goes on while another one crashed repairs too. */
@@ -430,6 +453,7 @@ int main(void)
         cmocka_unit_test(torn_records_are_cut_on_record),
         cmocka_unit_test(a_torn_checkpoint_is_cut_on_record),
         cmocka_unit_test(a_lagging_checkpoint_file_is_renewed),
+        cmocka_unit_test(an_interrupted_beginning_is_finished),
         cmocka_unit_test(a_running_process_repairs_what_another_left),
         cmocka_unit_test(processes_append_at_once),
         cmocka_unit_test(a_record_that_does_not_fit_leaves_the_log_good),
