@@ -80,7 +80,7 @@ static inline uint8_t *get_file(const char *path, size_t *size_bytes)
     struct lethe_error err = {0};
     assert_ok(file_read_all(AT_FDCWD, path, (size_t)1 << 30, &text, &err), &err);
     buffer_byte(&text, 0); /* also an empty file has bytes to point at */
-    assert_non_null(text.bytes);
+    REQUIRE(text.bytes != NULL);
     *size_bytes = text.size_bytes - 1;
     return (uint8_t *)text.bytes;
 }
