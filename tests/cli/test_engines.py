@@ -135,6 +135,7 @@ print(survived, hashlib.sha256(os.pread(fd, 1 << 30, 0)).hexdigest())
         assert outcome.out.split() == ["[]", hashlib.sha256(GGUF.read_bytes()).hexdigest()], (handover, outcome)
 
 
+# E-1, Z-7
 @case("during a run no writable path, and no /proc of it for another uid, holds a weight byte")
 def _(place):
     source = unique_gguf(place)
@@ -166,6 +167,7 @@ def _(place):
     assert wiped == ["wiped", "wiped"], wiped
 
 
+# E-5, E-6
 @case("the engine does not see home and root key, and its HOME and TMPDIR are private memory")
 def _(place):
     model = place.with_model(GGUF)
@@ -181,6 +183,7 @@ def _(place):
     assert kept.out.strip() == str(place.root), kept
 
 
+# Z-7
 @case("a crashing engine leaves no core; without Lethe its core holds the weights")
 def _(place):
     pattern = pathlib.Path("/proc/sys/kernel/core_pattern").read_text().strip()
@@ -206,6 +209,7 @@ def _(place):
         assert search(place.root, wanted) == {}
 
 
+# Z-8
 @case("the supervisor killed: the guardian kills the engine and wipes; the next command records it")
 def _(place):
     model = place.with_model(GGUF)

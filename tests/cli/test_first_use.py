@@ -68,6 +68,7 @@ def _(place):
         sorted(found)
 
 
+# Z-8, E-6
 @case("exec runs an engine on the plain content and tells what it wiped")
 def _(place):
     model = place.with_model(GGUF)
@@ -120,6 +121,7 @@ def _(place):
     place.refused(3, "verify", "--key", other, model)
 
 
+#
 @case("others check a log with its key alone, and against a kept checkpoint")
 def _(place):
     place.with_model()
@@ -149,6 +151,7 @@ def _(place):
     assert all(name in text for name in names)
 
 
+# K-2
 @case("a passphrase opens a home, a wrong one does not")
 def _(place):
     def with_passphrase(text):

@@ -146,6 +146,7 @@ def _(place):
     place.good("key", "list")
 
 
+#
 @case("both put back: only a kept checkpoint tells")
 def _(place):
     place.with_model(place.write("a.bin", b"a" * 3000), name="first")
