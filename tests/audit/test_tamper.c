@@ -139,6 +139,27 @@ static void every_missing_file_is_seen(void **state)
     }
 }
 
+/* Every log has a checkpoint, if only of the empty tree: records without any are not taken for a
+ * first group that a crash left, and cut. */
+static void records_without_any_checkpoint_are_not_cut(void **state)
+{
+    struct node *node = small_log();
+    struct lethe_error err = {0};
+    struct audit_log *log;
+    struct buffer before = log_file(DIRECTORY(node), "000001.jsonl");
+    char *path = log_path(DIRECTORY(node), "checkpoint");
+    assert_int_equal(unlink(path), 0);
+    put_log_file(DIRECTORY(node), "checkpoints", "", 0);
+    assert_result(LETHE_INTEGRITY, audit_open(&node->options, &log, &err));
+    assert_non_null(strstr(err.text, "holds no whole checkpoint"));
+    struct buffer after = log_file(DIRECTORY(node), "000001.jsonl");
+    assert_string_equal(before.bytes, after.bytes);
+    buffer_clear(&before);
+    buffer_clear(&after);
+    free(path);
+    node_free(node);
+}
+
 /* ---- lines ----------------------------------------------------------------------------------- */
 
 /* Writes the lines of `from` in another order; -1 ends it. */
@@ -585,6 +606,7 @@ int main(void)
         cmocka_unit_test(every_flipped_bit_is_refused),
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(every_missing_file_is_seen),
+        cmocka_unit_test(records_without_any_checkpoint_are_not_cut),
         cmocka_unit_test(rearranged_records_are_found),
         cmocka_unit_test(a_changed_record_is_named),
         cmocka_unit_test(spliced_records_are_found),
