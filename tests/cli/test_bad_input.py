@@ -1,8 +1,6 @@
 #!/usr/bin/python3
 """Wrong arguments, wrong places, wrong hands: a clear line, the right exit code, nothing left behind."""
 import os
-import pathlib
-import resource
 import shutil
 import subprocess
 
@@ -101,26 +99,51 @@ def _(place):
         assert outcome.code == 1, (words, outcome)
 
 
-@case("a lock limit that is too small: exit 6 with the remedy, for an ordinary user")
-def _(place):
+def ordinary_user_with_swap(place):
+    """Gives run(lock_limit, words...): lethe for an ordinary user on a host that seems to swap, because a mount
+    namespace shows it another /proc/swaps."""
     if os.geteuid() != 0:
         raise Skip("needs root to become an ordinary user")
-    shutil.copy(LETHE, place.root / "lethe")
-    for folder in (place.root, *place.root.rglob("*")):
-        os.chown(folder, 65534, 65534)
+    swaps = place.root / "swaps"
+    swaps.write_text("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n/dev/sda9 partition 8388604 0 -2\n")
+    if not (place.root / "lethe").exists():
+        shutil.copy(LETHE, place.root / "lethe")
+    for path in (place.root, *place.root.rglob("*")):
+        os.chown(path, 65534, 65534, follow_symlinks=False)
     os.chmod(place.root, 0o755)
+    script = 'mount --bind "$1" /proc/swaps && shift && exec setpriv --reuid=65534 --regid=65534 --clear-groups ' \
+             'prlimit --memlock="$1" -- "$2" "${@:3}"'
+    return lambda limit, *words: subprocess.run(
+        ["unshare", "-m", "bash", "-c", script, "bash", swaps, str(limit), place.root / "lethe", *map(str, words)],
+        env=place.env, cwd=place.work, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
 
-    def limit():
-        resource.setrlimit(resource.RLIMIT_MEMLOCK, (4096, 4096))
-        os.setgroups([])
-        os.setgid(65534)
-        os.setuid(65534)
-    done = subprocess.run([place.root / "lethe", "init"], env=place.env, preexec_fn=limit, cwd=place.work,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
-    swaps = pathlib.Path("/proc/swaps").read_text().splitlines()[1:]
-    if not swaps and done.returncode == 0:
-        raise Skip("no swap on this host: unlocked memory is as good as locked")
-    assert done.returncode == 6 and b"lock" in done.stderr, done
+
+@case("a lock limit that is too small on a host with swap: exit 6 with the remedy")
+def _(place):
+    run = ordinary_user_with_swap(place)
+    done = run(4096, "init")
+    assert done.returncode == 6 and b"hint" in done.stderr and b"lock" in done.stderr, done
+    assert not place.home.exists() and not list(place.config.rglob("*.key"))
+    done = run(8 << 20, "init")
+    assert done.returncode == 0, done
+
+
+@case("weights that swap could see: exit 6 with the remedy, or --allow-swap, on record")
+def _(place):
+    run = ordinary_user_with_swap(place)
+    source = place.write("big.bin", bytes(range(256)) * (40 << 10))
+    os.chown(source, 65534, 65534)
+    for words in (["init"], ["encrypt", "big.bin", "-o", "m"]):
+        done = run(8 << 20, *words)
+        assert done.returncode == 0, done
+    for handover in ("auto", "tmpfs", "memfd"):
+        done = run(8 << 20, "exec", "m", "--handover", handover, "--", "cat", "{model}")
+        assert done.returncode == 6 and done.stdout == b"" and b"--allow-swap" in done.stderr, done.stderr
+    done = run(8 << 20, "exec", "m", "--allow-swap", "--", "cat", "{model}")
+    assert done.returncode == 0 and done.stdout == source.read_bytes(), done.stderr
+    shown = run(8 << 20, "audit", "show", "--json").stdout.decode().splitlines()
+    started = [line for line in shown if '"event":"engine_started"' in line]
+    assert len(started) == 1 and '"swap_safe":false' in started[0], started
 
 
 @case("an ordinary user gets a working exec")
