@@ -81,77 +81,108 @@ static lethe_result read_handover(const struct invocation *invocation, enum hand
     return error_set(err, LETHE_INVALID, "--handover is one of auto, tmpfs, memfd");
 }
 
-static lethe_result run_engine(struct home *home, struct engine *engine,
-                               const struct models *models, struct invocation *invocation,
-                               struct lethe_error *err)
+/* All that one run holds; freed from the bottom up, so the home goes before the engine that it
+ * logs. */
+struct run {
+    const struct invocation *invocation;
+    struct home_paths paths;
+    struct models models;
+    struct progress progress;
+    struct engine *engine;
+    struct home *home;
+};
+
+static void run_clear(struct run *run)
 {
-    for (size_t i = 0; i < models->count; i++)
-        TRY(error_context(err, common_check_signature(home, models->list[i].model, err), "%s",
-                          model_path(models->list[i].model)));
-    const struct engine_services services = {
-        .keys = keeper_key_source(home->keeper),
-        .log = keeper_log(home->keeper),
-        .who = keeper_who(home->keeper, model_manifest(models->list[0].model)->tenant)};
-    struct engine_exit exit_state = {0};
-    TRY(engine_run(engine, &services, &exit_state, err));
-    invocation->exit_code = exit_state.exit_code;
-    if (exit_state.start_errno != 0)
-        fprintf(stderr, "lethe: %s: %s\n", invocation->rest[0],
-                strerrordesc_np(exit_state.start_errno));
-    char size[BYTES_TEXT_SIZE];
-    bytes_text(exit_state.wiped_bytes, size);
-    fprintf(stderr, "lethe: engine exited %d, %s wiped and verified\n", exit_state.exit_code, size);
-    return LETHE_OK;
+    home_abandon(run->home);
+    engine_free(run->engine);
+    models_clear(&run->models);
+    home_paths_clear(&run->paths);
+}
+
+static inline void run_clear_at_scope_end(struct run *run)
+{
+    run_clear(run);
 }
 
 /* Everything that can be done before a secret is in this process. */
-static lethe_result prepare(const struct invocation *invocation, const struct home_paths *paths,
-                            struct models *models, const struct progress *progress,
-                            struct engine **engine, struct lethe_error *err)
+static lethe_result prepare(struct run *run, struct lethe_error *err)
 {
+    const struct invocation *invocation = run->invocation;
     struct root_spec root;
-    TRY(keeper_peek_root(paths->store, &root, err));
-    const char *hidden[] = {paths->directory, root.kind == ROOT_FILE ? root.where : NULL, NULL};
-    struct engine_options options = {.models = models->list,
+    TRY(keeper_peek_root(run->paths.store, &root, err));
+    const char *hidden[] = {run->paths.directory, root.kind == ROOT_FILE ? root.where : NULL, NULL};
+    struct engine_options options = {.models = run->models.list,
                                      .arguments = invocation->rest,
                                      .allow_swap = option_given(invocation, "allow-swap"),
                                      .check_digest = option_given(invocation, "check-digest"),
                                      .keep_home = option_given(invocation, "keep-home"),
-                                     .run_directory = paths->run,
+                                     .run_directory = run->paths.run,
                                      .hidden = hidden,
-                                     .work = {.progress = &progress->table}};
+                                     .work = {.progress = &run->progress.table}};
     TRY(read_handover(invocation, &options.handover, err));
     TRY(common_threads(invocation, &options.work.threads, err));
-    TRY(open_models(invocation, models, err));
-    options.model_count = models->count;
-    return engine_prepare(&options, engine, err);
+    TRY(open_models(invocation, &run->models, err));
+    options.model_count = run->models.count;
+    return engine_prepare(&options, &run->engine, err);
+}
+
+static lethe_result check_signatures(const struct run *run, struct lethe_error *err)
+{
+    for (size_t i = 0; i < run->models.count; i++) {
+        struct model *model = run->models.list[i].model;
+        TRY(error_context(err, common_check_signature(run->home, model, err), "%s",
+                          model_path(model)));
+    }
+    return LETHE_OK;
+}
+
+static void report_exit(const struct run *run, const struct engine_exit *exited)
+{
+    char size[BYTES_TEXT_SIZE];
+    bytes_text(exited->wiped_bytes, size);
+    if (exited->start_errno != 0)
+        fprintf(stderr, "lethe: %s: %s\n", run->invocation->rest[0],
+                strerrordesc_np(exited->start_errno));
+    fprintf(stderr, "lethe: engine exited %d, %s wiped and verified\n", exited->exit_code, size);
+}
+
+static lethe_result run_engine(struct run *run, int *exit_code, struct lethe_error *err)
+{
+    TRY(check_signatures(run, err));
+    const char *tenant = model_manifest(run->models.list[0].model)->tenant;
+    const struct engine_services services = {.keys = keeper_key_source(run->home->keeper),
+                                             .log = keeper_log(run->home->keeper),
+                                             .who = keeper_who(run->home->keeper, tenant)};
+    struct engine_exit exited = {0};
+    TRY(engine_run(run->engine, &services, &exited, err));
+    progress_end(&run->progress);
+    *exit_code = exited.exit_code;
+    report_exit(run, &exited);
+    return LETHE_OK;
 }
 
 COMMAND_FUNCTION(exec)
 {
-    CLEANUP(home_paths_clear) struct home_paths paths = {0};
-    CLEANUP(models_clear) struct models models = {0};
-    CLEANUP(engine_free) struct engine *engine = NULL;
-    CLEANUP(home_abandon) struct home *home = NULL;
-    struct progress progress;
-    TRY(home_locate(&paths, err));
-    TRY(home_require(&paths, err));
-    progress_begin(&progress, "load");
+    CLEANUP(run_clear) struct run run = {.invocation = invocation};
+    TRY(home_locate(&run.paths, err));
+    TRY(home_require(&run.paths, err));
+    progress_begin(&run.progress, "load");
 
-    lethe_result result = prepare(invocation, &paths, &models, &progress, &engine, err);
+    lethe_result result = prepare(&run, err);
     if (result != LETHE_OK && result != LETHE_INTEGRITY && result != LETHE_MALFORMED)
         return result; /* nothing about a model that would have to be on record */
 
     struct lethe_error home_error = {0};
-    lethe_result opened = common_open_home(invocation, &home, &home_error);
+    lethe_result opened = common_open_home(invocation, &run.home, &home_error);
     if (opened != LETHE_OK && result == LETHE_OK && err != NULL)
         *err = home_error;
     if (opened != LETHE_OK)
         return result != LETHE_OK ? result : opened;
     if (result == LETHE_OK)
-        result = run_engine(home, engine, &models, invocation, err);
-    progress_end(&progress);
-    result =
-        home_reject_model(home, common_base_name(invocation->positional[0]), "exec", result, err);
-    return HOME_FINISH(home, result, err);
+        result = run_engine(&run, &invocation->exit_code, err);
+    progress_end(&run.progress);
+    result = home_reject_model(run.home, common_base_name(invocation->positional[0]), "exec",
+                               result, err);
+    return HOME_FINISH(run.home, result, err);
 }

@@ -34,10 +34,14 @@ static void progress_report(void *context, uint64_t done_bytes, uint64_t total_b
 {
     struct progress *progress = context;
     uint64_t now_ns = clock_monotonic_ns(&clock_system);
-    if (!progress->shown || now_ns - progress->drawn_ns < REDRAW_NS)
+    if (!progress->shown)
         return;
-    progress->drawn_ns = now_ns;
-    draw(progress, done_bytes, total_bytes, now_ns);
+    if (done_bytes >= total_bytes) {
+        progress_end(progress); /* what comes next may write to the terminal, an engine for one */
+    } else if (now_ns - progress->drawn_ns >= REDRAW_NS) {
+        progress->drawn_ns = now_ns;
+        draw(progress, done_bytes, total_bytes, now_ns);
+    }
 }
 
 void progress_begin(struct progress *progress, const char *what)
@@ -52,4 +56,5 @@ void progress_end(struct progress *progress)
 {
     if (progress->shown && progress->drawn_ns != 0)
         fprintf(stderr, "\r\033[K");
+    progress->drawn_ns = 0;
 }
