@@ -1,9 +1,11 @@
 #include "bench.h"
 
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define RESULTS_MAX 200u
 #define ROUNDS_MAX 99u
@@ -20,7 +22,7 @@ static const struct {
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
-static double now_s(void)
+double bench_now_s(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -33,6 +35,12 @@ static int compare_times(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
+double bench_median(double *values, size_t count)
+{
+    qsort(values, count, sizeof values[0], compare_times);
+    return values[count / 2];
+}
+
 void bench_medians(const struct bench_way *ways, size_t count, unsigned rounds, double *medians_s)
 {
     static double times_s[WAYS_MAX][ROUNDS_MAX];
@@ -41,15 +49,13 @@ void bench_medians(const struct bench_way *ways, size_t count, unsigned rounds, 
         ways[way].run(ways[way].context);
     for (unsigned round = 0; round < rounds; round++) {
         for (size_t way = 0; way < count; way++) {
-            double started_s = now_s();
+            double started_s = bench_now_s();
             ways[way].run(ways[way].context);
-            times_s[way][round] = now_s() - started_s;
+            times_s[way][round] = bench_now_s() - started_s;
         }
     }
-    for (size_t way = 0; way < count; way++) {
-        qsort(times_s[way], rounds, sizeof times_s[way][0], compare_times);
-        medians_s[way] = times_s[way][rounds / 2];
-    }
+    for (size_t way = 0; way < count; way++)
+        medians_s[way] = bench_median(times_s[way], rounds);
 }
 
 /* ---- results --------------------------------------------------------------------------------- */
@@ -143,7 +149,44 @@ static bool write_json(const char *path)
 
 /* ---- main ------------------------------------------------------------------------------------ */
 
-static const char usage[] = "usage: lethe-bench [--json FILE] [START_OF_A_NAME]\n";
+static const char usage[] =
+    "usage: lethe-bench [--json FILE] [--lethe PROGRAM] [START_OF_A_NAME]\n";
+
+static struct {
+    const char *json;
+    const char *lethe;
+    const char *start;
+} options = {.start = ""};
+
+const char *bench_lethe(void)
+{
+    static char beside[4096];
+    if (options.lethe != NULL)
+        return options.lethe;
+    ssize_t length = readlink("/proc/self/exe", beside, sizeof beside - sizeof "../lethe");
+    char *name = length > 0 ? memrchr(beside, '/', (size_t)length) : NULL;
+    if (name == NULL)
+        bench_fail("where this program lies is not known: use --lethe", NULL);
+    strcpy(name + 1, "../lethe");
+    return beside;
+}
+
+static bool read_options(int argc, char **argv)
+{
+    static const struct option names[] = {
+        {"json", required_argument, NULL, 'j'}, {"lethe", required_argument, NULL, 'l'}, {0}};
+    for (int letter; (letter = getopt_long(argc, argv, "", names, NULL)) != -1;) {
+        if (letter == 'j')
+            options.json = optarg;
+        else if (letter == 'l')
+            options.lethe = optarg;
+        else
+            return false;
+    }
+    if (optind < argc)
+        options.start = argv[optind++];
+    return optind == argc;
+}
 
 static size_t run_parts(const char *start)
 {
@@ -159,25 +202,16 @@ static size_t run_parts(const char *start)
 
 int main(int argc, char **argv)
 {
-    const char *json = NULL;
-    const char *start = "";
-    int next = 1;
-    if (argc - next >= 2 && strcmp(argv[next], "--json") == 0) {
-        json = argv[next + 1];
-        next += 2;
-    }
-    if (next < argc && argv[next][0] != '-')
-        start = argv[next++];
-    if (next < argc) {
+    if (!read_options(argc, argv)) {
         fputs(usage, stderr);
         return 2;
     }
-    if (run_parts(start) == 0) {
-        fprintf(stderr, "lethe-bench: no part's name starts with \"%s\"\n", start);
+    if (run_parts(options.start) == 0) {
+        fprintf(stderr, "lethe-bench: no part's name starts with \"%s\"\n", options.start);
         return 2;
     }
-    if (json != NULL && !write_json(json)) {
-        fprintf(stderr, "lethe-bench: %s: %m\n", json);
+    if (options.json != NULL && !write_json(options.json)) {
+        fprintf(stderr, "lethe-bench: %s: %m\n", options.json);
         return 1;
     }
     return 0;

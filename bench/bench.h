@@ -15,7 +15,9 @@
     X(digest)                                                                                      \
     X(load)                                                                                        \
     X(encrypt)                                                                                     \
-    X(verify)
+    X(verify)                                                                                      \
+    X(exec)                                                                                        \
+    X(memory)
 
 #define BENCH_DECLARE(name) void bench_##name(void);
 BENCH_PARTS(BENCH_DECLARE)
@@ -30,6 +32,12 @@ struct bench_way {
 /* Runs all ways in turns, `rounds` times (odd, at most 99), after one round that does not count,
  * and gives the median of each in seconds. */
 void bench_medians(const struct bench_way *ways, size_t count, unsigned rounds, double *medians_s);
+/* Of an odd number of values, which it sorts. */
+double bench_median(double *values, size_t count);
+double bench_now_s(void); /* CLOCK_MONOTONIC */
+
+/* The program, where a part runs it: --lethe, or the one of the same build. */
+const char *bench_lethe(void);
 
 enum bench_aim {
     BENCH_NO_AIM,

@@ -1,11 +1,8 @@
 /* The fs-verity digest against the bare multi-buffer SHA-256, and against `fsverity digest`. */
-#include <fcntl.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <intel-ipsec-mb.h>
@@ -15,6 +12,7 @@
 #include "bench.h"
 #include "crypto/crypto.h"
 #include "crypto/tree.h"
+#include "program.h"
 
 #define MEMORY_BYTES ((size_t)256 << 20)
 #define FILE_BYTES ((uint64_t)512 << 20)
@@ -123,21 +121,10 @@ static void digest_file(void *context)
         bench_fail("no digest", &err);
 }
 
-/* Runs `fsverity digest PATH` in silence; false when it cannot. */
 static bool run_fsverity(const char *path)
 {
-    extern char **environ;
-    char program[] = "fsverity", verb[] = "digest";
-    char *const arguments[] = {program, verb, (char *)(uintptr_t)path, NULL};
-    posix_spawn_file_actions_t actions;
-    pid_t child;
-    int status = -1;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    if (posix_spawnp(&child, program, &actions, NULL, arguments, environ) == 0)
-        waitpid(child, &status, 0);
-    posix_spawn_file_actions_destroy(&actions);
-    return status == 0;
+    const char *arguments[] = {"fsverity", "digest", path, NULL};
+    return program_run(arguments);
 }
 
 static void fsverity_file(void *context)
