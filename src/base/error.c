@@ -51,7 +51,7 @@ static void PRINTF_LIKE(3, 4) format_cut(char *out, size_t capacity_bytes, const
     va_end(arguments);
 }
 
-lethe_result error_set(struct lethe_error *err, lethe_result code, const char *format, ...)
+lethe_result(error_set)(struct lethe_error *err, lethe_result code, const char *format, ...)
 {
     if (err == NULL)
         return code;
@@ -82,7 +82,7 @@ static lethe_result result_from_errno(int number)
     }
 }
 
-lethe_result error_from_errno(struct lethe_error *err, const char *format, ...)
+lethe_result(error_from_errno)(struct lethe_error *err, const char *format, ...)
 {
     int number = errno;
     char what[sizeof err->text];

@@ -38,17 +38,17 @@ static lethe_result verify_with_home(struct home *home, struct model *model,
 }
 
 static lethe_result verify_at_home(struct invocation *invocation, const char *path,
-                                   struct model_work *work, struct lethe_error *err)
+                                   struct model_work work, struct lethe_error *err)
 {
     CLEANUP(home_abandon) struct home *home = NULL;
     CLEANUP(model_close) struct model *model = NULL;
     TRY(common_open_home(invocation, &home, err));
     struct progress progress;
     progress_begin(&progress, "verify");
-    work->progress = &progress.table;
+    work.progress = &progress.table;
     lethe_result result = model_open(path, &model, err);
     if (result == LETHE_OK)
-        result = verify_with_home(home, model, work, err);
+        result = verify_with_home(home, model, &work, err);
     progress_end(&progress);
     if (result == LETHE_OK)
         print_good(model, "signature, every ciphertext byte, every plaintext digest");
@@ -63,7 +63,7 @@ COMMAND_FUNCTION(verify)
     struct model_work work = {0};
     TRY(common_threads(invocation, &work.threads, err));
     if (pem_path == NULL)
-        return verify_at_home(invocation, path, &work, err);
+        return verify_at_home(invocation, path, work, err);
 
     CLEANUP(model_close) struct model *model = NULL;
     TRY(model_open(path, &model, err));
