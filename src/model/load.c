@@ -1,8 +1,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/error.h"
 #include "base/thread.h"
+#include "mem/host.h"
 #include "model/opened.h"
 #include "model/progress.h"
 #include "model/staging.h"
@@ -14,6 +16,14 @@ struct load {
     atomic_uint_fast64_t next; /* segment that nobody has taken */
     atomic_bool failed;
 };
+
+/* Makes the pages of a segment's place in one call, which takes less than a fault for each of them.
+ * Only a help: what it cannot do (before Linux 5.14), the faults will. */
+static void make_pages(uint8_t *place, size_t size_bytes)
+{
+    size_t into_page = (uintptr_t)place % PAGE_BYTES;
+    (void)madvise(place - into_page, into_page + size_bytes, MADV_POPULATE_WRITE);
+}
 
 /* The ciphertext goes through one small buffer per worker, which stays in the cache, and from there
  * straight to its place. */
@@ -27,8 +37,9 @@ static lethe_result load_segments(struct load *load, struct lethe_error *err)
         if (index >= load->reader->segments)
             return LETHE_OK;
         struct tink_segment segment = shard_segment(load->reader, index);
-        TRY(shard_read_segment(load->reader, index, cipher,
-                               load->destination + segment.plain_offset, err));
+        uint8_t *place = load->destination + segment.plain_offset;
+        make_pages(place, segment.plain_bytes);
+        TRY(shard_read_segment(load->reader, index, cipher, place, err));
         progress_add(load->progress, segment.plain_bytes);
     }
     return LETHE_OK;
