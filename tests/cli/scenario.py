@@ -56,7 +56,10 @@ class Place:
         self.env.pop("XDG_RUNTIME_DIR", None)
 
     def start(self, *words, **options):
-        options = {"cwd": self.work, "env": self.env, "stdin": subprocess.DEVNULL, **options}
+        """In a process group of its own, as a shell starts a job: when a stopped job's child dies, the
+        kernel hangs up the whole group if nobody outside leads it, and under meson that is us too."""
+        options = {"cwd": self.work, "env": self.env, "stdin": subprocess.DEVNULL,
+                   "process_group": 0, **options}
         return subprocess.Popen([LETHE, *map(str, words)], stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, **options)
 
