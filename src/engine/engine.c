@@ -2,6 +2,7 @@
 #include "engine/engine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "engine/arguments.h"
 #include "engine/guardian.h"
 #include "engine/supervisor.h"
@@ -181,7 +183,7 @@ static void dismiss_guardian(struct engine *engine)
     fd_close(engine->scratch);
     engine->scratch = -1;
     if (engine->ready.path[0] != '\0')
-        rmdir(engine->ready.path); /* gone already, unless the guardian was killed */
+        (void)!file_remove_tree(AT_FDCWD, engine->ready.path, NULL); /* unless it is gone already */
     engine->ready.path[0] = '\0';
 }
 

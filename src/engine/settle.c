@@ -102,14 +102,6 @@ static lethe_result settle_trace(struct settling *settling, const char *name,
     return LETHE_OK;
 }
 
-static void remove_if_old(const struct settling *settling, const char *name)
-{
-    struct stat status;
-    if (fstatat(settling->directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-        S_ISREG(status.st_mode) && status.st_mtime + TRACE_UNNAMED_MAX_S < time(NULL))
-        unlinkat(settling->directory, name, 0);
-}
-
 static bool is_trace_name(const char *name)
 {
     size_t length = strlen(name);
@@ -120,10 +112,15 @@ static bool is_trace_name(const char *name)
 static lethe_result settle_entry(struct settling *settling, const char *name,
                                  struct lethe_error *err)
 {
-    if (strncmp(name, TRACE_UNNAMED, strlen(TRACE_UNNAMED)) == 0)
-        remove_if_old(settling, name);
-    else if (is_trace_name(name))
-        return settle_trace(settling, name, err);
+    struct stat status;
+    if (fstatat(settling->directory, name, &status, AT_SYMLINK_NOFOLLOW) != 0 ||
+        !S_ISREG(status.st_mode))
+        return LETHE_OK;
+    bool unnamed = strncmp(name, TRACE_UNNAMED, strlen(TRACE_UNNAMED)) == 0;
+    if (!unnamed)
+        return is_trace_name(name) ? settle_trace(settling, name, err) : LETHE_OK;
+    if (status.st_mtime + TRACE_UNNAMED_MAX_S < time(NULL))
+        unlinkat(settling->directory, name, 0);
     return LETHE_OK;
 }
 

@@ -29,7 +29,8 @@ static lethe_result memfd_create_file(struct storage *storage, struct memory_fil
     if (file->fd < 0 && errno == EINVAL) /* an older kernel */
         file->fd = memfd_create("lethe", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (file->fd < 0)
-        return error_from_errno(err, "a memory file for %s", file->shard->name);
+        return error_set(err, LETHE_UNPROTECTED, "a memory file cannot be made (memfd_create: %s)",
+                         strerrordesc_np(errno));
     if (fchmod(file->fd, 0400) != 0 || ftruncate(file->fd, (off_t)file->shard->size) != 0)
         return error_from_errno(err, "%s", file->shard->name);
     return LETHE_OK;

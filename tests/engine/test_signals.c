@@ -62,12 +62,12 @@ static void signals_that_come_too_late_change_nothing(void **state)
 
 static void run_on_terminal(struct place *place, int terminal)
 {
+    be_a_child();
     place_enter(place);
     place->list[0] =
         (struct engine_model){"model", must_open(place->models, AT(place->models, "small"))};
     CHILD_REQUIRE(setsid() > 0 && ioctl(terminal, TIOCSCTTY, 0) == 0);
     CHILD_REQUIRE(dup2(terminal, STDIN_FILENO) == STDIN_FILENO);
-    alarm(20);
     char number[16];
     snprintf(number, sizeof number, "%d", SIGINT);
     const char *const words[] = {helper, place->out, "catch", number, "0", "{model}", NULL};
