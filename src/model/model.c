@@ -202,9 +202,8 @@ static lethe_result check_manifest(const struct model *model, struct lethe_error
         const struct oms_resource *resource = &model->signed_list.resources[i];
         if (strcmp(resource->path, MANIFEST_FILE) != 0)
             continue;
-        uint64_t end = model->signed_list.whole_files ? text->size_bytes : resource->end;
         uint8_t digest[SHA256_BYTES];
-        sha256(text->bytes + resource->start, end - resource->start, digest);
+        sha256(text->bytes + resource->start, resource->end - resource->start, digest);
         if (!bytes_equal(digest, resource->digest, sizeof digest))
             return error_set(err, LETHE_INTEGRITY, MANIFEST_FILE " is not the one that was signed");
     }
@@ -216,8 +215,9 @@ static lethe_result check_signature(struct model *model, const struct sign_publi
 {
     const struct buffer *text = &model->signature_text;
     TRY(oms_open(text->bytes, text->size_bytes, signer, &model->signed_list, err));
-    /* A bundle can be written in many ways; by allowing one we notice every changed byte. */
-    if (!model->signed_list.as_written)
+    /* A bundle can be written in many ways; by allowing one we notice every changed byte, and can
+     * count on its pieces when we verify. */
+    if (!model->signed_list.as_written || model->signed_list.shard_bytes != OMS_SHARD_BYTES)
         return error_set(err, LETHE_MALFORMED,
                          SIGNATURE_FILE " is not in the form that is written "
                                         "for a model");

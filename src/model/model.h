@@ -81,10 +81,10 @@ struct model_work {
 LETHE_MUST_CHECK lethe_result model_verify_cipher(struct model *model,
                                                   const struct model_work *work,
                                                   struct lethe_error *err);
-/* Decrypts every shard and compares the plaintext digest; keeps nothing. */
-LETHE_MUST_CHECK lethe_result model_verify_plain(struct model *model, const struct key_source *keys,
-                                                 const struct model_work *work,
-                                                 struct lethe_error *err);
+/* The same, and on the same pass decrypts every shard and compares the plaintext digest; keeps
+ * nothing. */
+LETHE_MUST_CHECK lethe_result model_verify(struct model *model, const struct key_source *keys,
+                                           const struct model_work *work, struct lethe_error *err);
 
 /* ---- load ------------------------------------------------------------------------------------ */
 

@@ -75,6 +75,20 @@ void oms_list_sort(struct oms_list *list)
         qsort(list->resources, list->count, sizeof *list->resources, resource_compare);
 }
 
+const struct oms_resource *oms_list_find(const struct oms_list *list, const char *path)
+{
+    size_t begin = 0, end = list->count; /* the first that does not come before `path` is in here */
+    while (begin < end) {
+        size_t middle = begin + (end - begin) / 2;
+        if (path_compare(list->resources[middle].path, path) < 0)
+            begin = middle + 1;
+        else
+            end = middle;
+    }
+    bool found = begin < list->count && strcmp(list->resources[begin].path, path) == 0;
+    return found ? &list->resources[begin] : NULL;
+}
+
 /* ---- cover ----------------------------------------------------------------------------------- */
 
 static bool same_path(const struct oms_resource *a, const struct oms_resource *b)

@@ -24,6 +24,7 @@ struct model {
 struct shard_reader {
     const struct shard *shard;
     int fd;
+    uint8_t header[TINK_HEADER_MAX]; /* the file's first bytes */
     struct tink_stream *stream;
     uint64_t segments;
 };
@@ -48,8 +49,14 @@ struct shard_access {
 LETHE_MUST_CHECK lethe_result shard_reader_open(const struct model *model, size_t shard_index,
                                                 const struct shard_access *access,
                                                 struct shard_reader *out, struct lethe_error *err);
-/* Decrypts segment `index` to `plain` (its plain_bytes) by way of `cipher` (its cipher_bytes),
- * which may be the same place. Any thread. LETHE_INTEGRITY: `plain` has been wiped. */
+/* Reads segment `index` to `cipher` (its cipher_bytes); opens it to `plain` (its plain_bytes),
+ * which may be the same place; or both at once. Any thread. LETHE_INTEGRITY: `plain` has been
+ * wiped. */
+LETHE_MUST_CHECK lethe_result shard_read_cipher(const struct shard_reader *reader, uint64_t index,
+                                                void *cipher, struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result shard_open_segment(const struct shard_reader *reader, uint64_t index,
+                                                 const void *cipher, void *plain,
+                                                 struct lethe_error *err);
 LETHE_MUST_CHECK lethe_result shard_read_segment(const struct shard_reader *reader, uint64_t index,
                                                  void *cipher, void *plain,
                                                  struct lethe_error *err);

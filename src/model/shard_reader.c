@@ -35,9 +35,8 @@ static lethe_result open_stream(const struct model *model, const struct shard_ac
                                 struct shard_reader *reader, struct lethe_error *err)
 {
     const struct shard *shard = reader->shard;
-    uint8_t header[TINK_HEADER_MAX];
-    TRY(file_read_at(reader->fd, shard->file, 0, header, tink_header_bytes(&tink_shard_parameters),
-                     err));
+    TRY(file_read_at(reader->fd, shard->file, 0, reader->header,
+                     tink_header_bytes(&tink_shard_parameters), err));
     CLEANUP(buffer_clear) struct buffer aad = {0};
     manifest_shard_aad(model->manifest, shard, &aad);
     TRY(buffer_result(&aad, err));
@@ -50,7 +49,7 @@ static lethe_result open_stream(const struct model *model, const struct shard_ac
     TRY(access->keys->unwrap(access->keys->context, &use, shard->wrapped_key, &data_key, err));
     const struct tink_binding binding = {
         .key = data_key, .aad = aad.bytes, .aad_bytes = aad.size_bytes, .backend = access->backend};
-    return tink_open_begin(&tink_shard_parameters, &binding, header, &reader->stream, err);
+    return tink_open_begin(&tink_shard_parameters, &binding, reader->header, &reader->stream, err);
 }
 
 static lethe_result reader_open(const struct model *model, const struct shard_access *access,
@@ -75,17 +74,30 @@ lethe_result shard_reader_open(const struct model *model, size_t shard_index,
     return LETHE_OK;
 }
 
-lethe_result shard_read_segment(const struct shard_reader *reader, uint64_t index, void *cipher,
-                                void *plain, struct lethe_error *err)
+lethe_result shard_read_cipher(const struct shard_reader *reader, uint64_t index, void *cipher,
+                               struct lethe_error *err)
 {
     struct tink_segment segment = shard_segment(reader, index);
-    const char *file = reader->shard->file;
-    TRY(file_read_at(reader->fd, file, segment.cipher_offset, cipher, segment.cipher_bytes, err));
+    return file_read_at(reader->fd, reader->shard->file, segment.cipher_offset, cipher,
+                        segment.cipher_bytes, err);
+}
+
+lethe_result shard_open_segment(const struct shard_reader *reader, uint64_t index,
+                                const void *cipher, void *plain, struct lethe_error *err)
+{
+    struct tink_segment segment = shard_segment(reader, index);
     if (tink_open_segment(reader->stream, &segment, cipher, plain) == LETHE_OK)
         return LETHE_OK;
     return error_set(err, LETHE_INTEGRITY,
                      "%s: segment %" PRIu64 " of %" PRIu64 " (bytes %" PRIu64 " to %" PRIu64
                      ") was changed, or the key is not its own",
-                     file, index + 1, reader->segments, segment.cipher_offset,
+                     reader->shard->file, index + 1, reader->segments, segment.cipher_offset,
                      segment.cipher_offset + segment.cipher_bytes);
+}
+
+lethe_result shard_read_segment(const struct shard_reader *reader, uint64_t index, void *cipher,
+                                void *plain, struct lethe_error *err)
+{
+    TRY(shard_read_cipher(reader, index, cipher, err));
+    return shard_open_segment(reader, index, cipher, plain, err);
 }

@@ -1,6 +1,9 @@
-/* Verification reads everything and keeps nothing. The plaintext's digest is over blocks of 4096
- * bytes, and segments do not end where blocks do: a worker carries the beginning of a block over
- * from one segment to the next, and opens the segment behind its range for the end of its last. */
+/* Verification reads everything once and keeps nothing. A worker takes a range of 64 segments,
+ * which the signature covers as one: it reads a segment, hashes it for the signature, opens it in
+ * place, and hashes its blocks for the plaintext's digest, all while it is in the cache. Segments
+ * do not end where blocks do: the beginning of a block is carried over from one segment to the
+ * next, and the segment behind the range is opened for the end of its last. */
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +39,9 @@ lethe_result model_verify_cipher(struct model *model, const struct model_work *w
     return error_context(err, result, "model %s", model->path);
 }
 
-/* ---- plaintext ------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+_Static_assert(RANGE_SEGMENTS *SEGMENT_BYTES == OMS_SHARD_BYTES, "a range is signed as one");
 
 struct check { /* of a model */
     struct model *model;
@@ -49,6 +54,7 @@ struct check { /* of a model */
 struct verification { /* of a shard */
     struct check *check;
     struct shard_reader reader;
+    const struct oms_resource *signed_ranges; /* in order */
     struct turns turns;
     atomic_uint_fast64_t next_range;
     struct tree tree; /* in turns only */
@@ -59,6 +65,7 @@ struct verification { /* of a shard */
 struct run {
     const struct verification *verification;
     struct staging *staging;
+    struct sha256_stream *sha;
     size_t carried; /* bytes of a block whose end is in the next segment */
     size_t hashes;
 };
@@ -69,43 +76,47 @@ static void hash_bytes(struct run *run, const uint8_t *bytes, size_t size_bytes)
     run->hashes += (size_bytes + TREE_BLOCK_BYTES - 1) / TREE_BLOCK_BYTES;
 }
 
-/* Opens a segment; gives the bytes from the first block on that is this range's. */
-static lethe_result open_segment(struct run *run, uint64_t index, bool first, const uint8_t **bytes,
-                                 size_t *size_bytes, struct lethe_error *err)
+/* Reads a segment, and hashes it with what lies before it in the file. */
+static lethe_result read_segment(struct run *run, uint64_t index, struct lethe_error *err)
 {
     const struct shard_reader *reader = &run->verification->reader;
-    uint8_t *plain = run->staging->segment;
-    TRY(shard_read_segment(reader, index, plain, plain, err));
-    struct tink_segment segment = shard_segment(reader, index);
-    uint64_t into_block = segment.plain_offset % TREE_BLOCK_BYTES;
-    size_t skip = first && into_block > 0 ? TREE_BLOCK_BYTES - into_block : 0;
-    skip = MIN(skip, segment.plain_bytes);
-    *bytes = plain + skip - run->carried;
-    *size_bytes = segment.plain_bytes - skip + run->carried;
+    TRY(shard_read_cipher(reader, index, run->staging->segment, err));
+    if (index == 0)
+        sha256_update(run->sha, reader->header, tink_header_bytes(&tink_shard_parameters));
+    sha256_update(run->sha, run->staging->segment, shard_segment(reader, index).cipher_bytes);
     return LETHE_OK;
 }
 
+/* Opens the segment that was read, and hashes the blocks that end in it. */
 static lethe_result hash_segment(struct run *run, uint64_t index, bool first,
                                  struct lethe_error *err)
 {
-    const uint8_t *bytes;
-    size_t size_bytes;
-    TRY(open_segment(run, index, first, &bytes, &size_bytes, err));
-    bool last = index + 1 == run->verification->reader.segments;
-    run->carried = last ? 0 : size_bytes % TREE_BLOCK_BYTES;
+    const struct shard_reader *reader = &run->verification->reader;
+    struct tink_segment segment = shard_segment(reader, index);
+    uint8_t *plain = run->staging->segment;
+    TRY(shard_open_segment(reader, index, plain, plain, err));
+
+    /* A block that began in the range before is that range's. */
+    uint64_t into_block = first ? segment.plain_offset % TREE_BLOCK_BYTES : 0;
+    size_t skip = into_block > 0 ? TREE_BLOCK_BYTES - into_block : 0;
+    skip = MIN(skip, segment.plain_bytes);
+    const uint8_t *bytes = plain + skip - run->carried;
+    size_t size_bytes = segment.plain_bytes - skip + run->carried;
+    run->carried = segment.last ? 0 : size_bytes % TREE_BLOCK_BYTES;
     size_t whole = size_bytes - run->carried;
     hash_bytes(run, bytes, whole);
-    memmove(run->staging->segment - run->carried, bytes + whole, run->carried);
+    memmove(plain - run->carried, bytes + whole, run->carried);
     return LETHE_OK;
 }
 
 /* The block that the range's last segment began. */
 static lethe_result hash_last_block(struct run *run, uint64_t next_index, struct lethe_error *err)
 {
-    const uint8_t *bytes;
-    size_t size_bytes;
-    TRY(open_segment(run, next_index, false, &bytes, &size_bytes, err));
-    hash_bytes(run, bytes, MIN(size_bytes, TREE_BLOCK_BYTES));
+    const struct shard_reader *reader = &run->verification->reader;
+    uint8_t *plain = run->staging->segment;
+    TRY(shard_read_segment(reader, next_index, plain, plain, err));
+    size_t size_bytes = shard_segment(reader, next_index).plain_bytes + run->carried;
+    hash_bytes(run, plain - run->carried, MIN(size_bytes, TREE_BLOCK_BYTES));
     return LETHE_OK;
 }
 
@@ -117,27 +128,45 @@ static lethe_result hash_range(struct verification *v, struct run *run, uint64_t
     for (uint64_t i = begin; i < end; i++) {
         if (turns_stopped(&v->turns))
             return LETHE_OK; /* another's failure is reported by the other */
+        TRY(read_segment(run, i, err));
         TRY(hash_segment(run, i, i == begin, err));
         progress_add(&v->check->progress, shard_segment(&v->reader, i).plain_bytes);
     }
     return run->carried > 0 ? hash_last_block(run, end, err) : LETHE_OK;
 }
 
+/* The tags fit, so whoever wrote this has the key; it is not what was signed, though. */
+static lethe_result check_range(const struct run *run, uint64_t range, struct lethe_error *err)
+{
+    const struct oms_resource *resource = &run->verification->signed_ranges[range];
+    uint8_t digest[SHA256_BYTES];
+    sha256_finish(run->sha, digest);
+    if (bytes_equal(digest, resource->digest, sizeof digest))
+        return LETHE_OK;
+    return error_set(err, LETHE_INTEGRITY,
+                     "%s: bytes %" PRIu64 " to %" PRIu64 " are not those that were signed",
+                     resource->path, resource->start, resource->end);
+}
+
 static lethe_result verify_ranges(struct verification *v, struct staging *staging,
                                   struct lethe_error *err)
 {
-    while (!turns_stopped(&v->turns)) {
+    CLEANUP(sha256_free) struct sha256_stream *sha = NULL;
+    TRY(sha256_create(&sha, err));
+    for (;;) {
         uint64_t range = atomic_fetch_add(&v->next_range, 1);
         if (range * RANGE_SEGMENTS >= v->reader.segments)
             return LETHE_OK;
-        struct run run = {.verification = v, .staging = staging};
+        struct run run = {.verification = v, .staging = staging, .sha = sha};
         TRY(hash_range(v, &run, range, err));
+        if (turns_stopped(&v->turns))
+            return LETHE_OK;
+        TRY(check_range(&run, range, err));
         if (!turns_enter(&v->turns, range))
             return LETHE_OK;
         tree_push(&v->tree, staging->hashes, run.hashes);
         turns_leave(&v->turns);
     }
-    return LETHE_OK;
 }
 
 static lethe_result verify_worker(void *context, unsigned worker, struct lethe_error *err)
@@ -170,6 +199,7 @@ static lethe_result verify_shard(struct check *check, size_t shard_index, struct
     const struct shard_access access = {
         .keys = check->keys, .purpose = "verify", .backend = check->work->backend};
     TRY(shard_reader_open(check->model, shard_index, &access, &v->reader, err));
+    v->signed_ranges = oms_list_find(&check->model->signed_list, v->reader.shard->file);
     uint64_t ranges = (v->reader.segments + RANGE_SEGMENTS - 1) / RANGE_SEGMENTS;
     unsigned threads = (unsigned)MIN(check->staging.count, ranges);
     TRY(threads_run(threads, verify_worker, v, err));
@@ -191,8 +221,8 @@ static lethe_result verify_shards(struct check *check, struct lethe_error *err)
     return LETHE_OK;
 }
 
-lethe_result model_verify_plain(struct model *model, const struct key_source *keys,
-                                const struct model_work *work, struct lethe_error *err)
+lethe_result model_verify(struct model *model, const struct key_source *keys,
+                          const struct model_work *work, struct lethe_error *err)
 {
     REQUIRE(model->is_signed);
     struct check check = {.model = model, .keys = keys, .work = work};

@@ -25,7 +25,7 @@ static int work_on(const char *directory)
     must_encrypt(&f, AT(&f, "zeros.bin"), AT(&f, "model"));
     struct model *model = must_open(&f, AT(&f, "model"));
     assert_ok(model_verify_cipher(model, &two_threads, &f.err), &f.err);
-    assert_ok(model_verify_plain(model, &f.keys->source, &two_threads, &f.err), &f.err);
+    assert_ok(model_verify(model, &f.keys->source, &two_threads, &f.err), &f.err);
     assert_ok(model_decrypt(model, &f.keys->source, AT(&f, "out"), &two_threads, &f.err), &f.err);
     model_close(model);
     return 0;

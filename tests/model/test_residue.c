@@ -123,7 +123,7 @@ static void no_plaintext_stays_behind(void **state)
     struct needle plain = put_source(f);
     must_encrypt(f, AT(f, "a.bin"), AT(f, "model"));
     struct model *model = must_open(f, AT(f, "model"));
-    assert_ok(model_verify_plain(model, &f->keys->source, &two_threads, &f->err), &f->err);
+    assert_ok(model_verify(model, &f->keys->source, &two_threads, &f->err), &f->err);
     assert_int_equal(count_in_own_memory(&plain), 0);
     assert_ok(model_decrypt(model, &f->keys->source, AT(f, "out"), &two_threads, &f->err), &f->err);
     assert_int_equal(count_in_own_memory(&plain), 0);

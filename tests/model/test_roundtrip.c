@@ -30,7 +30,7 @@ static void sizes_at_every_edge_survive(void **state)
         must_load_equal(f, model, i, AT(f, name));
     }
     assert_ok(model_verify_cipher(model, &two_threads, &f->err), &f->err);
-    assert_ok(model_verify_plain(model, &f->keys->source, &two_threads, &f->err), &f->err);
+    assert_ok(model_verify(model, &f->keys->source, &two_threads, &f->err), &f->err);
     model_close(model);
 }
 
@@ -50,7 +50,7 @@ static void several_ranges_survive(void **state)
     assert_memory_equal(model_manifest(model)->shards[0].digest, digest, sizeof digest);
     assert_int_equal(model->signed_list.count, 4); /* the manifest, and 3 ranges */
     assert_ok(model_verify_cipher(model, &two_threads, &f->err), &f->err);
-    assert_ok(model_verify_plain(model, &f->keys->source, &two_threads, &f->err), &f->err);
+    assert_ok(model_verify(model, &f->keys->source, &two_threads, &f->err), &f->err);
     static const unsigned threads[] = {1, 2, 5};
     for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
         const struct model_work work = {.threads = threads[i]};
@@ -280,7 +280,7 @@ static void progress_ends_at_the_total(void **state)
     struct model *model = must_open(f, AT(f, "model"));
     const struct model_work work = {.threads = 2, .progress = &progress};
     seen = (struct seen){0};
-    assert_ok(model_verify_plain(model, &f->keys->source, &work, &f->err), &f->err);
+    assert_ok(model_verify(model, &f->keys->source, &work, &f->err), &f->err);
     assert_int_equal(seen.last, size);
     seen = (struct seen){0};
     assert_ok(model_verify_cipher(model, &work, &f->err), &f->err);

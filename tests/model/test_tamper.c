@@ -299,8 +299,7 @@ static void refused_keys_are_passed_on(void **state)
         assert_result(answers[i],
                       model_load_shard(model, 0, &f->keys->source, plain, &two_threads, &f->err));
         assert_true(lethe_is_zero(plain, sizeof plain));
-        assert_result(answers[i],
-                      model_verify_plain(model, &f->keys->source, &two_threads, &f->err));
+        assert_result(answers[i], model_verify(model, &f->keys->source, &two_threads, &f->err));
         assert_result(answers[i],
                       model_decrypt(model, &f->keys->source, AT(f, "out"), &two_threads, &f->err));
         const char *source = AT(f, "in");
@@ -367,8 +366,7 @@ static void a_failed_decrypt_leaves_nothing(void **state)
     assert_result(LETHE_INTEGRITY,
                   model_decrypt(model, &f->keys->source, AT(f, "out"), &two_threads, &f->err));
     assert_int_equal(count_names(f->directory), 2);
-    assert_result(LETHE_INTEGRITY,
-                  model_verify_plain(model, &f->keys->source, &two_threads, &f->err));
+    assert_result(LETHE_INTEGRITY, model_verify(model, &f->keys->source, &two_threads, &f->err));
     assert_result(LETHE_INTEGRITY, model_verify_cipher(model, &two_threads, &f->err));
     model_close(model);
 }
@@ -405,8 +403,7 @@ static void a_wrong_digest_is_found_by_verify(void **state)
     uint8_t plain[60];
     assert_ok(model_load_shard(model, 1, &f->keys->source, plain, &two_threads, &f->err), &f->err);
     assert_result(LETHE_INTEGRITY, model_check_digest(model, 1, plain, 1, &f->err));
-    assert_result(LETHE_INTEGRITY,
-                  model_verify_plain(model, &f->keys->source, &two_threads, &f->err));
+    assert_result(LETHE_INTEGRITY, model_verify(model, &f->keys->source, &two_threads, &f->err));
     model_close(model);
 }
 
