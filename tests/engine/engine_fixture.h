@@ -132,6 +132,7 @@ static void place_enter(struct place *place)
     open_log(place);
 }
 
+/* Before a fork whose child needs them, and when nobody does any more. */
 static void place_leave(struct place *place)
 {
     struct lethe_error err = {0};
@@ -140,6 +141,8 @@ static void place_leave(struct place *place)
     if (place->log != NULL)
         assert_ok(audit_close(place->log, &err), &err);
     sign_pair_free(place->log_pair);
+    test_keys_free(place->models->keys);
+    place->models->keys = NULL;
     memset(place->list, 0, sizeof place->list);
     place->log = NULL;
     place->log_pair = NULL;

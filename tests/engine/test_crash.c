@@ -193,7 +193,6 @@ static void check_crash(struct place *place, struct crash *crash)
                   victim_words[crash->victim], stage_words[crash->stage]);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     crash->to_test = ends[1];
-    place->models->keys = NULL; /* whoever needs them makes its own */
     fflush(NULL);
     pid_t supervisor = fork();
     if (supervisor == 0) {
@@ -225,7 +224,6 @@ static void whoever_is_killed_the_rest_wipes(void **state)
     struct place *place = PLACE(state);
     make_model(place, "crash", parts, ARRAY_LEN(parts));
     place_leave(place);
-    test_keys_free(place->models->keys);
     assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
     FOR_EACH_HANDOVER(handover)
     {
@@ -237,8 +235,6 @@ static void whoever_is_killed_the_rest_wipes(void **state)
         }
     }
     assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
-    place->models->keys = NULL;
-    place_enter(place);
 }
 
 /* The guardian's death is the engine's; what that had started becomes the supervisor's to kill. */

@@ -129,6 +129,8 @@ static inline struct test_keys *test_keys_create(uint8_t seed)
 
 static inline void test_keys_free(struct test_keys *keys)
 {
+    if (keys == NULL)
+        return;
     aead_key_free(keys->wrapping);
     sign_pair_free(keys->pair);
     free(keys);
