@@ -23,6 +23,8 @@
 
 struct guardian {
     const struct guardian_inheritance *inherited;
+    int channel;
+    int trace;   /* -1 for none */
     pid_t group; /* the process group of supervisor and engine */
     struct storage storage;
     struct launch launch;
@@ -69,7 +71,7 @@ bool guardian_kill_descendants(void)
 
 static bool tell(const struct guardian *guardian, const struct message *message)
 {
-    return channel_send(guardian->inherited->channel, message, -1, NULL) == LETHE_OK;
+    return channel_send(guardian->channel, message, -1, NULL) == LETHE_OK;
 }
 
 /* Each part as it is gone; false when one is not. */
@@ -94,7 +96,7 @@ static void end_everything(struct guardian *guardian)
 {
     bool alone = guardian_kill_descendants();
     bool wiped = wipe_and_tell(guardian) && alone;
-    trace_note_text(guardian->inherited->trace, "wiped", wiped ? "wiped" : "unwiped");
+    trace_note_text(guardian->trace, "wiped", wiped ? "wiped" : "unwiped");
     storage_destroy(&guardian->storage);
     const struct message message = {.kind = MESSAGE_EXITED,
                                     .number = guardian->exit_code,
@@ -109,7 +111,7 @@ static void end_everything(struct guardian *guardian)
 static lethe_result send_storage(const struct guardian *guardian, struct lethe_error *err)
 {
     const struct storage *storage = &guardian->storage;
-    int channel = guardian->inherited->channel;
+    int channel = guardian->channel;
     struct message ready = {.kind = MESSAGE_READY,
                             .bytes = storage->total_bytes,
                             .handover = storage->rung->handover,
@@ -131,13 +133,13 @@ static lethe_result make_storage(struct guardian *guardian, struct lethe_error *
     TRY(sandbox_no_core_across_exec(err));
     TRY(storage_create(inherited->options, inherited->handover, &guardian->storage, err));
     TRY(sandbox_no_dump(err));
-    trace_note_text(inherited->trace, "directory", guardian->storage.directory);
+    trace_note_text(guardian->trace, "directory", guardian->storage.directory);
     return send_storage(guardian, err);
 }
 
 static lethe_result start_engine(struct guardian *guardian, struct lethe_error *err)
 {
-    int channel = guardian->inherited->channel;
+    int channel = guardian->channel;
     const struct launch_options options = {.storage = &guardian->storage,
                                            .signal_mask = guardian->inherited->signal_mask,
                                            .group = guardian->group};
@@ -174,7 +176,7 @@ static void reap(struct guardian *guardian)
 static bool obey(const struct guardian *guardian)
 {
     struct message message;
-    if (channel_receive(guardian->inherited->channel, &message, NULL, NULL) != LETHE_OK)
+    if (channel_receive(guardian->channel, &message, NULL, NULL) != LETHE_OK)
         return false;
     if (message.kind == MESSAGE_SIGNAL && !guardian->exited) /* else its number may be another's */
         kill(guardian->launch.pid, (int)message.number);
@@ -183,7 +185,7 @@ static bool obey(const struct guardian *guardian)
 
 static void watch(struct guardian *guardian)
 {
-    struct pollfd ends[] = {{.fd = guardian->inherited->channel, .events = POLLIN},
+    struct pollfd ends[] = {{.fd = guardian->channel, .events = POLLIN},
                             {.fd = guardian->children, .events = POLLIN}};
     while (!guardian->exited) {
         if (poll(ends, ARRAY_LEN(ends), -1) < 0)
@@ -198,22 +200,18 @@ static void watch(struct guardian *guardian)
 /* ---- life --------------------------------------------------------------------------------------
  */
 
-static void close_everything_else(const struct guardian_inheritance *inherited)
+/* Of all that the supervisor had open, only the channel and the trace are left, at known places. */
+static void close_everything_else(struct guardian *guardian)
 {
-    int keep[] = {inherited->channel, inherited->trace};
-    if (keep[0] > keep[1]) {
-        keep[0] = inherited->trace;
-        keep[1] = inherited->channel;
-    }
-    unsigned from = 3;
-    for (size_t i = 0; i < ARRAY_LEN(keep); i++) {
-        if (keep[i] < 3)
-            continue;
-        if ((unsigned)keep[i] > from)
-            close_range(from, (unsigned)keep[i] - 1, 0);
-        from = (unsigned)keep[i] + 1;
-    }
-    close_range(from, ~0u, 0);
+    enum { CHANNEL = STDERR_FILENO + 1, TRACE, BEHIND };
+    const struct guardian_inheritance *inherited = guardian->inherited;
+    int channel = fcntl(inherited->channel, F_DUPFD_CLOEXEC, BEHIND);
+    int trace = fcntl(inherited->trace, F_DUPFD_CLOEXEC, BEHIND);
+    guardian->channel = dup3(channel, CHANNEL, O_CLOEXEC);
+    guardian->trace = dup3(trace, TRACE, O_CLOEXEC);
+    closefrom(BEHIND);
+    if (guardian->channel < 0)
+        _exit(1); /* nobody to talk to */
 }
 
 /* Nothing but SIGKILL and its own faults ends the guardian: what comes from the terminal is for the
@@ -240,7 +238,7 @@ _Noreturn void guardian_run(const struct guardian_inheritance *inheritance)
 {
     struct guardian guardian = {.inherited = inheritance, .storage = STORAGE_NONE};
     struct message failed = {.kind = MESSAGE_FAILED};
-    close_everything_else(inheritance);
+    close_everything_else(&guardian);
     stand_apart(&guardian);
     lethe_result result = make_storage(&guardian, &failed.error);
     if (result == LETHE_OK)

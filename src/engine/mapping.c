@@ -1,6 +1,8 @@
 #include "engine/mapping.h"
 
+#include <errno.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <lethe/mem.h>
 
@@ -41,4 +43,16 @@ void mapping_wipe(uint8_t *mapping, uint64_t size_bytes, struct wipe *sum)
     sum->duration_ns += clock_monotonic_ns(&clock_system) - started_ns;
     sum->bytes += size_bytes;
     sum->verified = sum->verified && done && !work.residue;
+}
+
+bool file_next_data(int fd, off_t *begin, off_t *end, bool *failed)
+{
+    *begin = lseek(fd, *begin, SEEK_DATA);
+    if (*begin < 0) {
+        *failed = errno != ENXIO; /* nothing but a hole up to the end */
+        return false;
+    }
+    *end = lseek(fd, *begin, SEEK_HOLE);
+    *failed = *end < 0;
+    return !*failed;
 }

@@ -33,20 +33,50 @@ static struct audit_who who_of(const struct run *run, const struct engine_model 
 /* ---- until the engine runs ---------------------------------------------------------------------
  */
 
+/* Progress goes on to whoever shows it; on the way signals are looked at. */
+struct loading {
+    const struct engine *engine;
+    const struct model_progress *shown;
+    atomic_bool cancelled;
+    struct lethe_error why;
+};
+
+static void look_for_signals(void *context, uint64_t done_bytes, uint64_t total_bytes)
+{
+    struct loading *loading = context;
+    if (loading->shown != NULL)
+        loading->shown->report(loading->shown->context, done_bytes, total_bytes);
+    if (engine_check_cancelled(loading->engine, &loading->why) != LETHE_OK)
+        atomic_store(&loading->cancelled, true);
+}
+
+static lethe_result load_file(const struct run *run, const struct loaded_file *file,
+                              const struct model_work *work, struct lethe_error *err)
+{
+    struct model *model = file->model->model;
+    TRY(model_load_shard(model, file->shard_index, run->services->keys, file->mapping, work, err));
+    if (!run->engine->options.check_digest)
+        return LETHE_OK;
+    return model_check_digest(model, file->shard_index, file->mapping, work->threads, err);
+}
+
 static lethe_result load_files(const struct run *run, struct lethe_error *err)
 {
     const struct engine *engine = run->engine;
-    const struct model_work *work = &engine->options.work;
-    for (size_t i = 0; i < engine->count; i++) {
-        const struct loaded_file *file = &engine->files[i];
-        struct model *model = file->model->model;
-        TRY(engine_check_cancelled(engine, err));
-        TRY(model_load_shard(model, file->shard_index, run->services->keys, file->mapping, work,
-                             err));
-        if (engine->options.check_digest)
-            TRY(model_check_digest(model, file->shard_index, file->mapping, work->threads, err));
+    struct loading loading = {.engine = engine, .shown = engine->options.work.progress};
+    const struct model_progress progress = {look_for_signals, &loading};
+    struct model_work work = engine->options.work;
+    work.progress = &progress;
+    work.cancelled = &loading.cancelled;
+    lethe_result result = engine_check_cancelled(engine, err);
+    for (size_t i = 0; i < engine->count && result == LETHE_OK; i++) {
+        result = load_file(run, &engine->files[i], &work, err);
+        if (result == LETHE_OK)
+            result = engine_check_cancelled(engine, err);
     }
-    return LETHE_OK;
+    if (atomic_load(&loading.cancelled) && err != NULL)
+        *err = loading.why;
+    return atomic_load(&loading.cancelled) ? LETHE_CANCELLED : result;
 }
 
 static lethe_result load(const struct run *run, struct lethe_error *err)
@@ -134,6 +164,7 @@ static void inherit(struct run *run)
         record_wipe(run, i, &wipe);
         wiped = wiped && wipe.verified;
     }
+    trace_note_text(engine->trace.fd, "wiped", wiped ? "wiped" : "unwiped");
     run->exit->wiped = wiped;
     run->signalled = true;
     run->over = true;
@@ -188,14 +219,20 @@ static void listen_to_the_end(struct run *run)
     }
 }
 
-static lethe_result record_exit(const struct run *run, struct lethe_error *err)
+/* Gives `result`, or the failure to record. What cannot be recorded now stays in the trace. */
+static lethe_result record_exit(const struct run *run, lethe_result result, struct lethe_error *err)
 {
-    const struct engine_options *options = &run->engine->options;
+    struct engine *engine = run->engine;
+    const struct engine_options *options = &engine->options;
     const struct audit_event event = audit_engine_exited(
         options->arguments[0], model_manifest(options->models[0].model)->model, run->pid,
         run->signalled ? "signal" : "exit", (uint64_t)run->exit->exit_code, run->exit->wiped_bytes,
         run->exit->wiped ? "wiped" : "unwiped");
-    return audit_commit(run->services->log, &run->services->who, &event, err);
+    lethe_result recorded = audit_commit(run->services->log, &run->services->who, &event,
+                                         result == LETHE_OK ? err : NULL);
+    if (recorded != LETHE_OK)
+        trace_leave(&engine->trace);
+    return result == LETHE_OK ? recorded : result;
 }
 
 lethe_result engine_run(struct engine *engine, const struct engine_services *services,
@@ -211,10 +248,8 @@ lethe_result engine_run(struct engine *engine, const struct engine_services *ser
     if (result != LETHE_OK) /* the guardian takes our silence for the end, and answers */
         shutdown(engine->channel, SHUT_WR);
     listen_to_the_end(&run);
-    if (run.on_record) {
-        lethe_result recorded = record_exit(&run, result == LETHE_OK ? err : NULL);
-        result = result == LETHE_OK ? recorded : result;
-    }
+    if (run.on_record)
+        result = record_exit(&run, result, err);
     if (out->wiped)
         return result;
     return error_set(err, LETHE_UNWIPED,

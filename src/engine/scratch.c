@@ -54,9 +54,7 @@ lethe_result scratch_open(const char *path, int *out, struct lethe_error *err)
 /* ---- wiping ------------------------------------------------------------------------------------
  */
 
-/* Only what is there: a hole holds nothing, and writing zeros into it could take more memory than
- * there is. */
-static bool wipe_extent(int fd, off_t begin, off_t end, struct wipe *sum)
+static bool wipe_range(int fd, off_t begin, off_t end, struct wipe *sum)
 {
     off_t page = sysconf(_SC_PAGESIZE);
     off_t from = begin / page * page;
@@ -69,24 +67,20 @@ static bool wipe_extent(int fd, off_t begin, off_t end, struct wipe *sum)
     return true;
 }
 
-static bool wipe_extents(int fd, struct wipe *sum)
+static bool wipe_data(int fd, struct wipe *sum)
 {
-    for (off_t at = 0;;) {
-        off_t begin = lseek(fd, at, SEEK_DATA);
-        if (begin < 0)
-            return errno == ENXIO; /* nothing but a hole up to the end */
-        off_t end = lseek(fd, begin, SEEK_HOLE);
-        if (end < 0 || !wipe_extent(fd, begin, end, sum))
-            return false;
-        at = end;
-    }
+    bool failed = false;
+    off_t end;
+    for (off_t begin = 0; !failed && file_next_data(fd, &begin, &end, &failed); begin = end)
+        failed = !wipe_range(fd, begin, end, sum);
+    return !failed;
 }
 
 static void wipe_file(int directory, const char *name, struct wipe *sum)
 {
     (void)!fchmodat(directory, name, 0600, 0);
     CLEANUP(fd_close) int fd = openat(directory, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || !wipe_extents(fd, sum))
+    if (fd < 0 || !wipe_data(fd, sum))
         sum->verified = false;
 }
 

@@ -229,13 +229,22 @@ lethe_result storage_pass_on(const struct storage *storage, struct lethe_error *
 /* ---- the end -----------------------------------------------------------------------------------
  */
 
+static bool wipe_file(const struct memory_file *file, struct wipe *sum)
+{
+    bool failed = false;
+    off_t end;
+    for (off_t begin = 0; file_next_data(file->fd, &begin, &end, &failed); begin = end)
+        mapping_wipe(file->mapping + begin, (uint64_t)(end - begin), sum);
+    return !failed;
+}
+
 void storage_wipe_model(const struct storage *storage, const struct engine_model *model,
                         struct wipe *sum)
 {
     for (size_t i = 0; i < storage->count; i++) {
         const struct memory_file *file = &storage->files[i];
-        if (file->model == model && file->mapping != NULL)
-            mapping_wipe(file->mapping, file->shard->size, sum);
+        if (file->model == model && file->mapping != NULL && !wipe_file(file, sum))
+            sum->verified = false;
     }
 }
 

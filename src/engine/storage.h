@@ -20,7 +20,7 @@ struct memory_file {
     const struct engine_model *model;
     const struct shard *shard;
     uint8_t *mapping; /* shard->size bytes, shared and writable; NULL for an empty file */
-    int fd;           /* writable; after sealing read-only (memfd) or -1 (tmpfs) */
+    int fd;           /* writable; after sealing read-only (memfd) or out of reach (tmpfs) */
 };
 
 struct storage {

@@ -121,16 +121,13 @@ static lethe_result tmpfs_create_file(struct storage *storage, struct memory_fil
 }
 
 /* A second mount of the same files lies on top of the first, read-only: the first has writers (our
- * mappings) and could not be made so. The engine has no right to look below. */
+ * mappings) and could not be made so. The engine has no right to look below, and does not inherit
+ * our descriptors. */
 static lethe_result tmpfs_seal(struct storage *storage, struct lethe_error *err)
 {
     CLEANUP(memory_free) char *models = path_join(storage->directory, "models");
     if (models == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a path");
-    for (size_t i = 0; i < storage->count; i++) {
-        fd_close(storage->files[i].fd);
-        storage->files[i].fd = -1;
-    }
     if (mount(models, models, NULL, MS_BIND, NULL) != 0 ||
         mount(NULL, models, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MOUNT_FLAGS, NULL) != 0)
         return error_set(err, LETHE_UNPROTECTED, "the weights cannot be made read-only: %s",

@@ -74,6 +74,11 @@ void trace_finish(struct trace *trace)
 {
     if (trace->path != NULL)
         unlink(trace->path);
+    trace_leave(trace);
+}
+
+void trace_leave(struct trace *trace)
+{
     fd_close(trace->fd);
     free(trace->path);
     *trace = (struct trace){.fd = -1};

@@ -19,7 +19,8 @@ LETHE_MUST_CHECK lethe_result trace_create(const char *run_directory, struct tra
  * -1. */
 void trace_note_text(int fd, const char *field, const char *text);
 void trace_note_number(int fd, const char *field, uint64_t number);
-/* Removes the file. */
+/* Removes the file; or leaves it to be settled, when the end could not be recorded. */
 void trace_finish(struct trace *trace);
+void trace_leave(struct trace *trace);
 
 #endif

@@ -13,6 +13,7 @@ struct load {
     const struct shard_reader *reader;
     uint8_t *destination;
     struct progress *progress;
+    const atomic_bool *cancelled;
     atomic_uint_fast64_t next; /* segment that nobody has taken */
     atomic_bool failed;
 };
@@ -36,6 +37,8 @@ static lethe_result load_segments(struct load *load, struct lethe_error *err)
         uint64_t index = atomic_fetch_add(&load->next, 1);
         if (index >= load->reader->segments)
             return LETHE_OK;
+        if (load->cancelled != NULL && atomic_load(load->cancelled))
+            return error_set(err, LETHE_CANCELLED, "loading was cancelled");
         struct tink_segment segment = shard_segment(load->reader, index);
         uint8_t *place = load->destination + segment.plain_offset;
         make_pages(place, segment.plain_bytes);
@@ -63,7 +66,10 @@ static lethe_result load_shard(struct model *model, size_t shard_index,
     TRY(shard_reader_open(model, shard_index, &access, &reader, err));
     struct progress progress;
     progress_init(&progress, work->progress, reader.shard->size);
-    struct load load = {.reader = &reader, .destination = destination, .progress = &progress};
+    struct load load = {.reader = &reader,
+                        .destination = destination,
+                        .progress = &progress,
+                        .cancelled = work->cancelled};
     lethe_result result =
         threads_run(workers_for(work->threads, reader.segments), load_worker, &load, err);
     progress_clear(&progress);

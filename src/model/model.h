@@ -7,6 +7,8 @@
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
 
+#include <stdatomic.h>
+
 #include "base/clock.h"
 #include "crypto/aead.h"
 #include "model/key_source.h"
@@ -76,6 +78,7 @@ struct model_work {
     unsigned threads;                      /* 0: as many as there are CPUs */
     const struct model_progress *progress; /* NULL: none */
     enum aead_backend backend;             /* AEAD_BACKEND_BEST, but where they are compared */
+    const atomic_bool *cancelled; /* loading ends soon after it is set: LETHE_CANCELLED; NULL: no */
 };
 /* Every ciphertext byte against the signature; needs no secret. */
 LETHE_MUST_CHECK lethe_result model_verify_cipher(struct model *model,

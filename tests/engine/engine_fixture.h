@@ -68,6 +68,7 @@ struct place {
     struct engine_services services;
     void (*at_unwrap)(struct place *place); /* called before a data key is given out */
     void (*at_sign)(struct place *place);   /* called before a record becomes durable */
+    lethe_result sign_answer;               /* of the log's signer, when it is not LETHE_OK */
     struct engine_model list[2];
     struct engine *engine; /* the one that runs, for hooks */
     void *of_hook;
@@ -90,6 +91,8 @@ static lethe_result place_sign(void *context, const void *bytes, size_t size_byt
     struct signature made;
     if (place->at_sign != NULL)
         place->at_sign(place);
+    if (place->sign_answer != LETHE_OK)
+        return error_set(err, place->sign_answer, "the log cannot be signed");
     TRY(sign_message(place->log_pair, bytes, size_bytes, &made, err));
     memcpy(signature, made.bytes, 64);
     return LETHE_OK;

@@ -142,6 +142,33 @@ static void a_signal_before_the_start_cancels(void **state)
     assert_int_equal(count_names(AT(place->models, "run")), 0);
 }
 
+static uint64_t loaded_bytes;
+
+static void keep_progress(void *context, uint64_t done_bytes, uint64_t total_bytes)
+{
+    loaded_bytes = done_bytes;
+}
+
+/* Also in the middle of a large file. */
+static void a_signal_does_not_wait_for_a_large_file(void **state)
+{
+    enum { LARGE_BYTES = 64 << 20 };
+    struct place *place = PLACE(state);
+    const struct part part = {"large", LARGE_BYTES, 1};
+    const struct model_progress progress = {.report = keep_progress};
+    place->list[0] = (struct engine_model){
+        "model", must_open(place->models, make_model(place, "large", &part, 1))};
+    const char *const words[] = {"true", "{model}", NULL};
+    struct engine_options options = options_of(place, HANDOVER_AUTO, words);
+    struct engine_exit end;
+    options.work.progress = &progress;
+    signal_to_send = SIGINT;
+    place->at_unwrap = send_signal;
+    assert_result(LETHE_CANCELLED, run_engine(place, &options, &end));
+    assert_non_null(strstr(place->models->err.text, "SIGINT"));
+    assert_true(loaded_bytes > 0 && loaded_bytes < LARGE_BYTES / 2);
+}
+
 /* One that is already there when it begins. */
 static void a_signal_before_anything_cancels(void **state)
 {
@@ -180,6 +207,7 @@ int main(int argc, char **argv)
         IN_PLACE(signals_that_come_too_late_change_nothing),
         IN_PLACE(what_comes_from_the_terminal_is_not_passed_on),
         IN_PLACE(a_signal_before_the_start_cancels),
+        IN_PLACE(a_signal_does_not_wait_for_a_large_file),
         IN_PLACE(a_signal_before_anything_cancels),
         IN_PLACE(a_signal_that_is_no_end_does_not_cancel),
     };

@@ -97,6 +97,32 @@ static void whatever_a_trace_does_not_say_is_unknown_and_unwiped(void **state)
     assert_int_equal(count_names(AT(place->models, "run")), 0);
 }
 
+static void refuse_the_second_time(struct place *place)
+{
+    static unsigned times;
+    place->sign_answer = ++times == 2 ? LETHE_FAILED : LETHE_OK;
+}
+
+/* engine_started went through, engine_exited did not: nothing is lost. */
+static void an_end_that_cannot_be_recorded_is_settled_later(void **state)
+{
+    struct place *place = PLACE(state);
+    open_small_model(place);
+    const char *const words[] = {"true", "{model}", NULL};
+    const struct engine_options options = options_of(place, HANDOVER_AUTO, words);
+    struct engine_exit end;
+    place->at_sign = refuse_the_second_time;
+    assert_result(LETHE_FAILED, run_engine(place, &options, &end));
+    assert_true(end.wiped);
+    place->at_sign = NULL;
+    place->sign_answer = LETHE_OK;
+    assert_int_equal(count_names(AT(place->models, "run")), 1);
+    assert_int_equal(settle(place), 1);
+    CLEANUP(json_decref) json_t *exited = last_record(place, "engine_exited");
+    assert_string_equal(text_of(exited, "wiped"), "wiped");
+    assert_int_equal(count_names(AT(place->models, "run")), 0);
+}
+
 /* Only what can be an engine's private directory is removed, and with it what lies in it. */
 static void only_our_own_directory_is_removed(void **state)
 {
@@ -164,6 +190,7 @@ int main(int argc, char **argv)
         IN_PLACE(nothing_is_settled_where_there_is_nothing),
         IN_PLACE(a_trace_is_settled_once_and_only_when_nobody_lives),
         IN_PLACE(whatever_a_trace_does_not_say_is_unknown_and_unwiped),
+        IN_PLACE(an_end_that_cannot_be_recorded_is_settled_later),
         IN_PLACE(only_our_own_directory_is_removed),
         IN_PLACE(what_is_no_trace_stays),
         IN_PLACE(a_directory_that_others_can_read_is_refused),
