@@ -29,6 +29,9 @@ def found_in(content, wanted):
     return sum(1 for piece in wanted if piece in content)
 
 
+LARGEST = 256 << 20  # a run of these models writes nothing near it; others' large files are not read
+
+
 def files_below(folder, since=0):
     """Regular files that changed after `since`: what is older, this run cannot have written."""
     for root, _, names in os.walk(folder):
@@ -38,7 +41,7 @@ def files_below(folder, since=0):
                 status = os.lstat(path)
             except FileNotFoundError:
                 continue
-            if stat.S_ISREG(status.st_mode) and status.st_ctime >= since:
+            if stat.S_ISREG(status.st_mode) and status.st_ctime >= since and status.st_size <= LARGEST:
                 yield path
 
 
