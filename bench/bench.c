@@ -94,9 +94,9 @@ void bench_report(const struct bench_result *result)
     kept->aim = result->aim;
     kept->target = result->target;
 
-    printf("%-26s %10.4g %-5s", kept->name, kept->value, kept->unit);
+    printf("%-29s %8.4g %-5s", kept->name, kept->value, kept->unit);
     if (kept->against[0] != '\0')
-        printf(" %8.3g x %-30s", kept->ratio, kept->against);
+        printf(" %7.3g x %-33s", kept->ratio, kept->against);
     if (kept->aim != BENCH_NO_AIM)
         printf(" %s %-5g %s", aim_sign(kept->aim), kept->target, is_met(kept) ? "met" : "MISSED");
     printf("\n");
@@ -105,7 +105,7 @@ void bench_report(const struct bench_result *result)
 
 void bench_skip(const char *name, const char *why)
 {
-    printf("%-26s skipped: %s\n", name, why);
+    printf("%-29s skipped: %s\n", name, why);
 }
 
 void bench_fail(const char *why, const struct lethe_error *err)

@@ -72,12 +72,13 @@ static void load_by_itself(const struct loading *loading)
     struct bench_result result = {.name = "load/1 thread",
                                   .value = gbytes_per_s(size_bytes, s[0]),
                                   .unit = "GB/s",
-                                  .against = "the same loop with memcpy",
+                                  .against = "speed of the same with memcpy",
                                   .ratio = s[1] / s[0],
                                   .aim = BENCH_AT_LEAST,
                                   .target = 0.7};
     bench_report(&result);
-    result.against = "the OpenSSL back end";
+    result.name = "load/1 thread, OpenSSL";
+    result.against = "speed with the OpenSSL back end";
     result.ratio = s[2] / s[0];
     result.target = 2.2;
     bench_report(&result);
@@ -87,7 +88,7 @@ static void load_by_itself(const struct loading *loading)
     }
     result.name = "load/2 threads";
     result.value = gbytes_per_s(size_bytes, s[3]);
-    result.against = "1 thread";
+    result.against = "speed of 1 thread";
     result.ratio = s[0] / s[3];
     result.target = 1.6;
     bench_report(&result);
@@ -132,7 +133,7 @@ static void load_against_age(struct loading *loading)
         double s[ARRAY_LEN(ways)];
         bench_medians(ways, ARRAY_LEN(ways), 3, s);
         double ours = gbytes_per_s(loading->place->size_bytes, s[0]);
-        bench_report(&(struct bench_result){.name = "load/1 thread",
+        bench_report(&(struct bench_result){.name = "load/1 thread, age",
                                             .value = ours,
                                             .unit = "GB/s",
                                             .against = "speed of age -d into tmpfs",

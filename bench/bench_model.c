@@ -140,7 +140,7 @@ static void report_whole(const struct whole *whole, uint64_t size_bytes, const d
 {
     size_t slowest = 0;
     double sum_s = 0;
-    char against[48];
+    char against[48], name[48];
     for (size_t i = 0; i < count; i++) {
         slowest = s[1 + i] > s[1 + slowest] ? i : slowest;
         sum_s += s[1 + i];
@@ -154,6 +154,8 @@ static void report_whole(const struct whole *whole, uint64_t size_bytes, const d
                                   .aim = BENCH_AT_MOST,
                                   .target = 1.3};
     bench_report(&result);
+    snprintf(name, sizeof name, "%s, all parts", whole->name);
+    result.name = name;
     result.against = "time of all parts, one by one";
     result.ratio = s[0] / sum_s;
     result.aim = BENCH_NO_AIM;
@@ -232,7 +234,7 @@ void bench_verify(void)
     place_encrypt(&place);
     struct verifying v = {.place = &place, .model = place_open_model(&place)};
     const struct whole cipher = {
-        .name = "verify/with a public key",
+        .name = "verify/by public key",
         .way = {verify_cipher, &v},
         .parts = {&reading, &hashing},
     };
