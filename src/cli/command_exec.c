@@ -26,11 +26,6 @@ static void models_clear(struct models *models)
     models->count = 0;
 }
 
-static inline void models_clear_at_scope_end(struct models *models)
-{
-    models_clear(models);
-}
-
 static lethe_result add_model(struct models *models, const char *placeholder, size_t length,
                               const char *path, struct lethe_error *err)
 {

@@ -47,7 +47,8 @@ LETHE_MUST_CHECK lethe_result oms_list_add(struct oms_list *list, const struct o
                                            const uint8_t digest[SHA256_BYTES],
                                            struct lethe_error *err);
 
-/* The first piece of a file in a list that is in order; its others follow. NULL: not in the list. */
+/* The first piece of a file in a list that is in order; its others follow. NULL: not in the list.
+ */
 const struct oms_resource *oms_list_find(const struct oms_list *list, const char *path);
 
 /* A file of a model directory. */
