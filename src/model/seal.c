@@ -151,8 +151,9 @@ static lethe_result take_locked(struct pipeline *pipeline, struct range *range,
     if (pipeline->current == NULL) {
         if (pipeline->next_shard == pipeline->work->sources->count)
             return LETHE_OK;
-        TRY(sealing_open(pipeline->work, pipeline->next_shard, &pipeline->current, err));
-        pipeline->next_shard++;
+        /* A shard that cannot be begun is not tried again: the other thread would find its file. */
+        size_t shard = pipeline->next_shard++;
+        TRY(sealing_open(pipeline->work, shard, &pipeline->current, err));
     }
     struct sealing *sealing = pipeline->current;
     range->sealing = sealing;
