@@ -25,7 +25,8 @@ const struct openssl_algorithms *openssl(void);
 /* While a variable of this macro is in scope, what OpenSSL allocates on this thread comes from its
  * secure heap (up to OPENSSL_SECRET_BLOCK_MAX bytes a block), so that every copy of a key that it
  * makes is locked and left out of core files: by itself it does so for a few kinds of key only.
- * Scopes nest. Without crypto_start() it does nothing. */
+ * When the outermost ends, the stack below is wiped. Scopes nest. Without crypto_start() the heap
+ * is the ordinary one. */
 #define OPENSSL_SECRETS_IN_SCOPE()                                                                 \
     __attribute__((unused)) CLEANUP(openssl_secrets_leave) unsigned openssl_secrets_scope =        \
         openssl_secrets_enter()
