@@ -370,7 +370,8 @@ static int litter(char **words)
     return 0;
 }
 
-/* kill WHO PID: "supervisor" (PID), "guardian" (its own parent), or "both", and then waits. */
+/* kill WHO PID: "supervisor" (PID), the whole "group", "guardian" (its own parent), or "both", and
+ * then waits. */
 static int kill_someone(char **words)
 {
     pid_t supervisor = atoi(words[1]);
@@ -380,7 +381,7 @@ static int kill_someone(char **words)
     if (strcmp(words[0], "both") == 0)
         MUST(kill(parent, SIGSTOP) == 0);
     if (strcmp(words[0], "guardian") != 0)
-        MUST(kill(supervisor, SIGKILL) == 0);
+        MUST(kill(strcmp(words[0], "group") == 0 ? 0 : supervisor, SIGKILL) == 0);
     if (strcmp(words[0], "supervisor") != 0)
         MUST(kill(parent, SIGKILL) == 0);
     for (;;)

@@ -8,7 +8,13 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-enum victim { SUPERVISOR, GUARDIAN, BOTH, VICTIMS };
+enum victim {
+    SUPERVISOR,
+    GROUP, /* the whole process group of the supervisor; the guardian stands apart */
+    GUARDIAN,
+    BOTH,
+    VICTIMS
+};
 enum stage {
     PREPARED,  /* memory is there, and empty */
     LOADING,   /* the first of two files is decrypted */
@@ -16,7 +22,7 @@ enum stage {
     RUNNING,   /* the engine runs; it does the killing itself */
     STAGES
 };
-static const char *const victim_words[] = {"supervisor", "guardian", "both"};
+static const char *const victim_words[] = {"supervisor", "group", "guardian", "both"};
 static const char *const stage_words[] = {"prepared", "loading", "recording", "running"};
 
 /* What the supervisor's process does, and what becomes known of it to the test's. */
@@ -42,6 +48,7 @@ static const struct part parts[] = {{"a", 300001, 1}, {"b", 300002, 2}};
 static _Noreturn void observe(const struct engine *engine, int to_test)
 {
     int own = dup2(to_test, 900);
+    setpgid(0, 0);
     close_range(3, 899, 0); /* the channel above all: its end is the guardian's news */
     close_range(901, ~0u, 0);
     struct sight sight = {0};
@@ -59,8 +66,11 @@ static _Noreturn void observe(const struct engine *engine, int to_test)
 /* A child of the test, not of the supervisor, which must have none. */
 static void start_observer(const struct engine *engine, int to_test)
 {
-    if (syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, 0) == 0)
+    pid_t observer = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, 0);
+    if (observer == 0)
         observe(engine, to_test);
+    while (getpgid(observer) == getpgrp())
+        usleep(100); /* it is to survive our group */
     close(to_test);
 }
 
@@ -77,10 +87,10 @@ static struct sight ask(int observer)
 static void strike(const struct place *place)
 {
     const struct crash *crash = place->of_hook;
-    if (crash->victim != SUPERVISOR)
+    if (crash->victim == GUARDIAN || crash->victim == BOTH)
         kill(place->engine->guardian, SIGKILL);
     if (crash->victim != GUARDIAN)
-        kill(getpid(), SIGKILL);
+        kill(crash->victim == GROUP ? 0 : getpid(), SIGKILL);
     /* Its children have become ours when it is a zombie. */
     siginfo_t ignored;
     waitid(P_PID, (id_t)place->engine->guardian, &ignored, WEXITED | WNOWAIT);
@@ -114,6 +124,7 @@ static int how_it_ended(lethe_result result, const struct engine_exit *end)
 static _Noreturn void supervise(struct place *place, struct crash *crash)
 {
     be_a_child();
+    setpgid(0, 0);
     place_enter(place);
     place->list[0] =
         (struct engine_model){"model", must_open(place->models, AT(place->models, "crash"))};
