@@ -35,6 +35,12 @@ LETHE_MUST_CHECK lethe_result sandbox_confine_files(const char *const *read_only
                                                     const char *const *read_write,
                                                     struct lethe_error *err);
 
+/* Landlock, for this thread: a domain of its own. Processes outside cannot be traced any more, nor
+ * entered through /proc/PID/root, whoever this is, and as in every domain nothing can be mounted;
+ * apart from that, only block devices can no longer be made. Sets no new privileges.
+ * LETHE_UNPROTECTED where the kernel has no Landlock. */
+LETHE_MUST_CHECK lethe_result sandbox_stay_apart(struct lethe_error *err);
+
 /* seccomp, for all threads: kills the process on a system call outside `allowed` (names,
  * NULL-terminated; LETHE_INVALID for a name that no architecture has). What free(3) may need, brk
  * and munmap, belongs into the list. Sets no new privileges. */

@@ -74,6 +74,26 @@ static lethe_result allow_all(int ruleset, const char *const *paths, uint64_t ri
     return LETHE_OK;
 }
 
+static lethe_result restrict_self(int ruleset, struct lethe_error *err)
+{
+    TRY(sandbox_no_new_privileges(err)); /* without it only root may confine itself */
+    if (syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
+        return unprotected("applying the rules", err);
+    return LETHE_OK;
+}
+
+/* Any domain will do; one that forbids nothing at all cannot be made. */
+lethe_result sandbox_stay_apart(struct lethe_error *err)
+{
+    const struct landlock_ruleset_attr handled = {.handled_access_fs =
+                                                      LANDLOCK_ACCESS_FS_MAKE_BLOCK};
+    CLEANUP(fd_close)
+    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof handled, 0);
+    if (ruleset < 0)
+        return unprotected("creating the rules", err);
+    return restrict_self(ruleset, err);
+}
+
 lethe_result sandbox_confine_files(const char *const *read_only, const char *const *read_write,
                                    struct lethe_error *err)
 {
@@ -87,9 +107,5 @@ lethe_result sandbox_confine_files(const char *const *read_only, const char *con
         return unprotected("creating the rules", err);
     TRY(allow_all(ruleset, read_only, READ_RIGHTS, err));
     TRY(allow_all(ruleset, read_write, handled.handled_access_fs, err));
-
-    TRY(sandbox_no_new_privileges(err)); /* without it only root may confine itself */
-    if (syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
-        return unprotected("applying the rules", err);
-    return LETHE_OK;
+    return restrict_self(ruleset, err);
 }

@@ -18,15 +18,28 @@ static const int dropped_capabilities[] = {
     CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_MODULE, CAP_SYS_RAWIO,         CAP_DAC_READ_SEARCH,
     CAP_MKNOD,     CAP_BPF,        CAP_PERFMON,    CAP_CHECKPOINT_RESTORE};
 
-static lethe_result confine(struct lethe_error *err)
+/* What makes a root engine another user, whose processes it could look into. */
+static const int capabilities_of_disguise[] = {CAP_SETUID, CAP_SETGID};
+
+static lethe_result drop_all(const int *capabilities, size_t count, struct lethe_error *err)
 {
-    TRY(sandbox_no_new_privileges(err));
-    for (size_t i = 0; i < ARRAY_LEN(dropped_capabilities); i++) {
-        lethe_result result = sandbox_drop_capability(dropped_capabilities[i], err);
+    for (size_t i = 0; i < count; i++) {
+        lethe_result result = sandbox_drop_capability(capabilities[i], err);
         if (result != LETHE_INVALID) /* an older kernel, that cannot give it either */
             TRY(result);
     }
     return LETHE_OK;
+}
+
+/* /proc/PID/root of a process that one may trace leads past everything that is covered. Landlock
+ * closes it; without, what is left are the processes of the same user in the same namespace. */
+static lethe_result confine(struct lethe_error *err)
+{
+    TRY(sandbox_no_new_privileges(err));
+    TRY(drop_all(dropped_capabilities, ARRAY_LEN(dropped_capabilities), err));
+    if (sandbox_stay_apart(NULL) == LETHE_OK)
+        return LETHE_OK;
+    return drop_all(capabilities_of_disguise, ARRAY_LEN(capabilities_of_disguise), err);
 }
 
 static lethe_result expand(const struct storage *storage, char ***out, struct lethe_error *err)

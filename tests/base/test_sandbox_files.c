@@ -2,7 +2,9 @@
 #include "check.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 
 #include "base/sandbox.h"
@@ -128,6 +130,57 @@ static void a_confined_process_reaches_only_its_files(void **state)
     assert_exited(0, child_status(live_in_two_directories, base));
 }
 
+/* ---- other processes ------------------------------------------------------------------------- */
+
+static bool enters(pid_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/root/tmp", (int)pid);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fd_close(fd);
+    CHILD_REQUIRE(fd >= 0 || errno == EACCES);
+    return fd >= 0;
+}
+
+static pid_t fork_sleeper(void)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;)
+            pause();
+    }
+    CHILD_REQUIRE(pid > 0);
+    return pid;
+}
+
+static void stay_apart(void *context)
+{
+    const char *base = context;
+    pid_t neighbour = fork_sleeper();
+    CHILD_REQUIRE(enters(neighbour)); /* the control */
+    CHILD_REQUIRE(sandbox_stay_apart(NULL) == LETHE_OK);
+    CHILD_REQUIRE(!enters(neighbour));
+    CHILD_REQUIRE(ptrace(PTRACE_SEIZE, neighbour, NULL, NULL) != 0 && errno == EPERM);
+
+    pid_t child = fork_sleeper(); /* in the same domain */
+    CHILD_REQUIRE(enters(child));
+    CHILD_REQUIRE(opens(base, "writable/new", O_WRONLY | O_CREAT));
+    CHILD_REQUIRE(executes(base, "other/true"));
+    kill(child, SIGKILL);
+    kill(neighbour, SIGKILL);
+}
+
+static void one_who_stays_apart_sees_no_process_outside(void **state)
+{
+    if (landlock_version() < 0) {
+        print_message("this kernel has no Landlock\n");
+        skip();
+    }
+    CLEANUP(memory_free) char *base = make_rooms();
+    assert_exited(0, child_status(stay_apart, base));
+}
+
 static void confine_to_nothing(void *context)
 {
     const char *const missing[] = {"/no/such/directory", NULL};
@@ -155,6 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_confined_process_reaches_only_its_files),
         cmocka_unit_test(an_ordinary_user_can_be_confined_to_nothing),
+        cmocka_unit_test(one_who_stays_apart_sees_no_process_outside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
