@@ -74,6 +74,7 @@ static void write_piece(const struct part *part, const struct tools *tools, uint
     place_must(file_write_at(part->out_fd, "target", offset, tools->staging->segment, SEGMENT_BYTES,
                              &part->place->err),
                part->place);
+    staging_write_behind(part->out_fd, offset / SEGMENT_BYTES);
 }
 
 static const struct part_kind reading = {"read", read_piece, false};

@@ -46,6 +46,7 @@ static lethe_result write_segments(struct file_writing *file, const struct stagi
         TRY(shard_read_segment(file->reader, index, staging->segment, staging->segment, err));
         TRY(file_write_at(file->fd, name, segment.plain_offset, staging->segment,
                           segment.plain_bytes, err));
+        staging_write_behind(file->fd, index);
         progress_add(&file->decryption->progress, segment.plain_bytes);
     }
     return LETHE_OK;

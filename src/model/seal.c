@@ -232,15 +232,11 @@ static lethe_result seal_range(struct pipeline *pipeline, struct range *range,
         if (turns_stopped(&pipeline->turns))
             return LETHE_OK; /* another's failure is reported by the other */
         TRY(seal_segment(sealing, i, staging, sha, range, err));
+        staging_write_behind(sealing->out_fd, i);
         progress_add(&pipeline->progress,
                      tink_segment_at(&tink_shard_parameters, sealing->shard->size, i).plain_bytes);
     }
     sha256_finish(sha, range->digest);
-    /* Starts writing to the disk while we go on. Only a hint: the sync at the end is what counts.
-     */
-    (void)!sync_file_range(sealing->out_fd, (off_t)(range->begin * SEGMENT_BYTES),
-                           (off_t)((range->end - range->begin) * SEGMENT_BYTES),
-                           SYNC_FILE_RANGE_WRITE);
     return LETHE_OK;
 }
 

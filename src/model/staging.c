@@ -1,10 +1,13 @@
 #include "model/staging.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/thread.h"
+
+#define WRITE_SEGMENTS 8u /* at once: few enough to leave little for the end, enough for a disk */
 
 unsigned workers_for(unsigned threads, uint64_t jobs)
 {
@@ -56,4 +59,12 @@ void staging_clear(struct staging_set *set)
         staging_free(&set->items[i]);
     free(set->items);
     *set = (struct staging_set){0};
+}
+
+void staging_write_behind(int fd, uint64_t index)
+{
+    uint64_t end = index + 1;
+    if (end % WRITE_SEGMENTS == 0)
+        (void)sync_file_range(fd, (off_t)((end - WRITE_SEGMENTS) * SEGMENT_BYTES),
+                              (off_t)(WRITE_SEGMENTS * SEGMENT_BYTES), SYNC_FILE_RANGE_WRITE);
 }
