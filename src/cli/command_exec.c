@@ -105,8 +105,10 @@ static lethe_result prepare(struct run *run, struct lethe_error *err)
 {
     const struct invocation *invocation = run->invocation;
     struct root_spec root;
+    CLEANUP(memory_free) char *root_file = NULL;
     TRY(keeper_peek_root(run->paths.store, &root, err));
-    const char *hidden[] = {run->paths.directory, root.kind == ROOT_FILE ? root.where : NULL, NULL};
+    TRY(root_locate(&root, &root_file, err));
+    const char *hidden[] = {run->paths.directory, root_file, NULL};
     struct engine_options options = {.models = run->models.list,
                                      .arguments = invocation->rest,
                                      .allow_swap = option_given(invocation, "allow-swap"),
@@ -124,11 +126,8 @@ static lethe_result prepare(struct run *run, struct lethe_error *err)
 
 static lethe_result check_signatures(const struct run *run, struct lethe_error *err)
 {
-    for (size_t i = 0; i < run->models.count; i++) {
-        struct model *model = run->models.list[i].model;
-        TRY(error_context(err, common_check_signature(run->home, model, err), "%s",
-                          model_path(model)));
-    }
+    for (size_t i = 0; i < run->models.count; i++)
+        TRY(common_check_signature(run->home, run->models.list[i].model, err));
     return LETHE_OK;
 }
 

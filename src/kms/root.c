@@ -197,6 +197,17 @@ lethe_result root_parse(const char *text, struct root_spec *out, struct lethe_er
                      "a root is \"file:PATH\", \"passphrase\" or \"credential:NAME\"");
 }
 
+lethe_result root_locate(const struct root_spec *spec, char **out, struct lethe_error *err)
+{
+    *out = NULL;
+    if (spec->kind == ROOT_PASSPHRASE)
+        return LETHE_OK;
+    if (spec->kind == ROOT_CREDENTIAL)
+        return secret_credential_path(spec->where, out, err);
+    *out = strdup(spec->where);
+    return *out != NULL ? LETHE_OK : error_set(err, LETHE_NO_MEMORY, "no memory for a path");
+}
+
 void root_describe(const struct root_spec *spec, struct buffer *out)
 {
     const char *kind = root_kind_name(spec->kind);

@@ -27,6 +27,10 @@ struct root_spec {
 /* "file:PATH", "passphrase", "credential:NAME". LETHE_INVALID says what is accepted. */
 LETHE_MUST_CHECK lethe_result root_parse(const char *text, struct root_spec *out,
                                          struct lethe_error *err);
+/* The file that holds it, for whoever must hide it; NULL when there is none, as with a passphrase.
+ * The caller frees *out. */
+LETHE_MUST_CHECK lethe_result root_locate(const struct root_spec *spec, char **out,
+                                          struct lethe_error *err);
 /* A line for people: where the root lies, and what copying it would mean. */
 void root_describe(const struct root_spec *spec, struct buffer *out);
 

@@ -2,8 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -27,10 +30,10 @@ static lethe_result open_checked(const char *path, status_check *check, int *fd,
     if (*fd < 0 || fstat(*fd, &status) != 0)
         return error_from_errno(err, "opening %s", path);
     if (!S_ISREG(status.st_mode))
-        return error_set(err, LETHE_INVALID, "%s is not a regular file", path);
+        return error_set(err, LETHE_INTEGRITY, "%s is not a regular file", path);
     TRY(check(path, &status, err));
     if (status.st_size < 1 || status.st_size > SECRET_FILE_MAX)
-        return error_set(err, LETHE_INVALID, "%s has %lld bytes instead of 1 to %d", path,
+        return error_set(err, LETHE_INTEGRITY, "%s has %lld bytes instead of 1 to %d", path,
                          (long long)status.st_size, SECRET_FILE_MAX);
     *size_bytes = (size_t)status.st_size;
     return LETHE_OK;
@@ -80,8 +83,7 @@ static lethe_result cut_out(const struct lethe_secret *whole, size_t begin, size
     return LETHE_OK;
 }
 
-lethe_result secret_credential_read(const char *name, struct lethe_secret **out,
-                                    struct lethe_error *err)
+lethe_result secret_credential_path(const char *name, char **out, struct lethe_error *err)
 {
     *out = NULL;
     TRY(validate_identifier("a credential's name", name, IDENTIFIER_MAX, err));
@@ -91,10 +93,17 @@ lethe_result secret_credential_read(const char *name, struct lethe_secret **out,
         error_hint(err, "use LoadCredential=%s:... in the unit, or systemd-run -p", name);
         return LETHE_UNAVAILABLE;
     }
-    CLEANUP(memory_free) char *path = path_join(directory, name);
-    if (path == NULL)
-        return error_set(err, LETHE_NO_MEMORY, "no memory for a path");
+    *out = path_join(directory, name);
+    return *out != NULL ? LETHE_OK : error_set(err, LETHE_NO_MEMORY, "no memory for a path");
+}
+
+lethe_result secret_credential_read(const char *name, struct lethe_secret **out,
+                                    struct lethe_error *err)
+{
+    *out = NULL;
+    CLEANUP(memory_free) char *path = NULL;
     CLEANUP(lethe_secret_free) struct lethe_secret *whole = NULL;
+    TRY(secret_credential_path(name, &path, err));
     TRY(read_checked(path, check_credential, &whole, err));
 
     const uint8_t *bytes = lethe_secret_bytes_const(whole);
@@ -116,7 +125,24 @@ struct quiet_terminal {
     int fd;
     bool quiet;
     struct termios before;
+    int signals; /* readable when one waits that would end the process: first the terminal is
+                  * restored */
+    sigset_t mask;
 };
+
+static lethe_result hold_signals(struct quiet_terminal *terminal, struct lethe_error *err)
+{
+    static const int ending[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < ARRAY_LEN(ending); i++)
+        sigaddset(&set, ending[i]);
+    terminal->signals = signalfd(-1, &set, SFD_CLOEXEC);
+    if (terminal->signals < 0)
+        return error_from_errno(err, "signals");
+    sigprocmask(SIG_BLOCK, &set, &terminal->mask);
+    return LETHE_OK;
+}
 
 static lethe_result terminal_quiet(struct quiet_terminal *terminal, struct lethe_error *err)
 {
@@ -126,6 +152,7 @@ static lethe_result terminal_quiet(struct quiet_terminal *terminal, struct lethe
         error_hint(err, "give it on a descriptor: --passphrase-fd N");
         return LETHE_UNAVAILABLE;
     }
+    TRY(hold_signals(terminal, err));
     struct termios quiet = terminal->before;
     quiet.c_lflag &= ~(tcflag_t)(ECHO | ICANON | ISIG);
     quiet.c_cc[VMIN] = 1;
@@ -138,6 +165,9 @@ static void terminal_restore(struct quiet_terminal terminal)
 {
     if (terminal.quiet)
         tcsetattr(terminal.fd, TCSAFLUSH, &terminal.before);
+    if (terminal.signals >= 0)
+        sigprocmask(SIG_SETMASK, &terminal.mask, NULL);
+    fd_close(terminal.signals);
     fd_close(terminal.fd);
 }
 DEFINE_CLEANUP(terminal_restore, struct quiet_terminal);
@@ -169,6 +199,16 @@ static enum key_meaning meaning_of(uint8_t byte, const struct quiet_terminal *te
     return KEY_TEXT;
 }
 
+/* Waits for a key; true when there is a signal instead. */
+static bool is_interrupted(const struct quiet_terminal *terminal)
+{
+    struct pollfd ends[] = {{.fd = terminal->fd, .events = POLLIN},
+                            {.fd = terminal->signals, .events = POLLIN}};
+    while (poll(ends, ARRAY_LEN(ends), -1) < 0 && errno == EINTR)
+        continue;
+    return ends[1].revents != 0;
+}
+
 /* Byte by byte, so that what follows the line stays for whoever reads next. The last byte of `line`
  * is where a byte lies that has not been understood yet. */
 static lethe_result read_line(int fd, const struct quiet_terminal *terminal,
@@ -178,6 +218,8 @@ static lethe_result read_line(int fd, const struct quiet_terminal *terminal,
     *length = 0;
     for (;;) {
         uint8_t *next = &bytes[*length];
+        if (terminal != NULL && is_interrupted(terminal))
+            return error_set(err, LETHE_CANCELLED, "no passphrase was given");
         ssize_t got = read(fd, next, 1);
         if (got < 0 && errno == EINTR)
             continue;
@@ -222,7 +264,7 @@ static lethe_result ask(const struct quiet_terminal *terminal, const char *quest
 static lethe_result ask_on_terminal(bool confirm, struct lethe_secret **out,
                                     struct lethe_error *err)
 {
-    CLEANUP(terminal_restore) struct quiet_terminal terminal = {.fd = -1};
+    CLEANUP(terminal_restore) struct quiet_terminal terminal = {.fd = -1, .signals = -1};
     CLEANUP(lethe_secret_free) struct lethe_secret *first = NULL;
     CLEANUP(lethe_secret_free) struct lethe_secret *second = NULL;
     TRY(terminal_quiet(&terminal, err));

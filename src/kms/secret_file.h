@@ -11,12 +11,15 @@
 #define PASSPHRASE_MAX 1024u
 
 /* The whole file. The mode is checked before a byte is read. LETHE_UNAVAILABLE: it is not there;
- * LETHE_UNPROTECTED: others can read it; LETHE_INVALID: empty, too large, or no regular file. */
+ * LETHE_UNPROTECTED: others can read it; LETHE_INTEGRITY: empty, too large, or no regular file. */
 LETHE_MUST_CHECK lethe_result secret_file_read(const char *path, struct lethe_secret **out,
                                                struct lethe_error *err);
 /* A credential of this service (systemd.exec(5), CREDENTIALS_DIRECTORY), without the white space
  * around it. Results as above. */
 LETHE_MUST_CHECK lethe_result secret_credential_read(const char *name, struct lethe_secret **out,
+                                                     struct lethe_error *err);
+/* Where a credential lies. LETHE_UNAVAILABLE: systemd has passed none. The caller frees *out. */
+LETHE_MUST_CHECK lethe_result secret_credential_path(const char *name, char **out,
                                                      struct lethe_error *err);
 /* One line, without its end: from `fd`, or for -1 from the terminal, where it is not shown, and
  * with `confirm` asked for twice. LETHE_UNAVAILABLE: there is no terminal; LETHE_INVALID: empty,

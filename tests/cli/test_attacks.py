@@ -45,4 +45,23 @@ def _(place):
         neighbour.wait()
 
 
+@case("an engine does not see the credential that is the root")
+def _(place):
+    credentials = place.root / "credentials"
+    credentials.mkdir()
+    (credentials / "lethe").write_bytes(b"0123456789abcdef0123456789abcdef")
+    os.chmod(credentials / "lethe", 0o600)
+    place.env["CREDENTIALS_DIRECTORY"] = str(credentials)
+    place.good("init", "--root", "credential:lethe")
+    model = place.with_model()
+    script = 'cat "$CREDENTIALS_DIRECTORY/lethe"; : {model}'
+    outcome = place.lethe("exec", model, "--handover", "tmpfs", "--", "sh", "-c", script)
+    if outcome.code == 6:
+        raise Skip(outcome.err)
+    assert outcome.code == 0 and outcome.out == "", outcome
+    if os.geteuid() == 0:
+        control = place.good("exec", model, "--handover", "memfd", "--", "sh", "-c", script)
+        assert "0123456789abcdef" in control.out, control
+
+
 finish()

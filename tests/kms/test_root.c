@@ -177,15 +177,16 @@ static void a_file_must_be_private_and_there(void **state)
     }
     assert_int_equal(0, chmod(spec.where, 0400));
     assert_result(LETHE_OK, open_result_of(&record, -1));
+    assert_int_equal(0, chmod(spec.where, 0600));
     write_file(spec.where, "", 0);
-    assert_result(LETHE_INVALID, open_result_of(&record, -1));
+    assert_result(LETHE_INTEGRITY, open_result_of(&record, -1));
     static const char large[5000];
     write_file(spec.where, large, sizeof large);
-    assert_result(LETHE_INVALID, open_result_of(&record, -1));
+    assert_result(LETHE_INTEGRITY, open_result_of(&record, -1));
     assert_int_equal(0, unlink(spec.where));
     assert_result(LETHE_UNAVAILABLE, open_result_of(&record, -1));
     assert_int_equal(0, mkfifo(spec.where, 0600));
-    assert_result(LETHE_INVALID, open_result_of(&record, -1)); /* and does not wait */
+    assert_result(LETHE_INTEGRITY, open_result_of(&record, -1)); /* and does not wait */
 }
 
 /* ---- the record ------------------------------------------------------------------------------ */
@@ -311,17 +312,24 @@ static void read_until(int fd, char *text, size_t capacity, const char *wanted)
         fail_msg("\"%s\" did not come, but: %s", wanted, text);
 }
 
-/* Types `first` and `second` at the two questions; gives the child's result and what was shown. */
-static lethe_result type_at_terminal(const char *first, const char *second, char *shown,
-                                     size_t capacity)
+/* With a terminal of its own, where it asks. */
+static pid_t fork_asking(int *terminal)
 {
-    int terminal;
-    pid_t child = forkpty(&terminal, NULL, NULL, NULL);
+    pid_t child = forkpty(terminal, NULL, NULL, NULL);
     assert_true(child >= 0);
     if (child == 0) {
         execl("/proc/self/exe", "test_root", "ask", (char *)NULL);
         _exit(99);
     }
+    return child;
+}
+
+/* Types `first` and `second` at the two questions; gives the child's result and what was shown. */
+static lethe_result type_at_terminal(const char *first, const char *second, char *shown,
+                                     size_t capacity)
+{
+    int terminal;
+    pid_t child = fork_asking(&terminal);
     shown[0] = '\0';
     read_until(terminal, shown, capacity, "Passphrase: ");
     assert_int_equal(strlen(first), write(terminal, first, strlen(first)));
@@ -348,6 +356,30 @@ static void a_terminal_asks_twice_and_shows_nothing(void **state)
     assert_result(LETHE_INVALID, type_at_terminal("secret\n", "secreT\n", shown, sizeof shown));
     assert_result(LETHE_INVALID, type_at_terminal("\n", NULL, shown, sizeof shown));
     assert_result(LETHE_CANCELLED, type_at_terminal("sec\003", NULL, shown, sizeof shown));
+}
+
+static bool echoes(int terminal)
+{
+    struct termios now;
+    assert_int_equal(tcgetattr(terminal, &now), 0);
+    return (now.c_lflag & ECHO) != 0 && (now.c_lflag & ICANON) != 0;
+}
+
+static void a_signal_leaves_the_terminal_as_it_was(void **state)
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+        char shown[512] = "";
+        int terminal;
+        pid_t child = fork_asking(&terminal);
+        read_until(terminal, shown, sizeof shown, "Passphrase: ");
+        assert_false(echoes(terminal)); /* the control */
+        assert_int_equal(kill(child, signals[i]), 0);
+        int status = wait_for(child);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == signals[i]);
+        assert_true(echoes(terminal));
+        close(terminal);
+    }
 }
 
 static void without_a_terminal_it_says_so(void **state)
@@ -400,6 +432,10 @@ static void a_credential_opens_what_it_closed(void **state)
     assert_result(LETHE_UNPROTECTED, open_result_of(&record, -1));
     assert_int_equal(0, chmod(path, 0400));
     assert_result(LETHE_OK, open_result_of(&record, -1));
+
+    CLEANUP(memory_free) char *located = NULL;
+    assert_ok(root_locate(&spec, &located, &err), &err);
+    assert_string_equal(path, located);
     unsetenv("CREDENTIALS_DIRECTORY");
 }
 
@@ -425,6 +461,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_absurd_cost_is_refused),
         cmocka_unit_test(what_follows_the_passphrase_stays),
         cmocka_unit_test(a_terminal_asks_twice_and_shows_nothing),
+        cmocka_unit_test(a_signal_leaves_the_terminal_as_it_was),
         cmocka_unit_test(without_a_terminal_it_says_so),
         ON_FIXTURE(a_credential_opens_what_it_closed),
     };
