@@ -13,6 +13,18 @@
 
 #include "base/base.h"
 
+/* Sanitizers move what lies on the stack and keep what was freed: tests that look there ask. */
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define HAS_SANITIZER true
+#elif defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HAS_SANITIZER true
+#endif
+#endif
+#ifndef HAS_SANITIZER
+#define HAS_SANITIZER false
+#endif
+
 /* assert_result(LETHE_DENIED, call(..., &err)): shows both results by name when they differ. */
 #define assert_result(expected, call)                                                              \
     do {                                                                                           \

@@ -161,6 +161,10 @@ static void deriving_leaves_nothing_on_the_stack(void **state)
 
 static void encrypting_leaves_nothing_on_the_stack(void **state)
 {
+    if (HAS_SANITIZER) {
+        printf("a sanitizer's frames are deeper than what is wiped below a call\n");
+        skip();
+    }
     assert_int_equal(count_key_after(encrypt_with_openssl), 0);
     if (!aead_backend_available(AEAD_BACKEND_IPSEC)) {
         printf("this CPU cannot run intel-ipsec-mb\n");
