@@ -14,7 +14,6 @@
 
 bool program_start(const char *const *arguments, struct program *out)
 {
-    extern char **environ;
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
         return false;
