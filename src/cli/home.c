@@ -35,6 +35,13 @@ static lethe_result user_directory(const char *variable, const char *below_home,
     return written < 0 ? error_set(err, LETHE_NO_MEMORY, "no memory for a path") : LETHE_OK;
 }
 
+/* What is made beside a home is named after it. */
+static void cut_trailing_slashes(char *path)
+{
+    for (size_t length = strlen(path); length > 1 && path[length - 1] == '/'; length--)
+        path[length - 1] = '\0';
+}
+
 lethe_result home_locate(struct home_paths *out, struct lethe_error *err)
 {
     *out = (struct home_paths){0};
@@ -45,6 +52,7 @@ lethe_result home_locate(struct home_paths *out, struct lethe_error *err)
         TRY(user_directory("XDG_DATA_HOME", ".local/share", &out->directory, err));
     if (out->directory == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a path");
+    cut_trailing_slashes(out->directory);
 
     const struct {
         char **path;
@@ -78,10 +86,21 @@ bool home_is_there(const struct home_paths *paths)
     return access(paths->directory, F_OK) == 0 && access(paths->store, F_OK) == 0;
 }
 
+/* A log without its store: what is left of a home. */
+static lethe_result check_not_torn(const struct home_paths *paths, struct lethe_error *err)
+{
+    if (access(paths->audit, F_OK) != 0)
+        return LETHE_OK;
+    error_set(err, LETHE_INTEGRITY, "the home at %s has lost its store.db", paths->directory);
+    error_hint(err, "put back a backup of store.db: it holds every key");
+    return LETHE_INTEGRITY;
+}
+
 lethe_result home_require(const struct home_paths *paths, struct lethe_error *err)
 {
     if (home_is_there(paths))
         return LETHE_OK;
+    TRY(check_not_torn(paths, err));
     error_set(err, LETHE_NOT_FOUND, "there is no home at %s", paths->directory);
     error_hint(err, "lethe init");
     return LETHE_NOT_FOUND;
@@ -157,14 +176,25 @@ static lethe_result fill_home(const struct home_paths *paths, const char *node,
     return keeper_create(&options, root, err);
 }
 
+/* An empty directory may be there already, and is replaced. */
 static lethe_result rename_into_place(const char *from, const char *to, struct lethe_error *err)
 {
-    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) != 0) {
-        error_from_errno(err, "%s", to);
-        error_hint(err, "an empty directory in the place of the home must be removed first");
-        return err != NULL ? err->code : LETHE_IO;
+    if (rename(from, to) == 0)
+        return LETHE_OK;
+    lethe_result result = error_from_errno(err, "making the home %s", to);
+    error_hint(err, "something else is there: LETHE_HOME names another place");
+    return result;
+}
+
+/* Beside the home's place, and nobody else's: its name cannot be guessed, and must be new. */
+static lethe_result make_beside(const char *place, char **out, struct lethe_error *err)
+{
+    if (asprintf(out, "%s.init-XXXXXX", place) < 0) {
+        *out = NULL;
+        return error_set(err, LETHE_NO_MEMORY, "no memory for a path");
     }
-    return LETHE_OK;
+    return mkdtemp(*out) != NULL ? LETHE_OK
+                                 : error_from_errno(err, "making a directory beside %s", place);
 }
 
 lethe_result home_create(const struct home_paths *paths, const struct home_init *init,
@@ -176,18 +206,19 @@ lethe_result home_create(const struct home_paths *paths, const struct home_init 
         TRY(validate_identifier("the node's name", init->node, NAME_PART_MAX, err));
         memcpy(node, init->node, strlen(init->node) + 1);
     }
+    TRY(check_not_torn(paths, err));
     TRY(choose_root(init, root, err));
 
     CLEANUP(memory_free) char *parent = strdup(paths->directory);
     CLEANUP(memory_free) char *beside = NULL;
-    if (parent == NULL || asprintf(&beside, "%s.init-%d", paths->directory, (int)getpid()) < 0)
+    if (parent == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a path");
     char *slash = strrchr(parent, '/');
     if (slash != NULL && slash != parent) {
         *slash = '\0';
         TRY(file_make_directories(parent, 0700, err));
     }
-    TRY(file_make_directories(beside, 0700, err));
+    TRY(make_beside(paths->directory, &beside, err));
 
     struct home_paths made = {.directory = beside,
                               .store = path_join(beside, "store.db"),
