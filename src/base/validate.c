@@ -212,9 +212,8 @@ lethe_result validate_integer(const char *what, const char *text, int64_t min, i
         return missing(what, err);
     int64_t value;
     if (!parse_integer(text, &value) || value < min || value >= max)
-        return error_set(err, LETHE_INVALID,
-                         "%s is not a plain decimal number from %lld to below %lld", what,
-                         (long long)min, (long long)max);
+        return error_set(err, LETHE_INVALID, "%s is not a plain decimal number from %lld to %lld",
+                         what, (long long)min, (long long)max - 1);
     *out = value;
     return LETHE_OK;
 }

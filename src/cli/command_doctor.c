@@ -14,6 +14,7 @@
 #include "cli/common.h"
 #include "crypto/aead.h"
 #include "engine/engine.h"
+#include "mem/swap.h"
 
 enum finding_state { FINDING_GOOD, FINDING_WARNING, FINDING_BAD };
 static const char *const state_names[] = {"good", "warning", "bad"};
@@ -76,7 +77,7 @@ static void check_swap(struct finding *out)
 {
     struct engine_host host;
     engine_probe(&host);
-    if (host.memfd_safety == SWAP_NONE)
+    if (!swap_may_keep_pages())
         finding_set(out, FINDING_GOOD, NULL, "no active swap: nothing can be written there");
     else if (host.tmpfs_noswap || host.memfd_safety != SWAP_UNSAFE)
         finding_set(out, FINDING_GOOD, NULL, "swap is active; weights are kept from it (%s)",

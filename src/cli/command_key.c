@@ -68,7 +68,10 @@ static lethe_result export_public(struct home *home, const char *name, const cha
                                   struct lethe_error *err)
 {
     CLEANUP(buffer_clear) struct buffer text = {0};
-    TRY(keeper_export_public(home->keeper, name, &text, err));
+    lethe_result result = keeper_export_public(home->keeper, name, &text, err);
+    if (result == LETHE_NOT_FOUND)
+        error_hint(err, "lethe key list names them all");
+    TRY(result);
     return common_write_text(output, &text, 0644, err);
 }
 
@@ -126,11 +129,14 @@ static lethe_result check_export_options(const struct invocation *invocation,
     bool shard = option_given(invocation, "shard");
     if (shard == option_given(invocation, "public"))
         return error_set(err, LETHE_INVALID, "give either NAME --public, or --shard ID MODEL");
+    if (!shard && option_given(invocation, "tink-keyset"))
+        return error_set(err, LETHE_INVALID, "--tink-keyset goes with --shard ID MODEL");
     if (!shard)
         return LETHE_OK;
     if (!option_given(invocation, "tink-keyset"))
         return error_set(err, LETHE_INVALID, "a data key is exported with --tink-keyset");
-    if (!option_given(invocation, "output"))
+    const char *output = option_text(invocation, "output");
+    if (output == NULL || strcmp(output, "-") == 0)
         return error_set(err, LETHE_INVALID,
                          "a data key is a secret: name a file for it with -o FILE");
     return LETHE_OK;

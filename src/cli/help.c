@@ -16,7 +16,8 @@ static void option_label(const struct option *option, char *out, size_t size)
 
 void help_command(const struct command *command)
 {
-    printf("lethe %s %s\n\n%s.\n", command->name, command->arguments, command->summary);
+    printf("lethe %s%s%s\n\n%s.\n", command->name, command->arguments[0] != '\0' ? " " : "",
+           command->arguments, command->summary);
     if (command->options != NULL && command->options->name != NULL)
         printf("\nOptions:\n");
     for (const struct option *o = command->options; o != NULL && o->name != NULL; o++) {

@@ -37,6 +37,29 @@ static const struct option *option_find(const struct command *command, const cha
     return NULL;
 }
 
+/* "key" alone, or with a word that does not belong to it. */
+static bool is_group(const char *word)
+{
+    size_t length = strlen(word);
+    for (const struct command *c = commands; c->name != NULL; c++) {
+        if (strncmp(c->name, word, length) == 0 && c->name[length] == ' ')
+            return true;
+    }
+    return false;
+}
+
+static lethe_result no_such_command(int argc, char **argv, struct lethe_error *err)
+{
+    bool in_group = is_group(argv[0]);
+    if (in_group && argc == 1)
+        error_set(err, LETHE_INVALID, "'%s' needs another word", argv[0]);
+    else
+        error_set(err, LETHE_INVALID, "there is no command '%.64s%s%.64s'", argv[0],
+                  in_group ? " " : "", in_group ? argv[1] : "");
+    error_hint(err, "lethe --help lists them");
+    return LETHE_INVALID;
+}
+
 static lethe_result usage_error(const struct command *command, struct lethe_error *err)
 {
     error_hint(err, "lethe %s --help", command->name);
@@ -101,9 +124,9 @@ static lethe_result check_positional(const struct invocation *in, struct lethe_e
         return usage_error(command, err);
     }
     if (command->max_positional >= 0 && in->positional_count > command->max_positional) {
-        error_set(err, LETHE_INVALID, "one argument too many, the %s: lethe %s %s",
-                  command->takes_rest ? "engine goes behind --" : "last is not expected",
-                  command->name, command->arguments);
+        error_set(err, LETHE_INVALID, "'%.64s' is one argument too many%s",
+                  in->positional[command->max_positional],
+                  command->takes_rest ? ": the engine goes behind --" : "");
         return usage_error(command, err);
     }
     if (command->takes_rest && (in->rest == NULL || in->rest[0] == NULL)) {
@@ -157,11 +180,8 @@ lethe_result invocation_parse(int argc, char **argv, struct invocation *out,
     *out = (struct invocation){0};
     int words = 0;
     out->command = command_find(argc, argv, &words);
-    if (out->command == NULL) {
-        error_set(err, LETHE_INVALID, "there is no command '%.64s'", argv[0]);
-        error_hint(err, "lethe --help lists them");
-        return LETHE_INVALID;
-    }
+    if (out->command == NULL)
+        return no_such_command(argc, argv, err);
     argc -= words;
     argv += words;
     if (asks_for_help(argc, argv)) {

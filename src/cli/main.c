@@ -178,6 +178,7 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "--version") == 0)
         argv[1] = version;
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a write beyond the limit fails, and is cleaned up after */
     int exit_code = 0;
     lethe_result result = run(argc - 1, argv + 1, &exit_code, &err);
     if (result == LETHE_OK)

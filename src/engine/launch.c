@@ -98,6 +98,7 @@ static _Noreturn void become_engine(const struct launch_options *options, char *
         prepared.code != LETHE_OK || read(ends->go, &go, 1) != 1)
         _exit(125);
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, SIG_DFL);
     sigprocmask(SIG_SETMASK, options->signal_mask, NULL);
     execvp(arguments[0], arguments);
     int failure = errno;

@@ -182,7 +182,7 @@ static void integers_keep_their_range(void **state)
                                                   &number, &err));
     assert_true(number == INT64_MAX - 1); /* untouched by a refusal */
     assert_string_equal(err.text, "it is not a plain decimal number from -9223372036854775808 to "
-                                  "below 9223372036854775807");
+                                  "9223372036854775806");
 }
 
 static void prompts_are_counted_in_characters(void **state)

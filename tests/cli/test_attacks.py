@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """What a hostile engine or neighbour tries, and what a person does by mistake. Each attack has its control."""
 import os
+import resource
+import signal
 import subprocess
 
 from scenario import SAFETENSORS, Skip, case, finish
@@ -62,6 +64,87 @@ def _(place):
     if os.geteuid() == 0:
         control = place.good("exec", model, "--handover", "memfd", "--", "sh", "-c", script)
         assert "0123456789abcdef" in control.out, control
+
+
+@case("a home may be made in an empty directory, with a slash behind its name, and nowhere else")
+def _(place):
+    place.home.mkdir(parents=True)
+    place.env["LETHE_HOME"] = str(place.home) + "//"
+    place.good("init")
+    place.good("key", "list")
+    assert [path.name for path in place.home.parent.iterdir()] == [place.home.name]
+
+    other = place.root / "other"
+    place.env["LETHE_HOME"] = str(other)
+    other.mkdir()
+    (other / "mine").write_bytes(b"x")
+    before = sorted((place.config / "lethe").iterdir())
+    place.refused(1, "init")
+    assert [path.name for path in other.iterdir()] == ["mine"]
+    assert sorted((place.config / "lethe").iterdir()) == before and not list(place.root.glob("other.*"))
+
+
+@case("a home that lost its store is named as such, and not made anew")
+def _(place):
+    place.good("init")
+    store = (place.home / "store.db").read_bytes()
+    (place.home / "store.db").unlink()
+    for words in (["key", "list"], ["init"], ["audit", "verify"]):
+        outcome = place.refused(3, *words)
+        assert "store.db" in outcome.err and "lethe init" not in outcome.err, outcome
+    (place.home / "store.db").write_bytes(store)
+    os.chmod(place.home / "store.db", 0o600)
+    place.good("key", "list")
+
+
+@case("a directory that lies in wait beside the home is not used")
+def _(place):
+    place.home.parent.mkdir()
+    os.chmod(place.home.parent, 0o1777)
+    waiting = [place.home.parent / f"lethe.init-{pid}" for pid in range(os.getpid(), os.getpid() + 300)]
+    for path in waiting:
+        path.mkdir(mode=0o777)
+    place.good("init")
+    assert all(list(path.iterdir()) == [] for path in waiting)
+
+
+@case("a second init says which root the home has")
+def _(place):
+    place.good("init")
+    root = next((place.config / "lethe").iterdir())
+    assert str(root) in place.good("init", "--root", "passphrase").out
+
+
+@case("a secret goes to a file and nowhere else")
+def _(place):
+    model = place.with_model()
+    place.refused(2, "key", "export", "--shard", "0000", model, "--tink-keyset", "-o", "-")
+    place.refused(2, "key", "export", "default.signer", "--public", "--tink-keyset")
+    assert [path.name for path in place.work.iterdir()] == [model.name]
+
+
+@case("wrong words are named")
+def _(place):
+    for words, named in ((["key"], "'key' needs another word"), (["key", "frob"], "'key frob'"),
+                         (["version", "extra"], "'extra' is one argument too many"),
+                         (["exec", "m", "cat", "--", "x"], "'cat' is one argument too many: the engine goes behind --"),
+                         (["encrypt", "x", "-o", "m", "--threads", "65"], "from 1 to 64")):
+        assert named in place.refused(2, *words).err, words
+
+
+@case("a file size limit is an error that is cleaned up after, and the engine's own affair")
+def _(place):
+    place.good("init")
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+    place.refused(1, "encrypt", SAFETENSORS, "-o", "m", preexec_fn=limit)
+    assert list(place.work.iterdir()) == []
+    place.write("small", b"x" * 1000)
+    place.good("encrypt", "small", "-o", "small.m")
+    outcome = place.lethe("exec", "small.m", "--", "sh", "-c", "head -c 2000000 /dev/zero > $TMPDIR/x; echo $?; "
+                          ": {model}", preexec_fn=limit)
+    assert outcome.out.strip() == str(128 + signal.SIGXFSZ), outcome
 
 
 finish()
