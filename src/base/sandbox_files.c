@@ -82,15 +82,18 @@ static lethe_result restrict_self(int ruleset, struct lethe_error *err)
     return LETHE_OK;
 }
 
-/* Any domain will do; one that forbids nothing at all cannot be made. */
+/* Any domain will do; one that forbids nothing at all cannot be made. What every domain forbids
+ * unless it is allowed, moving between directories, is allowed everywhere. */
 lethe_result sandbox_stay_apart(struct lethe_error *err)
 {
-    const struct landlock_ruleset_attr handled = {.handled_access_fs =
-                                                      LANDLOCK_ACCESS_FS_MAKE_BLOCK};
+    static const char *const everywhere[] = {"/", NULL};
+    const struct landlock_ruleset_attr handled = {
+        .handled_access_fs = LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_REFER};
     CLEANUP(fd_close)
     int ruleset = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof handled, 0);
     if (ruleset < 0)
         return unprotected("creating the rules", err);
+    TRY(allow_all(ruleset, everywhere, LANDLOCK_ACCESS_FS_REFER, err));
     return restrict_self(ruleset, err);
 }
 
