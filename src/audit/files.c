@@ -26,7 +26,7 @@ static lethe_result lock(int directory, int flags, int operation, int *out, stru
 {
     *out = -1;
     CLEANUP(fd_close)
-    int fd = openat(directory, FILES_LOCK, flags | O_CLOEXEC | O_NOFOLLOW, FILES_MODE);
+    int fd = openat(directory, FILES_LOCK, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, FILES_MODE);
     if (fd < 0)
         return error_from_errno(err, "opening " FILES_LOCK);
     while (flock(fd, operation) != 0) {
@@ -115,7 +115,10 @@ static lethe_result look_at_notes(int directory, struct files_view *out, struct 
     out->has_notes = result == LETHE_OK;
     if (result != LETHE_NOT_FOUND)
         TRY(result);
-    result = file_read_all(directory, FILES_CHECKPOINT, AUDIT_NOTE_MAX, &out->checkpoint, err);
+    uint64_t checkpoint_bytes;
+    result = files_size(directory, FILES_CHECKPOINT, &checkpoint_bytes, err);
+    if (result == LETHE_OK)
+        result = file_read_all(directory, FILES_CHECKPOINT, AUDIT_NOTE_MAX, &out->checkpoint, err);
     out->has_checkpoint = result == LETHE_OK;
     return result == LETHE_NOT_FOUND ? LETHE_OK : result;
 }
@@ -139,6 +142,13 @@ void files_view_clear(struct files_view *view)
 
 /* ---- the newest checkpoint ------------------------------------------------------------------- */
 
+static lethe_result not_ours(const char *name, struct lethe_error *err)
+{
+    error_set(err, LETHE_INTEGRITY, "%s is not a regular file", name);
+    error_hint(err, "remove it: it is made anew");
+    return LETHE_INTEGRITY;
+}
+
 /* A note that is longer or shorter than what the inode held before could meet the wrong size on
  * disk after a power cut; one of the same length replaces it within one sector. */
 static lethe_result write_note(int fd, const char *note, size_t size_bytes, struct lethe_error *err)
@@ -146,6 +156,8 @@ static lethe_result write_note(int fd, const char *note, size_t size_bytes, stru
     struct stat status;
     if (fstat(fd, &status) != 0)
         return error_from_errno(err, "looking at " FILES_CHECKPOINT_OLD);
+    if (!S_ISREG(status.st_mode))
+        return not_ours(FILES_CHECKPOINT_OLD, err);
     TRY(file_write_at(fd, FILES_CHECKPOINT_OLD, 0, note, size_bytes, err));
     if ((size_t)status.st_size == size_bytes)
         return LETHE_OK;
@@ -161,8 +173,10 @@ lethe_result files_replace_checkpoint(int directory, const char *note, size_t si
                                       struct lethe_error *err)
 {
     CLEANUP(fd_close)
-    int fd = openat(directory, FILES_CHECKPOINT_OLD, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-                    FILES_MODE);
+    int fd = openat(directory, FILES_CHECKPOINT_OLD,
+                    O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, FILES_MODE);
+    if (fd < 0 && (errno == ELOOP || errno == EISDIR || errno == ENXIO))
+        return not_ours(FILES_CHECKPOINT_OLD, err);
     if (fd < 0)
         return error_from_errno(err, "opening " FILES_CHECKPOINT_OLD);
     TRY(write_note(fd, note, size_bytes, err));

@@ -14,7 +14,7 @@ lethe_result stream_open(struct stream *stream, int directory, const char *name,
     stream->buffer = malloc(STREAM_BUFFER_BYTES);
     if (stream->buffer == NULL)
         return error_set(err, LETHE_NO_MEMORY, "a buffer for reading %s", name);
-    stream->fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    stream->fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (stream->fd < 0)
         return error_from_errno(err, "opening %s", name);
     return LETHE_OK;

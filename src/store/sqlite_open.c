@@ -162,7 +162,7 @@ static lethe_result check_file(const char *path, struct lethe_error *err)
     if (lstat(path, &status) != 0)
         return error_from_errno(err, "opening the store %s", path);
     if (!S_ISREG(status.st_mode))
-        return error_set(err, LETHE_INVALID, "%s is not a regular file", path);
+        return error_set(err, LETHE_INTEGRITY, "%s is not a regular file", path);
     return file_check_private(path, &status, err);
 }
 

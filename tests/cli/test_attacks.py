@@ -2,6 +2,7 @@
 """What a hostile engine or neighbour tries, and what a person does by mistake. Each attack has its control."""
 import os
 import resource
+import shutil
 import signal
 import subprocess
 
@@ -145,6 +146,46 @@ def _(place):
     outcome = place.lethe("exec", "small.m", "--", "sh", "-c", "head -c 2000000 /dev/zero > $TMPDIR/x; echo $?; "
                           ": {model}", preexec_fn=limit)
     assert outcome.out.strip() == str(128 + signal.SIGXFSZ), outcome
+
+
+def put_fifo(path):
+    path.unlink()
+    os.mkfifo(path, 0o600)
+
+
+def put_directory(path):
+    path.unlink()
+    path.mkdir(mode=0o700)
+
+
+def put_link(path):
+    moved = path.rename(path.with_suffix(".moved"))
+    path.symlink_to(moved.name)
+
+
+@case("what is no regular file in a home or model is exit 3 and holds nobody up")
+def _(place):
+    model = place.with_model()
+    home, root = place.home, next((place.config / "lethe").iterdir())
+    kept = place.root / "kept"
+    read, write, use = ("key", "list"), ("audit", "show"), ("verify", model)
+    for path, command in ((home / "store.db", read), (home / "node", read), (root, read),
+                          (home / "audit" / "000001.jsonl", read), (home / "audit" / "checkpoints", read),
+                          (home / "audit" / "checkpoint", read), (home / "audit" / "checkpoint.old", use),
+                          (model / "manifest.json", use), (model / "model.sig", use),
+                          (model / "shards" / "0000.tink", use)):
+        for put in (put_fifo, put_directory, put_link):
+            if put is put_link and path in (root, home / "node"):
+                continue  # these a person may link to another place
+            shutil.copytree(path.parent, kept, symlinks=True)
+            put(path)
+            outcome = place.lethe(*command)
+            assert outcome.code == 3 and "lethe: error: " in outcome.err, (str(path), put, outcome)
+            shutil.rmtree(path.parent)
+            kept.rename(path.parent)
+    for path in (home / "lock", home / "audit" / "lock"):
+        put_fifo(path)
+        place.good(*write)
 
 
 finish()

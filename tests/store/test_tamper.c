@@ -269,14 +269,14 @@ static void other_files_are_refused(void **state)
     unlink(f->path);
 
     assert_int_equal(0, mkdir(f->path, 0700));
-    assert_result(LETHE_INVALID, open_result(f->path, &f->err));
+    assert_result(LETHE_INTEGRITY, open_result(f->path, &f->err));
     assert_int_equal(0, rmdir(f->path));
 
     store_close(must_create(f->path));
     char link_name[96];
     snprintf(link_name, sizeof link_name, "%s/link.db", f->directory);
     assert_int_equal(0, symlink(f->path, link_name));
-    assert_result(LETHE_INVALID, open_result(link_name, &f->err));
+    assert_result(LETHE_INTEGRITY, open_result(link_name, &f->err));
 }
 
 /* ---- what the files show --------------------------------------------------------------------- */
