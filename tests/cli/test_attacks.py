@@ -167,7 +167,7 @@ def put_link(path):
 def _(place):
     model = place.with_model()
     home, root = place.home, next((place.config / "lethe").iterdir())
-    kept = place.root / "kept"
+    copies = {home: place.root / "home", root.parent: place.root / "root", model: place.root / "model"}
     read, write, use = ("key", "list"), ("audit", "show"), ("verify", model)
     for path, command in ((home / "store.db", read), (home / "node", read), (root, read),
                           (home / "audit" / "000001.jsonl", read), (home / "audit" / "checkpoints", read),
@@ -177,12 +177,14 @@ def _(place):
         for put in (put_fifo, put_directory, put_link):
             if put is put_link and path in (root, home / "node"):
                 continue  # these a person may link to another place
-            shutil.copytree(path.parent, kept, symlinks=True)
+            for whole, copy in copies.items():
+                shutil.copytree(whole, copy)
             put(path)
             outcome = place.lethe(*command)
             assert outcome.code == 3 and "lethe: error: " in outcome.err, (str(path), put, outcome)
-            shutil.rmtree(path.parent)
-            kept.rename(path.parent)
+            for whole, copy in copies.items():
+                shutil.rmtree(whole)
+                copy.rename(whole)
     for path in (home / "lock", home / "audit" / "lock"):
         put_fifo(path)
         place.good(*write)
