@@ -89,7 +89,7 @@ lethe_result audit_open(const struct audit_options *options, struct audit_log **
 static lethe_result write_list(struct audit_log *log, struct entry *list, uint64_t dropped,
                                struct lethe_error *err)
 {
-    const struct audit_event event = audit_events_dropped(dropped);
+    const struct audit_event event = audit_events_dropped(dropped, "too many were waiting", NULL);
     const struct entry entry = {
         .next = list, .event = &event, .time_ns = clock_wall_ns(log->clock)};
     return writer_group(&log->writer, dropped > 0 ? &entry : list, err);

@@ -39,7 +39,7 @@ lethe_result common_check_signature(struct home *home, struct model *model, stru
     const struct key_source *keys = keeper_key_source(home->keeper);
     const char *tenant = model_manifest(model)->tenant;
     const struct sign_public *signer;
-    lethe_result result = keys->signer(keys->context, tenant, &signer, err);
+    lethe_result result = keys->signer(keys->context, tenant, NULL, &signer, err);
     if (result == LETHE_NOT_FOUND) {
         error_set(err, LETHE_INTEGRITY, "this home has no signer for tenant '%s'", tenant);
         error_hint(err, "the model was made by another home, or forged; check it with "

@@ -263,8 +263,8 @@ static lethe_result source_sign(void *context, const char *tenant, const void *b
     return sign_message(key->pair, bytes, size_bytes, out, err);
 }
 
-static lethe_result source_signer(void *context, const char *tenant, const struct sign_public **out,
-                                  struct lethe_error *err)
+static lethe_result source_signer(void *context, const char *tenant, const char *hint,
+                                  const struct sign_public **out, struct lethe_error *err)
 {
     struct working_key *key = NULL;
     char name[KEY_NAME_MAX + 1];

@@ -213,7 +213,7 @@ static lethe_result sign(struct encryption *e, struct lethe_error *err)
     TRY(buffer_result(&encoded, err));
     TRY(e->keys->sign(e->keys->context, tenant, encoded.bytes, encoded.size_bytes, &signature,
                       err));
-    TRY(e->keys->signer(e->keys->context, tenant, &signer, err));
+    TRY(e->keys->signer(e->keys->context, tenant, NULL, &signer, err));
     TRY(oms_bundle(&payload, &signature, signer, &bundle, err));
     if (bundle.size_bytes > OMS_BUNDLE_MAX)
         return error_set(err, LETHE_LIMIT, "the model is too large for a signature");

@@ -11,8 +11,16 @@ struct key_use {
     const char *key;     /* "<tenant>.<model>.<tier>" */
     const char *shard;   /* id of the shard whose data key it is */
     const char *purpose; /* "encrypt", "load", "decrypt", "verify", "export": for the record */
+    uint64_t release;    /* of the manifest: below the minimum that was set it is refused (E-8) */
     const void *aad;     /* the shard's associated data; binds the wrapped key to the shard */
     size_t aad_bytes;
+};
+
+/* A data key to be wrapped anew; the bytes of it never leave the key service. */
+struct key_rewrap {
+    struct key_use use;
+    const char *wrapped;      /* as it is now */
+    struct buffer *rewrapped; /* empty before; gets "vault:v<newest>:<base64>" */
 };
 
 struct key_source {
@@ -26,13 +34,22 @@ struct key_source {
      * key. The caller frees *data_key as soon as the shard is open (Z-2). */
     lethe_result (*unwrap)(void *context, const struct key_use *use, const char *wrapped,
                            struct lethe_secret **data_key, struct lethe_error *err);
+    /* Wraps many anew under the newest version, on record in one durable group: all of them, or
+     * none (the buffers are then empty). Allowed for revoked versions, never for destroyed keys. */
+    lethe_result (*rewrap)(void *context, const struct key_rewrap *items, size_t count,
+                           struct lethe_error *err);
+    /* The newest version of a key, for seeing how far a rotation is. LETHE_NOT_FOUND. */
+    lethe_result (*newest)(void *context, const char *key, uint64_t *version,
+                           struct lethe_error *err);
     /* ECDSA P-256 over SHA-256, with the tenant's manifest signer, which `sign` creates when new.
      */
     lethe_result (*sign)(void *context, const char *tenant, const void *bytes, size_t size_bytes,
                          struct signature *out, struct lethe_error *err);
-    /* The tenant's public key, borrowed until the source is closed. LETHE_NOT_FOUND. */
-    lethe_result (*signer)(void *context, const char *tenant, const struct sign_public **out,
-                           struct lethe_error *err);
+    /* A public key of the tenant, borrowed until the source is closed: the one whose hint (hex
+     * SHA-256 of its PEM, as in model.sig) is `hint`, or the newest when that is NULL. Older ones
+     * go on verifying (K-8) until they are revoked. LETHE_NOT_FOUND, LETHE_REVOKED. */
+    lethe_result (*signer)(void *context, const char *tenant, const char *hint,
+                           const struct sign_public **out, struct lethe_error *err);
     void *context;
 };
 

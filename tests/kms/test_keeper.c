@@ -118,11 +118,11 @@ static void signatures_verify_with_the_exported_key(void **state)
     const struct key_source *keys = keeper_key_source(keeper);
     const struct sign_public *borrowed;
     struct signature signature;
-    assert_result(LETHE_NOT_FOUND, keys->signer(keys->context, "default", &borrowed, &err));
+    assert_result(LETHE_NOT_FOUND, keys->signer(keys->context, "default", NULL, &borrowed, &err));
     assert_ok(keys->sign(keys->context, "default", "manifest", 8, &signature, &err), &err);
     assert_int_equal(1, count_records(home, "key_created", "default.signer"));
     assert_int_equal(1, count_records(home, "key_used", "\"purpose\":\"signing\""));
-    assert_ok(keys->signer(keys->context, "default", &borrowed, &err), &err);
+    assert_ok(keys->signer(keys->context, "default", NULL, &borrowed, &err), &err);
     assert_ok(sign_verify(borrowed, "manifest", 8, &signature, &err), &err);
 
     CLEANUP(buffer_clear) struct buffer pem = {0};
