@@ -24,11 +24,23 @@ struct audit_signer {
     struct audit_key key; /* name ("lethe/<node>") and Ed25519 public key */
 };
 
+/* How much a log may take; a field that is 0 stands for the value in brackets. */
+struct audit_limits {
+    uint64_t rotate_bytes; /* a file of records is closed when it is larger (16 MiB)          */
+    bool rotate_daily;     /* and when the first record of another day (UTC) comes            */
+    uint32_t retain_days;  /* closed files whose newest record is older are removed (never)   */
+    uint64_t floor_bytes;  /* free space kept for others: below it only critical kinds are
+                              committed, below a quarter of it nothing is (64 MiB)            */
+    uint64_t identity_bytes_per_hour; /* that one actor can have recorded, critical kinds apart
+                                         (no limit)                                               */
+};
+
 struct audit_options {
     const char *directory;            /* made with mode 0700 when it is not there */
     const char *node;                 /* [A-Za-z0-9_-]{1,64} */
     const struct clock_source *clock; /* NULL: the system's */
     struct audit_signer signer;
+    struct audit_limits limits;
 };
 
 /* For whom: "" where it does not apply. */

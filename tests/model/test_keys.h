@@ -97,7 +97,7 @@ static inline lethe_result test_sign(void *context, const char *tenant, const vo
     return sign_message(keys->pair, bytes, size_bytes, out, err);
 }
 
-static inline lethe_result test_signer(void *context, const char *tenant,
+static inline lethe_result test_signer(void *context, const char *tenant, const char *hint,
                                        const struct sign_public **out, struct lethe_error *err)
 {
     *out = sign_pair_public(((struct test_keys *)context)->pair);
