@@ -48,8 +48,8 @@ static lethe_result sign(void *context, const char *tenant, const void *bytes, s
     return sign_message(((struct place_keys *)context)->pair, bytes, size_bytes, out, err);
 }
 
-static lethe_result signer(void *context, const char *tenant, const struct sign_public **out,
-                           struct lethe_error *err)
+static lethe_result signer(void *context, const char *tenant, const char *hint,
+                           const struct sign_public **out, struct lethe_error *err)
 {
     *out = sign_pair_public(((struct place_keys *)context)->pair);
     return LETHE_OK;
@@ -113,7 +113,12 @@ void place_open(struct place *place, const char *parent, uint64_t size_bytes)
     place_must(sign_generate(SIGNATURE_ECDSA_P256, &private_key, &place->err), place);
     place_must(sign_pair_create(SIGNATURE_ECDSA_P256, private_key, &keys->pair, &place->err),
                place);
-    keys->source = (struct key_source){ensure, wrap, unwrap, sign, signer, .context = keys};
+    keys->source = (struct key_source){.ensure = ensure,
+                                       .wrap = wrap,
+                                       .unwrap = unwrap,
+                                       .sign = sign,
+                                       .signer = signer,
+                                       .context = keys};
 }
 
 void place_close(struct place *place)
