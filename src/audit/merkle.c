@@ -13,8 +13,7 @@ void merkle_leaf(const void *entry, size_t size_bytes, uint8_t out[MERKLE_HASH_B
     sha256(hashed, 1 + size_bytes, out);
 }
 
-/* `out` may be `left` or `right`. */
-static void merkle_node(const uint8_t *left, const uint8_t *right, uint8_t *out)
+void merkle_node(const uint8_t *left, const uint8_t *right, uint8_t *out)
 {
     uint8_t hashed[1 + 2 * MERKLE_HASH_BYTES];
     hashed[0] = 0x01;

@@ -15,6 +15,8 @@ struct merkle {
 };
 /* SHA-256(0x00 || entry); at most MERKLE_ENTRY_MAX bytes. */
 void merkle_leaf(const void *entry, size_t size_bytes, uint8_t out[MERKLE_HASH_BYTES]);
+/* SHA-256(0x01 || left || right); `out` may be one of the two. */
+void merkle_node(const uint8_t *left, const uint8_t *right, uint8_t *out);
 void merkle_append(struct merkle *tree, const uint8_t leaf[MERKLE_HASH_BYTES]);
 void merkle_root(const struct merkle *tree, uint8_t out[MERKLE_HASH_BYTES]);
 
