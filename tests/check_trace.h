@@ -46,6 +46,8 @@ __attribute__((unused)) static bool trace_is_change(const struct user_regs_struc
     switch (regs->orig_rax) {
     case SYS_write:
     case SYS_pwrite64:
+    case SYS_pwritev:
+    case SYS_pwritev2:
     case SYS_fsync:
     case SYS_fdatasync:
     case SYS_truncate:

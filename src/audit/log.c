@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 
 /* Emitted records that wait for a group, and their memory (about 300 bytes each) with them. */
 #define EMITTED_MAX 4096
+#define GATHER_YIELDS 16
 
 /* The first thread that finds nobody writing leads: it takes what is in the queue, writes it as one
  * group, and tells the others. Whoever came meanwhile leads the next group.
@@ -23,6 +25,7 @@ struct audit_log {
     pthread_mutex_t mutex;
     pthread_cond_t group_done;
     bool leading;
+    size_t last_group; /* records in it */
     struct queue queue;
     uint64_t dropped; /* emitted, not in the queue, and not yet on record */
     struct audit_head head;
@@ -116,14 +119,27 @@ static void finish_list(struct audit_log *log, struct entry *list, lethe_result 
     queue_put_in_front(&log->queue, &returned);
 }
 
+/* Called with the mutex held. Those whom the last group has just released are about to come with
+ * their next record: giving them the CPU for a moment makes groups twice as large. */
+static void gather(struct audit_log *log)
+{
+    for (unsigned i = 0; i < GATHER_YIELDS && log->queue.count < log->last_group; i++) {
+        pthread_mutex_unlock(&log->mutex);
+        sched_yield();
+        pthread_mutex_lock(&log->mutex);
+    }
+}
+
 /* Called with the mutex held and nobody leading; gives it up while the group is written. Each of
  * the group is told the result, and so is the caller. */
 static lethe_result lead(struct audit_log *log, struct lethe_error *err)
 {
     struct lethe_error group_error = {0};
+    log->leading = true;
+    gather(log);
+    log->last_group = MIN(log->queue.count, WRITER_GROUP_MAX);
     struct entry *list = queue_take(&log->queue, WRITER_GROUP_MAX);
     uint64_t dropped = log->dropped;
-    log->leading = true;
     pthread_mutex_unlock(&log->mutex);
 
     lethe_result result = write_list(log, list, dropped, &group_error);
@@ -141,21 +157,52 @@ static lethe_result lead(struct audit_log *log, struct lethe_error *err)
     return result;
 }
 
-lethe_result audit_commit(struct audit_log *log, const struct audit_who *who,
-                          const struct audit_event *event, struct lethe_error *err)
+/* Called with the mutex held. */
+static void wait_for(struct audit_log *log, const struct entry *entry)
 {
-    struct entry entry = {
-        .who = *who, .event = event, .time_ns = clock_wall_ns(log->clock), .err = err};
-    pthread_mutex_lock(&log->mutex);
-    queue_push(&log->queue, &entry);
-    while (!entry.done) {
+    while (!entry->done) {
         if (log->leading)
             pthread_cond_wait(&log->group_done, &log->mutex);
         else
             lead(log, NULL); /* the entry has the result, if it was in that group */
     }
+}
+
+lethe_result audit_commit(struct audit_log *log, const struct audit_who *who,
+                          const struct audit_event *event, struct lethe_error *err)
+{
+    return audit_commit_all(log, who, event, 1, err);
+}
+
+static lethe_result commit_entries(struct audit_log *log, struct entry *entries, size_t count)
+{
+    lethe_result result = LETHE_OK;
+    pthread_mutex_lock(&log->mutex);
+    for (size_t i = 0; i < count; i++)
+        queue_push(&log->queue, &entries[i]);
+    for (size_t i = 0; i < count;
+         i++) { /* a group that fails may be followed by one that does not */
+        wait_for(log, &entries[i]);
+        result = result == LETHE_OK ? entries[i].result : result;
+    }
     pthread_mutex_unlock(&log->mutex);
-    return entry.result;
+    return result;
+}
+
+lethe_result audit_commit_all(struct audit_log *log, const struct audit_who *who,
+                              const struct audit_event *events, size_t count,
+                              struct lethe_error *err)
+{
+    struct entry single = {0};
+    CLEANUP(memory_free) struct entry *many = count > 1 ? calloc(count, sizeof *many) : NULL;
+    struct entry *entries = count > 1 ? many : &single;
+    if (entries == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "%zu records", count);
+    uint64_t now_ns = clock_wall_ns(log->clock);
+    for (size_t i = 0; i < count; i++)
+        entries[i] =
+            (struct entry){.who = *who, .event = &events[i], .time_ns = now_ns, .err = err};
+    return commit_entries(log, entries, count);
 }
 
 void audit_emit(struct audit_log *log, const struct audit_who *who, const struct audit_event *event)

@@ -78,6 +78,11 @@ LETHE_MUST_CHECK lethe_result audit_close(struct audit_log *log, struct lethe_er
 LETHE_MUST_CHECK lethe_result audit_commit(struct audit_log *log, const struct audit_who *who,
                                            const struct audit_event *event,
                                            struct lethe_error *err);
+/* The same for many records, which follow one another in the log: up to 512 of them are in one
+ * group, and all are when the result is LETHE_OK. */
+LETHE_MUST_CHECK lethe_result audit_commit_all(struct audit_log *log, const struct audit_who *who,
+                                               const struct audit_event *events, size_t count,
+                                               struct lethe_error *err);
 /* Never blocks on the disk: the record goes out with the next commit, sync or close, in the order
  * of the calls. Texts are copied. When 4096 are waiting it is dropped and counted (events_dropped).
  * A critical kind is a broken precondition. */

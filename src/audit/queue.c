@@ -84,6 +84,7 @@ void queue_push(struct queue *queue, struct entry *entry)
     else
         queue->last->next = entry;
     queue->last = entry;
+    queue->count++;
     queue->copies += entry->is_copy;
 }
 
@@ -94,6 +95,7 @@ struct entry *queue_take(struct queue *queue, size_t count)
     for (; queue->first != NULL && count > 0; count--) {
         last = queue->first;
         queue->first = last->next;
+        queue->count--;
         queue->copies -= last->is_copy;
     }
     if (last != NULL)
@@ -111,6 +113,7 @@ void queue_put_in_front(struct queue *queue, struct queue *front)
     queue->first = front->first;
     if (queue->last == NULL)
         queue->last = front->last;
+    queue->count += front->count;
     queue->copies += front->copies;
     *front = (struct queue){0};
 }

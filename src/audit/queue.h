@@ -29,7 +29,8 @@ void entry_free(struct entry *entry); /* of a copy */
 struct queue {
     struct entry *first;
     struct entry *last;
-    size_t copies; /* how many of its entries were emitted */
+    size_t count;
+    size_t copies; /* how many of them were emitted */
 };
 void queue_push(struct queue *queue, struct entry *entry);
 /* Takes the first entries, at most `count`, as a list; NULL when there are none. */

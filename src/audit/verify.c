@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "audit/journal.h"
 #include "audit/replay.h"
 #include "base/error.h"
 
@@ -46,6 +47,26 @@ static lethe_result verify_directory(const struct audit_verify_options *options,
     return replay_run(replay, &replay_options, tail, err);
 }
 
+/* After a power cut the journal may have groups that the files lack, until somebody opens the log.
+ */
+static lethe_result hint_at_journal(const struct audit_verify_options *options, lethe_result result,
+                                    struct lethe_error *err)
+{
+    CLEANUP(journal_close) struct journal journal = {.fd = -1};
+    CLEANUP(buffer_clear) struct buffer bytes = {0};
+    struct journal_group group;
+    enum journal_found found = JOURNAL_NOTHING;
+    CLEANUP(fd_close) int directory = open(options->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (result == LETHE_INTEGRITY && directory >= 0 &&
+        journal_open_to_read(&journal, directory, NULL) == LETHE_OK &&
+        journal_next(&journal, &bytes, &group, &found, NULL) == LETHE_OK && found == JOURNAL_GROUP)
+        error_hint(err,
+                   "its journal holds records from number %llu on, as after a crash: any "
+                   "command that opens the home puts them in place; then verify again",
+                   (unsigned long long)group.records);
+    return result;
+}
+
 lethe_result audit_verify(const struct audit_verify_options *options,
                           struct audit_verify_report *out, struct lethe_error *err)
 {
@@ -56,8 +77,8 @@ lethe_result audit_verify(const struct audit_verify_options *options,
                          "NODE; this one is not");
     struct replay replay = {0};
     struct replay_tail tail = {0};
-    TRY(error_context(err, verify_directory(options, &replay, &tail, err), "log %s",
-                      options->directory));
+    lethe_result result = verify_directory(options, &replay, &tail, err);
+    TRY(error_context(err, hint_at_journal(options, result, err), "log %s", options->directory));
 
     out->records = replay.chain.tree.leaves;
     out->checkpoints = replay.notes;

@@ -1,5 +1,6 @@
 #include "audit/writer.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,6 +37,64 @@ static lethe_result check_tail(const struct replay_tail *tail, struct lethe_erro
               (unsigned long long)tail->record_bytes);
     error_hint(err, "if " FILES_CHECKPOINTS " was cut, bring it back from a backup");
     return LETHE_INTEGRITY;
+}
+
+/* ---- what is in the journal only ------------------------------------------------------------- */
+
+/* Writes only what differs: a reader without the lock sees nothing change that was good. */
+static lethe_result put_back(const struct writer *writer, const char *name, uint64_t at,
+                             const struct buffer *bytes, struct lethe_error *err)
+{
+    CLEANUP(buffer_clear) struct buffer there = {0};
+    struct stat status;
+    CLEANUP(fd_close)
+    int fd = openat(writer->directory, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &status) != 0)
+        return error_from_errno(err, "opening %s", name);
+    if (!S_ISREG(status.st_mode) || (uint64_t)status.st_size < at)
+        return error_set(err, LETHE_INTEGRITY,
+                         "%s is shorter than where the journal begins: it was cut", name);
+    size_t held = (size_t)MIN((uint64_t)status.st_size - at, bytes->size_bytes);
+    char *room = buffer_extend(&there, held);
+    TRY(buffer_result(&there, err));
+    TRY(file_read_at(fd, name, at, room, held, err));
+    if (held == bytes->size_bytes && memcmp(room, bytes->bytes, held) == 0)
+        return LETHE_OK;
+    return file_write_at(fd, name, at, bytes->bytes, bytes->size_bytes, err);
+}
+
+static lethe_result put_group_back(const struct writer *writer, const struct journal_group *group,
+                                   struct lethe_error *err)
+{
+    char name[FILES_NAME_SIZE];
+    if (group->number < 1 || group->number > FILES_NUMBER_MAX)
+        return error_set(err, LETHE_INTEGRITY, JOURNAL_NAME " names a file that cannot be there");
+    files_name(group->number, name);
+    const struct buffer lines = {.bytes = (char *)(uintptr_t)group->lines,
+                                 .size_bytes = group->lines_bytes};
+    const struct buffer note = {.bytes = (char *)(uintptr_t)group->note,
+                                .size_bytes = group->note_bytes};
+    TRY(put_back(writer, name, group->lines_at, &lines, err));
+    return put_back(writer, FILES_CHECKPOINTS, group->note_at, &note, err);
+}
+
+/* What is put into the files is checked there, as everything that somebody else wrote. */
+static lethe_result recover(struct writer *writer, struct lethe_error *err)
+{
+    CLEANUP(buffer_clear) struct buffer bytes = {0};
+    struct journal_group group;
+    enum journal_found found;
+    TRY(journal_follow(&writer->journal, err));
+    if (writer->files_lag)
+        journal_begin_anew(&writer->journal);
+    do {
+        TRY(journal_next(&writer->journal, &bytes, &group, &found, err));
+        if (found == JOURNAL_GROUP)
+            TRY(error_context(err, put_group_back(writer, &group, err), "finishing a group"));
+    } while (found == JOURNAL_GROUP);
+    writer->torn = found == JOURNAL_TORN;
+    writer->files_lag = false;
+    return LETHE_OK;
 }
 
 static lethe_result read_on(struct writer *writer, struct replay_tail *tail,
@@ -80,6 +139,7 @@ static lethe_result catch_up(struct writer *writer, struct replay_tail *tail,
     char name[FILES_NAME_SIZE];
     uint64_t record_bytes = 0;
     uint64_t note_bytes = 0;
+    TRY(recover(writer, err));
     records_name(writer, name);
     TRY(size_of_open(writer, writer->records, name, &record_bytes, err));
     TRY(size_of_open(writer, writer->notes, FILES_CHECKPOINTS, &note_bytes, err));
@@ -113,11 +173,14 @@ static lethe_result add_record(const struct writer *writer, struct group *group,
 static lethe_result add_repair(const struct writer *writer, struct group *group,
                                const struct replay_tail *tail, struct lethe_error *err)
 {
-    if (tail->record_bytes + tail->note_bytes == 0)
+    uint64_t cut_bytes = tail->record_bytes + tail->note_bytes;
+    if (cut_bytes == 0 && !writer->torn)
         return LETHE_OK;
     const struct audit_event event = audit_log_repaired(
-        "no checkpoint covered these bytes: left by a crash, or added without the key",
-        tail->record_bytes + tail->note_bytes, group->chain.tree.leaves);
+        cut_bytes > 0
+            ? "no checkpoint covered these bytes: left by a crash, or added without the key"
+            : "a group that a crash interrupted was never finished",
+        cut_bytes, group->chain.tree.leaves);
     const struct entry entry = {.event = &event, .time_ns = clock_wall_ns(writer->clock)};
     return add_record(writer, group, &entry, err);
 }
@@ -155,59 +218,78 @@ static lethe_result make_group(const struct writer *writer, const struct entry *
 
 /* ---- writing it ------------------------------------------------------------------------------ */
 
-struct target {
-    int fd;
-    const char *name;
-    uint64_t offset;
-    uint64_t tail_bytes; /* behind the offset, to be overwritten */
-};
+#define RESERVE_BYTES ((uint64_t)64 << 10)
 
-static lethe_result write_durably(const struct target *target, const struct buffer *bytes,
-                                  struct lethe_error *err)
+static lethe_result reserve(int fd, uint64_t from, uint64_t to)
 {
-    TRY(file_write_at(target->fd, target->name, target->offset, bytes->bytes, bytes->size_bytes,
-                      err));
-    if (target->tail_bytes > bytes->size_bytes &&
-        ftruncate(target->fd, (off_t)(target->offset + bytes->size_bytes)) != 0)
-        return error_from_errno(err, "shortening %s", target->name);
-    if (fdatasync(target->fd) != 0)
-        return error_from_errno(err, "syncing %s", target->name);
+    int failed =
+        to <= from ? 0 : fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(to - from));
+    return failed == 0 || errno == EOPNOTSUPP || errno == ENOSYS ? LETHE_OK : LETHE_NO_SPACE;
+}
+
+/* A disk that is full is found before the group counts, not after. */
+static lethe_result reserve_room(struct writer *writer, const struct journal_group *group,
+                                 struct lethe_error *err)
+{
+    uint64_t lines_end = group->lines_at + group->lines_bytes;
+    uint64_t note_end = group->note_at + group->note_bytes;
+    if (lines_end <= writer->reserved && note_end <= writer->notes_reserved)
+        return LETHE_OK;
+    if (reserve(writer->records, group->lines_at, lines_end + RESERVE_BYTES) == LETHE_OK &&
+        reserve(writer->notes, group->note_at, note_end + RESERVE_BYTES) == LETHE_OK) {
+        writer->reserved = lines_end + RESERVE_BYTES;
+        writer->notes_reserved = note_end + RESERVE_BYTES;
+        return LETHE_OK;
+    }
+    if (reserve(writer->records, group->lines_at, lines_end) == LETHE_OK &&
+        reserve(writer->notes, group->note_at, note_end) == LETHE_OK)
+        return LETHE_OK;
+    return error_from_errno(err, "room for %u records", group->count);
+}
+
+/* A tail longer than what goes over it is cut first: it must not be taken for a part of it. */
+static lethe_result cut_tails(struct writer *writer, const struct replay_tail *tail,
+                              struct lethe_error *err)
+{
+    if ((tail->record_bytes > 0 && ftruncate(writer->records, (off_t)writer->replay.offset) != 0) ||
+        (tail->note_bytes > 0 && ftruncate(writer->notes, (off_t)writer->replay.note_offset) != 0))
+        return error_from_errno(err, "cutting what no checkpoint covers");
     return LETHE_OK;
 }
 
-static bool cut(const struct target *target)
+static lethe_result sync_files(const struct writer *writer, struct lethe_error *err)
 {
-    return ftruncate(target->fd, (off_t)target->offset) == 0;
+    if (fdatasync(writer->records) != 0 || fdatasync(writer->notes) != 0)
+        return error_from_errno(err, "syncing the log");
+    return LETHE_OK;
 }
 
-/* The note goes first, and durably: on a disk that kept it without its records the log would look
- * cut. If that fails both stay, and nobody writes here until the log is opened anew. Records that
- * stay without a note are a tail, which the next group overwrites on record; that is what they are
- * left for when they stand where a tail was. */
-static void undo(struct writer *writer, const struct target *records, const struct target *notes,
-                 bool note_written)
+static lethe_result write_journal(struct writer *writer, const struct journal_group *group,
+                                  struct lethe_error *err)
 {
-    writer->broken = note_written && (!cut(notes) || fdatasync(notes->fd) != 0);
-    if (!writer->broken && records->tail_bytes + notes->tail_bytes == 0)
-        cut(records);
+    bool undone = true;
+    if (journal_is_full_for(&writer->journal, group)) {
+        TRY(sync_files(writer, err));
+        journal_begin_anew(&writer->journal);
+    }
+    lethe_result result = journal_append(&writer->journal, group, &undone, err);
+    writer->broken = !undone;
+    return result;
 }
 
-static lethe_result store_group(struct writer *writer, const struct group *group,
-                                const struct replay_tail *tail, struct lethe_error *err)
+/* Failing here loses nothing: the journal has the group, and the next one begins with putting it
+ * where it belongs. */
+static void write_files(struct writer *writer, const struct journal_group *group)
 {
     char name[FILES_NAME_SIZE];
     records_name(writer, name);
-    const struct target records = {writer->records, name, writer->replay.offset,
-                                   tail->record_bytes};
-    const struct target notes = {writer->notes, FILES_CHECKPOINTS, writer->replay.note_offset,
-                                 tail->note_bytes};
-    lethe_result result = write_durably(&records, &group->lines, err);
-    bool note_written = result == LETHE_OK;
-    if (note_written)
-        result = write_durably(&notes, &group->note, err);
-    if (result != LETHE_OK)
-        undo(writer, &records, &notes, note_written);
-    return result;
+    writer->files_lag = file_write_at(writer->records, name, group->lines_at, group->lines,
+                                      group->lines_bytes, NULL) != LETHE_OK ||
+                        file_write_at(writer->notes, FILES_CHECKPOINTS, group->note_at, group->note,
+                                      group->note_bytes, NULL) != LETHE_OK;
+    writer->checkpoint_lags =
+        writer->files_lag || files_replace_checkpoint(writer->directory, group->note,
+                                                      group->note_bytes - 1, NULL) != LETHE_OK;
 }
 
 static void keep_group(struct writer *writer, const struct group *group)
@@ -219,10 +301,22 @@ static void keep_group(struct writer *writer, const struct group *group)
     replay->line += group->count;
     replay->notes++;
     replay->note_offset += group->note.size_bytes;
-    /* Failing here loses nothing: it is done again with the next group, or at close. */
-    writer->checkpoint_lags =
-        files_replace_checkpoint(writer->directory, group->note.bytes, group->note.size_bytes - 1,
-                                 NULL) != LETHE_OK;
+    writer->torn = false;
+}
+
+static struct journal_group placed(const struct writer *writer, const struct group *group)
+{
+    return (struct journal_group){
+        .records = writer->replay.chain.tree.leaves,
+        .lines_at = writer->replay.offset,
+        .note_at = writer->replay.note_offset,
+        .number = MAX(writer->replay.number, 1),
+        .count = (uint32_t)group->count,
+        .lines = group->lines.bytes,
+        .note = group->note.bytes,
+        .lines_bytes = (uint32_t)group->lines.size_bytes,
+        .note_bytes = (uint32_t)group->note.size_bytes,
+    };
 }
 
 static lethe_result group_under_lock(struct writer *writer, const struct entry *list,
@@ -230,7 +324,11 @@ static lethe_result group_under_lock(struct writer *writer, const struct entry *
 {
     CLEANUP(group_clear) struct group group = {.chain = writer->replay.chain};
     TRY(make_group(writer, list, tail, &group, err));
-    TRY(store_group(writer, &group, tail, err));
+    const struct journal_group placed_group = placed(writer, &group);
+    TRY(reserve_room(writer, &placed_group, err));
+    TRY(cut_tails(writer, tail, err));
+    TRY(write_journal(writer, &placed_group, err));
+    write_files(writer, &placed_group);
     keep_group(writer, &group);
     return LETHE_OK;
 }
@@ -294,8 +392,9 @@ static lethe_result begin(struct writer *writer, struct lethe_error *err)
     buffer_byte(&note, '\n');
     TRY(buffer_result(&note, err));
     TRY(open_private(writer, FILES_CHECKPOINTS, O_CREAT, &notes, err));
-    const struct target target = {notes, FILES_CHECKPOINTS, 0, UINT64_MAX};
-    TRY(write_durably(&target, &note, err));
+    TRY(file_write_at(notes, FILES_CHECKPOINTS, 0, note.bytes, note.size_bytes, err));
+    if (ftruncate(notes, (off_t)note.size_bytes) != 0 || fdatasync(notes) != 0)
+        return error_from_errno(err, "writing " FILES_CHECKPOINTS);
     TRY(open_private(writer, name, O_CREAT, &records, err));
     return files_replace_checkpoint(writer->directory, note.bytes, note_bytes, err);
 }
@@ -317,7 +416,7 @@ static lethe_result settle(struct writer *writer, const struct replay_tail *tail
         TRY(replace_checkpoint(writer, err));
     if (writer->replay.chain.tree.leaves == 0)
         TRY(file_sync_directory(writer->directory, ".", err));
-    if (tail->record_bytes + tail->note_bytes > 0)
+    if (tail->record_bytes + tail->note_bytes > 0 || writer->torn)
         TRY(group_under_lock(writer, NULL, tail, err));
     return LETHE_OK;
 }
@@ -325,6 +424,8 @@ static lethe_result settle(struct writer *writer, const struct replay_tail *tail
 static lethe_result open_under_lock(struct writer *writer, struct lethe_error *err)
 {
     struct replay_tail tail;
+    TRY(journal_open(&writer->journal, writer->directory, err));
+    TRY(recover(writer, err));
     lethe_result result = read_on(writer, &tail, err);
     if (result == LETHE_NOT_FOUND) {
         TRY(begin(writer, err));
@@ -335,6 +436,13 @@ static lethe_result open_under_lock(struct writer *writer, struct lethe_error *e
     return settle(writer, &tail, err);
 }
 
+static void close_files(struct writer *writer)
+{
+    fd_close(writer->records);
+    fd_close(writer->notes);
+    journal_close(&writer->journal);
+}
+
 lethe_result writer_open(struct writer *writer, int directory, const struct audit_options *options,
                          struct lethe_error *err)
 {
@@ -342,33 +450,51 @@ lethe_result writer_open(struct writer *writer, int directory, const struct audi
         .directory = directory,
         .records = -1,
         .notes = -1,
+        .journal = {.fd = -1},
         .clock = options->clock == NULL ? &clock_system : options->clock,
         .signer = options->signer,
     };
     CLEANUP(files_unlock) int lock = -1;
     TRY(files_lock_exclusive(directory, &lock, err));
     lethe_result result = open_under_lock(writer, err);
-    if (result != LETHE_OK) {
-        fd_close(writer->records);
-        fd_close(writer->notes);
-    }
+    if (result != LETHE_OK)
+        close_files(writer);
     return result;
+}
+
+/* Space that was reserved behind the end is given back. */
+static lethe_result trim(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && ftruncate(fd, status.st_size) == 0 ? LETHE_OK : LETHE_IO;
+}
+
+/* With the lock held: the files are whole on disk, and the journal has nothing to say. */
+static lethe_result rest(struct writer *writer, struct lethe_error *err)
+{
+    struct replay_tail tail;
+    TRY(catch_up(writer, &tail, err));
+    if (writer->checkpoint_lags)
+        TRY(replace_checkpoint(writer, err));
+    if (writer->reserved > 0 &&
+        (trim(writer->records) != LETHE_OK || trim(writer->notes) != LETHE_OK))
+        return error_from_errno(err, "giving back room");
+    if (writer->journal.offset == 0)
+        return LETHE_OK;
+    TRY(sync_files(writer, err));
+    return journal_clear(&writer->journal, err);
 }
 
 lethe_result writer_close(struct writer *writer, struct lethe_error *err)
 {
     CLEANUP(files_unlock) int lock = -1;
-    struct replay_tail tail;
     lethe_result result = LETHE_OK;
-    if (writer->checkpoint_lags && !writer->broken) {
+    if (!writer->broken) {
         result = files_lock_exclusive(writer->directory, &lock, err);
         if (result == LETHE_OK)
-            result = catch_up(writer, &tail, err);
-        if (result == LETHE_OK && writer->checkpoint_lags)
-            result = replace_checkpoint(writer, err);
+            result = rest(writer, err);
     }
-    fd_close(writer->records);
-    fd_close(writer->notes);
+    close_files(writer);
     fd_close(writer->directory);
     return result;
 }

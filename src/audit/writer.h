@@ -1,19 +1,25 @@
 /* audit/writer.h -- one group of records after another, each durable with its checkpoint.
  *
  * A group, under the lock of the directory:
- *   1  read what other processes appended, and check it
- *   2  write the lines behind the last signed one, sync             (fdatasync 1)
- *   3  write the checkpoint behind the last one in `checkpoints`, sync   (fdatasync 2)
- *   4  replace `checkpoint`, unsynced
- * The order matters: a checkpoint on disk says that its records are there, so a log that is shorter
- * was cut by someone. Records without their checkpoint (a crash between 2 and 3) were promised to
- * nobody. They are overwritten by the next group, which begins with a record that says so; taking
- * them over instead would sign what anyone without the key can have added.
+ *   1  put into the files what another process had in the journal only, read what others
+ *      appended, and check it
+ *   2  make sure that the files have room, then write lines and checkpoint into the journal: one
+ *      synchronous write, after which the group counts
+ *   3  write the lines behind the last signed one, the checkpoint behind the last one in
+ *      `checkpoints`, and replace `checkpoint`, all without a sync
+ * When the journal is full, and when the log is closed, the files are synced and the journal begins
+ * anew. So a file of the log may be short or torn after a power cut, but never by more than the
+ * journal holds, and a log that is shorter than that was cut by someone.
+ *
+ * Records without a checkpoint were promised to nobody. They are overwritten by the next group,
+ * which begins with a record that says so; taking them over instead would sign what anyone without
+ * the key can have added.
  *
  * Used by one thread at a time. */
 #ifndef AUDIT_WRITER_H
 #define AUDIT_WRITER_H
 
+#include "audit/journal.h"
 #include "audit/queue.h"
 #include "audit/replay.h"
 
@@ -26,6 +32,11 @@ struct writer {
     const struct clock_source *clock;
     struct audit_signer signer;
     struct replay replay;
+    struct journal journal;
+    uint64_t reserved;       /* the file of records has room up to here ... */
+    uint64_t notes_reserved; /* ... and `checkpoints`                       */
+    bool torn;               /* the journal has a group that was never finished */
+    bool files_lag;          /* the last group is in the journal only           */
     bool checkpoint_lags;
     bool broken; /* a group could be neither finished nor undone */
 };

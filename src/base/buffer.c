@@ -48,6 +48,16 @@ void buffer_append(struct buffer *buffer, const void *bytes, size_t size_bytes)
     buffer->bytes[buffer->size_bytes] = '\0';
 }
 
+char *buffer_extend(struct buffer *buffer, size_t size_bytes)
+{
+    if (!reserve(buffer, size_bytes))
+        return NULL;
+    char *room = buffer->bytes + buffer->size_bytes;
+    buffer->size_bytes += size_bytes;
+    buffer->bytes[buffer->size_bytes] = '\0';
+    return room;
+}
+
 void buffer_text(struct buffer *buffer, const char *text)
 {
     buffer_append(buffer, text, strlen(text));

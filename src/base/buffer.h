@@ -27,6 +27,8 @@ static inline void buffer_clear_at_scope_end(struct buffer *buffer)
 }
 
 void buffer_append(struct buffer *buffer, const void *bytes, size_t size_bytes);
+/* Appends bytes that the caller fills in before anything else is appended; NULL on failure. */
+char *buffer_extend(struct buffer *buffer, size_t size_bytes);
 void buffer_text(struct buffer *buffer, const char *text);
 void buffer_byte(struct buffer *buffer, uint8_t byte);
 void buffer_format(struct buffer *buffer, const char *format, ...) PRINTF_LIKE(2, 3);
