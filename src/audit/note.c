@@ -11,7 +11,6 @@
 
 #define SIGNATURE_PREFIX "\u2014 " /* em dash and space */
 #define SIGNATURE_MIN_BYTES (NOTE_KEY_ID_BYTES + 1)
-#define SIGNATURE_FIELD_MAX 8192 /* post-quantum signatures have nearly 5000 */
 
 /* ---- names and key ids ----------------------------------------------------------------------- */
 
@@ -37,13 +36,13 @@ bool note_name_is_valid(const char *name, size_t length)
     return true;
 }
 
-void note_key_id(const struct audit_key *key, uint8_t out[NOTE_KEY_ID_BYTES])
+void note_key_id(const struct audit_key *key, uint8_t type, uint8_t out[NOTE_KEY_ID_BYTES])
 {
     uint8_t hashed[AUDIT_KEY_NAME_MAX + 2 + sizeof key->public_key];
     size_t length = strnlen(key->name, sizeof key->name);
     memcpy(hashed, key->name, length);
     hashed[length] = '\n';
-    hashed[length + 1] = NOTE_TYPE_ED25519;
+    hashed[length + 1] = type;
     memcpy(hashed + length + 2, key->public_key, sizeof key->public_key);
 
     uint8_t digest[SHA256_BYTES];
@@ -57,6 +56,21 @@ size_t note_genesis_bytes(const struct audit_key *key)
     size_t text = name + sizeof "\n0\n" - 1 + BASE64_LENGTH(SHA256_BYTES) + 1;
     return text + 1 + sizeof SIGNATURE_PREFIX - 1 + name + 1 +
            BASE64_LENGTH(NOTE_KEY_ID_BYTES + 64) + 1;
+}
+
+bool note_decimal(const char *text, size_t length, uint64_t *out)
+{
+    uint64_t number = 0;
+    if (length == 0 || (text[0] == '0' && length > 1))
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        unsigned digit = (unsigned)(unsigned char)text[i] - '0';
+        if (digit > 9 || __builtin_mul_overflow(number, 10, &number) ||
+            __builtin_add_overflow(number, digit, &number))
+            return false;
+    }
+    *out = number;
+    return true;
 }
 
 /* ---- taking apart ---------------------------------------------------------------------------- */
@@ -92,15 +106,8 @@ lethe_result note_split(const char *bytes, size_t size_bytes, struct note *out,
 
 /* ---- signature lines ------------------------------------------------------------------------- */
 
-struct signature_line {
-    const char *name;
-    size_t name_length;
-    uint8_t field[SIGNATURE_FIELD_MAX]; /* key id, then the signature */
-    size_t field_bytes;
-};
-
 static lethe_result parse_signature_line(const char *line, size_t length,
-                                         struct signature_line *out, struct lethe_error *err)
+                                         struct note_signature *out, struct lethe_error *err)
 {
     const size_t prefix = sizeof SIGNATURE_PREFIX - 1;
     if (length < prefix || memcmp(line, SIGNATURE_PREFIX, prefix) != 0)
@@ -121,16 +128,27 @@ static lethe_result parse_signature_line(const char *line, size_t length,
     return LETHE_OK;
 }
 
-static bool is_by(const struct signature_line *line, const struct audit_key *key)
+lethe_result note_next_signature(struct cursor *lines, struct note_signature *out,
+                                 struct lethe_error *err)
+{
+    const char *text = NULL;
+    size_t length = 0;
+    if (cursor_line(lines, &text, &length) != LETHE_OK)
+        return error_set(err, LETHE_MALFORMED, "a signature line without its newline");
+    return parse_signature_line(text, length, out, err);
+}
+
+bool note_signature_is_by(const struct note_signature *line, const struct audit_key *key,
+                          uint8_t type)
 {
     uint8_t id[NOTE_KEY_ID_BYTES];
-    note_key_id(key, id);
+    note_key_id(key, type, id);
     return line->name_length == strlen(key->name) &&
            memcmp(line->name, key->name, line->name_length) == 0 &&
            memcmp(line->field, id, sizeof id) == 0;
 }
 
-static lethe_result verify_line(const struct note *note, const struct signature_line *line,
+static lethe_result verify_line(const struct note *note, const struct note_signature *line,
                                 const struct sign_public *key, struct lethe_error *err)
 {
     struct signature signature;
@@ -153,15 +171,12 @@ lethe_result note_verify(const struct note *note, const struct audit_key *key,
     unsigned seen = 0;
     unsigned good = 0;
     while (cursor_left(&lines) > 0) {
-        const char *text = NULL;
-        size_t length = 0;
-        struct signature_line line = {.name = ""};
-        TRY(cursor_line(&lines, &text, &length));
-        TRY(parse_signature_line(text, length, &line, err));
+        struct note_signature line = {.name = ""};
+        TRY(note_next_signature(&lines, &line, err));
         if (++seen > AUDIT_NOTE_SIGNATURES_MAX)
             return error_set(err, LETHE_MALFORMED, "a note with more than %d signatures",
                              AUDIT_NOTE_SIGNATURES_MAX);
-        if (!is_by(&line, key))
+        if (!note_signature_is_by(&line, key, NOTE_TYPE_ED25519))
             continue;
         TRY(verify_line(note, &line, public, err));
         good++;

@@ -3,6 +3,7 @@
 #define AUDIT_NOTE_H
 
 #include "audit/checkpoint.h"
+#include "base/cursor.h"
 
 struct note { /* borrowed from the bytes that were split */
     const char *text;
@@ -19,8 +20,31 @@ LETHE_MUST_CHECK lethe_result note_verify(const struct note *note, const struct 
 
 #define NOTE_KEY_ID_BYTES 4u
 #define NOTE_TYPE_ED25519 0x01
+#define NOTE_TYPE_COSIGNATURE 0x04 /* Ed25519, cosignature/v1 */
 /* SHA-256(name || newline || type || public key), its first four bytes. */
-void note_key_id(const struct audit_key *key, uint8_t out[NOTE_KEY_ID_BYTES]);
+void note_key_id(const struct audit_key *key, uint8_t type, uint8_t out[NOTE_KEY_ID_BYTES]);
+/* Verifier keys of one of the two types; as audit_key_text() and audit_key_parse(). */
+void note_key_text(const struct audit_key *key, uint8_t type, struct buffer *out);
+LETHE_MUST_CHECK lethe_result note_key_parse(const char *text, size_t length, uint8_t type,
+                                             struct audit_key *out, struct lethe_error *err);
+
+/* One signature line, taken apart. */
+#define NOTE_FIELD_MAX 8192 /* post-quantum signatures have nearly 5000 */
+struct note_signature {
+    const char *name; /* borrowed, not terminated */
+    size_t name_length;
+    uint8_t field[NOTE_FIELD_MAX]; /* key id, then the signature */
+    size_t field_bytes;            /* more than NOTE_KEY_ID_BYTES */
+};
+/* Steps over the next line of a note's signatures, of which some are left. */
+LETHE_MUST_CHECK lethe_result note_next_signature(struct cursor *lines, struct note_signature *out,
+                                                  struct lethe_error *err);
+/* By name and key id: the signature itself is not looked at. */
+bool note_signature_is_by(const struct note_signature *line, const struct audit_key *key,
+                          uint8_t type);
+
+/* Decimal without sign and leading zeros. */
+bool note_decimal(const char *text, size_t length, uint64_t *out);
 
 /* Bytes of the note that signs the empty log. */
 size_t note_genesis_bytes(const struct audit_key *key);
