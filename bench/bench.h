@@ -17,7 +17,8 @@
     X(encrypt)                                                                                     \
     X(verify)                                                                                      \
     X(exec)                                                                                        \
-    X(memory)
+    X(memory)                                                                                      \
+    X(audit)
 
 #define BENCH_DECLARE(name) void bench_##name(void);
 BENCH_PARTS(BENCH_DECLARE)

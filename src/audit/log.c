@@ -13,7 +13,7 @@
 
 /* Emitted records that wait for a group, and their memory (about 300 bytes each) with them. */
 #define EMITTED_MAX 4096
-#define GATHER_YIELDS 16
+#define GATHER_NS 100000
 
 /* The first thread that finds nobody writing leads: it takes what is in the queue, writes it as one
  * group, and tells the others. Whoever came meanwhile leads the next group.
@@ -25,7 +25,7 @@ struct audit_log {
     pthread_mutex_t mutex;
     pthread_cond_t group_done;
     bool leading;
-    size_t last_group; /* records in it */
+    size_t expected; /* records of the next group, if all who wrote lately go on */
     struct queue queue;
     uint64_t dropped; /* emitted, not in the queue, and not yet on record */
     struct audit_head head;
@@ -120,10 +120,11 @@ static void finish_list(struct audit_log *log, struct entry *list, lethe_result 
 }
 
 /* Called with the mutex held. Those whom the last group has just released are about to come with
- * their next record: giving them the CPU for a moment makes groups twice as large. */
+ * their next record: without a moment's patience half of them would always miss the group. */
 static void gather(struct audit_log *log)
 {
-    for (unsigned i = 0; i < GATHER_YIELDS && log->queue.count < log->last_group; i++) {
+    uint64_t deadline_ns = clock_monotonic_ns(&clock_system) + GATHER_NS;
+    while (log->queue.count < log->expected && clock_monotonic_ns(&clock_system) < deadline_ns) {
         pthread_mutex_unlock(&log->mutex);
         sched_yield();
         pthread_mutex_lock(&log->mutex);
@@ -137,7 +138,7 @@ static lethe_result lead(struct audit_log *log, struct lethe_error *err)
     struct lethe_error group_error = {0};
     log->leading = true;
     gather(log);
-    log->last_group = MIN(log->queue.count, WRITER_GROUP_MAX);
+    size_t taken = MIN(log->queue.count, WRITER_GROUP_MAX);
     struct entry *list = queue_take(&log->queue, WRITER_GROUP_MAX);
     uint64_t dropped = log->dropped;
     pthread_mutex_unlock(&log->mutex);
@@ -146,6 +147,7 @@ static lethe_result lead(struct audit_log *log, struct lethe_error *err)
 
     pthread_mutex_lock(&log->mutex);
     log->leading = false;
+    log->expected = taken + log->queue.count;
     if (result == LETHE_OK) {
         log->dropped -= dropped;
         publish_head(log);
