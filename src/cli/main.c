@@ -61,6 +61,16 @@ static const struct option key_export_options[] = {
 static const struct option audit_show_options[] = {
     {"log", 0, "DIR", "another log than the home's; needs --key", false},
     {"key", 0, "FILE", "the log's verifier key (from lethe key export)", false},
+    {"since", 0, "WHEN", "from this time (2026-11-20T12:00:00Z, or its beginning) or record on", false},
+    {"event", 0, "NAME", "only records of this event", false},
+    {"json", 0, NULL, "print the records as they are stored", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option audit_tail_options[] = {
+    {"log", 0, "DIR", "another log than the home's; needs --key", false},
+    {"key", 0, "FILE", "the log's verifier key (from lethe key export)", false},
+    {"lines", 'n', "N", "how many records (default: 10)", false},
+    {"follow", 'f', NULL, "go on with new records, until interrupted", false},
     {"json", 0, NULL, "print the records as they are stored", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
     {0}};
@@ -68,7 +78,27 @@ static const struct option audit_verify_options[] = {
     {"log", 0, "DIR", "another log than the home's; needs --key", false},
     {"key", 0, "FILE", "the log's verifier key (from lethe key export)", false},
     {"since", 0, "FILE", "a checkpoint that someone kept: finds truncation and rollback", false},
+    {"witness", 0, "FILE", "a witness's key: it must have signed a checkpoint", true},
+    {"quorum", 0, "N", "how many of the witnesses must have (default: all)", false},
+    {"proof", 0, "FILE", "check this proof instead, from lethe audit prove; needs no log", false},
+    {"record", 0, "FILE", "the record that the proof is of, as one line (default: stdin)", false},
     {"json", 0, NULL, "print JSON instead of text", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option audit_prove_options[] = {
+    {"log", 0, "DIR", "another log than the home's; needs --key", false},
+    {"key", 0, "FILE", "the log's verifier key: with it the home stays closed", false},
+    {"consistency", 0, "FILE", "prove that the log only grew since this checkpoint", false},
+    {"output", 'o', "FILE", "where to write the proof (default: stdout)", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option audit_checkpoint_options[] = {
+    {"log", 0, "DIR", "another log than the home's; needs --key", false},
+    {"key", 0, "FILE", "the log's verifier key: with it the home stays closed", false},
+    {"output", 'o', "FILE", "where to write it (default: stdout)", false},
+    {"add", 0, "FILE", "keep this checkpoint of the log, which witnesses signed", false},
+    {"witness", 0, "FILE", "with --add: a witness's key", true},
+    {"quorum", 0, "N", "with --add: how many must have signed (default: all)", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
     {0}};
 static const struct option doctor_options[] = {
@@ -111,10 +141,20 @@ const struct command commands[] = {
      key_export_options, 1, 1, false, command_key_export},
     {"audit show", "", "Show the log, checked on the way", NULL,
      audit_show_options, 0, 0, false, command_audit_show},
+    {"audit tail", "[-n N] [--follow]", "Show the newest records, and those to come", NULL,
+     audit_tail_options, 0, 0, false, command_audit_tail},
     {"audit verify", "", "Check the log from its files and a public key",
      "Without an anchor, a log that was cut back to an earlier checkpoint cannot be told from a\n"
      "shorter one; the home's own log is compared with what the store remembers.",
      audit_verify_options, 0, 0, false, command_audit_verify},
+    {"audit prove", "SEQ | --consistency CHECKPOINT",
+     "Write a proof that a record is in the log, or that the log only grew",
+     "Whoever has the proof, the record and the log's key can check it without the log: lethe audit\n"
+     "verify --proof. It is a C2SP tlog-proof; a consistency proof is what a C2SP witness takes.",
+     audit_prove_options, 0, 1, false, command_audit_prove},
+    {"audit checkpoint", "[-o FILE] [--add FILE --witness FILE...]",
+     "Print the newest checkpoint, to be kept elsewhere", NULL,
+     audit_checkpoint_options, 0, 0, false, command_audit_checkpoint},
     {"doctor", "", "Say what this host can protect, and what to do about the rest", NULL,
      doctor_options, 0, 0, false, command_doctor},
     {"version", "", "Print the version", NULL, NULL, 0, 0, false, command_version},
