@@ -13,13 +13,26 @@
 /* ---- key list ----------------------------------------------------------------------------------
  */
 
+static const char *state_of(const struct key_info *info, char out[48])
+{
+    if (info->destroyed)
+        return "destroyed";
+    if (info->revoked_through == 0)
+        return "active";
+    if (info->revoked_through == info->newest_version)
+        return "revoked";
+    snprintf(out, 48, "revoked through %llu", (unsigned long long)info->revoked_through);
+    return out;
+}
+
 static lethe_result print_key(void *context, const struct key_info *info, struct lethe_error *err)
 {
     char created[TIME_TEXT_SIZE];
+    char state[48];
     time_text_s(info->created_s * 1000000000u, created);
-    printf("%-40s %-13s version %-4llu %s  %llu uses reserved\n", info->name,
+    printf("%-40s %-13s version %-4llu %s  %llu uses reserved  %s\n", info->name,
            key_kind_name(info->kind), (unsigned long long)info->newest_version, created,
-           (unsigned long long)info->uses);
+           (unsigned long long)info->uses, state_of(info, state));
     return LETHE_OK;
 }
 
@@ -29,9 +42,10 @@ static lethe_result add_key_json(void *context, const struct key_info *info,
     char created[TIME_TEXT_SIZE];
     time_text_s(info->created_s * 1000000000u, created);
     json_t *row =
-        json_pack("{s:s, s:s, s:I, s:s, s:I}", "name", info->name, "kind",
+        json_pack("{s:s, s:s, s:I, s:I, s:b, s:s, s:I}", "name", info->name, "kind",
                   key_kind_name(info->kind), "newest_version", (json_int_t)info->newest_version,
-                  "created", created, "uses", (json_int_t)info->uses);
+                  "revoked_through", (json_int_t)info->revoked_through, "destroyed",
+                  info->destroyed, "created", created, "uses", (json_int_t)info->uses);
     if (row == NULL || json_array_append_new(context, row) != 0)
         return error_set(err, LETHE_NO_MEMORY, "no memory for the list of keys");
     return LETHE_OK;
@@ -113,6 +127,7 @@ static lethe_result export_shard(struct home *home, const struct invocation *inv
     manifest_shard_aad(manifest, shard, &aad);
     TRY(buffer_result(&aad, err));
     const struct key_use use = {.key = shard->key,
+                                .release = manifest->release,
                                 .shard = shard->id,
                                 .purpose = "export",
                                 .aad = aad.bytes,

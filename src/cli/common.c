@@ -36,18 +36,7 @@ lethe_result common_open_home(const struct invocation *invocation, struct home *
 
 lethe_result common_check_signature(struct home *home, struct model *model, struct lethe_error *err)
 {
-    const struct key_source *keys = keeper_key_source(home->keeper);
-    const char *tenant = model_manifest(model)->tenant;
-    const struct sign_public *signer;
-    lethe_result result = keys->signer(keys->context, tenant, NULL, &signer, err);
-    if (result == LETHE_NOT_FOUND) {
-        error_set(err, LETHE_INTEGRITY, "this home has no signer for tenant '%s'", tenant);
-        error_hint(err, "the model was made by another home, or forged; check it with "
-                        "lethe verify --key PEM");
-        return LETHE_INTEGRITY;
-    }
-    TRY(result);
-    return model_check_signature(model, signer, err);
+    return model_check_own_signature(model, keeper_key_source(home->keeper), false, err);
 }
 
 const char *common_base_name(const char *path)

@@ -51,6 +51,22 @@ static const struct option key_list_options[] = {
     {"json", 0, NULL, "print JSON instead of text", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
     {0}};
+static const struct option key_change_options[] = {
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option key_revoke_options[] = {
+    {"reason", 0, "TEXT", "why, for the record", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option key_minimum_options[] = {
+    {"set", 0, "RELEASE", "raise the minimum to this release number", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option rewrap_options[] = {
+    {"check", 0, NULL, "only say how many shards still need it", false},
+    {"json", 0, NULL, "with --check: print JSON instead of text", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
 static const struct option key_export_options[] = {
     {"public", 0, NULL, "the public half: PEM, or a vkey for a log key", false},
     {"shard", 0, "ID", "the data key of this shard of MODEL", false},
@@ -134,6 +150,24 @@ const struct command commands[] = {
      "the model has several; {NAME} by that of a --with model. The files are in memory only, the\n"
      "engine cannot write them, and they are wiped and checked when it ends.",
      exec_options, 1, 1, true, command_exec},
+    {"rewrap", "[--check] MODEL", "Bring a model to the newest versions of its keys",
+     "Data keys are wrapped anew and the manifest is signed anew; the shards stay the same files. If\n"
+     "data keys themselves may be known to somebody, this does not help: encrypt the model anew.",
+     rewrap_options, 1, 1, false, command_rewrap},
+    {"key create", "NAME", "Make a key: TENANT.MODEL.TIER or TENANT.signer",
+     "encrypt makes the keys that it needs; this is for making them before.",
+     key_change_options, 1, 1, false, command_key_create},
+    {"key rotate", "NAME", "Make a new version of a key",
+     "What is encrypted or signed from now on uses it. Older versions go on opening and verifying\n"
+     "until they are revoked; lethe rewrap --check MODEL says how far a model is.",
+     key_change_options, 1, 1, false, command_key_rotate},
+    {"key revoke", "NAME", "Refuse every version of a key that there is, for ever",
+     "Models under these versions are refused from now on (exit 4), but can be rewrapped by their\n"
+     "owner after key rotate.",
+     key_revoke_options, 1, 1, false, command_key_revoke},
+    {"key minimum", "TENANT.MODEL [--set RELEASE]", "The smallest release of a model that gets keys",
+     "An old manifest is signed as well as a new one; below the minimum it is refused (exit 4).",
+     key_minimum_options, 1, 1, false, command_key_minimum},
     {"key list", "", "List keys, their versions and use", NULL,
      key_list_options, 0, 0, false, command_key_list},
     {"key export", "NAME --public | --shard ID MODEL --tink-keyset -o FILE",

@@ -82,7 +82,7 @@ static lethe_result load_log_pair(struct keeper *keeper, const char *node, struc
 {
     char name[KEY_NAME_MAX + 1];
     keeper_log_key_name(node, name);
-    lethe_result result = keeper_load_pair(keeper->store, name, &keeper->log_pair, err);
+    lethe_result result = keeper_load_pair(keeper->store, name, 0, &keeper->log_pair, err);
     if (result == LETHE_NOT_FOUND)
         return error_set(err, LETHE_INTEGRITY, "this home's node is not called '%s'", node);
     return result;

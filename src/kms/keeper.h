@@ -62,6 +62,31 @@ const struct root_spec *keeper_root(const struct keeper *keeper);
  * wraps and signatures as key_used, unwrapped keys as key_released; refusals as key_denied. */
 const struct key_source *keeper_key_source(struct keeper *keeper);
 
+/* ---- the life of a key: each change is on record (key_created, key_rotated, ...) --------------
+ */
+
+/* LETHE_EXISTS, LETHE_INVALID for the name of a log key. */
+LETHE_MUST_CHECK lethe_result keeper_create_key(struct keeper *keeper, const char *name,
+                                                struct lethe_error *err);
+/* New wraps and signatures use the new version; old ones go on opening and verifying (K-8). */
+LETHE_MUST_CHECK lethe_result keeper_rotate_key(struct keeper *keeper, const char *name,
+                                                struct key_info *out, struct lethe_error *err);
+/* From now on every version that there is opens, wraps and verifies no more (LETHE_REVOKED), except
+ * for rewrapping and re-encrypting; a later version does. `reason` is for the record. */
+LETHE_MUST_CHECK lethe_result keeper_revoke_key(struct keeper *keeper, const char *name,
+                                                const char *reason, struct key_info *out,
+                                                struct lethe_error *err);
+/* Releases of "<tenant>.<model>" below the minimum get no keys from now on (E-8). */
+LETHE_MUST_CHECK lethe_result keeper_release_minimum(struct keeper *keeper, const char *model,
+                                                     uint64_t *minimum, struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result keeper_raise_release_minimum(struct keeper *keeper, const char *model,
+                                                           uint64_t minimum,
+                                                           struct lethe_error *err);
+/* Whether a version of a key may still be used; cheap, and nothing is recorded. LETHE_REVOKED,
+ * LETHE_NOT_FOUND. */
+LETHE_MUST_CHECK lethe_result keeper_check_usable(struct keeper *keeper, const char *name,
+                                                  uint64_t version, struct lethe_error *err);
+
 LETHE_MUST_CHECK lethe_result keeper_list(struct keeper *keeper, key_visit *visit, void *context,
                                           struct lethe_error *err);
 /* Public half of a signature key: PEM for a manifest signer, vkey for the log. LETHE_INVALID for an

@@ -3,15 +3,16 @@
 #ifndef KMS_KEEPER_CORE_H
 #define KMS_KEEPER_CORE_H
 
+#include "base/validate.h"
 #include "kms/keeper.h"
 
-/* A key that was used since the home was opened. */
+/* A key that was used since the home was opened: an encryption key, or one version of a signer. */
 struct working_key {
     struct working_key *next;
     char name[KEY_NAME_MAX + 1];
     uint64_t version;       /* encryption: of which uses are reserved */
     uint64_t uses_reserved; /* and how many are left */
-    struct sign_pair *pair; /* signature keys */
+    struct sign_pair *pair; /* signature keys; kept until close, as callers borrow of it */
 };
 
 struct keeper {
@@ -53,10 +54,30 @@ LETHE_MUST_CHECK lethe_result keeper_make_change(struct keeper *keeper, const ch
 /* Writes the record that this keeper owes, if it does: before any other that follows from it. */
 LETHE_MUST_CHECK lethe_result keeper_settle_owed(struct keeper *keeper, struct lethe_error *err);
 
+/* So many uses of the newest version of an encryption key, counted before they happen.
+ * LETHE_REVOKED. */
+LETHE_MUST_CHECK lethe_result keeper_take_uses(struct keeper *keeper, const char *name,
+                                               uint64_t count, uint64_t *version,
+                                               struct lethe_error *err);
+/* E-8: an old manifest is signed as well as a new one. LETHE_DENIED. */
+LETHE_MUST_CHECK lethe_result keeper_check_release(struct keeper *keeper, const struct key_use *use,
+                                                   struct lethe_error *err);
+/* Records something done with a key, for the tenant (or node) that its name begins with. */
+LETHE_MUST_CHECK lethe_result keeper_commit_for(struct keeper *keeper, const char *name,
+                                                const struct audit_event *event,
+                                                struct lethe_error *err);
+/* The first part of a key's name. */
+void keeper_owner_of(const char *name, char out[NAME_PART_MAX + 1]);
+lethe_result keeper_source_rewrap(void *context, const struct key_rewrap *items, size_t count,
+                                  struct lethe_error *err);
+lethe_result keeper_source_newest(void *context, const char *key, uint64_t *version,
+                                  struct lethe_error *err);
+
 /* "<node>.log" */
 void keeper_log_key_name(const char *node, char out[KEY_NAME_MAX + 1]);
-/* The newest version of a signature key. */
+/* A version of a signature key; 0: the newest. */
 LETHE_MUST_CHECK lethe_result keeper_load_pair(struct store *store, const char *name,
-                                               struct sign_pair **out, struct lethe_error *err);
+                                               uint64_t version, struct sign_pair **out,
+                                               struct lethe_error *err);
 
 #endif

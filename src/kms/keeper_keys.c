@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "base/validate.h"
+#include "crypto/hash.h"
 #include "kms/keeper_core.h"
 #include "kms/transit.h"
 
@@ -31,8 +33,7 @@ static lethe_result signer_name(const char *tenant, char out[KEY_NAME_MAX + 1],
     return LETHE_OK;
 }
 
-/* The first part of a key's name. */
-static void owner_of(const char *name, char out[NAME_PART_MAX + 1])
+void keeper_owner_of(const char *name, char out[NAME_PART_MAX + 1])
 {
     size_t length = strcspn(name, ".");
     REQUIRE(length <= NAME_PART_MAX);
@@ -51,20 +52,20 @@ static lethe_result check_encryption_name(const char *name, struct lethe_error *
 
 /* ---- keys in use ----------------------------------------------------------------------------- */
 
-static lethe_result working_key(struct keeper *keeper, const char *name, struct working_key **out,
-                                struct lethe_error *err)
+static struct working_key *find_working_key(const struct keeper *keeper, const char *name)
 {
-    for (struct working_key *key = keeper->working; key != NULL; key = key->next) {
-        if (strcmp(key->name, name) == 0) {
-            *out = key;
-            return LETHE_OK;
-        }
-    }
+    struct working_key *key = keeper->working;
+    while (key != NULL && strcmp(key->name, name) != 0)
+        key = key->next;
+    return key;
+}
+
+static lethe_result add_working_key(struct keeper *keeper, const char *name,
+                                    struct working_key **out, struct lethe_error *err)
+{
     struct working_key *key = calloc(1, sizeof *key);
-    if (key == NULL) {
-        error_set(err, LETHE_NO_MEMORY, "no memory for a key");
-        return LETHE_NO_MEMORY;
-    }
+    if (key == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for a key");
     memcpy(key->name, name, strlen(name) + 1);
     key->next = keeper->working;
     keeper->working = key;
@@ -105,9 +106,11 @@ static lethe_result ensure_key(struct keeper *keeper, const char *name, struct l
     struct creation creation = {.name = name};
     char tenant[NAME_PART_MAX + 1];
     lethe_result result = keyring_info(keeper->store, name, &info, err);
+    if (result == LETHE_OK)
+        return key_check_usable(&info, info.newest_version, err);
     if (result != LETHE_NOT_FOUND)
         return result;
-    owner_of(name, tenant);
+    keeper_owner_of(name, tenant);
     result = keeper_make_change(keeper, tenant, create_in_transaction, &creation, err);
     return result == LETHE_EXISTS ? LETHE_OK : result;
 }
@@ -127,30 +130,33 @@ static lethe_result reserve_uses(struct keeper *keeper, struct working_key *key,
     CLEANUP(store_rollback) struct store *transaction = keeper->store;
     TRY(keyring_reserve(transaction, key->name, &key->version, err));
     TRY(store_commit(transaction, err));
-    key->uses_reserved = KEY_USES_RESERVED;
+    key->uses_reserved += KEY_USES_RESERVED;
     return LETHE_OK;
 }
 
-/* One more use of the newest version, counted before it happens. */
-static lethe_result take_use(struct keeper *keeper, const char *name, uint64_t *version,
-                             struct lethe_error *err)
+lethe_result keeper_take_uses(struct keeper *keeper, const char *name, uint64_t count,
+                              uint64_t *version, struct lethe_error *err)
 {
     struct key_info info;
-    struct working_key *key = NULL;
+    struct working_key *key = find_working_key(keeper, name);
     TRY(keyring_info(keeper->store, name, &info, err));
-    TRY(working_key(keeper, name, &key, err));
-    if (key->uses_reserved == 0 || key->version != info.newest_version)
+    TRY(key_check_usable(&info, info.newest_version, err));
+    if (key == NULL)
+        TRY(add_working_key(keeper, name, &key, err));
+    if (key->version != info.newest_version)
+        key->uses_reserved = 0;
+    while (key->uses_reserved < count)
         TRY(reserve_uses(keeper, key, err));
-    key->uses_reserved--;
+    key->uses_reserved -= count;
     *version = key->version;
     return LETHE_OK;
 }
 
-static lethe_result commit_for(struct keeper *keeper, const char *name,
+lethe_result keeper_commit_for(struct keeper *keeper, const char *name,
                                const struct audit_event *event, struct lethe_error *err)
 {
     char tenant[NAME_PART_MAX + 1];
-    owner_of(name, tenant);
+    keeper_owner_of(name, tenant);
     const struct audit_who who = keeper_who(keeper, tenant);
     TRY(keeper_settle_owed(keeper, err));
     return audit_commit(keeper->log, &who, event, err);
@@ -164,16 +170,43 @@ static lethe_result source_wrap(void *context, const struct key_use *use,
     struct transit_binding binding = {.aad = use->aad, .aad_bytes = use->aad_bytes};
     CLEANUP(lethe_secret_free) struct lethe_secret *material = NULL;
     TRY(check_encryption_name(use->key, err));
-    TRY(take_use(keeper, use->key, &binding.version, err));
+    TRY(keeper_take_uses(keeper, use->key, 1, &binding.version, err));
     TRY(keyring_material(keeper->store, use->key, binding.version, &material, err));
     const struct audit_event event =
         audit_key_used(use->key, binding.version, use->purpose, ALLOWED);
-    TRY(commit_for(keeper, use->key, &event, err));
+    TRY(keeper_commit_for(keeper, use->key, &event, err));
     binding.key = material;
     return transit_wrap(&binding, keeper->random, data_key, wrapped, err);
 }
 
 /* ---- unwrapping ------------------------------------------------------------------------------ */
+
+lethe_result keeper_check_release(struct keeper *keeper, const struct key_use *use,
+                                  struct lethe_error *err)
+{
+    char model[KEY_NAME_MAX + 1];
+    uint64_t minimum;
+    size_t tier = (size_t)(strrchr(use->key, '.') - use->key);
+    memcpy(model, use->key, tier);
+    model[tier] = '\0';
+    TRY(release_minimum(keeper->store, model, &minimum, err));
+    if (use->release >= minimum)
+        return LETHE_OK;
+    error_set(err, LETHE_DENIED, "release %llu of %s is below the minimum, which is %llu",
+              (unsigned long long)use->release, model, (unsigned long long)minimum);
+    error_hint(err, "an older manifest was put back; get the newest one of this model");
+    return LETHE_DENIED;
+}
+
+static lethe_result check_use(struct keeper *keeper, const struct key_use *use, uint64_t version,
+                              struct lethe_error *err)
+{
+    struct key_info info;
+    TRY(keyring_info(keeper->store, use->key, &info, err));
+    if (info.destroyed || strcmp(use->purpose, KEY_PURPOSE_REENCRYPT) != 0)
+        TRY(key_check_usable(&info, version, err));
+    return keeper_check_release(keeper, use, err);
+}
 
 static lethe_result open_wrapped(struct keeper *keeper, const struct key_use *use,
                                  const char *wrapped, uint64_t *version,
@@ -183,6 +216,7 @@ static lethe_result open_wrapped(struct keeper *keeper, const struct key_use *us
     CLEANUP(lethe_secret_free) struct lethe_secret *material = NULL;
     TRY(transit_version(wrapped, &binding.version, err));
     *version = binding.version;
+    TRY(check_use(keeper, use, binding.version, err));
     TRY(keyring_material(keeper->store, use->key, binding.version, &material, err));
     binding.key = material;
     return transit_unwrap(&binding, wrapped, data_key, err);
@@ -193,7 +227,7 @@ static lethe_result record_release(struct keeper *keeper, const struct key_use *
 {
     const struct audit_event event =
         audit_key_released(use->key, version, use->purpose, keeper->actor, NULL, NULL, use->shard);
-    return commit_for(keeper, use->key, &event, err);
+    return keeper_commit_for(keeper, use->key, &event, err);
 }
 
 /* The refusal stands whether or not it gets on record. */
@@ -203,7 +237,7 @@ static void record_refusal(struct keeper *keeper, const struct key_use *use, uin
     const struct audit_event event =
         audit_key_denied(use->key, version, use->purpose, keeper->actor, NULL, NULL, use->shard,
                          lethe_result_sentence(reason));
-    (void)!commit_for(keeper, use->key, &event, NULL);
+    (void)!keeper_commit_for(keeper, use->key, &event, NULL);
 }
 
 static lethe_result source_unwrap(void *context, const struct key_use *use, const char *wrapped,
@@ -226,27 +260,36 @@ static lethe_result source_unwrap(void *context, const struct key_use *use, cons
 
 /* ---- signing --------------------------------------------------------------------------------- */
 
-lethe_result keeper_load_pair(struct store *store, const char *name, struct sign_pair **out,
-                              struct lethe_error *err)
+lethe_result keeper_load_pair(struct store *store, const char *name, uint64_t version,
+                              struct sign_pair **out, struct lethe_error *err)
 {
     struct key_info info;
     CLEANUP(lethe_secret_free) struct lethe_secret *material = NULL;
     TRY(keyring_info(store, name, &info, err));
-    TRY(keyring_material(store, name, info.newest_version, &material, err));
+    if (info.destroyed)
+        return key_check_usable(&info, info.newest_version, err);
+    TRY(keyring_material(store, name, version == 0 ? info.newest_version : version, &material,
+                         err));
     return sign_pair_create(info.kind == KEY_LOG_SIGNER ? SIGNATURE_ED25519 : SIGNATURE_ECDSA_P256,
                             material, out, err);
 }
 
 /* Loaded once and kept: what callers borrow of it must stay. */
-static lethe_result pair_of(struct keeper *keeper, const char *name, struct working_key **out,
-                            struct lethe_error *err)
+static lethe_result pair_of(struct keeper *keeper, const char *name, uint64_t version,
+                            struct working_key **out, struct lethe_error *err)
 {
-    struct key_info info;
-    TRY(keyring_info(keeper->store, name, &info, err));
-    TRY(working_key(keeper, name, out, err));
-    (*out)->version = info.newest_version;
-    return (*out)->pair != NULL ? LETHE_OK
-                                : keeper_load_pair(keeper->store, name, &(*out)->pair, err);
+    for (struct working_key *key = keeper->working; key != NULL; key = key->next) {
+        if (key->version == version && strcmp(key->name, name) == 0) {
+            *out = key;
+            return LETHE_OK;
+        }
+    }
+    CLEANUP(sign_pair_free) struct sign_pair *pair = NULL;
+    TRY(keeper_load_pair(keeper->store, name, version, &pair, err));
+    TRY(add_working_key(keeper, name, out, err));
+    (*out)->version = version;
+    (*out)->pair = MOVE(pair);
+    return LETHE_OK;
 }
 
 static lethe_result source_sign(void *context, const char *tenant, const void *bytes,
@@ -254,24 +297,62 @@ static lethe_result source_sign(void *context, const char *tenant, const void *b
 {
     struct keeper *keeper = context;
     struct working_key *key = NULL;
+    struct key_info info;
     char name[KEY_NAME_MAX + 1];
     TRY(signer_name(tenant, name, err));
     TRY(ensure_key(keeper, name, err));
-    TRY(pair_of(keeper, name, &key, err));
+    TRY(keyring_info(keeper->store, name, &info, err));
+    TRY(pair_of(keeper, name, info.newest_version, &key, err));
     const struct audit_event event = audit_key_used(name, key->version, SIGNING, ALLOWED);
-    TRY(commit_for(keeper, name, &event, err));
+    TRY(keeper_commit_for(keeper, name, &event, err));
     return sign_message(key->pair, bytes, size_bytes, out, err);
+}
+
+/* As the OpenSSF Model Signing bundle names a key: the hex SHA-256 of its PEM. */
+static lethe_result has_hint(const struct sign_public *key, const char *hint, bool *has,
+                             struct lethe_error *err)
+{
+    CLEANUP(buffer_clear) struct buffer pem = {0};
+    uint8_t digest[SHA256_BYTES];
+    char text[2 * SHA256_BYTES + 1];
+    TRY(sign_public_pem(key, &pem, err));
+    sha256(pem.bytes, pem.size_bytes, digest);
+    hex_encode(digest, sizeof digest, text);
+    *has = strcmp(text, hint) == 0;
+    return LETHE_OK;
+}
+
+/* The newest version is asked first: it is the one that is mostly meant. */
+static lethe_result find_signer(struct keeper *keeper, const struct key_info *info,
+                                const char *hint, struct working_key **out, struct lethe_error *err)
+{
+    for (uint64_t version = info->newest_version; version > 0; version--) {
+        bool has = hint == NULL;
+        TRY(pair_of(keeper, info->name, version, out, err));
+        if (!has)
+            TRY(has_hint(sign_pair_public((*out)->pair), hint, &has, err));
+        if (has)
+            return LETHE_OK;
+    }
+    return error_set(err, LETHE_NOT_FOUND, "no version of the key %s made this signature",
+                     info->name);
 }
 
 static lethe_result source_signer(void *context, const char *tenant, const char *hint,
                                   const struct sign_public **out, struct lethe_error *err)
 {
+    struct keeper *keeper = context;
     struct working_key *key = NULL;
+    struct key_info info;
     char name[KEY_NAME_MAX + 1];
+    *out = NULL;
     TRY(signer_name(tenant, name, err));
-    TRY(pair_of(context, name, &key, err));
+    TRY(keyring_info(keeper->store, name, &info, err));
+    if (info.destroyed)
+        return key_check_usable(&info, info.newest_version, err);
+    TRY(find_signer(keeper, &info, hint, &key, err));
     *out = sign_pair_public(key->pair);
-    return LETHE_OK;
+    return key_check_usable(&info, key->version, err);
 }
 
 void keeper_keys_init(struct keeper *keeper)
@@ -280,6 +361,8 @@ void keeper_keys_init(struct keeper *keeper)
         .ensure = source_ensure,
         .wrap = source_wrap,
         .unwrap = source_unwrap,
+        .rewrap = keeper_source_rewrap,
+        .newest = keeper_source_newest,
         .sign = source_sign,
         .signer = source_signer,
         .context = keeper,
@@ -303,7 +386,7 @@ lethe_result keeper_export_public(struct keeper *keeper, const char *name, struc
     if (kind == KEY_ENCRYPTION)
         return error_set(err, LETHE_INVALID, "%s is an encryption key: it has no public half",
                          name);
-    TRY(keeper_load_pair(keeper->store, name, &pair, err));
+    TRY(keeper_load_pair(keeper->store, name, 0, &pair, err));
     if (kind == KEY_MANIFEST_SIGNER)
         return sign_public_pem(sign_pair_public(pair), out, err);
 
@@ -311,7 +394,7 @@ lethe_result keeper_export_public(struct keeper *keeper, const char *name, struc
     uint8_t raw[SIGNATURE_PUBLIC_MAX_BYTES];
     size_t raw_bytes;
     char node[NAME_PART_MAX + 1];
-    owner_of(name, node);
+    keeper_owner_of(name, node);
     snprintf(key.name, sizeof key.name, "lethe/%s", node);
     sign_public_raw(sign_pair_public(pair), raw, &raw_bytes);
     memcpy(key.public_key, raw, sizeof key.public_key);

@@ -68,17 +68,21 @@ lethe_result key_name_check(const char *name, enum key_kind *kind, struct lethe_
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-/* "keys/<name>": format 1, kind, newest version.
+/* "keys/<name>": format 2, kind, newest version, revoked through, destroyed (0 or 1). Format 1 ends
+ * behind the newest version.
  * "keys/<name>/<version>": format 1, made at (Unix seconds), uses, material. Numbers are le64. */
 #define PREFIX "keys/"
 #define ROW_FORMAT 1
-#define KEY_ROW_BYTES (2 + sizeof(uint64_t))
+#define KEY_ROW_FORMAT 2
+#define KEY_ROW_BYTES (3 + 2 * sizeof(uint64_t))
 #define VERSION_ROW_BYTES (1 + 2 * sizeof(uint64_t) + KEY_MATERIAL_BYTES)
 #define VERSION_PATH_MAX (sizeof PREFIX + KEY_NAME_MAX + 24)
 
 struct key_row {
     enum key_kind kind;
     uint64_t newest_version;
+    uint64_t revoked_through;
+    bool destroyed;
 };
 struct version_row {
     uint64_t created_s;
@@ -102,20 +106,42 @@ static lethe_result damaged(const char *name, struct lethe_error *err)
     return error_set(err, LETHE_INTEGRITY, "the key %s is not stored in a form that we know", name);
 }
 
+static bool kind_of_number(uint8_t number, enum key_kind *kind)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        *kind = (enum key_kind)i;
+        if (kinds[i].number == number)
+            return true;
+    }
+    return false;
+}
+
+static lethe_result parse_state(struct cursor *cursor, struct key_row *out)
+{
+    uint8_t destroyed;
+    TRY(cursor_le64(cursor, &out->revoked_through));
+    TRY(cursor_u8(cursor, &destroyed));
+    out->destroyed = destroyed == 1;
+    return destroyed <= 1 && out->revoked_through <= out->newest_version ? LETHE_OK
+                                                                         : LETHE_MALFORMED;
+}
+
 static lethe_result parse_key_row(const struct lethe_secret *row, struct key_row *out)
 {
     struct cursor cursor = cursor_over(lethe_secret_bytes_const(row), lethe_secret_size(row));
     uint8_t format;
     uint8_t number;
+    *out = (struct key_row){0};
     TRY(cursor_u8(&cursor, &format));
     TRY(cursor_u8(&cursor, &number));
     TRY(cursor_le64(&cursor, &out->newest_version));
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        out->kind = (enum key_kind)i;
-        if (format == ROW_FORMAT && kinds[i].number == number && out->newest_version > 0)
-            return cursor_left(&cursor) == 0 ? LETHE_OK : LETHE_MALFORMED;
-    }
-    return LETHE_MALFORMED;
+    if (format == KEY_ROW_FORMAT)
+        TRY(parse_state(&cursor, out));
+    bool known = format == ROW_FORMAT || format == KEY_ROW_FORMAT;
+    return known && kind_of_number(number, &out->kind) && out->newest_version > 0 &&
+                   cursor_left(&cursor) == 0
+               ? LETHE_OK
+               : LETHE_MALFORMED;
 }
 
 static lethe_result parse_version_row(const struct lethe_secret *row, struct version_row *out)
@@ -155,9 +181,10 @@ static lethe_result write_key_row(struct store *store, const char *name, const s
                                   struct lethe_error *err)
 {
     char path[VERSION_PATH_MAX];
-    uint8_t row[KEY_ROW_BYTES] = {ROW_FORMAT, kinds[key->kind].number};
-    uint64_t newest = htole64(key->newest_version);
-    memcpy(row + 2, &newest, sizeof newest);
+    uint8_t row[KEY_ROW_BYTES] = {KEY_ROW_FORMAT, kinds[key->kind].number};
+    const uint64_t numbers[] = {htole64(key->newest_version), htole64(key->revoked_through)};
+    memcpy(row + 2, numbers, sizeof numbers);
+    row[2 + sizeof numbers] = key->destroyed;
     key_path(name, path);
     return store_put(store, path, row, sizeof row, STORE_ANY, err);
 }
@@ -178,30 +205,64 @@ static lethe_result write_version_row(struct store *store, const char *path,
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
+/* What the newest version's own row says. */
+static lethe_result add_newest(struct store *store, struct key_info *info, struct lethe_error *err)
+{
+    struct version_row version;
+    char path[VERSION_PATH_MAX];
+    version_path(info->name, info->newest_version, path);
+    CLEANUP(lethe_secret_free) struct lethe_secret *row = NULL;
+    lethe_result result = read_version_row(store, path, &row, &version, err);
+    if (result == LETHE_NOT_FOUND)
+        return damaged(info->name, err);
+    TRY(result);
+    info->created_s = version.created_s;
+    info->uses = version.uses;
+    return LETHE_OK;
+}
+
 lethe_result keyring_info(struct store *store, const char *name, struct key_info *out,
                           struct lethe_error *err)
 {
     enum key_kind kind;
     struct key_row key = {0};
-    struct version_row version;
-    char path[VERSION_PATH_MAX];
     TRY(key_name_check(name, &kind, err));
     TRY(read_key_row(store, name, &key, err));
     if (key.kind != kind)
         return damaged(name, err);
-    version_path(name, key.newest_version, path);
-    CLEANUP(lethe_secret_free) struct lethe_secret *row = NULL;
-    lethe_result result = read_version_row(store, path, &row, &version, err);
-    if (result == LETHE_NOT_FOUND)
-        return damaged(name, err);
-    TRY(result);
-
     *out = (struct key_info){.kind = kind,
                              .newest_version = key.newest_version,
-                             .created_s = version.created_s,
-                             .uses = version.uses};
+                             .revoked_through = key.revoked_through,
+                             .destroyed = key.destroyed};
     memcpy(out->name, name, strlen(name) + 1);
-    return LETHE_OK;
+    return key.destroyed ? LETHE_OK : add_newest(store, out, err);
+}
+
+static lethe_result refuse_destroyed(const char *name, struct lethe_error *err)
+{
+    error_set(err, LETHE_REVOKED, "the key %s was destroyed", name);
+    error_hint(err,
+               "nothing that it protected can be opened again, and its name does not come back");
+    return LETHE_REVOKED;
+}
+
+lethe_result key_check_usable(const struct key_info *info, uint64_t version,
+                              struct lethe_error *err)
+{
+    if (info->destroyed)
+        return refuse_destroyed(info->name, err);
+    if (version > info->revoked_through)
+        return LETHE_OK;
+    error_set(err, LETHE_REVOKED, "version %" PRIu64 " of the key %s was revoked", version,
+              info->name);
+    if (info->newest_version == info->revoked_through)
+        error_hint(err,
+                   "lethe key rotate %s makes a new version; then lethe rewrap MODEL, or lethe "
+                   "reencrypt MODEL if data keys may be known",
+                   info->name);
+    else
+        error_hint(err, "lethe rewrap MODEL, or lethe reencrypt MODEL if data keys may be known");
+    return LETHE_REVOKED;
 }
 
 lethe_result keyring_material(struct store *store, const char *name, uint64_t version,
@@ -262,6 +323,19 @@ static lethe_result make_material(enum key_kind kind, struct lethe_secret **out,
                : error_set(err, LETHE_FAILED, "there is no randomness for a key");
 }
 
+static lethe_result add_version(struct store *store, const char *name, const struct key_row *key,
+                                uint64_t now_s, struct lethe_error *err)
+{
+    char path[VERSION_PATH_MAX];
+    CLEANUP(lethe_secret_free) struct lethe_secret *material = NULL;
+    TRY(make_material(key->kind, &material, err));
+    const struct version_row version = {.created_s = now_s,
+                                        .material = lethe_secret_bytes_const(material)};
+    version_path(name, key->newest_version, path);
+    TRY(write_version_row(store, path, &version, err));
+    return write_key_row(store, name, key, err);
+}
+
 lethe_result keyring_create(struct store *store, const char *name, uint64_t now_s,
                             struct lethe_error *err)
 {
@@ -269,18 +343,45 @@ lethe_result keyring_create(struct store *store, const char *name, uint64_t now_
     struct key_row existing;
     TRY(key_name_check(name, &key.kind, err));
     lethe_result result = read_key_row(store, name, &existing, err);
+    if (result == LETHE_OK && existing.destroyed)
+        return refuse_destroyed(name, err);
     if (result == LETHE_OK)
         return error_set(err, LETHE_EXISTS, "the key %s is there already", name);
     if (result != LETHE_NOT_FOUND)
         return result;
+    return add_version(store, name, &key, now_s, err);
+}
 
-    CLEANUP(lethe_secret_free) struct lethe_secret *material = NULL;
-    TRY(make_material(key.kind, &material, err));
-    const struct version_row version = {.created_s = now_s,
-                                        .material = lethe_secret_bytes_const(material)};
-    char path[VERSION_PATH_MAX];
-    version_path(name, key.newest_version, path);
-    TRY(write_version_row(store, path, &version, err));
+/* A key whose state may change. */
+static lethe_result read_changeable(struct store *store, const char *name, struct key_row *out,
+                                    struct lethe_error *err)
+{
+    enum key_kind kind;
+    TRY(key_name_check(name, &kind, err));
+    TRY(read_key_row(store, name, out, err));
+    if (out->destroyed)
+        return refuse_destroyed(name, err);
+    if (kind != KEY_LOG_SIGNER)
+        return LETHE_OK;
+    error_set(err, LETHE_INVALID, "%s is the key of the log, which stays what it is", name);
+    error_hint(err, "it is what others know the log by; a new log takes a new home");
+    return LETHE_INVALID;
+}
+
+lethe_result keyring_rotate(struct store *store, const char *name, uint64_t now_s,
+                            struct lethe_error *err)
+{
+    struct key_row key;
+    TRY(read_changeable(store, name, &key, err));
+    key.newest_version++;
+    return add_version(store, name, &key, now_s, err);
+}
+
+lethe_result keyring_revoke(struct store *store, const char *name, struct lethe_error *err)
+{
+    struct key_row key;
+    TRY(read_changeable(store, name, &key, err));
+    key.revoked_through = key.newest_version;
     return write_key_row(store, name, &key, err);
 }
 

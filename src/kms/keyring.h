@@ -23,8 +23,10 @@ struct key_info {
     char name[KEY_NAME_MAX + 1];
     enum key_kind kind;
     uint64_t newest_version;
-    uint64_t created_s; /* of the newest version */
-    uint64_t uses;      /* of the newest version, reserved ones included */
+    uint64_t revoked_through; /* versions up to this one are revoked, for ever; 0: none */
+    bool destroyed;           /* no material is left, and the name does not come back   */
+    uint64_t created_s;       /* of the newest version */
+    uint64_t uses;            /* of the newest version, reserved ones included */
 };
 
 /* The kind that a name must have; LETHE_INVALID for a name of no kind. */
@@ -35,6 +37,25 @@ LETHE_MUST_CHECK lethe_result keyring_info(struct store *store, const char *name
 /* Inside a transaction: a new key, version 1. LETHE_EXISTS. */
 LETHE_MUST_CHECK lethe_result keyring_create(struct store *store, const char *name, uint64_t now_s,
                                              struct lethe_error *err);
+/* Whether a version may be used. LETHE_REVOKED says what to do, for a destroyed key too. */
+LETHE_MUST_CHECK lethe_result key_check_usable(const struct key_info *info, uint64_t version,
+                                               struct lethe_error *err);
+/* Inside a transaction: one more version, the newest from now on. LETHE_INVALID for a log key: it
+ * is what others know the log by. LETHE_REVOKED when destroyed. */
+LETHE_MUST_CHECK lethe_result keyring_rotate(struct store *store, const char *name, uint64_t now_s,
+                                             struct lethe_error *err);
+/* Inside a transaction: revokes every version that there is. LETHE_INVALID as above. */
+LETHE_MUST_CHECK lethe_result keyring_revoke(struct store *store, const char *name,
+                                             struct lethe_error *err);
+
+/* The smallest release number that is given keys (E-8), of "<tenant>.<model>"; 0 when none was set.
+ * Inside a transaction it can be raised; LETHE_INVALID when it is not more than before. */
+#define RELEASE_NAME_MAX (2 * 64 + 1)
+LETHE_MUST_CHECK lethe_result release_minimum(struct store *store, const char *model,
+                                              uint64_t *minimum, struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result release_raise_minimum(struct store *store, const char *model,
+                                                    uint64_t minimum, struct lethe_error *err);
+
 /* Inside a transaction: counts KEY_USES_RESERVED more uses of the newest version, and says which
  * one that is. LETHE_LIMIT: rotate the key. */
 LETHE_MUST_CHECK lethe_result keyring_reserve(struct store *store, const char *name,

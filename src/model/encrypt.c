@@ -12,9 +12,9 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "model/model.h"
-#include "model/oms.h"
 #include "model/seal.h"
 #include "model/sibling.h"
+#include "model/signing.h"
 #include "model/sources.h"
 #include "model/tink.h"
 
@@ -177,48 +177,13 @@ static lethe_result seal(struct encryption *e, struct lethe_error *err)
     return file_sync_directory(e->place.fd, SHARD_DIRECTORY, err);
 }
 
-/* A manifest that we would not read ourselves is never signed. */
-static lethe_result write_manifest(struct encryption *e, struct lethe_error *err)
+static lethe_result finish(struct encryption *e, struct lethe_error *err)
 {
-    const struct buffer *text = &e->manifest_text;
-    CLEANUP(manifest_free) struct manifest *read_back = NULL;
-    TRY(manifest_write(e->manifest, &e->manifest_text, err));
-    TRY(error_context(err, manifest_parse(text->bytes, text->size_bytes, &read_back, err),
-                      "these sources cannot be described"));
-    TRY(file_write_atomic(e->place.fd, MANIFEST_FILE, text->bytes, text->size_bytes, 0644, false,
-                          err));
-    for (uint64_t start = 0; start < text->size_bytes; start += OMS_SHARD_BYTES) {
-        uint8_t digest[SHA256_BYTES];
-        const struct oms_range range = {
-            .path = MANIFEST_FILE,
-            .start = start,
-            .end = MIN(text->size_bytes, start + OMS_SHARD_BYTES),
-        };
-        sha256(text->bytes + start, range.end - start, digest);
-        TRY(oms_list_add(&e->signed_list, &range, digest, err));
-    }
-    return LETHE_OK;
-}
-
-static lethe_result sign(struct encryption *e, struct lethe_error *err)
-{
-    CLEANUP(buffer_clear) struct buffer payload = {0};
-    CLEANUP(buffer_clear) struct buffer encoded = {0};
-    CLEANUP(buffer_clear) struct buffer bundle = {0};
-    const struct sign_public *signer = NULL;
-    const char *tenant = e->manifest->tenant;
-    struct signature signature;
-    TRY(oms_statement(&e->signed_list, &payload, err));
-    oms_pae(payload.bytes, payload.size_bytes, &encoded);
-    TRY(buffer_result(&encoded, err));
-    TRY(e->keys->sign(e->keys->context, tenant, encoded.bytes, encoded.size_bytes, &signature,
-                      err));
-    TRY(e->keys->signer(e->keys->context, tenant, NULL, &signer, err));
-    TRY(oms_bundle(&payload, &signature, signer, &bundle, err));
-    if (bundle.size_bytes > OMS_BUNDLE_MAX)
-        return error_set(err, LETHE_LIMIT, "the model is too large for a signature");
-    return file_write_atomic(e->place.fd, SIGNATURE_FILE, bundle.bytes, bundle.size_bytes, 0644,
-                             false, err);
+    const struct signing signing = {.dir_fd = e->place.fd,
+                                    .manifest = e->manifest,
+                                    .signed_list = &e->signed_list,
+                                    .keys = e->keys};
+    return signing_finish(&signing, &e->manifest_text, err);
 }
 
 /* ---- encrypt --------------------------------------------------------------------------------- */
@@ -271,8 +236,7 @@ lethe_result model_encrypt(const struct encrypt_options *options, const struct k
     TRY(keys->ensure(keys->context, e.manifest->shards[0].key, err));
     TRY(make_place(&e, err));
     TRY(seal(&e, err));
-    TRY(write_manifest(&e, err));
-    TRY(sign(&e, err));
+    TRY(finish(&e, err));
     TRY(sibling_publish(&e.place, err));
     summarise(&e, out);
     return LETHE_OK;

@@ -6,11 +6,14 @@
 
 #include "crypto/sign.h"
 
+#define KEY_PURPOSE_REENCRYPT "reencrypt"
+
 /* Which key, for what: goes into the decision and into the log. */
 struct key_use {
     const char *key;     /* "<tenant>.<model>.<tier>" */
     const char *shard;   /* id of the shard whose data key it is */
-    const char *purpose; /* "encrypt", "load", "decrypt", "verify", "export": for the record */
+    const char *purpose; /* "encrypt", "load", "decrypt", "verify", "export": for the record; and
+                            KEY_PURPOSE_REENCRYPT, which opens what was revoked, too */
     uint64_t release;    /* of the manifest: below the minimum that was set it is refused (E-8) */
     const void *aad;     /* the shard's associated data; binds the wrapped key to the shard */
     size_t aad_bytes;

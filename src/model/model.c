@@ -234,3 +234,26 @@ lethe_result model_check_signature(struct model *model, const struct sign_public
     model->is_signed = true;
     return LETHE_OK;
 }
+
+lethe_result model_check_own_signature(struct model *model, const struct key_source *keys,
+                                       bool renewing, struct lethe_error *err)
+{
+    char hint[OMS_HINT_SIZE];
+    const struct sign_public *signer = NULL;
+    const struct buffer *bundle = &model->signature_text;
+    TRY(error_context(err, oms_peek_hint(bundle->bytes, bundle->size_bytes, hint, err), "model %s",
+                      model->path));
+    lethe_result result = keys->signer(keys->context, model->manifest->tenant,
+                                       hint[0] == '\0' ? NULL : hint, &signer, err);
+    if (result == LETHE_NOT_FOUND) {
+        error_set(err, LETHE_INTEGRITY,
+                  "model %s was not signed by a key that this home has for tenant '%s'",
+                  model->path, model->manifest->tenant);
+        error_hint(err, "the model was made by another home, or forged; check it with "
+                        "lethe verify --key PEM");
+        return LETHE_INTEGRITY;
+    }
+    if (result != LETHE_REVOKED || !renewing || signer == NULL)
+        TRY(result);
+    return model_check_signature(model, signer, err);
+}

@@ -74,6 +74,13 @@ LETHE_MUST_CHECK lethe_result model_check_signature(struct model *model,
                                                     const struct sign_public *signer,
                                                     struct lethe_error *err);
 
+/* The same with the tenant's own key that the model names (K-8: an older version will do).
+ * LETHE_REVOKED: that version was revoked. For an owner who renews the model (`renewing`) it will
+ * do all the same. LETHE_NOT_FOUND: the tenant has no signer. */
+LETHE_MUST_CHECK lethe_result model_check_own_signature(struct model *model,
+                                                        const struct key_source *keys,
+                                                        bool renewing, struct lethe_error *err);
+
 struct model_work {
     unsigned threads;                      /* 0: as many as there are CPUs */
     const struct model_progress *progress; /* NULL: none */
@@ -88,6 +95,40 @@ LETHE_MUST_CHECK lethe_result model_verify_cipher(struct model *model,
  * nothing. */
 LETHE_MUST_CHECK lethe_result model_verify(struct model *model, const struct key_source *keys,
                                            const struct model_work *work, struct lethe_error *err);
+
+/* ---- after a rotation ------------------------------------------------------------------------ */
+
+/* How far a model is behind its keys. */
+struct model_age {
+    uint64_t shards;
+    uint64_t old_shards; /* whose data key is not wrapped under the newest version of its key */
+    bool old_signature;  /* not made by the newest version of the tenant's signer            */
+};
+/* The model's signature has been checked. */
+LETHE_MUST_CHECK lethe_result model_age(const struct model *model, const struct key_source *keys,
+                                        struct model_age *out, struct lethe_error *err);
+
+struct rewrap_options {
+    const char *path;
+    const struct clock_source *clock;
+    const struct random_source *random;
+};
+struct rewrap_summary {
+    char tenant[NAME_PART_MAX + 1];
+    char model[NAME_PART_MAX + 1];
+    uint64_t release;   /* as before when nothing was to be done */
+    uint64_t rewrapped; /* shards; 0 with the same release: nothing was to be done */
+    bool renewed;
+    uint8_t manifest_digest[SHA256_BYTES];
+};
+/* Wraps the data keys anew under the newest versions, and signs with the newest signer: a new
+ * manifest, one release on, beside the same shards. Their files are linked, not read: the digests
+ * that the new signature covers are those of the old one, which was checked. Replaces the model as
+ * model_encrypt does: old or new, whole, whatever happens. Revoked versions are no obstacle, a
+ * destroyed key is. */
+LETHE_MUST_CHECK lethe_result model_rewrap(const struct rewrap_options *options,
+                                           const struct key_source *keys,
+                                           struct rewrap_summary *out, struct lethe_error *err);
 
 /* ---- load ------------------------------------------------------------------------------------ */
 

@@ -85,6 +85,12 @@ LETHE_MUST_CHECK lethe_result oms_bundle(const struct buffer *payload,
                                          const struct sign_public *signer, struct buffer *out,
                                          struct lethe_error *err);
 
+/* Which key a bundle says that it was signed with (hex SHA-256 of its PEM), for choosing among keys
+ * that are trusted anyway; "" when it does not say. Nothing is checked but the envelope's form. */
+LETHE_MUST_CHECK lethe_result oms_peek_hint(const void *bundle, size_t size_bytes,
+                                            char out[2 * SHA256_BYTES + 1],
+                                            struct lethe_error *err);
+
 /* Checks media type, signature and statement; gives the list that was signed, in the order of
  * oms_statement(). LETHE_INTEGRITY for key, signature and root digest, LETHE_MALFORMED for the
  * form, LETHE_INVALID for a key that is not ECDSA. Parses nothing that is not verified but the

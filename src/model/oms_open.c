@@ -201,6 +201,17 @@ static lethe_result verify(const struct envelope *envelope, const struct sign_pu
     return check_signature(payload, signature, signer, err);
 }
 
+lethe_result oms_peek_hint(const void *bundle, size_t size_bytes, char out[OMS_HINT_SIZE],
+                           struct lethe_error *err)
+{
+    CLEANUP(envelope_clear) struct envelope envelope = {0};
+    out[0] = '\0';
+    TRY(read_envelope(bundle, size_bytes, &envelope, err));
+    if (envelope.hint != NULL && strlen(envelope.hint) < OMS_HINT_SIZE)
+        strcpy(out, envelope.hint);
+    return LETHE_OK;
+}
+
 lethe_result oms_open(const void *bundle, size_t size_bytes, const struct sign_public *signer,
                       struct oms_list *out, struct lethe_error *err)
 {

@@ -4,7 +4,7 @@
 
 #include "base/buffer.h"
 #include "model/model.h"
-#include "model/oms.h"
+#include "model/oms_format.h"
 #include "model/tink.h"
 
 /* Everything is read below these two descriptors, so that a path that is changed meanwhile leads

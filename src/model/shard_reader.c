@@ -41,6 +41,7 @@ static lethe_result open_stream(const struct model *model, const struct shard_ac
     manifest_shard_aad(model->manifest, shard, &aad);
     TRY(buffer_result(&aad, err));
     const struct key_use use = {.key = shard->key,
+                                .release = model->manifest->release,
                                 .shard = shard->id,
                                 .purpose = access->purpose,
                                 .aad = aad.bytes,

@@ -1,0 +1,93 @@
+/* key create, key rotate, key revoke, key minimum. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "cli/common.h"
+
+/* What one of these does, between opening the home and closing it. */
+typedef lethe_result key_action(struct home *home, const struct invocation *invocation,
+                                struct lethe_error *err);
+
+static lethe_result with_home(const struct invocation *invocation, key_action *action,
+                              struct lethe_error *err)
+{
+    CLEANUP(home_abandon) struct home *home = NULL;
+    TRY(common_open_home(invocation, &home, err));
+    lethe_result result = action(home, invocation, err);
+    if (result == LETHE_NOT_FOUND)
+        error_hint(err, "lethe key list names them all");
+    return HOME_FINISH(home, result, err);
+}
+
+static lethe_result create(struct home *home, const struct invocation *invocation,
+                           struct lethe_error *err)
+{
+    const char *name = invocation->positional[0];
+    TRY(keeper_create_key(home->keeper, name, err));
+    printf("%s: version 1\n", name);
+    return LETHE_OK;
+}
+
+COMMAND_FUNCTION(key_create)
+{
+    return with_home(invocation, create, err);
+}
+
+static lethe_result rotate(struct home *home, const struct invocation *invocation,
+                           struct lethe_error *err)
+{
+    struct key_info info;
+    TRY(keeper_rotate_key(home->keeper, invocation->positional[0], &info, err));
+    printf("%s: version %" PRIu64 "\n", info.name, info.newest_version);
+    fprintf(stderr, "lethe: models go on with the older versions; lethe rewrap MODEL brings them "
+                    "to this one\n");
+    return LETHE_OK;
+}
+
+COMMAND_FUNCTION(key_rotate)
+{
+    return with_home(invocation, rotate, err);
+}
+
+static lethe_result revoke(struct home *home, const struct invocation *invocation,
+                           struct lethe_error *err)
+{
+    struct key_info info;
+    const char *reason = option_text(invocation, "reason");
+    TRY(keeper_revoke_key(home->keeper, invocation->positional[0],
+                          reason != NULL ? reason : "not given", &info, err));
+    printf("%s: revoked through version %" PRIu64 "\n", info.name, info.revoked_through);
+    fprintf(stderr,
+            "lethe: to use its models again: lethe key rotate %s, then lethe rewrap MODEL\n",
+            info.name);
+    return LETHE_OK;
+}
+
+COMMAND_FUNCTION(key_revoke)
+{
+    return with_home(invocation, revoke, err);
+}
+
+static lethe_result minimum(struct home *home, const struct invocation *invocation,
+                            struct lethe_error *err)
+{
+    const char *model = invocation->positional[0];
+    int64_t wanted;
+    uint64_t now;
+    TRY(option_number(invocation, "set", 1, INT64_MAX, 0, &wanted, err));
+    if (wanted > 0)
+        TRY(keeper_raise_release_minimum(home->keeper, model, (uint64_t)wanted, err));
+    TRY(keeper_release_minimum(home->keeper, model, &now, err));
+    printf("%s: ", model);
+    if (now == 0)
+        printf("no minimum\n");
+    else
+        printf("no keys for releases below %" PRIu64 "\n", now);
+    return LETHE_OK;
+}
+
+COMMAND_FUNCTION(key_minimum)
+{
+    return with_home(invocation, minimum, err);
+}

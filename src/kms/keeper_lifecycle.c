@@ -1,0 +1,229 @@
+/* Creating, rotating and revoking keys, the minimum of releases, and wrapping data keys anew. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "kms/keeper_core.h"
+#include "kms/transit.h"
+
+/* ---- changes --------------------------------------------------------------------------------- */
+
+struct key_change {
+    const char *name;
+    const char *reason;
+    struct key_info made;
+    uint64_t minimum;
+};
+
+static uint64_t now_s(const struct keeper *keeper)
+{
+    return clock_wall_ns(keeper->clock) / 1000000000u;
+}
+
+static lethe_result create(struct keeper *keeper, void *context, uint64_t epoch,
+                           struct audit_event *event, struct lethe_error *err)
+{
+    struct key_change *change = context;
+    TRY(keyring_create(keeper->store, change->name, now_s(keeper), err));
+    TRY(keyring_info(keeper->store, change->name, &change->made, err));
+    *event = audit_key_created(change->name, key_kind_name(change->made.kind),
+                               change->made.newest_version, epoch);
+    return LETHE_OK;
+}
+
+static lethe_result rotate(struct keeper *keeper, void *context, uint64_t epoch,
+                           struct audit_event *event, struct lethe_error *err)
+{
+    struct key_change *change = context;
+    TRY(keyring_rotate(keeper->store, change->name, now_s(keeper), err));
+    TRY(keyring_info(keeper->store, change->name, &change->made, err));
+    *event = audit_key_rotated(change->name, change->made.newest_version, epoch);
+    return LETHE_OK;
+}
+
+static lethe_result revoke(struct keeper *keeper, void *context, uint64_t epoch,
+                           struct audit_event *event, struct lethe_error *err)
+{
+    struct key_change *change = context;
+    TRY(keyring_revoke(keeper->store, change->name, err));
+    TRY(keyring_info(keeper->store, change->name, &change->made, err));
+    *event = audit_key_revoked(change->name, change->made.revoked_through, change->reason, epoch);
+    return LETHE_OK;
+}
+
+static lethe_result raise_minimum(struct keeper *keeper, void *context, uint64_t epoch,
+                                  struct audit_event *event, struct lethe_error *err)
+{
+    const struct key_change *change = context;
+    TRY(release_raise_minimum(keeper->store, change->name, change->minimum, err));
+    *event = audit_release_minimum_set(change->name, change->minimum, epoch);
+    return LETHE_OK;
+}
+
+static lethe_result make_change(struct keeper *keeper, keeper_change *make,
+                                struct key_change *change, struct lethe_error *err)
+{
+    char tenant[NAME_PART_MAX + 1];
+    keeper_owner_of(change->name, tenant);
+    return keeper_make_change(keeper, tenant, make, change, err);
+}
+
+static lethe_result change_key(struct keeper *keeper, keeper_change *make,
+                               struct key_change *change, struct lethe_error *err)
+{
+    enum key_kind kind;
+    TRY(key_name_check(change->name, &kind, err));
+    return make_change(keeper, make, change, err);
+}
+
+lethe_result keeper_create_key(struct keeper *keeper, const char *name, struct lethe_error *err)
+{
+    struct key_change change = {.name = name};
+    enum key_kind kind;
+    TRY(key_name_check(name, &kind, err));
+    if (kind == KEY_LOG_SIGNER)
+        return error_set(err, LETHE_INVALID, "the key of a log is made with its home");
+    return make_change(keeper, create, &change, err);
+}
+
+lethe_result keeper_rotate_key(struct keeper *keeper, const char *name, struct key_info *out,
+                               struct lethe_error *err)
+{
+    struct key_change change = {.name = name};
+    TRY(change_key(keeper, rotate, &change, err));
+    *out = change.made;
+    return LETHE_OK;
+}
+
+lethe_result keeper_revoke_key(struct keeper *keeper, const char *name, const char *reason,
+                               struct key_info *out, struct lethe_error *err)
+{
+    struct key_change change = {.name = name, .reason = reason};
+    TRY(change_key(keeper, revoke, &change, err));
+    *out = change.made;
+    return LETHE_OK;
+}
+
+lethe_result keeper_release_minimum(struct keeper *keeper, const char *model, uint64_t *minimum,
+                                    struct lethe_error *err)
+{
+    return release_minimum(keeper->store, model, minimum, err);
+}
+
+lethe_result keeper_raise_release_minimum(struct keeper *keeper, const char *model,
+                                          uint64_t minimum, struct lethe_error *err)
+{
+    struct key_change change = {.name = model, .minimum = minimum};
+    uint64_t before;
+    TRY(release_minimum(keeper->store, model, &before, err)); /* a name that is none, before all */
+    return make_change(keeper, raise_minimum, &change, err);
+}
+
+lethe_result keeper_check_usable(struct keeper *keeper, const char *name, uint64_t version,
+                                 struct lethe_error *err)
+{
+    struct key_info info;
+    TRY(keyring_info(keeper->store, name, &info, err));
+    return key_check_usable(&info, version, err);
+}
+
+/* ---- wrapping anew --------------------------------------------------------------------------- */
+
+lethe_result keeper_source_newest(void *context, const char *key, uint64_t *version,
+                                  struct lethe_error *err)
+{
+    const struct keeper *keeper = context;
+    struct key_info info;
+    TRY(keyring_info(keeper->store, key, &info, err));
+    *version = info.newest_version;
+    return LETHE_OK;
+}
+
+/* The material of one version, kept while item after item needs the same. */
+struct material {
+    uint64_t version;
+    struct lethe_secret *key;
+};
+
+static lethe_result need_material(struct keeper *keeper, const char *name, uint64_t version,
+                                  struct material *material, struct lethe_error *err)
+{
+    if (material->key != NULL && material->version == version)
+        return LETHE_OK;
+    lethe_secret_free(MOVE(material->key));
+    material->version = version;
+    return keyring_material(keeper->store, name, version, &material->key, err);
+}
+
+/* Items under one key. */
+struct run {
+    struct keeper *keeper;
+    const struct key_rewrap *items;
+    size_t count;
+    uint64_t newest;
+    struct material from;
+    struct material to;
+};
+
+static void run_clear_at_scope_end(struct run *run)
+{
+    lethe_secret_free(run->from.key);
+    lethe_secret_free(run->to.key);
+}
+
+/* The data key is in guarded memory, for as long as it takes to wrap it. */
+static lethe_result rewrap_item(struct run *run, const struct key_rewrap *item,
+                                struct lethe_error *err)
+{
+    struct transit_binding from = {.aad = item->use.aad, .aad_bytes = item->use.aad_bytes};
+    struct transit_binding to = from;
+    CLEANUP(lethe_secret_free) struct lethe_secret *data_key = NULL;
+    TRY(transit_version(item->wrapped, &from.version, err));
+    TRY(need_material(run->keeper, item->use.key, from.version, &run->from, err));
+    TRY(need_material(run->keeper, item->use.key, run->newest, &run->to, err));
+    from.key = run->from.key;
+    to.key = run->to.key;
+    to.version = run->newest;
+    TRY(transit_unwrap(&from, item->wrapped, &data_key, err));
+    return transit_wrap(&to, run->keeper->random, data_key, item->rewrapped, err);
+}
+
+/* Uses are counted and the record is durable before the first data key is opened (K-5). */
+static lethe_result rewrap_run(struct run *run, struct lethe_error *err)
+{
+    char purpose[64];
+    const char *name = run->items[0].use.key;
+    TRY(keeper_check_release(run->keeper, &run->items[0].use, err)); /* they are of one model */
+    TRY(keeper_take_uses(run->keeper, name, run->count, &run->newest, err));
+    snprintf(purpose, sizeof purpose, "rewrap of %zu data keys", run->count);
+    const struct audit_event event = audit_key_used(name, run->newest, purpose, "allowed");
+    TRY(keeper_commit_for(run->keeper, name, &event, err));
+    for (size_t i = 0; i < run->count; i++)
+        TRY(error_context(err, rewrap_item(run, &run->items[i], err), "shard %s",
+                          run->items[i].use.shard));
+    return LETHE_OK;
+}
+
+static lethe_result rewrap_all(struct keeper *keeper, const struct key_rewrap *items, size_t count,
+                               struct lethe_error *err)
+{
+    for (size_t begin = 0, end; begin < count; begin = end) {
+        for (end = begin + 1; end < count; end++) {
+            if (strcmp(items[end].use.key, items[begin].use.key) != 0)
+                break;
+        }
+        CLEANUP(run_clear)
+        struct run run = {.keeper = keeper, .items = items + begin, .count = end - begin};
+        TRY(rewrap_run(&run, err));
+    }
+    return LETHE_OK;
+}
+
+lethe_result keeper_source_rewrap(void *context, const struct key_rewrap *items, size_t count,
+                                  struct lethe_error *err)
+{
+    lethe_result result = rewrap_all(context, items, count, err);
+    for (size_t i = 0; i < count && result != LETHE_OK; i++)
+        buffer_clear(items[i].rewrapped);
+    return result;
+}

@@ -1,0 +1,251 @@
+/* Wrapping a model's data keys anew, and how far a model is behind its keys. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "model/opened.h"
+#include "model/sibling.h"
+#include "model/signing.h"
+
+static lethe_result no_memory(struct lethe_error *err)
+{
+    return error_set(err, LETHE_NO_MEMORY, "no memory for wrapped keys");
+}
+
+/* ---- how old it is --------------------------------------------------------------------------- */
+
+static lethe_result check_signer_age(const struct model *model, const struct key_source *keys,
+                                     bool *old, struct lethe_error *err)
+{
+    char hint[OMS_HINT_SIZE];
+    char newest[OMS_HINT_SIZE];
+    const struct sign_public *signer;
+    const struct buffer *bundle = &model->signature_text;
+    TRY(oms_peek_hint(bundle->bytes, bundle->size_bytes, hint, err));
+    lethe_result result = keys->signer(keys->context, model->manifest->tenant, NULL, &signer, err);
+    if (result != LETHE_REVOKED)
+        TRY(result);
+    TRY(oms_hint(signer, newest, err));
+    *old = strcmp(hint, newest) != 0;
+    return LETHE_OK;
+}
+
+lethe_result model_age(const struct model *model, const struct key_source *keys,
+                       struct model_age *out, struct lethe_error *err)
+{
+    const char *key = "";
+    uint64_t newest = 0;
+    REQUIRE(model->is_signed);
+    *out = (struct model_age){.shards = model->manifest->count};
+    for (size_t i = 0; i < model->manifest->count; i++) {
+        const struct shard *shard = &model->manifest->shards[i];
+        if (strcmp(shard->key, key) != 0)
+            TRY(keys->newest(keys->context, shard->key, &newest, err));
+        key = shard->key;
+        out->old_shards += shard->key_version < newest;
+    }
+    return check_signer_age(model, keys, &out->old_signature, err);
+}
+
+/* ---- rewrapping ------------------------------------------------------------------------------ */
+
+/* What is being made of an old model. */
+struct renewal {
+    const struct rewrap_options *options;
+    const struct key_source *keys;
+    struct model *old;
+    struct manifest *manifest; /* the new one */
+    struct sibling place;
+    struct oms_list signed_list;
+    struct buffer manifest_text;
+    uint64_t rewrapped;
+};
+
+static void renewal_clear_at_scope_end(struct renewal *renewal)
+{
+    sibling_discard(&renewal->place);
+    manifest_free(renewal->manifest);
+    oms_list_clear(&renewal->signed_list);
+    buffer_clear(&renewal->manifest_text);
+    model_close(renewal->old);
+}
+
+/* The old manifest, which was read and checked, read once more: to be changed. */
+static lethe_result copy_manifest(struct renewal *renewal, struct lethe_error *err)
+{
+    char created[TIME_TEXT_SIZE];
+    const struct buffer *text = &renewal->old->manifest_text;
+    TRY(manifest_parse(text->bytes, text->size_bytes, &renewal->manifest, err));
+    struct manifest *manifest = renewal->manifest;
+    if (manifest->release >= JSON_INTEGER_MAX)
+        return error_set(err, LETHE_LIMIT, "no release number is left behind %" PRIu64,
+                         manifest->release);
+    manifest->release++;
+    time_text_s(clock_wall_ns(renewal->options->clock), created);
+    free(manifest->created);
+    manifest->created = strdup(created);
+    return manifest->created == NULL ? no_memory(err) : LETHE_OK;
+}
+
+struct wrapping {
+    struct buffer aad;
+    struct buffer rewrapped;
+};
+
+static void free_wrappings(struct wrapping *wrappings, size_t count)
+{
+    for (size_t i = 0; wrappings != NULL && i < count; i++) {
+        buffer_clear(&wrappings[i].aad);
+        buffer_clear(&wrappings[i].rewrapped);
+    }
+    free(wrappings);
+}
+
+static lethe_result fill_item(const struct renewal *renewal, const struct shard *shard,
+                              struct wrapping *wrapping, struct key_rewrap *item,
+                              struct lethe_error *err)
+{
+    manifest_shard_aad(renewal->manifest, shard, &wrapping->aad);
+    TRY(buffer_result(&wrapping->aad, err));
+    *item = (struct key_rewrap){
+        .use = {.key = shard->key,
+                .shard = shard->id,
+                .purpose = "rewrap",
+                .release = renewal->old->manifest->release,
+                .aad = wrapping->aad.bytes,
+                .aad_bytes = wrapping->aad.size_bytes},
+        .wrapped = shard->wrapped_key,
+        .rewrapped = &wrapping->rewrapped,
+    };
+    return LETHE_OK;
+}
+
+/* "vault:v<N>:..." */
+static lethe_result take_wrapped(struct shard *shard, const struct buffer *wrapped,
+                                 struct lethe_error *err)
+{
+    char *copy = strdup(wrapped->bytes);
+    if (copy == NULL)
+        return no_memory(err);
+    free(shard->wrapped_key);
+    shard->wrapped_key = copy;
+    shard->key_version = strtoull(copy + strlen("vault:v"), NULL, 10);
+    return LETHE_OK;
+}
+
+static lethe_result rewrap_with(struct renewal *renewal, struct wrapping *wrappings,
+                                struct key_rewrap *items, struct lethe_error *err)
+{
+    struct manifest *manifest = renewal->manifest;
+    const struct key_source *keys = renewal->keys;
+    for (size_t i = 0; i < manifest->count; i++)
+        TRY(fill_item(renewal, &manifest->shards[i], &wrappings[i], &items[i], err));
+    TRY(keys->rewrap(keys->context, items, manifest->count, err));
+    for (size_t i = 0; i < manifest->count; i++)
+        TRY(take_wrapped(&manifest->shards[i], &wrappings[i].rewrapped, err));
+    renewal->rewrapped = manifest->count;
+    return LETHE_OK;
+}
+
+static lethe_result rewrap_shards(struct renewal *renewal, struct lethe_error *err)
+{
+    size_t count = renewal->manifest->count;
+    struct wrapping *wrappings = calloc(count, sizeof *wrappings);
+    struct key_rewrap *items = calloc(count, sizeof *items);
+    lethe_result result = wrappings == NULL || items == NULL
+                              ? no_memory(err)
+                              : rewrap_with(renewal, wrappings, items, err);
+    free(items);
+    free_wrappings(wrappings, count);
+    return result;
+}
+
+/* The same inodes under the new directory. */
+static lethe_result link_shards(const struct renewal *renewal, struct lethe_error *err)
+{
+    if (mkdirat(renewal->place.fd, SHARD_DIRECTORY, 0755) != 0)
+        return error_from_errno(err, "creating the directory " SHARD_DIRECTORY);
+    for (size_t i = 0; i < renewal->manifest->count; i++) {
+        const char *file = renewal->manifest->shards[i].file;
+        if (linkat(renewal->old->dir_fd, file, renewal->place.fd, file, 0) != 0) {
+            lethe_result result = error_from_errno(err, "linking %s", file);
+            error_hint(err,
+                       "rewrap needs a file system with hard links; elsewhere: lethe reencrypt");
+            return result;
+        }
+    }
+    return file_sync_directory(renewal->place.fd, SHARD_DIRECTORY, err);
+}
+
+/* What the old signature says of the shards goes on being true of the same files. */
+static lethe_result keep_digests(struct renewal *renewal, struct lethe_error *err)
+{
+    const struct oms_list *old = &renewal->old->signed_list;
+    renewal->signed_list.shard_bytes = OMS_SHARD_BYTES;
+    renewal->signed_list.subject = strdup(renewal->manifest->model);
+    if (renewal->signed_list.subject == NULL)
+        return no_memory(err);
+    for (size_t i = 0; i < old->count; i++) {
+        const struct oms_resource *resource = &old->resources[i];
+        const struct oms_range range = {resource->path, resource->start, resource->end};
+        if (strcmp(resource->path, MANIFEST_FILE) != 0)
+            TRY(oms_list_add(&renewal->signed_list, &range, resource->digest, err));
+    }
+    return LETHE_OK;
+}
+
+static lethe_result make_and_publish(struct renewal *renewal, struct lethe_error *err)
+{
+    TRY(sibling_create(&renewal->place, 0755, renewal->options->random, err));
+    TRY(link_shards(renewal, err));
+    TRY(keep_digests(renewal, err));
+    const struct signing signing = {.dir_fd = renewal->place.fd,
+                                    .manifest = renewal->manifest,
+                                    .signed_list = &renewal->signed_list,
+                                    .keys = renewal->keys};
+    TRY(signing_finish(&signing, &renewal->manifest_text, err));
+    return sibling_publish(&renewal->place, err);
+}
+
+static void summarise(const struct renewal *renewal, struct rewrap_summary *out)
+{
+    const struct manifest *old = renewal->old->manifest;
+    const struct manifest *manifest = renewal->manifest != NULL ? renewal->manifest : old;
+    const struct buffer *text =
+        renewal->manifest != NULL ? &renewal->manifest_text : &renewal->old->manifest_text;
+    *out = (struct rewrap_summary){.release = manifest->release,
+                                   .rewrapped = renewal->rewrapped,
+                                   .renewed = renewal->manifest != NULL};
+    strcpy(out->tenant, manifest->tenant);
+    strcpy(out->model, manifest->model);
+    sha256(text->bytes, text->size_bytes, out->manifest_digest);
+}
+
+lethe_result model_rewrap(const struct rewrap_options *options, const struct key_source *keys,
+                          struct rewrap_summary *out, struct lethe_error *err)
+{
+    CLEANUP(renewal_clear)
+    struct renewal renewal = {.options = options, .keys = keys, .place = SIBLING_NONE};
+    struct model_age age;
+    TRY(sibling_prepare(options->path, true, &renewal.place, err));
+    TRY(model_open(options->path, &renewal.old, err));
+    TRY(model_check_own_signature(renewal.old, keys, true, err));
+    TRY(model_age(renewal.old, keys, &age, err));
+    TRY(keys->ensure(keys->context, renewal.old->manifest->shards[0].key, err)); /* LETHE_REVOKED */
+    if (age.old_shards > 0 || age.old_signature) {
+        TRY(copy_manifest(&renewal, err));
+        if (age.old_shards > 0)
+            TRY(rewrap_shards(&renewal, err));
+        TRY(make_and_publish(&renewal, err));
+    }
+    summarise(&renewal, out);
+    return LETHE_OK;
+}

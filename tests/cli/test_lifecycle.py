@@ -1,0 +1,132 @@
+#!/usr/bin/python3
+"""Rotating and revoking keys, and bringing models to them: K-3, K-7, K-8, K-9, E-8."""
+import json
+import shutil
+
+from scenario import case, finish
+
+KEY = "default.a.hot"
+
+
+def version_of(model):
+    manifest = json.loads((model / "manifest.json").read_text())
+    return manifest["release"], {shard["key_version"] for shard in manifest["shards"]}
+
+
+def opened(place, model):
+    out = place.root / "opened"
+    shutil.rmtree(out, ignore_errors=True)
+    place.good("decrypt", model, "-o", out)
+    return {path.name: path.read_bytes() for path in out.iterdir()}
+
+
+@case("a rotated key: old models go on, rewrap brings them along without touching their shards")  # K-7, K-8
+def _(place):
+    model = place.with_model(place.write("a.bin", b"a" * 3000))
+    plain = opened(place, model)
+    inodes = {path.name: path.stat().st_ino for path in (model / "shards").iterdir()}
+    place.good("key", "rotate", KEY)
+    assert opened(place, model) == plain
+    assert "1 of 1 shards still need" in place.good("rewrap", "--check", model).out
+    place.good("rewrap", model)
+    assert version_of(model) == (2, {2})
+    assert inodes == {path.name: path.stat().st_ino for path in (model / "shards").iterdir()}
+    assert opened(place, model) == plain
+    place.good("verify", model)
+    age = json.loads(place.good("rewrap", "--check", "--json", model).out)
+    assert age == {"format": "lethe-model-age/1", "old_shards": 0, "old_signature": False, "shards": 1}
+    before = (model / "manifest.json").read_bytes()
+    assert "nothing was changed" in place.good("rewrap", model).err
+    assert (model / "manifest.json").read_bytes() == before
+    seen = [event["event"] for event in place.records()]
+    assert "key_rotated" in seen and "model_rewrapped" in seen
+
+
+@case("a revoked key opens nothing, for ever; rotate and rewrap bring its model back")  # K-3, K-9
+def _(place):
+    model = place.with_model(place.write("a.bin", b"a" * 3000))
+    plain = opened(place, model)
+    kept = place.root / "kept"
+    shutil.copytree(model, kept)
+    place.good("key", "revoke", KEY, "--reason", "a laptop was lost")
+    for command in (("decrypt", model, "-o", place.root / "x"), ("verify", model),
+                    ("exec", model, "--", "/bin/cat", "{model}")):
+        assert "was revoked" in place.refused(4, *command).err
+    assert not (place.root / "x").exists()
+    place.refused(4, "encrypt", place.work / "a.bin", "-o", place.root / "b.model", "--model", "a")
+    place.refused(4, "rewrap", model)  # there is nothing newer to wrap it under
+    assert "revoked" in place.good("key", "list").out
+    place.good("key", "rotate", KEY)
+    place.refused(4, "decrypt", model, "-o", place.root / "x")
+    place.good("rewrap", model)
+    assert opened(place, model) == plain
+    place.refused(4, "decrypt", kept, "-o", place.root / "x")  # the old copy stays refused
+    assert any(event["event"] == "key_revoked" and event["reason"] == "a laptop was lost"
+               and event["through_version"] == 1 for event in place.records())
+
+
+@case("a revoked key does not come back with an old store")
+def _(place):
+    model = place.with_model(place.write("a.bin", b"a" * 3000))
+    kept = place.root / "kept.db"
+    shutil.copy(place.home / "store.db", kept)
+    place.good("key", "revoke", KEY)
+    for file in place.home.glob("store.db*"):
+        file.unlink()
+    shutil.copy(kept, place.home / "store.db")
+    place.refused(3, "decrypt", model, "-o", place.root / "x")
+
+
+@case("a rotated signer: older signatures verify until it is revoked, rewrap signs anew")  # K-8
+def _(place):
+    model = place.with_model(place.write("a.bin", b"a" * 3000))
+    place.good("key", "rotate", "default.signer")
+    place.good("verify", model)
+    assert json.loads(place.good("rewrap", "--check", "--json", model).out)["old_signature"]
+    place.good("key", "revoke", "default.signer")
+    place.good("key", "rotate", "default.signer")
+    place.refused(4, "verify", model)
+    place.good("rewrap", model)
+    place.good("verify", model)
+    assert version_of(model) == (2, {1})
+    pem = place.root / "signer.pem"
+    place.good("key", "export", "default.signer", "--public", "-o", pem)
+    place.good("verify", "--key", pem, model)
+
+
+@case("an old release is refused once a minimum is set, and cannot be rewrapped past it")  # E-8
+def _(place):
+    model = place.with_model(place.write("a.bin", b"a" * 3000))
+    old = place.root / "old"
+    shutil.copytree(model, old)
+    place.good("key", "rotate", KEY)
+    place.good("rewrap", model)
+    place.good("decrypt", old, "-o", place.root / "before")
+    assert "no minimum" in place.good("key", "minimum", "default.a").out
+    place.good("key", "minimum", "default.a", "--set", "2")
+    assert "below the minimum" in place.refused(4, "decrypt", old, "-o", place.root / "x").err
+    place.refused(4, "rewrap", old)
+    place.good("decrypt", model, "-o", place.root / "after")
+    place.refused(2, "key", "minimum", "default.a", "--set", "1")
+    place.refused(2, "key", "minimum", "default")
+    assert any(event["event"] == "key_denied" for event in place.records())
+
+
+@case("mistakes are named")
+def _(place):
+    place.with_model(place.write("a.bin", b"a" * 3000))
+    place.refused(1, "key", "create", KEY)
+    place.good("key", "create", "default.b.hot")
+    assert "default.b.hot" in place.good("key", "list").out
+    place.refused(2, "key", "create", "b")
+    place.refused(2, "key", "create", "node.log")
+    place.refused(1, "key", "rotate", "default.nobody.hot")
+    place.refused(1, "key", "revoke", "default.nobody.hot")
+    log_key = next(line.split()[0] for line in place.good("key", "list").out.splitlines() if ".log " in line)
+    for command in ("rotate", "revoke"):
+        assert "key of the log" in place.refused(2, "key", command, log_key).err
+    place.refused(1, "rewrap", place.root / "nowhere")
+    place.refused(2, "rewrap", "--json", place.root / "nowhere")
+
+
+finish()
