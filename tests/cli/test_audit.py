@@ -1,0 +1,278 @@
+"""The log as its owner and others use it: shown, followed, proved, witnessed."""
+import base64
+import importlib.machinery
+import importlib.util
+import json
+import os
+import pty
+import signal
+import subprocess
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from scenario import LETHE, TESTS, case, finish
+
+loader = importlib.machinery.SourceFileLoader("verify_log", str(TESTS / "audit" / "verify_log"))
+other = importlib.util.module_from_spec(importlib.util.spec_from_loader("verify_log", loader))
+loader.exec_module(other)
+
+
+class Log:
+    """A home whose log has some records, and its public key."""
+
+    def __init__(self, place, records=8):
+        self.place = place
+        place.good("init")
+        node = place.records()[0]["node"]
+        self.name = f"lethe/{node}"
+        self.vkey = place.good("key", "export", f"{node}.log", "--public").out.strip()
+        self.key = base64.b64decode(self.vkey.split("+", 2)[2])[1:]
+        self.key_file = place.write("log.vkey", self.vkey.encode())
+        self.folder = place.home / "audit"
+        while len(self.lines()) < records:
+            self.grow()
+
+    def grow(self):
+        self.place.good("audit", "tail", "-n", "0")
+
+    def lines(self):
+        return b"".join(p.read_bytes() for p in sorted(self.folder.glob("??????.jsonl"))).split(b"\n")[:-1]
+
+    def leaves(self):
+        return [other.sha256(b"\x00" + line) for line in self.lines()]
+
+    def checkpoint(self, name):
+        path = self.place.work / name
+        self.place.good("audit", "checkpoint", "--key", self.key_file, "-o", path)
+        return path
+
+    def prove(self, *words):
+        return self.place.good("audit", "prove", "--key", self.key_file, *words).out
+
+    def check(self, proof, line, *words):
+        path = self.place.write("checked.tlog-proof", proof if isinstance(proof, bytes) else proof.encode())
+        record = self.place.write("record", line)
+        return self.place.lethe("audit", "verify", "--proof", path, "--record", record,
+                                "--key", self.key_file, *words)
+
+
+class Witness:
+    def __init__(self, place, name):
+        self.name, self.private = name, Ed25519PrivateKey.generate()
+        key = self.private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        self.key_file = place.write(f"{name}.vkey", other.vkey(name, 4, key).encode())
+
+    def cosign(self, note, when=1795176000):
+        return other.cosign(note, self.name, self.private, when)
+
+
+@case("each record is proved, and another verifier agrees, both ways")  # A-1, A-7
+def _(place):
+    log = Log(place, 13)
+    lines, leaves = log.lines(), log.leaves()
+    note = log.checkpoint("newest").read_text()
+    for seq, line in enumerate(lines):
+        ours = log.prove(seq)
+        assert other.check_proof(ours, log.name, log.key, line) == (seq, len(lines))
+        theirs = other.write_proof(leaves, seq, note)
+        assert theirs == ours
+        outcome = log.check(theirs, line)
+        assert outcome.code == 0 and f"record {seq} of {len(lines)}" in outcome.out, outcome
+
+
+@case("a proof of another record, index or log is exit 3, and one that is none exit 1 or 3")
+def _(place):
+    log = Log(place)
+    lines, proof = log.lines(), log.prove(3)
+    assert log.check(proof, lines[3]).code == 0
+    assert log.check(proof, lines[2]).code == 3
+    assert log.check(proof, lines[3] + b" ").code == 3
+    assert log.check(proof.replace("index 3", "index 2"), lines[3]).code == 3
+    hashes = proof.split("\n\n")[0].split("\n")[2:]
+    assert log.check(proof.replace(hashes[0] + "\n", ""), lines[3]).code == 3
+    assert log.check(proof.replace(hashes[0], hashes[0] + "\n" + hashes[0]), lines[3]).code == 3
+    stranger = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    key = place.write("stranger.vkey", other.vkey(log.name, 1, stranger).encode())
+    path = place.write("good.tlog-proof", proof.encode())
+    record = place.write("record", lines[3])
+    place.refused(3, "audit", "verify", "--proof", path, "--record", record, "--key", key)
+    for cut in range(0, len(proof.encode()), 37):
+        assert log.check(proof.encode()[:cut], lines[3]).code in (1, 3)
+
+
+@case("a proof needs no home, and takes the record from stdin")
+def _(place):
+    log = Log(place)
+    path, line = place.write("p", log.prove(1).encode()), log.lines()[1]
+    place.home.rename(place.root / "gone")
+    with open(place.write("line", line + b"\n"), "rb") as stdin:
+        place.good("audit", "verify", "--proof", path, "--key", log.key_file, stdin=stdin)
+
+
+@case("a record that is not there is exit 1 and says how many are; a number that is none exit 2")
+def _(place):
+    log = Log(place)
+    outcome = place.refused(1, "audit", "prove", "999", "--key", log.key_file)
+    assert "no record 999" in outcome.err, outcome
+    place.refused(2, "audit", "prove", "first", "--key", log.key_file)
+    place.refused(2, "audit", "prove", "--key", log.key_file)
+    place.refused(2, "audit", "prove", "1", "--consistency", "x", "--key", log.key_file)
+
+
+@case("growth is proved between a kept checkpoint and now, both ways")  # A-3
+def _(place):
+    log = Log(place)
+    old = log.checkpoint("old")
+    for _ in range(5):
+        log.grow()
+    proof = log.prove("--consistency", old)
+    old_size, size = other.check_growth(proof, log.name, log.key, old.read_text())
+    assert (old_size, size) == (8, 13)
+    path = place.write("growth", proof.encode())
+    outcome = place.good("audit", "verify", "--proof", path, "--since", old, "--key", log.key_file)
+    assert "grew from 8 records to 13" in outcome.out, outcome
+    hashes = proof.split("\n\n")[0].split("\n")[1:]
+    path.write_text(proof.replace(hashes[0], base64.b64encode(bytes(32)).decode()))
+    place.refused(3, "audit", "verify", "--proof", path, "--since", old, "--key", log.key_file)
+    newer = log.checkpoint("newer")
+    path.write_text(proof)
+    place.refused(3, "audit", "verify", "--proof", path, "--since", newer, "--key", log.key_file)
+    place.refused(2, "audit", "verify", "--proof", path, "--key", log.key_file)
+
+
+@case("tiles that are missing, cut or changed are made again; records that do not fit are exit 3")
+def _(place):
+    log = Log(place)
+    good = log.prove(2)
+    tile = log.folder / "tile" / "0" / "000"
+    content = tile.read_bytes()
+    assert content[:32] == log.leaves()[0]
+    for damage in (lambda: tile.unlink(), lambda: tile.write_bytes(content[:40]),
+                   lambda: tile.write_bytes(bytes(len(content)))):
+        damage()
+        assert log.prove(2) == good
+        assert tile.read_bytes() == content
+    tile.write_bytes(bytes(len(content)))
+    records = log.folder / "000001.jsonl"
+    text = records.read_bytes()
+    records.write_bytes(text.replace(b'"event":"home_created"', b'"event":"home_creates"'))
+    assert records.read_bytes() != text
+    place.refused(3, "audit", "prove", "2", "--key", log.key_file)
+
+
+@case("show filters by time, number and event")
+def _(place):
+    log = Log(place)
+    def shown(*words):
+        return [json.loads(line) for line in place.good("audit", "show", "--json", *words).out.splitlines()]
+    everything = shown()
+    assert [r["seq"] for r in shown("--since", "3")][:6] == list(range(3, 9))
+    assert {r["event"] for r in shown("--event", "home_created")} == {"home_created"}
+    later = everything[4]["time"]
+    assert shown("--since", later)[0]["seq"] == 4
+    assert shown("--since", later[:10])[0]["seq"] in (0, 1, 2, 3, 4)
+    assert shown("--since", "2999-01-01") == []
+    for wrong in ("yesterday", "2026-13", "-1", "2026-11-20 12:00"):
+        place.refused(2, "audit", "show", f"--since={wrong}")
+
+
+@case("hostile text in a foreign log does nothing to a terminal")  # A-5
+def _(place):
+    private = Ed25519PrivateKey.generate()
+    key = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    name, folder = "lethe/evil", place.work / "log"
+    folder.mkdir(mode=0o700)
+    hostile = "x\u202e\u200b\u009b31m\u2028\x7fy"
+    record = {"actor": hostile, "event": hostile, "node": "evil", "prev": "00" * 32, "seq": 0,
+              "severity": "info", "time": "2026-11-20T12:00:00.000000000Z"}
+    line = other.canonical(record)
+    notes = []
+    for size, digest in ((0, other.root([])), (1, other.sha256(b"\x00" + line))):
+        text = f"{name}\n{size}\n{base64.b64encode(digest).decode()}\n"
+        field = other.key_id(name, 1, key) + private.sign(text.encode())
+        notes.append(f"{text}\n\u2014 {name} {base64.b64encode(field).decode()}\n")
+    (folder / "000001.jsonl").write_bytes(line + b"\n")
+    (folder / "checkpoints").write_text("".join(note + "\n" for note in notes))
+    (folder / "checkpoint").write_text(notes[-1])
+    key_file = place.write("evil.vkey", other.vkey(name, 1, key).encode())
+    words = ("--log", folder, "--key", key_file)
+
+    def harmless(text):
+        return not any(c in text for c in "\u202e\u200b\u009b\u2028\x7f\x1b")
+    assert harmless(place.good("audit", "show", *words).out)
+    assert harmless(place.good("audit", "tail", *words).out)
+    assert place.good("audit", "show", "--json", *words).out.encode() == line + b"\n"
+    leader, follower = pty.openpty()
+    subprocess.run([LETHE, "audit", "show", "--json", *map(str, words)], stdout=follower, check=True,
+                   env=place.env, timeout=60)
+    os.close(follower)
+    seen = os.read(leader, 65536).decode().replace("\r\n", "\n")
+    os.close(leader)
+    assert harmless(seen) and json.loads(seen) == record, seen
+
+
+@case("tail shows the newest, follows, and ends with 0 when interrupted; none missed, none twice")
+def _(place):
+    log = Log(place)
+    last = place.good("audit", "tail", "-n", "3", "--json").out.splitlines()
+    assert [json.loads(line)["seq"] for line in last] == [6, 7, 8]
+    process = place.start("audit", "tail", "--follow", "-n", "2", "--json")
+    first = [json.loads(process.stdout.readline())["seq"] for _ in range(2)]
+    seen = list(first)
+    for _ in range(5):
+        log.grow()
+    while seen[-1] < first[-1] + 5:
+        seen.append(json.loads(process.stdout.readline())["seq"])
+    assert seen == list(range(first[0], first[-1] + 6)), seen
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (0, b"", b""), (process.returncode, out, err)
+
+
+@case("cosignatures: a quorum, kept and added up; forged ones and too few are exit 3")
+def _(place):
+    log = Log(place)
+    alice, bob = Witness(place, "alice.example"), Witness(place, "bob.example")
+    mallory = Witness(place, "mallory.example")
+    keys = ("--witness", alice.key_file, "--witness", bob.key_file)
+    note = log.checkpoint("plain").read_text()
+
+    def add(text, *words):
+        path = place.write("cosigned", text.encode())
+        return place.lethe("audit", "checkpoint", "--add", path, "--key", log.key_file, *words)
+    place.refused(3, "audit", "verify", *keys)
+    assert add(alice.cosign(note), *keys).code == 3
+    assert not (log.folder / "witnessed").exists()
+    assert add(mallory.cosign(alice.cosign(note)), *keys, "--quorum", "1").code == 0
+    kept = (log.folder / "witnessed").read_text()
+    assert "alice" in kept and "mallory" not in kept
+    place.good("audit", "verify", *keys, "--quorum", "1")
+    place.refused(3, "audit", "verify", *keys)
+    assert add(bob.cosign(note), *keys, "--quorum", "1").code == 0
+    outcome = place.good("audit", "verify", *keys)
+    assert "by 2 of 2 witnesses" in outcome.out and "2026-11-20T" in outcome.out, outcome
+    assert json.loads(place.good("audit", "verify", "--json", *keys).out)["witnesses"] == 2
+
+    forged = bob.cosign(note)[:-20] + "AAAAAAAAAAAAAAAAAA==\n"
+    assert add(alice.cosign(forged), *keys, "--quorum", "1").code in (1, 3)
+    log.grow()
+    newer = log.checkpoint("newer").read_text()
+    moved = newer + alice.cosign(note)[len(note):]  # of the older checkpoint
+    assert add(moved, *keys, "--quorum", "1").code == 3
+    assert add(alice.cosign(newer), *keys, "--quorum", "1").code == 0
+    assert add(bob.cosign(note), *keys, "--quorum", "1").code == 1  # an older one than what is kept
+    place.refused(2, "audit", "verify", "--witness", alice.key_file, "--witness", alice.key_file)
+    place.refused(2, "audit", "verify", *keys, "--quorum", "3")
+    place.refused(2, "audit", "verify", "--quorum", "1")
+    place.refused(2, "audit", "checkpoint", "--add", "x", "--key", log.key_file)
+
+
+@case("a checkpoint that was kept is an anchor, and is never written over")
+def _(place):
+    log = Log(place)
+    kept = log.checkpoint("kept")
+    place.good("audit", "verify", "--since", kept)
+    place.refused(1, "audit", "checkpoint", "--key", log.key_file, "-o", kept)  # never over a file
+
+
+finish()
