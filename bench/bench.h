@@ -18,7 +18,8 @@
     X(verify)                                                                                      \
     X(exec)                                                                                        \
     X(memory)                                                                                      \
-    X(audit)
+    X(audit)                                                                                       \
+    X(prove)
 
 #define BENCH_DECLARE(name) void bench_##name(void);
 BENCH_PARTS(BENCH_DECLARE)
