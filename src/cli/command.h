@@ -75,6 +75,7 @@ COMMAND_FUNCTION(key_list);
 COMMAND_FUNCTION(key_create);
 COMMAND_FUNCTION(key_rotate);
 COMMAND_FUNCTION(key_revoke);
+COMMAND_FUNCTION(key_destroy);
 COMMAND_FUNCTION(key_minimum);
 COMMAND_FUNCTION(key_export);
 COMMAND_FUNCTION(audit_show);

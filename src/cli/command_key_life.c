@@ -1,4 +1,4 @@
-/* key create, key rotate, key revoke, key minimum. */
+/* key create, key rotate, key revoke, key destroy, key minimum. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -67,6 +67,31 @@ static lethe_result revoke(struct home *home, const struct invocation *invocatio
 COMMAND_FUNCTION(key_revoke)
 {
     return with_home(invocation, revoke, err);
+}
+
+static lethe_result destroy(struct home *home, const struct invocation *invocation,
+                            struct lethe_error *err)
+{
+    const char *name = invocation->positional[0];
+    const char *outcome;
+    TRY(keeper_destroy_key(home->keeper, name, &outcome, err));
+    printf("%s: %s\n", name, outcome);
+    fprintf(stderr,
+            "lethe: copies of the home that were made before still hold it, and open with the "
+            "same root key: destroy them too\n");
+    return LETHE_OK;
+}
+
+COMMAND_FUNCTION(key_destroy)
+{
+    if (option_given(invocation, "yes"))
+        return with_home(invocation, destroy, err);
+    error_set(err, LETHE_INVALID,
+              "a destroyed key cannot be brought back, and neither can anything "
+              "that it protects");
+    error_hint(err, "if that is what you want: lethe key destroy %s --yes",
+               invocation->positional[0]);
+    return LETHE_INVALID;
 }
 
 static lethe_result minimum(struct home *home, const struct invocation *invocation,

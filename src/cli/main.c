@@ -58,6 +58,10 @@ static const struct option key_revoke_options[] = {
     {"reason", 0, "TEXT", "why, for the record", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
     {0}};
+static const struct option key_destroy_options[] = {
+    {"yes", 0, NULL, "yes, for ever", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
 static const struct option key_minimum_options[] = {
     {"set", 0, "RELEASE", "raise the minimum to this release number", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
@@ -165,6 +169,10 @@ const struct command commands[] = {
      "Models under these versions are refused from now on (exit 4), but can be rewrapped by their\n"
      "owner after key rotate.",
      key_revoke_options, 1, 1, false, command_key_revoke},
+    {"key destroy", "NAME --yes", "Erase a key and with it all that it protects, for ever",
+     "The key is overwritten in the store's files, and its name does not come back. Copies of the\n"
+     "home that were made before still hold it, and open with the same root key.",
+     key_destroy_options, 1, 1, false, command_key_destroy},
     {"key minimum", "TENANT.MODEL [--set RELEASE]", "The smallest release of a model that gets keys",
      "An old manifest is signed as well as a new one; below the minimum it is refused (exit 4).",
      key_minimum_options, 1, 1, false, command_key_minimum},

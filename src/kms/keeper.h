@@ -76,6 +76,14 @@ LETHE_MUST_CHECK lethe_result keeper_rotate_key(struct keeper *keeper, const cha
 LETHE_MUST_CHECK lethe_result keeper_revoke_key(struct keeper *keeper, const char *name,
                                                 const char *reason, struct key_info *out,
                                                 struct lethe_error *err);
+/* Irreversible: the material of every version is deleted and overwritten in the store's files.
+ * `outcome` is what was reached, for people and for the record: copies of the store made before
+ * open with the same root, so that it says "erased except from copies". LETHE_BUSY when another
+ * process keeps an older state in the files: the key is gone for everyone, and the same call again
+ * finishes. */
+#define KEY_ERASED_EXCEPT_COPIES "erased except from copies"
+LETHE_MUST_CHECK lethe_result keeper_destroy_key(struct keeper *keeper, const char *name,
+                                                 const char **outcome, struct lethe_error *err);
 /* Releases of "<tenant>.<model>" below the minimum get no keys from now on (E-8). */
 LETHE_MUST_CHECK lethe_result keeper_release_minimum(struct keeper *keeper, const char *model,
                                                      uint64_t *minimum, struct lethe_error *err);

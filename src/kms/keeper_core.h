@@ -34,6 +34,9 @@ struct keeper {
 void keeper_keys_init(struct keeper *keeper);
 void keeper_keys_clear(struct keeper *keeper);
 
+/* Wipes what is kept of one key. */
+void keeper_keys_forget(struct keeper *keeper, const char *name);
+
 /* With the home's lock held: checks store and log against each other, and writes the record that is
  * owed, if one is. */
 LETHE_MUST_CHECK lethe_result keeper_settle(struct keeper *keeper, struct lethe_error *err);

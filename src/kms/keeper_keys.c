@@ -73,12 +73,30 @@ static lethe_result add_working_key(struct keeper *keeper, const char *name,
     return LETHE_OK;
 }
 
+static void free_working_key(struct working_key *key)
+{
+    sign_pair_free(key->pair);
+    free(key);
+}
+
 void keeper_keys_clear(struct keeper *keeper)
 {
     for (struct working_key *key; (key = keeper->working) != NULL;) {
         keeper->working = key->next;
-        sign_pair_free(key->pair);
-        free(key);
+        free_working_key(key);
+    }
+}
+
+void keeper_keys_forget(struct keeper *keeper, const char *name)
+{
+    for (struct working_key **at = &keeper->working; *at != NULL;) {
+        struct working_key *key = *at;
+        if (strcmp(key->name, name) != 0) {
+            at = &key->next;
+            continue;
+        }
+        *at = key->next;
+        free_working_key(key);
     }
 }
 

@@ -51,6 +51,15 @@ static lethe_result revoke(struct keeper *keeper, void *context, uint64_t epoch,
     return LETHE_OK;
 }
 
+static lethe_result destroy(struct keeper *keeper, void *context, uint64_t epoch,
+                            struct audit_event *event, struct lethe_error *err)
+{
+    const struct key_change *change = context;
+    TRY(keyring_destroy(keeper->store, change->name, err));
+    *event = audit_key_destroyed(change->name, KEY_ERASED_EXCEPT_COPIES, epoch);
+    return LETHE_OK;
+}
+
 static lethe_result raise_minimum(struct keeper *keeper, void *context, uint64_t epoch,
                                   struct audit_event *event, struct lethe_error *err)
 {
@@ -102,6 +111,21 @@ lethe_result keeper_revoke_key(struct keeper *keeper, const char *name, const ch
     TRY(change_key(keeper, revoke, &change, err));
     *out = change.made;
     return LETHE_OK;
+}
+
+/* A key that was destroyed before may have left its row in the write-ahead log: forgetting again
+ * does no harm. */
+lethe_result keeper_destroy_key(struct keeper *keeper, const char *name, const char **outcome,
+                                struct lethe_error *err)
+{
+    struct key_change change = {.name = name};
+    struct key_info info;
+    *outcome = KEY_ERASED_EXCEPT_COPIES;
+    TRY(keyring_info(keeper->store, name, &info, err));
+    keeper_keys_forget(keeper, name);
+    if (!info.destroyed)
+        TRY(change_key(keeper, destroy, &change, err));
+    return store_forget(keeper->store, err);
 }
 
 lethe_result keeper_release_minimum(struct keeper *keeper, const char *model, uint64_t *minimum,

@@ -385,6 +385,20 @@ lethe_result keyring_revoke(struct store *store, const char *name, struct lethe_
     return write_key_row(store, name, &key, err);
 }
 
+lethe_result keyring_destroy(struct store *store, const char *name, struct lethe_error *err)
+{
+    struct key_row key;
+    char path[VERSION_PATH_MAX];
+    TRY(read_changeable(store, name, &key, err));
+    for (uint64_t version = 1; version <= key.newest_version; version++) {
+        version_path(name, version, path);
+        TRY(store_delete(store, path, STORE_ANY, err));
+    }
+    key.revoked_through = key.newest_version;
+    key.destroyed = true;
+    return write_key_row(store, name, &key, err);
+}
+
 lethe_result keyring_reserve(struct store *store, const char *name, uint64_t *version,
                              struct lethe_error *err)
 {

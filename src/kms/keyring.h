@@ -48,6 +48,11 @@ LETHE_MUST_CHECK lethe_result keyring_rotate(struct store *store, const char *na
 LETHE_MUST_CHECK lethe_result keyring_revoke(struct store *store, const char *name,
                                              struct lethe_error *err);
 
+/* Inside a transaction: deletes the material of every version, and keeps the name, for ever.
+ * LETHE_INVALID as above; LETHE_REVOKED when it was destroyed before. */
+LETHE_MUST_CHECK lethe_result keyring_destroy(struct store *store, const char *name,
+                                              struct lethe_error *err);
+
 /* The smallest release number that is given keys (E-8), of "<tenant>.<model>"; 0 when none was set.
  * Inside a transaction it can be raised; LETHE_INVALID when it is not more than before. */
 #define RELEASE_NAME_MAX (2 * 64 + 1)

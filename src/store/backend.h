@@ -48,6 +48,8 @@ struct store_backend {
     lethe_result (*meta_put)(void *state, const char *name, const void *value, size_t size_bytes,
                              struct lethe_error *err);
 
+    /* Outside a view: overwrites what is left of rows that were replaced or removed. */
+    lethe_result (*forget)(void *state, struct lethe_error *err);
     /* Outside a view; frees `state`. */
     void (*close)(void *state);
 };

@@ -242,6 +242,16 @@ void sqlite_file_free(struct sqlite_file *file)
     free(file);
 }
 
+/* secure_delete has overwritten the rows in the file's pages with zeros; older pages are left in
+ * the write-ahead log until it is cut. */
+static lethe_result sqlite_forget(void *state, struct lethe_error *err)
+{
+    const struct sqlite_file *file = state;
+    int code = sqlite3_wal_checkpoint_v2(file->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    return code == SQLITE_OK ? LETHE_OK
+                             : sqlite_failed(file, code, "cutting the write-ahead log", err);
+}
+
 /* Folding the write-ahead log into the file is a courtesy: whoever opens next finds the same rows
  * without it, so a failure (another process reads, the disk is full) changes nothing. */
 static void sqlite_close(void *state)
@@ -262,5 +272,6 @@ const struct store_backend store_sqlite = {
     .remove = sqlite_remove,
     .meta_get = sqlite_meta_get,
     .meta_put = sqlite_meta_put,
+    .forget = sqlite_forget,
     .close = sqlite_close,
 };

@@ -412,3 +412,9 @@ lethe_result store_commit(struct store *store, struct lethe_error *err)
     store->views = 0;
     return LETHE_OK;
 }
+
+lethe_result store_forget(struct store *store, struct lethe_error *err)
+{
+    REQUIRE(!store->writing && store->views == 0);
+    return store->backend->forget(store->state, err);
+}

@@ -95,6 +95,10 @@ LETHE_MUST_CHECK lethe_result store_put(struct store *store, const char *path, c
 /* As store_put; LETHE_NOT_FOUND when any version would do and there is none. */
 LETHE_MUST_CHECK lethe_result store_delete(struct store *store, const char *path,
                                            uint64_t expected_version, struct lethe_error *err);
+/* Outside a transaction: nothing is left in the files of rows that were replaced or deleted, not
+ * even sealed. LETHE_BUSY while another process looks at an older state: it can be done again. */
+LETHE_MUST_CHECK lethe_result store_forget(struct store *store, struct lethe_error *err);
+
 /* On failure the transaction is rolled back and nothing has changed, with one exception that no
  * store can help: after LETHE_IO (the disk refused to confirm) only the next opening can tell. */
 LETHE_MUST_CHECK lethe_result store_commit(struct store *store, struct lethe_error *err);

@@ -2,6 +2,7 @@
 """Rotating and revoking keys, and bringing models to them: K-3, K-7, K-8, K-9, E-8."""
 import json
 import shutil
+import sqlite3
 
 from scenario import case, finish
 
@@ -110,6 +111,51 @@ def _(place):
     place.refused(2, "key", "minimum", "default.a", "--set", "1")
     place.refused(2, "key", "minimum", "default")
     assert any(event["event"] == "key_denied" for event in place.records())
+
+
+def sealed_rows(place, key):
+    """The rows of a key's versions, as they lie in the files."""
+    with sqlite3.connect(place.home / "store.db") as db:
+        return [row[0] for row in db.execute("SELECT sealed FROM store_row WHERE path LIKE ?", (f"keys/{key}/%",))]
+
+
+def files_holding(place, needle):
+    return [path.name for path in place.home.rglob("*") if path.is_file() and needle in path.read_bytes()]
+
+
+@case("a destroyed key is gone from the files, opens nothing, and its name does not come back")  # K-3, K-9
+def _(place):
+    model = place.with_model(place.write("a.bin", b"a" * 3000))
+    other = place.with_model(place.write("b.bin", b"b" * 3000), name="other")
+    place.good("key", "rotate", KEY)
+    rows = sealed_rows(place, KEY)
+    assert len(rows) == 2
+    assert all(files_holding(place, row) for row in rows)  # the search would find them
+    assert "--yes" in place.refused(2, "key", "destroy", KEY).err
+    assert "erased except from copies" in place.good("key", "destroy", KEY, "--yes").out
+    assert not any(files_holding(place, row) for row in rows)
+    for command in (("decrypt", model, "-o", place.root / "x"), ("verify", model), ("rewrap", model),
+                    ("exec", model, "--", "/bin/cat", "{model}"), ("key", "rotate", KEY),
+                    ("key", "revoke", KEY), ("key", "create", KEY),
+                    ("encrypt", place.work / "a.bin", "-o", place.root / "c", "--model", "a")):
+        assert "was destroyed" in place.refused(4, *command).err, command
+    place.good("inspect", model)
+    assert "destroyed" in place.good("key", "list").out
+    place.good("key", "destroy", KEY, "--yes")  # again: finishes what another process held up
+    assert len(place.records("key_destroyed")) == 1
+    place.good("verify", other)
+
+
+@case("a destroyed key does not come back with an old store")
+def _(place):
+    place.with_model(place.write("a.bin", b"a" * 3000))
+    kept = place.root / "kept.db"
+    shutil.copy(place.home / "store.db", kept)
+    place.good("key", "destroy", KEY, "--yes")
+    for file in place.home.glob("store.db*"):
+        file.unlink()
+    shutil.copy(kept, place.home / "store.db")
+    place.refused(3, "key", "list")
 
 
 @case("mistakes are named")
