@@ -289,13 +289,18 @@ lethe_result journal_append(struct journal *journal, const struct journal_group 
     lethe_result result =
         write_through(journal, journal->offset, bytes.bytes, bytes.size_bytes, err);
     if (result != LETHE_OK) {
-        *undone = erase_header(journal, journal->offset, NULL) == LETHE_OK;
+        *undone = result == LETHE_NO_SPACE || journal_undo(journal, NULL) == LETHE_OK;
         return result;
     }
     journal->generation = generation;
     journal->offset += bytes.size_bytes;
     journal->size = MAX(journal->size, journal->offset);
     return LETHE_OK;
+}
+
+lethe_result journal_undo(struct journal *journal, struct lethe_error *err)
+{
+    return erase_header(journal, journal->offset, err);
 }
 
 lethe_result journal_clear(struct journal *journal, struct lethe_error *err)

@@ -71,10 +71,12 @@ LETHE_MUST_CHECK lethe_result journal_next(struct journal *journal, struct buffe
 bool journal_is_full_for(const struct journal *journal, const struct journal_group *group);
 void journal_begin_anew(struct journal *journal);
 /* The group is durable when the result is LETHE_OK. Otherwise it does not count, unless *undone is
- * false: then only the next opening can tell. */
+ * false: journal_undo() has to be called before anyone looks. */
 LETHE_MUST_CHECK lethe_result journal_append(struct journal *journal,
                                              const struct journal_group *group, bool *undone,
                                              struct lethe_error *err);
+/* Erases what stands behind the last known group: one that could not be undone at its time. */
+LETHE_MUST_CHECK lethe_result journal_undo(struct journal *journal, struct lethe_error *err);
 /* Forgets all groups: the files are synced, and nothing is to be put back into them. */
 LETHE_MUST_CHECK lethe_result journal_clear(struct journal *journal, struct lethe_error *err);
 

@@ -333,14 +333,27 @@ static lethe_result group_under_lock(struct writer *writer, const struct entry *
     return LETHE_OK;
 }
 
+/* A group of which the disk did not say whether it has it: nobody was told that it counts. If
+ * another process has found it whole meanwhile, it does. */
+static lethe_result undo_failed_group(struct writer *writer, struct lethe_error *err)
+{
+    uint64_t note_bytes = 0;
+    if (!writer->broken)
+        return LETHE_OK;
+    TRY(size_of_open(writer, writer->notes, FILES_CHECKPOINTS, &note_bytes, err));
+    if (note_bytes == writer->replay.note_offset)
+        TRY(error_context(err, journal_undo(&writer->journal, err),
+                          "undoing an earlier write to the log"));
+    writer->broken = false;
+    return LETHE_OK;
+}
+
 lethe_result writer_group(struct writer *writer, const struct entry *list, struct lethe_error *err)
 {
     struct replay_tail tail;
-    if (writer->broken)
-        return error_set(err, LETHE_IO,
-                         "an earlier write to the log could not be undone: open it anew");
     CLEANUP(files_unlock) int lock = -1;
     TRY(files_lock_exclusive(writer->directory, &lock, err));
+    TRY(undo_failed_group(writer, err));
     TRY(catch_up(writer, &tail, err));
     return group_under_lock(writer, list, &tail, err);
 }
@@ -350,6 +363,7 @@ lethe_result writer_catch_up(struct writer *writer, struct lethe_error *err)
     struct replay_tail tail;
     CLEANUP(files_unlock) int lock = -1;
     TRY(files_lock_exclusive(writer->directory, &lock, err));
+    TRY(undo_failed_group(writer, err));
     return catch_up(writer, &tail, err);
 }
 
@@ -488,12 +502,11 @@ static lethe_result rest(struct writer *writer, struct lethe_error *err)
 lethe_result writer_close(struct writer *writer, struct lethe_error *err)
 {
     CLEANUP(files_unlock) int lock = -1;
-    lethe_result result = LETHE_OK;
-    if (!writer->broken) {
-        result = files_lock_exclusive(writer->directory, &lock, err);
-        if (result == LETHE_OK)
-            result = rest(writer, err);
-    }
+    lethe_result result = files_lock_exclusive(writer->directory, &lock, err);
+    if (result == LETHE_OK)
+        result = undo_failed_group(writer, err);
+    if (result == LETHE_OK)
+        result = rest(writer, err);
     close_files(writer);
     fd_close(writer->directory);
     return result;

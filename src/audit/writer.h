@@ -38,7 +38,7 @@ struct writer {
     bool torn;               /* the journal has a group that was never finished */
     bool files_lag;          /* the last group is in the journal only           */
     bool checkpoint_lags;
-    bool broken; /* a group could be neither finished nor undone */
+    bool broken; /* a group that failed is still to be undone           */
 };
 
 /* Reads and checks the log, or begins a new one. `directory` is moved on success. */

@@ -33,17 +33,21 @@ static lethe_result work(const struct home *home, int confirm_fd)
     return result != LETHE_OK ? result : closed;
 }
 
+typedef lethe_result work_function(const struct home *home, int confirm_fd);
+
 /* In a child. */
-static int work_until_killed(const char *directory, long step, int confirm_fd)
+static int work_until_killed(work_function *work_some, char **arguments)
 {
     struct home home;
-    home_init(&home, directory);
+    long step = atol(arguments[1]);
+    home_init(&home, arguments[0]);
     faults_arm(FAULT_KILL, step);
-    lethe_result result = work(&home, confirm_fd);
+    lethe_result result = work_some(&home, atoi(arguments[2]));
     return result == LETHE_OK && faults_disarm() < step ? 0 : 1;
 }
 
-static size_t kill_at(const struct home *home, long step, bool *finished)
+/* `what` is the child's: "work" or "live". */
+static size_t kill_at(const struct home *home, const char *what, long step, bool *finished)
 {
     int confirm[2];
     char directory[128];
@@ -54,12 +58,12 @@ static size_t kill_at(const struct home *home, long step, bool *finished)
     *strrchr(directory, '/') = '\0';
     snprintf(step_text, sizeof step_text, "%ld", step);
     snprintf(fd_text, sizeof fd_text, "%d", confirm[1]);
-    int child = spawn_self((const char *const[]){"work", directory, step_text, fd_text, NULL});
+    int child = spawn_self((const char *const[]){what, directory, step_text, fd_text, NULL});
     close(confirm[1]);
     int status = wait_for(child);
     *finished = WIFEXITED(status);
     assert_true(*finished ? WEXITSTATUS(status) == 0 : WTERMSIG(status) == SIGKILL);
-    char marks[ARRAY_LEN(names) + 1];
+    char marks[16];
     ssize_t confirmed = read(confirm[0], marks, sizeof marks);
     close(confirm[0]);
     assert_true(confirmed >= 0);
@@ -107,7 +111,7 @@ static void killed_at_every_step(void **state)
     save_home(home);
     for (; !finished; step++) {
         put_back(home, PART_BOTH);
-        size_t confirmed = kill_at(home, step, &finished);
+        size_t confirmed = kill_at(home, "work", step, &finished);
         assert_agree(home, confirmed, &tally);
         if (step % 4 == 0)
             assert_ok(work(home, -1), &err); /* and life goes on */
@@ -117,6 +121,94 @@ static void killed_at_every_step(void **state)
     assert_true(step > 60);
     assert_int_not_equal(0, tally.owed); /* or the test never hit the gap that it is about */
     assert_int_not_equal(0, tally.there);
+}
+
+/* ---- the life of a key ----------------------------------------------------------------------- */
+
+static lethe_result rotate_first(struct keeper *keeper)
+{
+    struct key_info info;
+    return keeper_rotate_key(keeper, names[0], &info, &err);
+}
+
+static lethe_result revoke_first(struct keeper *keeper)
+{
+    struct key_info info;
+    return keeper_revoke_key(keeper, names[0], "a test", &info, &err);
+}
+
+static lethe_result destroy_second(struct keeper *keeper)
+{
+    const char *outcome;
+    return keeper_destroy_key(keeper, names[1], &outcome, &err);
+}
+
+static lethe_result live(const struct home *home, int confirm_fd)
+{
+    static lethe_result (*const changes[])(struct keeper *) = {rotate_first, revoke_first,
+                                                               destroy_second};
+    struct keeper *keeper;
+    TRY(keeper_open(&home->options, &keeper, &err));
+    lethe_result result = LETHE_OK;
+    for (size_t i = 0; i < ARRAY_LEN(changes) && result == LETHE_OK; i++) {
+        result = changes[i](keeper);
+        if (result == LETHE_OK && confirm_fd >= 0)
+            assert_int_equal(1, syscall(SYS_write, confirm_fd, "!", 1));
+    }
+    lethe_result closed = keeper_close(keeper, &err);
+    return result != LETHE_OK ? result : closed;
+}
+
+struct life {
+    size_t changes; /* that the store shows */
+    size_t rotated;
+    size_t revoked;
+    size_t destroyed;
+};
+
+static lethe_result look_at_key(void *context, const struct key_info *info,
+                                struct lethe_error *error)
+{
+    struct life *life = context;
+    life->rotated += !info->destroyed && info->newest_version == 2;
+    life->revoked += !info->destroyed && info->revoked_through > 0;
+    life->destroyed += info->destroyed;
+    return LETHE_OK;
+}
+
+/* K-9: what was confirmed has happened, and whatever happened is on record, once. */
+static size_t assert_lived(const struct home *home, size_t confirmed)
+{
+    struct life life = {0};
+    struct keeper *keeper = must_open_home(home);
+    assert_ok(keeper_list(keeper, look_at_key, &life, &err), &err);
+    must_close_home(keeper);
+    assert_int_equal(life.rotated, count_records(home, "key_rotated", NULL));
+    assert_int_equal(life.revoked, count_records(home, "key_revoked", NULL));
+    assert_int_equal(life.destroyed, count_records(home, "key_destroyed", NULL));
+    assert_log_verifies(home);
+    size_t happened = life.rotated + life.revoked + life.destroyed;
+    assert_true(confirmed <= happened);
+    return happened;
+}
+
+static void a_change_of_a_key_happens_and_is_on_record_or_neither(void **state)
+{
+    const struct home *home = *state;
+    bool finished = false;
+    long step = 1;
+    size_t seen[4] = {0};
+    must_make_home(home);
+    assert_ok(work(home, -1), &err);
+    save_home(home);
+    for (; !finished; step++) {
+        put_back(home, PART_BOTH);
+        size_t confirmed = kill_at(home, "live", step, &finished);
+        seen[assert_lived(home, confirmed)]++;
+    }
+    print_message("killed at %ld steps of rotate, revoke and destroy\n", step - 2);
+    for (size_t i = 0; i < ARRAY_LEN(seen); i++)
+        assert_int_not_equal(0, seen[i]);
 }
 
 /* ---- failed by the disk ---------------------------------------------------------------------- */
@@ -247,13 +339,19 @@ int main(int argc, char **argv)
     if (crypto_start(&err) != LETHE_OK)
         return 1;
     if (argc == 5 && strcmp(argv[1], "work") == 0)
-        return work_until_killed(argv[2], atol(argv[3]), atoi(argv[4]));
+        return work_until_killed(work, argv + 2);
+    if (argc == 5 && strcmp(argv[1], "live") == 0)
+        return work_until_killed(live, argv + 2);
     if (argc == 4 && strcmp(argv[1], "beside") == 0)
         return work_beside_others(argv[2], argv[3]);
     const struct CMUnitTest tests[] = {
-        ON_HOME(killed_at_every_step),       ON_HOME(out_of_space_at_every_step),
-        ON_HOME(failed_at_every_step),       ON_HOME(an_owed_record_comes_first),
-        ON_HOME(making_fails_at_every_step), ON_HOME(several_processes_agree),
+        ON_HOME(killed_at_every_step),
+        ON_HOME(out_of_space_at_every_step),
+        ON_HOME(a_change_of_a_key_happens_and_is_on_record_or_neither),
+        ON_HOME(failed_at_every_step),
+        ON_HOME(an_owed_record_comes_first),
+        ON_HOME(making_fails_at_every_step),
+        ON_HOME(several_processes_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static struct {
@@ -84,6 +85,17 @@ IN_PLACE ssize_t write(int fd, const void *bytes, size_t size_bytes)
 IN_PLACE ssize_t pwrite(int fd, const void *bytes, size_t size_bytes, off_t offset)
 {
     return faulty_put(fd, bytes, size_bytes, offset);
+}
+
+IN_PLACE ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
+{
+    if (count != 1 || fails(true))
+        return -1;
+    if (is_due() && plan.fault == FAULT_KILL) {
+        put(fd, parts->iov_base, parts->iov_len / 2, offset);
+        die();
+    }
+    return syscall(SYS_pwritev2, fd, parts, count, offset, 0, flags);
 }
 
 /* Only growing needs space. */
