@@ -16,6 +16,7 @@
 struct group {
     struct chain chain; /* what the log comes to with it */
     struct buffer lines;
+    struct buffer leaves; /* their hashes in the tree */
     uint64_t count;
     struct buffer note; /* and the blank line behind it */
 };
@@ -23,6 +24,7 @@ struct group {
 static void group_clear_at_scope_end(struct group *group)
 {
     buffer_clear(&group->lines);
+    buffer_clear(&group->leaves);
     buffer_clear(&group->note);
 }
 
@@ -163,8 +165,13 @@ static lethe_result add_record(const struct writer *writer, struct group *group,
     };
     record_append(&group->lines, &place, &entry->who, entry->event);
     TRY(buffer_result(&group->lines, err));
-    chain_append(&group->chain, group->lines.bytes + start, group->lines.size_bytes - start,
-                 audit_event_epoch(entry->event));
+    const char *line = group->lines.bytes + start;
+    size_t length = group->lines.size_bytes - start;
+    uint8_t leaf[MERKLE_HASH_BYTES];
+    chain_append(&group->chain, line, length, audit_event_epoch(entry->event));
+    merkle_leaf(line, length, leaf);
+    buffer_append(&group->leaves, leaf, sizeof leaf);
+    TRY(buffer_result(&group->leaves, err));
     buffer_byte(&group->lines, '\n');
     group->count++;
     return buffer_result(&group->lines, err);
@@ -292,6 +299,14 @@ static void write_files(struct writer *writer, const struct journal_group *group
                                                       group->note_bytes - 1, NULL) != LETHE_OK;
 }
 
+/* Tiles that are missing are made again by whoever needs them. */
+static void write_tiles(struct writer *writer, const struct group *group, uint64_t first)
+{
+    (void)!tiles_append(writer->tiles, first,
+                        (const uint8_t(*)[MERKLE_HASH_BYTES])group->leaves.bytes, group->count,
+                        NULL);
+}
+
 static void keep_group(struct writer *writer, const struct group *group)
 {
     struct replay *replay = &writer->replay;
@@ -329,6 +344,7 @@ static lethe_result group_under_lock(struct writer *writer, const struct entry *
     TRY(cut_tails(writer, tail, err));
     TRY(write_journal(writer, &placed_group, err));
     write_files(writer, &placed_group);
+    write_tiles(writer, &group, placed_group.records);
     keep_group(writer, &group);
     return LETHE_OK;
 }
@@ -439,6 +455,7 @@ static lethe_result open_under_lock(struct writer *writer, struct lethe_error *e
 {
     struct replay_tail tail;
     TRY(journal_open(&writer->journal, writer->directory, err));
+    TRY(tiles_open(writer->directory, &writer->tiles, err));
     TRY(recover(writer, err));
     lethe_result result = read_on(writer, &tail, err);
     if (result == LETHE_NOT_FOUND) {
@@ -455,6 +472,7 @@ static void close_files(struct writer *writer)
     fd_close(writer->records);
     fd_close(writer->notes);
     journal_close(&writer->journal);
+    tiles_close(writer->tiles);
 }
 
 lethe_result writer_open(struct writer *writer, int directory, const struct audit_options *options,

@@ -22,6 +22,7 @@
 #include "audit/journal.h"
 #include "audit/queue.h"
 #include "audit/replay.h"
+#include "audit/tiles.h"
 
 #define WRITER_GROUP_MAX 512 /* records in a group, apart from the log's own two */
 
@@ -33,6 +34,7 @@ struct writer {
     struct audit_signer signer;
     struct replay replay;
     struct journal journal;
+    struct tiles *tiles;
     uint64_t reserved;       /* the file of records has room up to here ... */
     uint64_t notes_reserved; /* ... and `checkpoints`                       */
     bool torn;               /* the journal has a group that was never finished */

@@ -110,7 +110,7 @@ def _(place):
             flip(place.home / name, position)
             for (code, out), (_, right_out) in zip(look(place, model), right):
                 assert code == 3 or (code == 0 and out == right_out), (str(name), position, code, out)
-                if name.name != "journal":  # empty here, and of use only after a crash
+                if name.name != "journal" and "tile" not in name.parts:  # checked when they are of use
                     named, harmless = named + (code == 3), harmless + (code == 0)
     print(f"# {named} named, {harmless} without effect")
     assert named > harmless
