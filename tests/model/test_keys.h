@@ -24,6 +24,7 @@ struct test_keys {
     lethe_result answer; /* of wrap, unwrap and sign, when it is not LETHE_OK */
     unsigned wrapped;    /* calls that gave a key */
     unsigned unwrapped;
+    unsigned rotations; /* how often the key was rotated: the newest version is one more */
 };
 
 static inline lethe_result test_ensure(void *context, const char *key, struct lethe_error *err)
@@ -56,7 +57,7 @@ static inline lethe_result test_wrap(void *context, const struct key_use *use,
         test_message(use, blob, lethe_secret_bytes_const(data_key), blob + AEAD_NONCE_BYTES);
     assert_result(LETHE_OK,
                   aead_seal(keys->wrapping, &message, blob + AEAD_NONCE_BYTES + AEAD_KEY_BYTES));
-    buffer_text(wrapped, "vault:v1:");
+    buffer_format(wrapped, "vault:v%u:", keys->rotations + 1);
     base64_append(wrapped, blob, sizeof blob);
     keys->wrapped++;
     return buffer_result(wrapped, err);
@@ -71,8 +72,9 @@ static inline lethe_result test_unwrap(void *context, const struct key_use *use,
     size_t size;
     if (keys->answer != LETHE_OK)
         return error_set(err, keys->answer, "the key '%s' says no", use->key);
-    if (strncmp(wrapped, "vault:v1:", 9) != 0 ||
-        base64_decode(wrapped + 9, strlen(wrapped + 9), blob, sizeof blob, &size) != LETHE_OK ||
+    const char *encoded = strrchr(wrapped, ':') + 1; /* all versions are the same key here */
+    if (strncmp(wrapped, "vault:v", 7) != 0 ||
+        base64_decode(encoded, strlen(encoded), blob, sizeof blob, &size) != LETHE_OK ||
         size != sizeof blob)
         return error_set(err, LETHE_INTEGRITY, "not a wrapped key");
     TRY(lethe_secret_create(AEAD_KEY_BYTES, data_key, err));
@@ -84,6 +86,24 @@ static inline lethe_result test_unwrap(void *context, const struct key_use *use,
         return error_set(err, LETHE_INTEGRITY, "the wrapped key does not open");
     }
     keys->unwrapped++;
+    return LETHE_OK;
+}
+
+static inline lethe_result test_rewrap(void *context, const struct key_rewrap *items, size_t count,
+                                       struct lethe_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        CLEANUP(lethe_secret_free) struct lethe_secret *data_key = NULL;
+        TRY(test_unwrap(context, &items[i].use, items[i].wrapped, &data_key, err));
+        TRY(test_wrap(context, &items[i].use, data_key, items[i].rewrapped, err));
+    }
+    return LETHE_OK;
+}
+
+static inline lethe_result test_newest(void *context, const char *key, uint64_t *version,
+                                       struct lethe_error *err)
+{
+    *version = ((const struct test_keys *)context)->rotations + 1;
     return LETHE_OK;
 }
 
@@ -121,6 +141,8 @@ static inline struct test_keys *test_keys_create(uint8_t seed)
     keys->source = (struct key_source){.ensure = test_ensure,
                                        .wrap = test_wrap,
                                        .unwrap = test_unwrap,
+                                       .rewrap = test_rewrap,
+                                       .newest = test_newest,
                                        .sign = test_sign,
                                        .signer = test_signer,
                                        .context = keys};
