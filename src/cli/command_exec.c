@@ -76,6 +76,16 @@ static lethe_result read_handover(const struct invocation *invocation, enum hand
     return error_set(err, LETHE_INVALID, "--handover is one of auto, tmpfs, memfd");
 }
 
+static lethe_result read_on_revoke(const struct invocation *invocation, bool *finish,
+                                   struct lethe_error *err)
+{
+    const char *text = option_text(invocation, "on-revoke");
+    *finish = text != NULL && strcmp(text, "finish") == 0;
+    if (text == NULL || *finish || strcmp(text, "kill") == 0)
+        return LETHE_OK;
+    return error_set(err, LETHE_INVALID, "--on-revoke is kill or finish");
+}
+
 /* All that one run holds; freed from the bottom up, so the home goes before the engine that it
  * logs. */
 struct run {
@@ -117,7 +127,9 @@ static lethe_result prepare(struct run *run, struct lethe_error *err)
                                      .run_directory = run->paths.run,
                                      .hidden = hidden,
                                      .work = {.progress = &run->progress.table}};
+    bool finish;
     TRY(read_handover(invocation, &options.handover, err));
+    TRY(read_on_revoke(invocation, &finish, err)); /* a mistake is named before anything is done */
     TRY(common_threads(invocation, &options.work.threads, err));
     TRY(open_models(invocation, &run->models, err));
     options.model_count = run->models.count;
@@ -141,18 +153,43 @@ static void report_exit(const struct run *run, const struct engine_exit *exited)
     fprintf(stderr, "lethe: engine exited %d, %s wiped and verified\n", exited->exit_code, size);
 }
 
+/* Every version that wraps a data key of the models must still be good. */
+static lethe_result check_leave(void *context, char *key, size_t key_bytes)
+{
+    const struct run *run = context;
+    for (size_t i = 0; i < run->models.count; i++) {
+        const struct manifest *manifest = model_manifest(run->models.list[i].model);
+        const struct shard *before = NULL;
+        for (size_t j = 0; j < manifest->count; before = &manifest->shards[j++]) {
+            const struct shard *shard = &manifest->shards[j];
+            if (before != NULL && before->key_version == shard->key_version &&
+                strcmp(before->key, shard->key) == 0)
+                continue;
+            snprintf(key, key_bytes, "%s", shard->key);
+            TRY(keeper_check_usable(run->home->keeper, shard->key, shard->key_version, NULL));
+        }
+    }
+    return LETHE_OK;
+}
+
 static lethe_result run_engine(struct run *run, int *exit_code, struct lethe_error *err)
 {
+    struct engine_watch watch = {.check = check_leave, .context = run};
+    TRY(read_on_revoke(run->invocation, &watch.finish, err));
     TRY(check_signatures(run, err));
     const char *tenant = model_manifest(run->models.list[0].model)->tenant;
     const struct engine_services services = {.keys = keeper_key_source(run->home->keeper),
                                              .log = keeper_log(run->home->keeper),
-                                             .who = keeper_who(run->home->keeper, tenant)};
+                                             .who = keeper_who(run->home->keeper, tenant),
+                                             .watch = &watch};
     struct engine_exit exited = {0};
     TRY(engine_run(run->engine, &services, &exited, err));
     progress_end(&run->progress);
     *exit_code = exited.exit_code;
     report_exit(run, &exited);
+    if (exited.revoked)
+        return error_set(err, LETHE_REVOKED,
+                         "a key of the model was revoked: the engine was ended");
     return LETHE_OK;
 }
 

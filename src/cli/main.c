@@ -42,6 +42,8 @@ static const struct option exec_options[] = {
     {"with", 0, "NAME=MODEL", "one more model, as {NAME}", true},
     {"handover", 0, "HOW", "auto, tmpfs or memfd: how the engine gets the files (default: auto)", false},
     {"allow-swap", 0, NULL, "go on, on record, where nothing keeps the weights from swap", false},
+    {"on-revoke", 0, "HOW", "kill or finish: what becomes of a running engine when a key of its model is "
+     "revoked (default: kill)", false},
     {"check-digest", 0, NULL, "recompute the plaintext digest after loading", false},
     {"keep-home", 0, NULL, "leave HOME, TMPDIR and cache directories as they are", false},
     {"threads", 0, "N", "threads to load with (default: one per CPU)", false},

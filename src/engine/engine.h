@@ -66,19 +66,34 @@ LETHE_MUST_CHECK lethe_result engine_prepare(const struct engine_options *option
 struct engine_exit {
     int exit_code;   /* the engine's own; 128 + N for a signal; 127 not found, 126 not runnable */
     int start_errno; /* why it could not be executed; 0 when it was */
+    bool revoked;    /* it was ended because the watch said so */
     uint64_t wiped_bytes;
     bool wiped; /* all of them read back as zero */
 };
+/* Whether the engine may go on: asked while it runs. */
+struct engine_watch {
+    /* LETHE_REVOKED when not: then `key` (of `key_bytes`) says which key. Anything else means that
+     * it may, or that it cannot be told now: an engine is not ended because a disk is slow. */
+    lethe_result (*check)(void *context, char *key, size_t key_bytes);
+    void *context;
+    bool finish; /* let it run to its end, on record; otherwise it is ended (SIGTERM, then SIGKILL)
+                  */
+};
+#define ENGINE_WATCH_INTERVAL_MS 500
+#define ENGINE_GRACE_MS 5000 /* between SIGTERM and SIGKILL */
+
 /* What the run needs of the rooms that the caller holds. */
 struct engine_services {
     const struct key_source *keys;
     struct audit_log *log;
     struct audit_who who;
+    const struct engine_watch *watch; /* NULL: nobody asks */
 };
 /* Loads, starts the engine, waits for it (passing signals on), wipes, and records model_loaded,
- * engine_started, region_wiped and engine_exited. LETHE_OK when the engine ran, whatever its exit
- * code. Before it has started: the result of what failed (LETHE_CANCELLED for a signal), with
- * everything wiped. LETHE_UNWIPED when the wipe could not be shown. Call it once. */
+ * engine_started, region_wiped, engine_exited, and engine_revoked when the watch says so. LETHE_OK
+ * when the engine ran, whatever its exit code. Before it has started: the result of what failed
+ * (LETHE_CANCELLED for a signal), with everything wiped. LETHE_UNWIPED when the wipe could not be
+ * shown. Call it once. */
 LETHE_MUST_CHECK lethe_result engine_run(struct engine *engine,
                                          const struct engine_services *services,
                                          struct engine_exit *out, struct lethe_error *err);

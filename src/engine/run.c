@@ -20,6 +20,8 @@ struct run {
     bool on_record; /* engine_started was written, so engine_exited must be */
     bool signalled;
     bool over;
+    bool lost_leave;     /* the watch said no, which is on record */
+    uint64_t kill_at_ns; /* 0: never */
 };
 
 /* For whom a model's records are. */
@@ -205,13 +207,51 @@ static void pass_signal_on(const struct engine *engine)
     (void)!channel_send(engine->channel, &message, -1, NULL);
 }
 
+static void send_signal(const struct run *run, int number)
+{
+    const struct message message = {.kind = MESSAGE_SIGNAL, .number = number};
+    (void)!channel_send(run->engine->channel, &message, -1, NULL);
+}
+
+/* The act does not wait for its record: an engine that must not go on is ended in any case. */
+static void lose_leave(struct run *run, const char *key)
+{
+    const struct engine_options *options = &run->engine->options;
+    bool finish = run->services->watch->finish;
+    const struct audit_event event =
+        audit_engine_revoked(options->arguments[0], model_manifest(options->models[0].model)->model,
+                             key, finish ? "finish" : "kill");
+    run->lost_leave = true;
+    run->exit->revoked = !finish;
+    if (!finish) {
+        send_signal(run, SIGTERM);
+        run->kill_at_ns = clock_monotonic_ns(&clock_system) + ENGINE_GRACE_MS * (uint64_t)1000000;
+    }
+    (void)!audit_commit(run->services->log, &run->services->who, &event, NULL);
+}
+
+static void watch(struct run *run)
+{
+    const struct engine_watch *watch = run->services->watch;
+    char key[256] = "";
+    if (run->kill_at_ns != 0 && clock_monotonic_ns(&clock_system) >= run->kill_at_ns) {
+        send_signal(run, SIGKILL);
+        run->kill_at_ns = 0;
+    }
+    if (!run->lost_leave && watch->check(watch->context, key, sizeof key) == LETHE_REVOKED)
+        lose_leave(run, key);
+}
+
 static void listen_to_the_end(struct run *run)
 {
     struct pollfd ends[] = {{.fd = run->engine->channel, .events = POLLIN},
                             {.fd = run->engine->signals, .events = POLLIN}};
+    bool watched = run->services->watch != NULL && run->on_record;
     while (!run->over) {
-        if (poll(ends, ARRAY_LEN(ends), -1) < 0)
+        if (poll(ends, ARRAY_LEN(ends), watched ? ENGINE_WATCH_INTERVAL_MS : -1) < 0)
             continue; /* interrupted */
+        if (watched)
+            watch(run);
         if (ends[1].revents != 0)
             pass_signal_on(run->engine);
         if (ends[0].revents != 0)

@@ -4,7 +4,7 @@ import json
 import shutil
 import sqlite3
 
-from scenario import case, finish
+from scenario import TIMEOUT_S, case, finish
 
 KEY = "default.a.hot"
 
@@ -64,6 +64,35 @@ def _(place):
     place.refused(4, "decrypt", kept, "-o", place.root / "x")  # the old copy stays refused
     assert any(event["event"] == "key_revoked" and event["reason"] == "a laptop was lost"
                and event["through_version"] == 1 for event in place.records())
+
+
+def running(place, model, *options):
+    """An engine that says that it runs, and then takes its time."""
+    engine = place.start("exec", *options, model, "--", "/bin/sh", "-c", "cat {model} >&2; echo runs; exec sleep 5")
+    assert engine.stdout.readline() == b"runs\n"
+    return engine
+
+
+@case("a key is revoked while an engine runs on it: it is ended, or goes on, on record")  # K-9
+def _(place):
+    model = place.with_model(place.write("a.bin", b"a" * 3000))
+    engine = running(place, model)
+    place.good("key", "rotate", KEY)  # which does not concern it
+    place.good("key", "revoke", KEY)
+    _, err = engine.communicate(timeout=TIMEOUT_S)
+    assert engine.returncode == 4 and b"was revoked" in err and b"wiped and verified" in err, err
+    (record,) = place.records("engine_revoked")
+    assert (record["key"], record["action"]) == (KEY, "kill")
+    assert place.records("engine_exited")[-1]["wiped"] == "wiped"
+
+    place.good("key", "rotate", KEY)
+    place.good("rewrap", model)
+    engine = running(place, model, "--on-revoke", "finish")
+    place.good("key", "revoke", KEY)
+    engine.communicate(timeout=TIMEOUT_S)
+    assert engine.returncode == 0
+    assert place.records("engine_revoked")[-1]["action"] == "finish"
+    place.refused(2, "exec", "--on-revoke", "never", model, "--", "/bin/cat", "{model}")
 
 
 @case("a revoked key does not come back with an old store")
