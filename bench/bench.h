@@ -19,7 +19,8 @@
     X(exec)                                                                                        \
     X(memory)                                                                                      \
     X(audit)                                                                                       \
-    X(prove)
+    X(prove)                                                                                       \
+    X(rewrap)
 
 #define BENCH_DECLARE(name) void bench_##name(void);
 BENCH_PARTS(BENCH_DECLARE)
