@@ -70,7 +70,7 @@ static lethe_result check(const struct scene *scene, size_t count, size_t quorum
     return cosignature_check(scene->note.bytes, scene->note.size_bytes, &policy, report, NULL);
 }
 
-/* witnesses count once each, by the newest time they gave; others are skipped. */
+/* witnesses count once each, by the newest time they gave; others are skipped. */
 static void a_quorum_is_counted(void **state)
 {
     struct cosignature_report report;

@@ -119,7 +119,7 @@ def _(place):
     place.refused(2, "audit", "prove", "1", "--consistency", "x", "--key", log.key_file)
 
 
-@case("growth is proved between a kept checkpoint and now, both ways")
+@case("growth is proved between a kept checkpoint and now, both ways")
 def _(place):
     log = Log(place)
     old = log.checkpoint("old")
@@ -176,7 +176,7 @@ def _(place):
         place.refused(2, "audit", "show", f"--since={wrong}")
 
 
-@case("hostile text in a foreign log does nothing to a terminal")
+@case("hostile text in a foreign log does nothing to a terminal")
 def _(place):
     private = Ed25519PrivateKey.generate()
     key = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
