@@ -66,8 +66,11 @@ static lethe_result fill(struct journal *journal, struct lethe_error *err)
 lethe_result journal_open(struct journal *journal, int directory, struct lethe_error *err)
 {
     lethe_result result = open_as(journal, directory, O_RDWR | O_CREAT, err);
-    if (result == LETHE_OK && journal->size < JOURNAL_BYTES)
+    if (result == LETHE_OK && journal->size < JOURNAL_BYTES) {
         result = fill(journal, err);
+        if (result == LETHE_OK)
+            result = file_sync_directory(directory, ".", err);
+    }
     if (result != LETHE_OK)
         journal_close(journal);
     return result;
@@ -289,7 +292,7 @@ lethe_result journal_append(struct journal *journal, const struct journal_group 
     lethe_result result =
         write_through(journal, journal->offset, bytes.bytes, bytes.size_bytes, err);
     if (result != LETHE_OK) {
-        *undone = result == LETHE_NO_SPACE || journal_undo(journal, NULL) == LETHE_OK;
+        *undone = journal_undo(journal, NULL) == LETHE_OK;
         return result;
     }
     journal->generation = generation;

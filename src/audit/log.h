@@ -7,8 +7,8 @@
  *
  * Determinism: with clock and node injected, the same calls give the same bytes.
  * Thread rule: commit and emit from any thread; open and close from one. Commits of several threads
- * become durable together, in one group: one signature, one sync of records and one of checkpoints
- * (audit/writer.h says why it takes two). */
+ * become durable together, in one group: one signature and one synchronous write (audit/writer.h).
+ */
 #ifndef AUDIT_LOG_H
 #define AUDIT_LOG_H
 
@@ -24,15 +24,9 @@ struct audit_signer {
     struct audit_key key; /* name ("lethe/<node>") and Ed25519 public key */
 };
 
-/* How much a log may take; a field that is 0 stands for the value in brackets. */
+/* How much a log may take; 0 stands for the value in brackets. */
 struct audit_limits {
-    uint64_t rotate_bytes; /* a file of records is closed when it is larger (16 MiB)          */
-    bool rotate_daily;     /* and when the first record of another day (UTC) comes            */
-    uint32_t retain_days;  /* closed files whose newest record is older are removed (never)   */
-    uint64_t floor_bytes;  /* free space kept for others: below it only critical kinds are
-                              committed, below a quarter of it nothing is (64 MiB)            */
-    uint64_t identity_bytes_per_hour; /* that one actor can have recorded, critical kinds apart
-                                         (no limit)                                               */
+    uint64_t rotate_bytes; /* a file of records that is larger is followed by the next (16 MiB) */
 };
 
 struct audit_options {

@@ -245,6 +245,23 @@ static lethe_result walk_open(struct walk *walk, struct lethe_error *err)
                        (struct stream_range){at->note_offset, view->notes_bytes}, err);
 }
 
+/* The file with the last signed record is the last one, unless a next one was begun and nothing
+ * came to be in it. */
+static lethe_result find_newest_file(const struct walk *walk, uint64_t *size_bytes,
+                                     struct lethe_error *err)
+{
+    const struct files_view *view = walk->options->view;
+    unsigned number = MAX(walk->at->number, 1);
+    char name[FILES_NAME_SIZE];
+    if (view->last_number <= number)
+        return LETHE_OK;
+    if (view->last_number > number + 1 || view->last_bytes > 0)
+        return error_set(err, LETHE_INTEGRITY, "no checkpoint covers %06u.jsonl",
+                         view->last_number);
+    files_name(number, name);
+    return files_size(walk->options->directory, name, size_bytes, err);
+}
+
 /* `checkpoint` is written last of all, and is missing only before the first record. */
 static lethe_result find_tail(const struct walk *walk, struct replay_tail *tail,
                               struct lethe_error *err)
@@ -253,11 +270,10 @@ static lethe_result find_tail(const struct walk *walk, struct replay_tail *tail,
     const struct files_view *view = walk->options->view;
     if (!view->has_checkpoint && at->chain.tree.leaves > 0)
         return error_set(err, LETHE_INTEGRITY, FILES_CHECKPOINT " is missing");
-    if (view->last_number > MAX(at->number, 1))
-        return error_set(err, LETHE_INTEGRITY, "no checkpoint covers %06u.jsonl",
-                         view->last_number);
+    uint64_t newest_bytes = view->last_bytes;
+    TRY(find_newest_file(walk, &newest_bytes, err));
     *tail = (struct replay_tail){
-        .record_bytes = view->last_bytes - at->offset,
+        .record_bytes = newest_bytes - at->offset,
         .note_bytes = view->notes_bytes - at->note_offset,
         .checkpoint_lags =
             !view->has_checkpoint ||

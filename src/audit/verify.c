@@ -47,6 +47,23 @@ static lethe_result verify_directory(const struct audit_verify_options *options,
     return replay_run(replay, &replay_options, tail, err);
 }
 
+/* Whether the file ends before the place. */
+static bool ends_before(int directory, const char *name, uint64_t end)
+{
+    uint64_t size_bytes;
+    return files_size(directory, name, &size_bytes, NULL) != LETHE_OK || size_bytes < end;
+}
+
+static bool files_lack(int directory, const struct journal_group *group)
+{
+    char name[FILES_NAME_SIZE];
+    if (group->number < 1 || group->number > FILES_NUMBER_MAX)
+        return false;
+    files_name(group->number, name);
+    return ends_before(directory, name, group->lines_at + group->lines_bytes) ||
+           ends_before(directory, FILES_CHECKPOINTS, group->note_at + group->note_bytes);
+}
+
 /* After a power cut the journal may have groups that the files lack, until somebody opens the log.
  */
 static lethe_result hint_at_journal(const struct audit_verify_options *options, lethe_result result,
@@ -55,15 +72,17 @@ static lethe_result hint_at_journal(const struct audit_verify_options *options, 
     CLEANUP(journal_close) struct journal journal = {.fd = -1};
     CLEANUP(buffer_clear) struct buffer bytes = {0};
     struct journal_group group;
-    enum journal_found found = JOURNAL_NOTHING;
+    enum journal_found found = JOURNAL_GROUP;
     CLEANUP(fd_close) int directory = open(options->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (result == LETHE_INTEGRITY && directory >= 0 &&
-        journal_open_to_read(&journal, directory, NULL) == LETHE_OK &&
-        journal_next(&journal, &bytes, &group, &found, NULL) == LETHE_OK && found == JOURNAL_GROUP)
-        error_hint(err,
-                   "its journal holds records from number %llu on, as after a crash: any "
-                   "command that opens the home puts them in place; then verify again",
-                   (unsigned long long)group.records);
+    if (result != LETHE_INTEGRITY || directory < 0 ||
+        journal_open_to_read(&journal, directory, NULL) != LETHE_OK)
+        return result;
+    while (journal_next(&journal, &bytes, &group, &found, NULL) == LETHE_OK &&
+           found == JOURNAL_GROUP) {
+        if (files_lack(directory, &group))
+            error_hint(err, "its journal holds records that its files lack, as after a crash: any "
+                            "command that opens the home puts them in place; then verify again");
+    }
     return result;
 }
 

@@ -13,6 +13,8 @@
 #define TAIL_RECORD_BYTES_MAX ((uint64_t)(WRITER_GROUP_MAX + 2) * RECORD_LINE_MAX)
 #define TAIL_NOTE_BYTES_MAX 1024u
 
+#define ROTATE_BYTES ((uint64_t)16 << 20)
+
 struct group {
     struct chain chain; /* what the log comes to with it */
     struct buffer lines;
@@ -43,19 +45,24 @@ static lethe_result check_tail(const struct replay_tail *tail, struct lethe_erro
 
 /* ---- what is in the journal only ------------------------------------------------------------- */
 
-/* Writes only what differs: a reader without the lock sees nothing change that was good. */
+/* Writes only what differs: a reader without the lock sees nothing change that was good. After a
+ * sync that failed everything is written again: the kernel has forgotten that it was not. */
 static lethe_result put_back(const struct writer *writer, const char *name, uint64_t at,
                              const struct buffer *bytes, struct lethe_error *err)
 {
     CLEANUP(buffer_clear) struct buffer there = {0};
     struct stat status;
     CLEANUP(fd_close)
-    int fd = openat(writer->directory, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int fd =
+        openat(writer->directory, name,
+               O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (at == 0 ? O_CREAT : 0), FILES_MODE);
     if (fd < 0 || fstat(fd, &status) != 0)
         return error_from_errno(err, "opening %s", name);
     if (!S_ISREG(status.st_mode) || (uint64_t)status.st_size < at)
         return error_set(err, LETHE_INTEGRITY,
                          "%s is shorter than where the journal begins: it was cut", name);
+    if (writer->sync_failed)
+        return file_write_at(fd, name, at, bytes->bytes, bytes->size_bytes, err);
     size_t held = (size_t)MIN((uint64_t)status.st_size - at, bytes->size_bytes);
     char *room = buffer_extend(&there, held);
     TRY(buffer_result(&there, err));
@@ -65,10 +72,25 @@ static lethe_result put_back(const struct writer *writer, const char *name, uint
     return file_write_at(fd, name, at, bytes->bytes, bytes->size_bytes, err);
 }
 
+/* Lines are checked once they are in the files; but nothing that was made without our key gets
+ * there. */
+static lethe_result check_group(const struct writer *writer, const struct journal_group *group,
+                                struct lethe_error *err)
+{
+    struct audit_checkpoint checkpoint;
+    if (group->note_bytes == 0 ||
+        audit_checkpoint_open(group->note, group->note_bytes - 1, &writer->signer.key, &checkpoint,
+                              NULL) != LETHE_OK ||
+        checkpoint.records != group->records + group->count)
+        return error_set(err, LETHE_INTEGRITY, JOURNAL_NAME " holds a group that nobody signed");
+    return LETHE_OK;
+}
+
 static lethe_result put_group_back(const struct writer *writer, const struct journal_group *group,
                                    struct lethe_error *err)
 {
     char name[FILES_NAME_SIZE];
+    TRY(check_group(writer, group, err));
     if (group->number < 1 || group->number > FILES_NUMBER_MAX)
         return error_set(err, LETHE_INTEGRITY, JOURNAL_NAME " names a file that cannot be there");
     files_name(group->number, name);
@@ -87,7 +109,7 @@ static lethe_result recover(struct writer *writer, struct lethe_error *err)
     struct journal_group group;
     enum journal_found found;
     TRY(journal_follow(&writer->journal, err));
-    if (writer->files_lag)
+    if (writer->files_lag || writer->sync_failed)
         journal_begin_anew(&writer->journal);
     do {
         TRY(journal_next(&writer->journal, &bytes, &group, &found, err));
@@ -95,7 +117,38 @@ static lethe_result recover(struct writer *writer, struct lethe_error *err)
             TRY(error_context(err, put_group_back(writer, &group, err), "finishing a group"));
     } while (found == JOURNAL_GROUP);
     writer->torn = found == JOURNAL_TORN;
-    writer->files_lag = false;
+    writer->files_lag = writer->sync_failed = false;
+    return LETHE_OK;
+}
+
+static void records_name(const struct writer *writer, char out[FILES_NAME_SIZE])
+{
+    files_name(MAX(writer->replay.number, 1), out);
+}
+
+static lethe_result open_private(const struct writer *writer, const char *name, int flags, int *out,
+                                 struct lethe_error *err)
+{
+    struct stat status;
+    CLEANUP(fd_close)
+    int fd = openat(writer->directory, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, FILES_MODE);
+    if (fd < 0 || fstat(fd, &status) != 0)
+        return error_from_errno(err, "opening %s", name);
+    TRY(file_check_private(name, &status, err));
+    *out = FD_MOVE(fd);
+    return LETHE_OK;
+}
+
+/* The file that the next group goes to. */
+static lethe_result open_records(struct writer *writer, struct lethe_error *err)
+{
+    char name[FILES_NAME_SIZE];
+    int fd = -1;
+    records_name(writer, name);
+    TRY(open_private(writer, name, O_CREAT, &fd, err));
+    fd_close(writer->records);
+    writer->records = fd;
+    writer->reserved = 0;
     return LETHE_OK;
 }
 
@@ -109,9 +162,10 @@ static lethe_result read_on(struct writer *writer, struct replay_tail *tail,
         .directory = writer->directory, .view = &view, .key = &writer->signer.key};
     TRY(replay_run(&replay, &options, tail, err));
     TRY(check_tail(tail, err));
-    writer->replay = replay;
     writer->checkpoint_lags = tail->checkpoint_lags;
-    return LETHE_OK;
+    bool elsewhere = writer->records >= 0 && replay.number != writer->replay.number;
+    writer->replay = replay;
+    return elsewhere ? open_records(writer, err) : LETHE_OK;
 }
 
 /* LETHE_INTEGRITY when the name no longer leads to the file that is open. */
@@ -128,11 +182,6 @@ static lethe_result size_of_open(const struct writer *writer, int fd, const char
                          name);
     *size_bytes = (uint64_t)opened.st_size;
     return LETHE_OK;
-}
-
-static void records_name(const struct writer *writer, char out[FILES_NAME_SIZE])
-{
-    files_name(MAX(writer->replay.number, 1), out);
 }
 
 static lethe_result catch_up(struct writer *writer, struct replay_tail *tail,
@@ -211,10 +260,22 @@ static lethe_result sign_chain(const struct writer *writer, const struct chain *
     return buffer_result(out, err);
 }
 
+static lethe_result add_rotation(const struct writer *writer, struct group *group,
+                                 struct lethe_error *err)
+{
+    if (!writer->rotated)
+        return LETHE_OK;
+    const struct audit_event event =
+        audit_log_rotated(writer->replay.number - 1, group->chain.tree.leaves, "size");
+    const struct entry entry = {.event = &event, .time_ns = clock_wall_ns(writer->clock)};
+    return add_record(writer, group, &entry, err);
+}
+
 static lethe_result make_group(const struct writer *writer, const struct entry *list,
                                const struct replay_tail *tail, struct group *group,
                                struct lethe_error *err)
 {
+    TRY(add_rotation(writer, group, err));
     TRY(add_repair(writer, group, tail, err));
     for (; list != NULL; list = list->next)
         TRY(add_record(writer, group, list, err));
@@ -264,11 +325,10 @@ static lethe_result cut_tails(struct writer *writer, const struct replay_tail *t
     return LETHE_OK;
 }
 
-static lethe_result sync_files(const struct writer *writer, struct lethe_error *err)
+static lethe_result sync_files(struct writer *writer, struct lethe_error *err)
 {
-    if (fdatasync(writer->records) != 0 || fdatasync(writer->notes) != 0)
-        return error_from_errno(err, "syncing the log");
-    return LETHE_OK;
+    writer->sync_failed = fdatasync(writer->records) != 0 || fdatasync(writer->notes) != 0;
+    return writer->sync_failed ? error_from_errno(err, "syncing the log") : LETHE_OK;
 }
 
 static lethe_result write_journal(struct writer *writer, const struct journal_group *group,
@@ -317,6 +377,7 @@ static void keep_group(struct writer *writer, const struct group *group)
     replay->notes++;
     replay->note_offset += group->note.size_bytes;
     writer->torn = false;
+    writer->rotated = false;
 }
 
 static struct journal_group placed(const struct writer *writer, const struct group *group)
@@ -334,9 +395,47 @@ static struct journal_group placed(const struct writer *writer, const struct gro
     };
 }
 
-static lethe_result group_under_lock(struct writer *writer, const struct entry *list,
-                                     const struct replay_tail *tail, struct lethe_error *err)
+/* Space that was reserved behind the end is given back. */
+static lethe_result trim(int fd)
 {
+    struct stat status;
+    return fstat(fd, &status) == 0 && ftruncate(fd, status.st_size) == 0 ? LETHE_OK : LETHE_IO;
+}
+
+static lethe_result move_to(struct writer *writer, const struct replay *place,
+                            struct lethe_error *err)
+{
+    writer->replay = *place;
+    return open_records(writer, err);
+}
+
+/* Begins the next file of records. An empty last file is no harm, whoever leaves one. */
+static lethe_result rotate(struct writer *writer, struct lethe_error *err)
+{
+    struct replay next = writer->replay;
+    TRY(sync_files(writer, err));
+    journal_begin_anew(&writer->journal);
+    if (trim(writer->records) != LETHE_OK)
+        return error_from_errno(err, "giving back room");
+    next.number = MAX(next.number, 1) + 1;
+    next.offset = 0;
+    next.line = 0;
+    TRY(move_to(writer, &next, err));
+    writer->rotated = true;
+    return file_sync_directory(writer->directory, ".", err);
+}
+
+static bool rotation_is_due(const struct writer *writer, const struct replay_tail *tail)
+{
+    return writer->replay.offset > writer->limits.rotate_bytes &&
+           writer->replay.number < FILES_NUMBER_MAX && tail->record_bytes == 0;
+}
+
+static lethe_result write_group(struct writer *writer, const struct entry *list,
+                                const struct replay_tail *tail, struct lethe_error *err)
+{
+    if (rotation_is_due(writer, tail))
+        TRY(rotate(writer, err));
     CLEANUP(group_clear) struct group group = {.chain = writer->replay.chain};
     TRY(make_group(writer, list, tail, &group, err));
     const struct journal_group placed_group = placed(writer, &group);
@@ -347,6 +446,19 @@ static lethe_result group_under_lock(struct writer *writer, const struct entry *
     write_tiles(writer, &group, placed_group.records);
     keep_group(writer, &group);
     return LETHE_OK;
+}
+
+/* A group that fails leaves the writer in the file that others go on with. */
+static lethe_result group_under_lock(struct writer *writer, const struct entry *list,
+                                     const struct replay_tail *tail, struct lethe_error *err)
+{
+    const struct replay before = writer->replay;
+    lethe_result result = write_group(writer, list, tail, err);
+    if (result != LETHE_OK && writer->replay.number != before.number) {
+        writer->rotated = false;
+        TRY(move_to(writer, &before, NULL));
+    }
+    return result;
 }
 
 /* A group of which the disk did not say whether it has it: nobody was told that it counts. If
@@ -394,19 +506,6 @@ static lethe_result replace_checkpoint(struct writer *writer, struct lethe_error
     return LETHE_OK;
 }
 
-static lethe_result open_private(const struct writer *writer, const char *name, int flags, int *out,
-                                 struct lethe_error *err)
-{
-    struct stat status;
-    CLEANUP(fd_close)
-    int fd = openat(writer->directory, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, FILES_MODE);
-    if (fd < 0 || fstat(fd, &status) != 0)
-        return error_from_errno(err, "opening %s", name);
-    TRY(file_check_private(name, &status, err));
-    *out = FD_MOVE(fd);
-    return LETHE_OK;
-}
-
 /* A log begins with the checkpoint of the empty tree, so that records without any checkpoint are
  * never taken for a log's first group. */
 static lethe_result begin(struct writer *writer, struct lethe_error *err)
@@ -431,10 +530,8 @@ static lethe_result begin(struct writer *writer, struct lethe_error *err)
 
 static lethe_result open_files(struct writer *writer, struct lethe_error *err)
 {
-    char name[FILES_NAME_SIZE];
-    records_name(writer, name);
     TRY(open_private(writer, FILES_CHECKPOINTS, 0, &writer->notes, err));
-    return open_private(writer, name, O_CREAT, &writer->records, err);
+    return open_records(writer, err);
 }
 
 /* Before the first record is written all files are there, on disk, whatever stopped the making of
@@ -485,20 +582,16 @@ lethe_result writer_open(struct writer *writer, int directory, const struct audi
         .journal = {.fd = -1},
         .clock = options->clock == NULL ? &clock_system : options->clock,
         .signer = options->signer,
+        .limits = options->limits,
     };
+    if (writer->limits.rotate_bytes == 0)
+        writer->limits.rotate_bytes = ROTATE_BYTES;
     CLEANUP(files_unlock) int lock = -1;
     TRY(files_lock_exclusive(directory, &lock, err));
     lethe_result result = open_under_lock(writer, err);
     if (result != LETHE_OK)
         close_files(writer);
     return result;
-}
-
-/* Space that was reserved behind the end is given back. */
-static lethe_result trim(int fd)
-{
-    struct stat status;
-    return fstat(fd, &status) == 0 && ftruncate(fd, status.st_size) == 0 ? LETHE_OK : LETHE_IO;
 }
 
 /* With the lock held: the files are whole on disk, and the journal has nothing to say. */

@@ -33,11 +33,14 @@ struct writer {
     const struct clock_source *clock;
     struct audit_signer signer;
     struct replay replay;
+    struct audit_limits limits;
     struct journal journal;
     struct tiles *tiles;
     uint64_t reserved;       /* the file of records has room up to here ... */
     uint64_t notes_reserved; /* ... and `checkpoints`                       */
     bool torn;               /* the journal has a group that was never finished */
+    bool rotated;            /* the file of records is new, which is not on record yet */
+    bool sync_failed;        /* what is in the files may be on its way to nowhere */
     bool files_lag;          /* the last group is in the journal only           */
     bool checkpoint_lags;
     bool broken; /* a group that failed is still to be undone           */

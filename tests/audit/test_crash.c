@@ -85,6 +85,7 @@ static struct promise *shared_promise(void)
 
 struct scenario {
     const char *directory;
+    uint64_t rotate_bytes; /* 0: never, with so few records */
     struct promise *promise;
 };
 
@@ -96,6 +97,7 @@ static void commit_some(void *context)
     const struct scenario *scenario = context;
     struct node *node = node_create("alpha", scenario->directory);
     struct audit_log *log;
+    node->options.limits.rotate_bytes = scenario->rotate_bytes;
     if (audit_open(&node->options, &log, NULL) != LETHE_OK)
         return;
     for (unsigned version = 1; version <= COMMITS; version++) {
@@ -124,12 +126,13 @@ struct sweep {
 };
 
 /* One run for each call that changes a file, from making the directory to closing the log. */
-static struct sweep sweep_faults(enum trace_fault fault, int number)
+static struct sweep sweep_rotating(enum trace_fault fault, int number, uint64_t rotate_bytes)
 {
     struct sweep sweep = {0};
     for (unsigned nth = 1;; nth++) {
         struct node *node = node_fresh("alpha");
-        struct scenario scenario = {DIRECTORY(node), shared_promise()};
+        struct scenario scenario = {DIRECTORY(node), rotate_bytes, shared_promise()};
+        node->options.limits.rotate_bytes = rotate_bytes;
         const struct trace_plan plan = {fault, nth, number, commit_some, &scenario};
         struct trace_report report = trace_run(&plan);
         if (report.calls < nth) {
@@ -145,6 +148,11 @@ static struct sweep sweep_faults(enum trace_fault fault, int number)
         node_free(node);
         munmap(scenario.promise, sizeof *scenario.promise);
     }
+}
+
+static struct sweep sweep_faults(enum trace_fault fault, int number)
+{
+    return sweep_rotating(fault, number, 0);
 }
 
 /* killed anywhere, a log opens again, and has lost nothing that it acknowledged. */
@@ -170,6 +178,18 @@ static void every_call_may_fail_once(void **state)
         assert_true(sweep.points > 20);
         assert_true(sweep.refused >= 2 * COMMITS); /* the lock, and the journal */
     }
+}
+
+/* each group in a file of its own, and faults at every step of beginning one. */
+static void rotation_may_fail_anywhere(void **state)
+{
+    if (!trace_works())
+        skip();
+    struct sweep killed = sweep_rotating(TRACE_KILL, 0, 1);
+    struct sweep failed = sweep_rotating(TRACE_FAIL, EIO, 1);
+    struct sweep full = sweep_rotating(TRACE_FAIL_FROM, ENOSPC, 1);
+    printf("%u, %u and %u places with rotation\n", killed.points, failed.points, full.points);
+    assert_true(killed.points > 68);
 }
 
 /* From one call on everything fails; the log is good when the disk is. */
@@ -454,6 +474,7 @@ int main(void)
         cmocka_unit_test(killed_at_every_call_nothing_is_lost),
         cmocka_unit_test(every_call_may_fail_once),
         cmocka_unit_test(every_call_may_fail_from_then_on),
+        cmocka_unit_test(rotation_may_fail_anywhere),
         cmocka_unit_test(torn_records_are_cut_on_record),
         cmocka_unit_test(a_torn_checkpoint_is_cut_on_record),
         cmocka_unit_test(a_lagging_checkpoint_file_is_renewed),

@@ -197,7 +197,7 @@ static void records_are_read_across_files(void **state)
     struct buffer second = log_file(DIRECTORY(node), "000002.jsonl");
     assert_non_null(strstr(second.bytes, "\"seq\":4"));
 
-    put_log_file(DIRECTORY(node), "000003.jsonl", "", 0);
+    put_log_file(DIRECTORY(node), "000003.jsonl", "x", 1);
     assert_refused(node, "no checkpoint covers 000003.jsonl");
     char *path = log_path(DIRECTORY(node), "000002.jsonl");
     assert_int_equal(unlink(path), 0);

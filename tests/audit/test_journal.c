@@ -231,6 +231,50 @@ static void the_journal_begins_anew_when_it_is_full(void **state)
     node_free(node);
 }
 
+static lethe_result count_rotations(void *context, const struct audit_record *record,
+                                    struct lethe_error *err)
+{
+    *(unsigned *)context += memmem(record->line, record->length, "log_rotated", 11) != NULL;
+    return LETHE_OK;
+}
+
+/* two writers and a reader, while one file of records after the other is begun. */
+static void a_log_is_continued_in_the_next_file(void **state)
+{
+    struct node *node = node_fresh("alpha");
+    node->options.limits.rotate_bytes = 4096;
+    struct audit_log *one = must_open(node);
+    struct audit_log *two = must_open(node);
+    unsigned rotations = 0;
+    struct audit_verify_report report;
+    const struct audit_verify_options options = {.directory = DIRECTORY(node),
+                                                 .key = node->options.signer.key,
+                                                 .visit = count_rotations,
+                                                 .context = &rotations};
+    for (unsigned i = 0; i < 60; i++) {
+        must_commit_group(one, 3);
+        must_commit_group(two, 2);
+        rotations = 0;
+        assert_result(LETHE_OK, audit_verify(&options, &report, NULL));
+        assert_int_equal(report.records, 5 * (i + 1) + rotations);
+    }
+    must_close(one);
+    must_close(two);
+    assert_true(rotations > 10);
+    struct buffer next = log_file(DIRECTORY(node), "000002.jsonl");
+    assert_non_null(strstr(next.bytes, "\"event\":\"log_rotated\",\"file\":1"));
+    buffer_clear(&next);
+
+    struct audit_log *again = must_open(node);
+    must_commit(again, 1);
+    must_close(again);
+    char *second = log_path(DIRECTORY(node), "000002.jsonl");
+    assert_int_equal(unlink(second), 0);
+    free(second);
+    assert_result(LETHE_INTEGRITY, audit_verify(&options, &report, NULL));
+    node_free(node);
+}
+
 /* in order, and nobody else's between them, as long as they fit into a group. */
 static void many_records_are_committed_at_once(void **state)
 {
@@ -259,6 +303,7 @@ int main(void)
         cmocka_unit_test(a_planted_group_is_refused),
         cmocka_unit_test(an_impossible_group_is_refused),
         cmocka_unit_test(the_journal_begins_anew_when_it_is_full),
+        cmocka_unit_test(a_log_is_continued_in_the_next_file),
         cmocka_unit_test(many_records_are_committed_at_once),
     };
     return cmocka_run_group_tests(tests, start_in_memory, NULL);
