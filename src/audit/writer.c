@@ -1,4 +1,4 @@
-#include "audit/writer.h"
+#include "audit/writer_core.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,23 +13,6 @@
 #define TAIL_RECORD_BYTES_MAX ((uint64_t)(WRITER_GROUP_MAX + 2) * RECORD_LINE_MAX)
 #define TAIL_NOTE_BYTES_MAX 1024u
 
-#define ROTATE_BYTES ((uint64_t)16 << 20)
-
-struct group {
-    struct chain chain; /* what the log comes to with it */
-    struct buffer lines;
-    struct buffer leaves; /* their hashes in the tree */
-    uint64_t count;
-    struct buffer note; /* and the blank line behind it */
-};
-
-static void group_clear_at_scope_end(struct group *group)
-{
-    buffer_clear(&group->lines);
-    buffer_clear(&group->leaves);
-    buffer_clear(&group->note);
-}
-
 /* ---- what is there --------------------------------------------------------------------------- */
 
 static lethe_result check_tail(const struct replay_tail *tail, struct lethe_error *err)
@@ -43,90 +26,12 @@ static lethe_result check_tail(const struct replay_tail *tail, struct lethe_erro
     return LETHE_INTEGRITY;
 }
 
-/* ---- what is in the journal only ------------------------------------------------------------- */
-
-/* Writes only what differs: a reader without the lock sees nothing change that was good. After a
- * sync that failed everything is written again: the kernel has forgotten that it was not. */
-static lethe_result put_back(const struct writer *writer, const char *name, uint64_t at,
-                             const struct buffer *bytes, struct lethe_error *err)
-{
-    CLEANUP(buffer_clear) struct buffer there = {0};
-    struct stat status;
-    CLEANUP(fd_close)
-    int fd =
-        openat(writer->directory, name,
-               O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (at == 0 ? O_CREAT : 0), FILES_MODE);
-    if (fd < 0 || fstat(fd, &status) != 0)
-        return error_from_errno(err, "opening %s", name);
-    if (!S_ISREG(status.st_mode) || (uint64_t)status.st_size < at)
-        return error_set(err, LETHE_INTEGRITY,
-                         "%s is shorter than where the journal begins: it was cut", name);
-    if (writer->sync_failed)
-        return file_write_at(fd, name, at, bytes->bytes, bytes->size_bytes, err);
-    size_t held = (size_t)MIN((uint64_t)status.st_size - at, bytes->size_bytes);
-    char *room = buffer_extend(&there, held);
-    TRY(buffer_result(&there, err));
-    TRY(file_read_at(fd, name, at, room, held, err));
-    if (held == bytes->size_bytes && memcmp(room, bytes->bytes, held) == 0)
-        return LETHE_OK;
-    return file_write_at(fd, name, at, bytes->bytes, bytes->size_bytes, err);
-}
-
-/* Lines are checked once they are in the files; but nothing that was made without our key gets
- * there. */
-static lethe_result check_group(const struct writer *writer, const struct journal_group *group,
-                                struct lethe_error *err)
-{
-    struct audit_checkpoint checkpoint;
-    if (group->note_bytes == 0 ||
-        audit_checkpoint_open(group->note, group->note_bytes - 1, &writer->signer.key, &checkpoint,
-                              NULL) != LETHE_OK ||
-        checkpoint.records != group->records + group->count)
-        return error_set(err, LETHE_INTEGRITY, JOURNAL_NAME " holds a group that nobody signed");
-    return LETHE_OK;
-}
-
-static lethe_result put_group_back(const struct writer *writer, const struct journal_group *group,
-                                   struct lethe_error *err)
-{
-    char name[FILES_NAME_SIZE];
-    TRY(check_group(writer, group, err));
-    if (group->number < 1 || group->number > FILES_NUMBER_MAX)
-        return error_set(err, LETHE_INTEGRITY, JOURNAL_NAME " names a file that cannot be there");
-    files_name(group->number, name);
-    const struct buffer lines = {.bytes = (char *)(uintptr_t)group->lines,
-                                 .size_bytes = group->lines_bytes};
-    const struct buffer note = {.bytes = (char *)(uintptr_t)group->note,
-                                .size_bytes = group->note_bytes};
-    TRY(put_back(writer, name, group->lines_at, &lines, err));
-    return put_back(writer, FILES_CHECKPOINTS, group->note_at, &note, err);
-}
-
-/* What is put into the files is checked there, as everything that somebody else wrote. */
-static lethe_result recover(struct writer *writer, struct lethe_error *err)
-{
-    CLEANUP(buffer_clear) struct buffer bytes = {0};
-    struct journal_group group;
-    enum journal_found found;
-    TRY(journal_follow(&writer->journal, err));
-    if (writer->files_lag || writer->sync_failed)
-        journal_begin_anew(&writer->journal);
-    do {
-        TRY(journal_next(&writer->journal, &bytes, &group, &found, err));
-        if (found == JOURNAL_GROUP)
-            TRY(error_context(err, put_group_back(writer, &group, err), "finishing a group"));
-    } while (found == JOURNAL_GROUP);
-    writer->torn = found == JOURNAL_TORN;
-    writer->files_lag = writer->sync_failed = false;
-    return LETHE_OK;
-}
-
 static void records_name(const struct writer *writer, char out[FILES_NAME_SIZE])
 {
     files_name(MAX(writer->replay.number, 1), out);
 }
 
-static lethe_result open_private(const struct writer *writer, const char *name, int flags, int *out,
+lethe_result writer_open_private(const struct writer *writer, const char *name, int flags, int *out,
                                  struct lethe_error *err)
 {
     struct stat status;
@@ -140,19 +45,19 @@ static lethe_result open_private(const struct writer *writer, const char *name, 
 }
 
 /* The file that the next group goes to. */
-static lethe_result open_records(struct writer *writer, struct lethe_error *err)
+lethe_result writer_open_records(struct writer *writer, struct lethe_error *err)
 {
     char name[FILES_NAME_SIZE];
     int fd = -1;
     records_name(writer, name);
-    TRY(open_private(writer, name, O_CREAT, &fd, err));
+    TRY(writer_open_private(writer, name, O_CREAT, &fd, err));
     fd_close(writer->records);
     writer->records = fd;
     writer->reserved = 0;
     return LETHE_OK;
 }
 
-static lethe_result read_on(struct writer *writer, struct replay_tail *tail,
+lethe_result writer_read_on(struct writer *writer, struct replay_tail *tail,
                             struct lethe_error *err)
 {
     CLEANUP(files_view_clear) struct files_view view = {0};
@@ -165,7 +70,7 @@ static lethe_result read_on(struct writer *writer, struct replay_tail *tail,
     writer->checkpoint_lags = tail->checkpoint_lags;
     bool elsewhere = writer->records >= 0 && replay.number != writer->replay.number;
     writer->replay = replay;
-    return elsewhere ? open_records(writer, err) : LETHE_OK;
+    return elsewhere ? writer_open_records(writer, err) : LETHE_OK;
 }
 
 /* LETHE_INTEGRITY when the name no longer leads to the file that is open. */
@@ -184,104 +89,20 @@ static lethe_result size_of_open(const struct writer *writer, int fd, const char
     return LETHE_OK;
 }
 
-static lethe_result catch_up(struct writer *writer, struct replay_tail *tail,
-                             struct lethe_error *err)
+lethe_result writer_catch_up_locked(struct writer *writer, struct replay_tail *tail,
+                                    struct lethe_error *err)
 {
     char name[FILES_NAME_SIZE];
     uint64_t record_bytes = 0;
     uint64_t note_bytes = 0;
-    TRY(recover(writer, err));
+    TRY(writer_recover(writer, err));
     records_name(writer, name);
     TRY(size_of_open(writer, writer->records, name, &record_bytes, err));
     TRY(size_of_open(writer, writer->notes, FILES_CHECKPOINTS, &note_bytes, err));
     *tail = (struct replay_tail){0};
     if (record_bytes == writer->replay.offset && note_bytes == writer->replay.note_offset)
         return LETHE_OK;
-    return read_on(writer, tail, err);
-}
-
-/* ---- making a group -------------------------------------------------------------------------- */
-
-static lethe_result add_record(const struct writer *writer, struct group *group,
-                               const struct entry *entry, struct lethe_error *err)
-{
-    size_t start = group->lines.size_bytes;
-    const struct record_place place = {
-        .node = writer_node(writer),
-        .seq = group->chain.tree.leaves,
-        .time_ns = entry->time_ns,
-        .prev = group->chain.prev,
-    };
-    record_append(&group->lines, &place, &entry->who, entry->event);
-    TRY(buffer_result(&group->lines, err));
-    const char *line = group->lines.bytes + start;
-    size_t length = group->lines.size_bytes - start;
-    uint8_t leaf[MERKLE_HASH_BYTES];
-    chain_append(&group->chain, line, length, audit_event_epoch(entry->event));
-    merkle_leaf(line, length, leaf);
-    buffer_append(&group->leaves, leaf, sizeof leaf);
-    TRY(buffer_result(&group->leaves, err));
-    buffer_byte(&group->lines, '\n');
-    group->count++;
-    return buffer_result(&group->lines, err);
-}
-
-static lethe_result add_repair(const struct writer *writer, struct group *group,
-                               const struct replay_tail *tail, struct lethe_error *err)
-{
-    uint64_t cut_bytes = tail->record_bytes + tail->note_bytes;
-    if (cut_bytes == 0 && !writer->torn)
-        return LETHE_OK;
-    const struct audit_event event = audit_log_repaired(
-        cut_bytes > 0
-            ? "no checkpoint covered these bytes: left by a crash, or added without the key"
-            : "a group that a crash interrupted was never finished",
-        cut_bytes, group->chain.tree.leaves);
-    const struct entry entry = {.event = &event, .time_ns = clock_wall_ns(writer->clock)};
-    return add_record(writer, group, &entry, err);
-}
-
-/* Appends the signed note over the first records of a log, as `chain` knows them. */
-static lethe_result sign_chain(const struct writer *writer, const struct chain *chain,
-                               struct buffer *out, struct lethe_error *err)
-{
-    const struct audit_key *key = &writer->signer.key;
-    struct audit_checkpoint checkpoint = {.records = chain->tree.leaves};
-    uint8_t signature[64];
-    memcpy(checkpoint.origin, key->name, sizeof checkpoint.origin);
-    merkle_root(&chain->tree, checkpoint.root);
-    audit_checkpoint_text(&checkpoint, out);
-    TRY(buffer_result(out, err));
-    TRY(error_context(
-        err,
-        writer->signer.sign(writer->signer.context, out->bytes, out->size_bytes, signature, err),
-        "signing a checkpoint"));
-    audit_note_sign_line(key, signature, out);
-    return buffer_result(out, err);
-}
-
-static lethe_result add_rotation(const struct writer *writer, struct group *group,
-                                 struct lethe_error *err)
-{
-    if (!writer->rotated)
-        return LETHE_OK;
-    const struct audit_event event =
-        audit_log_rotated(writer->replay.number - 1, group->chain.tree.leaves, "size");
-    const struct entry entry = {.event = &event, .time_ns = clock_wall_ns(writer->clock)};
-    return add_record(writer, group, &entry, err);
-}
-
-static lethe_result make_group(const struct writer *writer, const struct entry *list,
-                               const struct replay_tail *tail, struct group *group,
-                               struct lethe_error *err)
-{
-    TRY(add_rotation(writer, group, err));
-    TRY(add_repair(writer, group, tail, err));
-    for (; list != NULL; list = list->next)
-        TRY(add_record(writer, group, list, err));
-    TRY(sign_chain(writer, &group->chain, &group->note, err));
-    buffer_byte(&group->note, '\n');
-    return buffer_result(&group->note, err);
+    return writer_read_on(writer, tail, err);
 }
 
 /* ---- writing it ------------------------------------------------------------------------------ */
@@ -325,7 +146,7 @@ static lethe_result cut_tails(struct writer *writer, const struct replay_tail *t
     return LETHE_OK;
 }
 
-static lethe_result sync_files(struct writer *writer, struct lethe_error *err)
+lethe_result writer_sync_files(struct writer *writer, struct lethe_error *err)
 {
     writer->sync_failed = fdatasync(writer->records) != 0 || fdatasync(writer->notes) != 0;
     return writer->sync_failed ? error_from_errno(err, "syncing the log") : LETHE_OK;
@@ -336,7 +157,7 @@ static lethe_result write_journal(struct writer *writer, const struct journal_gr
 {
     bool undone = true;
     if (journal_is_full_for(&writer->journal, group)) {
-        TRY(sync_files(writer, err));
+        TRY(writer_sync_files(writer, err));
         journal_begin_anew(&writer->journal);
     }
     lethe_result result = journal_append(&writer->journal, group, &undone, err);
@@ -396,7 +217,7 @@ static struct journal_group placed(const struct writer *writer, const struct gro
 }
 
 /* Space that was reserved behind the end is given back. */
-static lethe_result trim(int fd)
+lethe_result writer_trim(int fd)
 {
     struct stat status;
     return fstat(fd, &status) == 0 && ftruncate(fd, status.st_size) == 0 ? LETHE_OK : LETHE_IO;
@@ -406,16 +227,16 @@ static lethe_result move_to(struct writer *writer, const struct replay *place,
                             struct lethe_error *err)
 {
     writer->replay = *place;
-    return open_records(writer, err);
+    return writer_open_records(writer, err);
 }
 
 /* Begins the next file of records. An empty last file is no harm, whoever leaves one. */
 static lethe_result rotate(struct writer *writer, struct lethe_error *err)
 {
     struct replay next = writer->replay;
-    TRY(sync_files(writer, err));
+    TRY(writer_sync_files(writer, err));
     journal_begin_anew(&writer->journal);
-    if (trim(writer->records) != LETHE_OK)
+    if (writer_trim(writer->records) != LETHE_OK)
         return error_from_errno(err, "giving back room");
     next.number = MAX(next.number, 1) + 1;
     next.offset = 0;
@@ -437,7 +258,7 @@ static lethe_result write_group(struct writer *writer, const struct entry *list,
     if (rotation_is_due(writer, tail))
         TRY(rotate(writer, err));
     CLEANUP(group_clear) struct group group = {.chain = writer->replay.chain};
-    TRY(make_group(writer, list, tail, &group, err));
+    TRY(group_make(writer, list, tail, &group, err));
     const struct journal_group placed_group = placed(writer, &group);
     TRY(reserve_room(writer, &placed_group, err));
     TRY(cut_tails(writer, tail, err));
@@ -449,8 +270,8 @@ static lethe_result write_group(struct writer *writer, const struct entry *list,
 }
 
 /* A group that fails leaves the writer in the file that others go on with. */
-static lethe_result group_under_lock(struct writer *writer, const struct entry *list,
-                                     const struct replay_tail *tail, struct lethe_error *err)
+lethe_result writer_group_locked(struct writer *writer, const struct entry *list,
+                                 const struct replay_tail *tail, struct lethe_error *err)
 {
     const struct replay before = writer->replay;
     lethe_result result = write_group(writer, list, tail, err);
@@ -463,7 +284,7 @@ static lethe_result group_under_lock(struct writer *writer, const struct entry *
 
 /* A group of which the disk did not say whether it has it: nobody was told that it counts. If
  * another process has found it whole meanwhile, it does. */
-static lethe_result undo_failed_group(struct writer *writer, struct lethe_error *err)
+lethe_result writer_undo_failed(struct writer *writer, struct lethe_error *err)
 {
     uint64_t note_bytes = 0;
     if (!writer->broken)
@@ -481,9 +302,9 @@ lethe_result writer_group(struct writer *writer, const struct entry *list, struc
     struct replay_tail tail;
     CLEANUP(files_unlock) int lock = -1;
     TRY(files_lock_exclusive(writer->directory, &lock, err));
-    TRY(undo_failed_group(writer, err));
-    TRY(catch_up(writer, &tail, err));
-    return group_under_lock(writer, list, &tail, err);
+    TRY(writer_undo_failed(writer, err));
+    TRY(writer_catch_up_locked(writer, &tail, err));
+    return writer_group_locked(writer, list, &tail, err);
 }
 
 lethe_result writer_catch_up(struct writer *writer, struct lethe_error *err)
@@ -491,134 +312,6 @@ lethe_result writer_catch_up(struct writer *writer, struct lethe_error *err)
     struct replay_tail tail;
     CLEANUP(files_unlock) int lock = -1;
     TRY(files_lock_exclusive(writer->directory, &lock, err));
-    TRY(undo_failed_group(writer, err));
-    return catch_up(writer, &tail, err);
-}
-
-/* ---- opening and closing --------------------------------------------------------------------- */
-
-static lethe_result replace_checkpoint(struct writer *writer, struct lethe_error *err)
-{
-    CLEANUP(buffer_clear) struct buffer note = {0};
-    TRY(sign_chain(writer, &writer->replay.chain, &note, err));
-    TRY(files_replace_checkpoint(writer->directory, note.bytes, note.size_bytes, err));
-    writer->checkpoint_lags = false;
-    return LETHE_OK;
-}
-
-/* A log begins with the checkpoint of the empty tree, so that records without any checkpoint are
- * never taken for a log's first group. */
-static lethe_result begin(struct writer *writer, struct lethe_error *err)
-{
-    CLEANUP(buffer_clear) struct buffer note = {0};
-    CLEANUP(fd_close) int notes = -1;
-    CLEANUP(fd_close) int records = -1;
-    char name[FILES_NAME_SIZE];
-    files_name(1, name);
-
-    TRY(sign_chain(writer, &writer->replay.chain, &note, err));
-    size_t note_bytes = note.size_bytes;
-    buffer_byte(&note, '\n');
-    TRY(buffer_result(&note, err));
-    TRY(open_private(writer, FILES_CHECKPOINTS, O_CREAT, &notes, err));
-    TRY(file_write_at(notes, FILES_CHECKPOINTS, 0, note.bytes, note.size_bytes, err));
-    if (ftruncate(notes, (off_t)note.size_bytes) != 0 || fdatasync(notes) != 0)
-        return error_from_errno(err, "writing " FILES_CHECKPOINTS);
-    TRY(open_private(writer, name, O_CREAT, &records, err));
-    return files_replace_checkpoint(writer->directory, note.bytes, note_bytes, err);
-}
-
-static lethe_result open_files(struct writer *writer, struct lethe_error *err)
-{
-    TRY(open_private(writer, FILES_CHECKPOINTS, 0, &writer->notes, err));
-    return open_records(writer, err);
-}
-
-/* Before the first record is written all files are there, on disk, whatever stopped the making of
- * the log before: from then on a missing one was taken away. */
-static lethe_result settle(struct writer *writer, const struct replay_tail *tail,
-                           struct lethe_error *err)
-{
-    if (writer->checkpoint_lags)
-        TRY(replace_checkpoint(writer, err));
-    if (writer->replay.chain.tree.leaves == 0)
-        TRY(file_sync_directory(writer->directory, ".", err));
-    if (tail->record_bytes + tail->note_bytes > 0 || writer->torn)
-        TRY(group_under_lock(writer, NULL, tail, err));
-    return LETHE_OK;
-}
-
-static lethe_result open_under_lock(struct writer *writer, struct lethe_error *err)
-{
-    struct replay_tail tail;
-    TRY(journal_open(&writer->journal, writer->directory, err));
-    TRY(tiles_open(writer->directory, &writer->tiles, err));
-    TRY(recover(writer, err));
-    lethe_result result = read_on(writer, &tail, err);
-    if (result == LETHE_NOT_FOUND) {
-        TRY(begin(writer, err));
-        result = read_on(writer, &tail, err);
-    }
-    TRY(result);
-    TRY(open_files(writer, err));
-    return settle(writer, &tail, err);
-}
-
-static void close_files(struct writer *writer)
-{
-    fd_close(writer->records);
-    fd_close(writer->notes);
-    journal_close(&writer->journal);
-    tiles_close(writer->tiles);
-}
-
-lethe_result writer_open(struct writer *writer, int directory, const struct audit_options *options,
-                         struct lethe_error *err)
-{
-    *writer = (struct writer){
-        .directory = directory,
-        .records = -1,
-        .notes = -1,
-        .journal = {.fd = -1},
-        .clock = options->clock == NULL ? &clock_system : options->clock,
-        .signer = options->signer,
-        .limits = options->limits,
-    };
-    if (writer->limits.rotate_bytes == 0)
-        writer->limits.rotate_bytes = ROTATE_BYTES;
-    CLEANUP(files_unlock) int lock = -1;
-    TRY(files_lock_exclusive(directory, &lock, err));
-    lethe_result result = open_under_lock(writer, err);
-    if (result != LETHE_OK)
-        close_files(writer);
-    return result;
-}
-
-/* With the lock held: the files are whole on disk, and the journal has nothing to say. */
-static lethe_result rest(struct writer *writer, struct lethe_error *err)
-{
-    struct replay_tail tail;
-    TRY(catch_up(writer, &tail, err));
-    if (writer->checkpoint_lags)
-        TRY(replace_checkpoint(writer, err));
-    if (writer->reserved > 0 &&
-        (trim(writer->records) != LETHE_OK || trim(writer->notes) != LETHE_OK))
-        return error_from_errno(err, "giving back room");
-    if (writer->journal.offset == 0)
-        return LETHE_OK;
-    TRY(sync_files(writer, err));
-    return journal_clear(&writer->journal, err);
-}
-
-lethe_result writer_close(struct writer *writer, struct lethe_error *err)
-{
-    CLEANUP(files_unlock) int lock = -1;
-    lethe_result result = files_lock_exclusive(writer->directory, &lock, err);
-    if (result == LETHE_OK)
-        result = undo_failed_group(writer, err);
-    if (result == LETHE_OK)
-        result = rest(writer, err);
-    close_files(writer);
-    fd_close(writer->directory);
-    return result;
+    TRY(writer_undo_failed(writer, err));
+    return writer_catch_up_locked(writer, &tail, err);
 }
