@@ -41,6 +41,7 @@ enum audit_severity { AUDIT_INFO, AUDIT_NOTICE, AUDIT_WARNING, AUDIT_CRITICAL };
     X(identity_revoked, CRITICAL)         \
     X(key_created, NOTICE)                \
     X(key_rotated, NOTICE)                \
+    X(key_scheduled, NOTICE)              \
     X(key_revoked, CRITICAL)              \
     X(key_destroyed, CRITICAL)            \
     X(key_used, INFO)                     \
@@ -127,6 +128,7 @@ enum audit_severity { AUDIT_INFO, AUDIT_NOTICE, AUDIT_WARNING, AUDIT_CRITICAL };
 #define FIELDS_identity_revoked(T, U, B, N) T(identity) T(serial) T(reason)
 #define FIELDS_key_created(T, U, B, N) T(key) T(kind) U(version) U(epoch)
 #define FIELDS_key_rotated(T, U, B, N) T(key) U(version) U(epoch)
+#define FIELDS_key_scheduled(T, U, B, N) T(key) U(rotate_every_s) U(epoch)
 #define FIELDS_key_revoked(T, U, B, N) T(key) U(through_version) T(reason) U(epoch)
 #define FIELDS_key_destroyed(T, U, B, N) T(key) T(outcome) U(epoch)
 #define FIELDS_key_used(T, U, B, N) T(key) U(version) T(purpose) T(decision)

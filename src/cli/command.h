@@ -74,6 +74,7 @@ COMMAND_FUNCTION(rewrap);
 COMMAND_FUNCTION(key_list);
 COMMAND_FUNCTION(key_create);
 COMMAND_FUNCTION(key_rotate);
+COMMAND_FUNCTION(key_schedule);
 COMMAND_FUNCTION(key_revoke);
 COMMAND_FUNCTION(key_destroy);
 COMMAND_FUNCTION(key_minimum);

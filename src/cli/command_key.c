@@ -30,9 +30,12 @@ static lethe_result print_key(void *context, const struct key_info *info, struct
     char created[TIME_TEXT_SIZE];
     char state[48];
     time_text_s(info->created_s * 1000000000u, created);
-    printf("%-40s %-13s version %-4llu %s  %llu uses reserved  %s\n", info->name,
+    printf("%-40s %-13s version %-4llu %s  %llu uses reserved  %s", info->name,
            key_kind_name(info->kind), (unsigned long long)info->newest_version, created,
            (unsigned long long)info->uses, state_of(info, state));
+    if (info->rotate_every_s > 0 && !info->destroyed)
+        printf(", new every %llu days", (unsigned long long)info->rotate_every_s / (24 * 3600));
+    printf("\n");
     return LETHE_OK;
 }
 
@@ -42,10 +45,11 @@ static lethe_result add_key_json(void *context, const struct key_info *info,
     char created[TIME_TEXT_SIZE];
     time_text_s(info->created_s * 1000000000u, created);
     json_t *row =
-        json_pack("{s:s, s:s, s:I, s:I, s:b, s:s, s:I}", "name", info->name, "kind",
+        json_pack("{s:s, s:s, s:I, s:I, s:b, s:s, s:I, s:I}", "name", info->name, "kind",
                   key_kind_name(info->kind), "newest_version", (json_int_t)info->newest_version,
                   "revoked_through", (json_int_t)info->revoked_through, "destroyed",
-                  info->destroyed, "created", created, "uses", (json_int_t)info->uses);
+                  info->destroyed, "created", created, "uses", (json_int_t)info->uses,
+                  "rotate_every_s", (json_int_t)info->rotate_every_s);
     if (row == NULL || json_array_append_new(context, row) != 0)
         return error_set(err, LETHE_NO_MEMORY, "no memory for the list of keys");
     return LETHE_OK;

@@ -1,4 +1,4 @@
-/* key create, key rotate, key revoke, key destroy, key minimum. */
+/* key create, key rotate, key schedule, key revoke, key destroy, key minimum. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -34,20 +34,61 @@ COMMAND_FUNCTION(key_create)
     return with_home(invocation, create, err);
 }
 
+static lethe_result print_version(void *context, const struct key_info *info,
+                                  struct lethe_error *err)
+{
+    size_t *rotated = context;
+    ++*rotated;
+    printf("%s: version %" PRIu64 "\n", info->name, info->newest_version);
+    return LETHE_OK;
+}
+
 static lethe_result rotate(struct home *home, const struct invocation *invocation,
                            struct lethe_error *err)
 {
     struct key_info info;
-    TRY(keeper_rotate_key(home->keeper, invocation->positional[0], &info, err));
-    printf("%s: version %" PRIu64 "\n", info.name, info.newest_version);
-    fprintf(stderr, "lethe: models go on with the older versions; lethe rewrap MODEL brings them "
-                    "to this one\n");
+    size_t rotated = 0;
+    if (option_given(invocation, "due")) {
+        TRY(keeper_rotate_due(home->keeper, print_version, &rotated, err));
+    } else {
+        TRY(keeper_rotate_key(home->keeper, invocation->positional[0], &info, err));
+        TRY(print_version(&rotated, &info, err));
+    }
+    fprintf(stderr, rotated == 0 ? "lethe: no key is due\n"
+                                 : "lethe: models go on with the older versions; lethe rewrap "
+                                   "MODEL brings them to the newest\n");
     return LETHE_OK;
 }
 
 COMMAND_FUNCTION(key_rotate)
 {
+    if (option_given(invocation, "due") == (invocation->positional_count == 1))
+        return error_set(err, LETHE_INVALID, "give either the name of a key, or --due");
     return with_home(invocation, rotate, err);
+}
+
+#define DAY_S ((int64_t)24 * 3600)
+#define DAYS_MAX ((int64_t)KEY_ROTATE_EVERY_S_MAX / DAY_S)
+
+static lethe_result schedule(struct home *home, const struct invocation *invocation,
+                             struct lethe_error *err)
+{
+    const char *name = invocation->positional[0];
+    int64_t days;
+    TRY(option_number(invocation, "every", 1, DAYS_MAX + 1, 0, &days, err));
+    TRY(keeper_schedule_key(home->keeper, name, (uint64_t)(days * DAY_S), err));
+    if (days == 0)
+        printf("%s: no longer on a schedule\n", name);
+    else
+        printf("%s: a new version every %" PRId64 " days\n", name, days);
+    return LETHE_OK;
+}
+
+COMMAND_FUNCTION(key_schedule)
+{
+    if (option_given(invocation, "every") == option_given(invocation, "never"))
+        return error_set(err, LETHE_INVALID, "give either --every DAYS or --never");
+    return with_home(invocation, schedule, err);
 }
 
 static lethe_result revoke(struct home *home, const struct invocation *invocation,

@@ -56,6 +56,15 @@ static const struct option key_list_options[] = {
 static const struct option key_change_options[] = {
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
     {0}};
+static const struct option key_rotate_options[] = {
+    {"due", 0, NULL, "every key whose schedule says so, instead of one", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option key_schedule_options[] = {
+    {"every", 0, "DAYS", "how old a version may become", false},
+    {"never", 0, NULL, "only by hand, as from the beginning", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
 static const struct option key_revoke_options[] = {
     {"reason", 0, "TEXT", "why, for the record", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
@@ -163,10 +172,14 @@ const struct command commands[] = {
     {"key create", "NAME", "Make a key: TENANT.MODEL.TIER or TENANT.signer",
      "encrypt makes the keys that it needs; this is for making them before.",
      key_change_options, 1, 1, false, command_key_create},
-    {"key rotate", "NAME", "Make a new version of a key",
+    {"key rotate", "NAME | --due", "Make a new version of a key",
      "What is encrypted or signed from now on uses it. Older versions go on opening and verifying\n"
      "until they are revoked; lethe rewrap --check MODEL says how far a model is.",
-     key_change_options, 1, 1, false, command_key_rotate},
+     key_rotate_options, 0, 1, false, command_key_rotate},
+    {"key schedule", "NAME --every DAYS | --never", "Have a key rotated when a version is so old",
+     "A key that is due is rotated when something is next encrypted or signed with it, and by lethe\n"
+     "key rotate --due, which a timer may run.",
+     key_schedule_options, 1, 1, false, command_key_schedule},
     {"key revoke", "NAME", "Refuse every version of a key that there is, for ever",
      "Models under these versions are refused from now on (exit 4), but can be rewrapped by their\n"
      "owner after key rotate.",

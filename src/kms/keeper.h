@@ -71,6 +71,14 @@ LETHE_MUST_CHECK lethe_result keeper_create_key(struct keeper *keeper, const cha
 /* New wraps and signatures use the new version; old ones go on opening and verifying (K-8). */
 LETHE_MUST_CHECK lethe_result keeper_rotate_key(struct keeper *keeper, const char *name,
                                                 struct key_info *out, struct lethe_error *err);
+/* How old a version may become, in seconds (at most KEY_ROTATE_EVERY_S_MAX); 0: as old as it will.
+ * A key that is due is rotated when something is next encrypted or signed with it (K-7), or by
+ * keeper_rotate_due(). */
+LETHE_MUST_CHECK lethe_result keeper_schedule_key(struct keeper *keeper, const char *name,
+                                                  uint64_t rotate_every_s, struct lethe_error *err);
+/* Rotates every key that is due, and shows each as it is then. */
+LETHE_MUST_CHECK lethe_result keeper_rotate_due(struct keeper *keeper, key_visit *visit,
+                                                void *context, struct lethe_error *err);
 /* From now on every version that there is opens, wraps and verifies no more (LETHE_REVOKED), except
  * for rewrapping and re-encrypting; a later version does. `reason` is for the record. */
 LETHE_MUST_CHECK lethe_result keeper_revoke_key(struct keeper *keeper, const char *name,

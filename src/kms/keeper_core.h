@@ -62,6 +62,10 @@ LETHE_MUST_CHECK lethe_result keeper_settle_owed(struct keeper *keeper, struct l
 LETHE_MUST_CHECK lethe_result keeper_take_uses(struct keeper *keeper, const char *name,
                                                uint64_t count, uint64_t *version,
                                                struct lethe_error *err);
+/* Rotates a key that is due, and leaves any other. */
+LETHE_MUST_CHECK lethe_result keeper_rotate_if_due(struct keeper *keeper,
+                                                   const struct key_info *info,
+                                                   struct lethe_error *err);
 /* E-8: an old manifest is signed as well as a new one. LETHE_DENIED. */
 LETHE_MUST_CHECK lethe_result keeper_check_release(struct keeper *keeper, const struct key_use *use,
                                                    struct lethe_error *err);

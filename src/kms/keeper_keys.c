@@ -124,8 +124,10 @@ static lethe_result ensure_key(struct keeper *keeper, const char *name, struct l
     struct creation creation = {.name = name};
     char tenant[NAME_PART_MAX + 1];
     lethe_result result = keyring_info(keeper->store, name, &info, err);
-    if (result == LETHE_OK)
-        return key_check_usable(&info, info.newest_version, err);
+    if (result == LETHE_OK) {
+        TRY(key_check_usable(&info, info.newest_version, err));
+        return keeper_rotate_if_due(keeper, &info, err);
+    }
     if (result != LETHE_NOT_FOUND)
         return result;
     keeper_owner_of(name, tenant);

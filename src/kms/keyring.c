@@ -68,13 +68,13 @@ lethe_result key_name_check(const char *name, enum key_kind *kind, struct lethe_
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-/* "keys/<name>": format 2, kind, newest version, revoked through, destroyed (0 or 1). Format 1 ends
- * behind the newest version.
+/* "keys/<name>": format 3, kind, newest version, revoked through, destroyed (0 or 1), rotate every
+ * (seconds, 0: never). Format 2 ends behind destroyed, format 1 behind the newest version.
  * "keys/<name>/<version>": format 1, made at (Unix seconds), uses, material. Numbers are le64. */
 #define PREFIX "keys/"
 #define ROW_FORMAT 1
-#define KEY_ROW_FORMAT 2
-#define KEY_ROW_BYTES (3 + 2 * sizeof(uint64_t))
+enum { KEY_ROW_PLAIN = 1, KEY_ROW_REVOCABLE, KEY_ROW_SCHEDULED };
+#define KEY_ROW_BYTES (3 + 3 * sizeof(uint64_t))
 #define VERSION_ROW_BYTES (1 + 2 * sizeof(uint64_t) + KEY_MATERIAL_BYTES)
 #define VERSION_PATH_MAX (sizeof PREFIX + KEY_NAME_MAX + 24)
 
@@ -83,6 +83,7 @@ struct key_row {
     uint64_t newest_version;
     uint64_t revoked_through;
     bool destroyed;
+    uint64_t rotate_every_s;
 };
 struct version_row {
     uint64_t created_s;
@@ -135,11 +136,13 @@ static lethe_result parse_key_row(const struct lethe_secret *row, struct key_row
     TRY(cursor_u8(&cursor, &format));
     TRY(cursor_u8(&cursor, &number));
     TRY(cursor_le64(&cursor, &out->newest_version));
-    if (format == KEY_ROW_FORMAT)
+    if (format >= KEY_ROW_REVOCABLE)
         TRY(parse_state(&cursor, out));
-    bool known = format == ROW_FORMAT || format == KEY_ROW_FORMAT;
+    if (format >= KEY_ROW_SCHEDULED)
+        TRY(cursor_le64(&cursor, &out->rotate_every_s));
+    bool known = format >= KEY_ROW_PLAIN && format <= KEY_ROW_SCHEDULED;
     return known && kind_of_number(number, &out->kind) && out->newest_version > 0 &&
-                   cursor_left(&cursor) == 0
+                   out->rotate_every_s <= KEY_ROTATE_EVERY_S_MAX && cursor_left(&cursor) == 0
                ? LETHE_OK
                : LETHE_MALFORMED;
 }
@@ -181,10 +184,12 @@ static lethe_result write_key_row(struct store *store, const char *name, const s
                                   struct lethe_error *err)
 {
     char path[VERSION_PATH_MAX];
-    uint8_t row[KEY_ROW_BYTES] = {KEY_ROW_FORMAT, kinds[key->kind].number};
+    uint8_t row[KEY_ROW_BYTES] = {KEY_ROW_SCHEDULED, kinds[key->kind].number};
+    const uint64_t every_s = htole64(key->rotate_every_s);
     const uint64_t numbers[] = {htole64(key->newest_version), htole64(key->revoked_through)};
     memcpy(row + 2, numbers, sizeof numbers);
     row[2 + sizeof numbers] = key->destroyed;
+    memcpy(row + 3 + sizeof numbers, &every_s, sizeof every_s);
     key_path(name, path);
     return store_put(store, path, row, sizeof row, STORE_ANY, err);
 }
@@ -233,7 +238,8 @@ lethe_result keyring_info(struct store *store, const char *name, struct key_info
     *out = (struct key_info){.kind = kind,
                              .newest_version = key.newest_version,
                              .revoked_through = key.revoked_through,
-                             .destroyed = key.destroyed};
+                             .destroyed = key.destroyed,
+                             .rotate_every_s = key.rotate_every_s};
     memcpy(out->name, name, strlen(name) + 1);
     return key.destroyed ? LETHE_OK : add_newest(store, out, err);
 }
@@ -375,6 +381,22 @@ lethe_result keyring_rotate(struct store *store, const char *name, uint64_t now_
     TRY(read_changeable(store, name, &key, err));
     key.newest_version++;
     return add_version(store, name, &key, now_s, err);
+}
+
+lethe_result keyring_schedule(struct store *store, const char *name, uint64_t rotate_every_s,
+                              struct lethe_error *err)
+{
+    struct key_row key;
+    REQUIRE(rotate_every_s <= KEY_ROTATE_EVERY_S_MAX);
+    TRY(read_changeable(store, name, &key, err));
+    key.rotate_every_s = rotate_every_s;
+    return write_key_row(store, name, &key, err);
+}
+
+bool key_is_due(const struct key_info *info, uint64_t now_s)
+{
+    return info->rotate_every_s > 0 && !info->destroyed && now_s >= info->created_s &&
+           now_s - info->created_s >= info->rotate_every_s;
 }
 
 lethe_result keyring_revoke(struct store *store, const char *name, struct lethe_error *err)

@@ -27,6 +27,7 @@ struct key_info {
     bool destroyed;           /* no material is left, and the name does not come back   */
     uint64_t created_s;       /* of the newest version */
     uint64_t uses;            /* of the newest version, reserved ones included */
+    uint64_t rotate_every_s;  /* how old the newest version may become; 0: no matter */
 };
 
 /* The kind that a name must have; LETHE_INVALID for a name of no kind. */
@@ -44,6 +45,14 @@ LETHE_MUST_CHECK lethe_result key_check_usable(const struct key_info *info, uint
  * is what others know the log by. LETHE_REVOKED when destroyed. */
 LETHE_MUST_CHECK lethe_result keyring_rotate(struct store *store, const char *name, uint64_t now_s,
                                              struct lethe_error *err);
+/* Inside a transaction: how old a version may become before the next one takes over (K-7); 0: as
+ * old as it will. LETHE_INVALID and LETHE_REVOKED as above. */
+#define KEY_ROTATE_EVERY_S_MAX ((uint64_t)100 * 366 * 24 * 3600)
+LETHE_MUST_CHECK lethe_result keyring_schedule(struct store *store, const char *name,
+                                               uint64_t rotate_every_s, struct lethe_error *err);
+/* Whether the newest version is that old. One whose time lies ahead, because a clock was set back,
+ * is not. */
+bool key_is_due(const struct key_info *info, uint64_t now_s);
 /* Inside a transaction: revokes every version that there is. LETHE_INVALID as above. */
 LETHE_MUST_CHECK lethe_result keyring_revoke(struct store *store, const char *name,
                                              struct lethe_error *err);

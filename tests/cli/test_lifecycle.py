@@ -43,6 +43,25 @@ def _(place):
     assert "key_rotated" in seen and "model_rewrapped" in seen
 
 
+@case("a schedule is kept with the key, and what is not due stays as it is")  # K-7
+def _(place):
+    place.with_model(place.write("a.bin", b"a" * 3000))
+    place.good("key", "schedule", KEY, "--every", "30")
+    assert "new every 30 days" in place.good("key", "list").out
+    (row,) = [row for row in json.loads(place.good("key", "list", "--json").out)["keys"] if row["name"] == KEY]
+    assert row["rotate_every_s"] == 30 * 24 * 3600
+    due = place.good("key", "rotate", "--due")
+    assert due.out == "" and "no key is due" in due.err
+    place.good("key", "schedule", KEY, "--never")
+    assert "new every" not in place.good("key", "list").out
+    assert [record["rotate_every_s"] for record in place.records("key_scheduled")] == [30 * 24 * 3600, 0]
+    for words in (("rotate",), ("rotate", "--due", KEY), ("schedule", KEY), ("schedule", KEY, "--every", "0"),
+                  ("schedule", KEY, "--every", "99999"), ("schedule", KEY, "--every", "9", "--never"),
+                  ("schedule", "nonsense", "--never")):
+        place.refused(2, "key", *words)
+    place.refused(1, "key", "schedule", "default.nobody.hot", "--never")
+
+
 @case("a revoked key opens nothing, for ever; rotate and rewrap bring its model back")  # K-3, K-9
 def _(place):
     model = place.with_model(place.write("a.bin", b"a" * 3000))
