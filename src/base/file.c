@@ -41,6 +41,16 @@ static lethe_result append_until_end(int fd, const char *path, size_t max_bytes,
     }
 }
 
+lethe_result file_read_to_end(int fd, const char *path, size_t max_bytes, struct buffer *out,
+                              struct lethe_error *err)
+{
+    size_t before = out->size_bytes;
+    lethe_result result = append_until_end(fd, path, max_bytes, out, err);
+    if (result != LETHE_OK)
+        buffer_truncate(out, before);
+    return result;
+}
+
 lethe_result file_read_all(int dir_fd, const char *path, size_t max_bytes, struct buffer *out,
                            struct lethe_error *err)
 {
@@ -54,12 +64,7 @@ lethe_result file_read_all(int dir_fd, const char *path, size_t max_bytes, struc
         return error_from_errno(err, "looking at %s", path);
     if (!S_ISREG(status.st_mode))
         return error_set(err, LETHE_INVALID, "%s is not a regular file", path);
-
-    size_t before = out->size_bytes;
-    lethe_result result = append_until_end(fd, path, max_bytes, out, err);
-    if (result != LETHE_OK)
-        buffer_truncate(out, before);
-    return result;
+    return file_read_to_end(fd, path, max_bytes, out, err);
 }
 
 lethe_result file_read_at(int fd, const char *path, uint64_t offset, void *out, size_t size_bytes,

@@ -14,6 +14,10 @@
  * directory, device or FIFO; on failure `out` is as before. Not for secrets. */
 LETHE_MUST_CHECK lethe_result file_read_all(int dir_fd, const char *path, size_t max_bytes,
                                             struct buffer *out, struct lethe_error *err);
+/* The same from a descriptor that is open, whatever it leads to, up to its end. Blocks as reading
+ * it does. */
+LETHE_MUST_CHECK lethe_result file_read_to_end(int fd, const char *path, size_t max_bytes,
+                                               struct buffer *out, struct lethe_error *err);
 /* Exactly size_bytes at offset; LETHE_INTEGRITY when the file ends before. `path` only for errors.
  */
 LETHE_MUST_CHECK lethe_result file_read_at(int fd, const char *path, uint64_t offset, void *out,

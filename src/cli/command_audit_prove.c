@@ -29,7 +29,7 @@ static lethe_result prove_growth(struct prover *prover, const struct log_source 
     struct proof_growth growth;
     struct audit_checkpoint old;
     CLEANUP(buffer_clear) struct buffer note = {0};
-    TRY(file_read_all(AT_FDCWD, old_path, AUDIT_NOTE_MAX, &note, err));
+    TRY(common_read_text(old_path, AUDIT_NOTE_MAX, &note, err));
     TRY(error_context(err,
                       audit_checkpoint_open(note.bytes, note.size_bytes, &source->key, &old, err),
                       "%s", old_path));
@@ -114,7 +114,7 @@ static lethe_result add_witnessed(const struct invocation *invocation,
     CLEANUP(buffer_clear) struct buffer note = {0};
     const char *path = option_text(invocation, "add");
     TRY(log_witnesses_read(invocation, &witnesses, err));
-    TRY(file_read_all(AT_FDCWD, path, AUDIT_NOTE_MAX, &note, err));
+    TRY(common_read_text(path, AUDIT_NOTE_MAX, &note, err));
     TRY(error_context(
         err, audit_checkpoint_open(note.bytes, note.size_bytes, &source->key, &checkpoint, err),
         "%s", path));

@@ -144,16 +144,7 @@ static lethe_result verify_log(const struct invocation *invocation, const struct
 /* The line of a record, from a file or from stdin, with or without its newline. */
 static lethe_result read_line(const char *path, struct buffer *out, struct lethe_error *err)
 {
-    if (path != NULL && strcmp(path, "-") != 0) {
-        TRY(file_read_all(AT_FDCWD, path, MERKLE_ENTRY_MAX + 1, out, err));
-    } else {
-        char piece[4096];
-        size_t got;
-        while (out->size_bytes <= MERKLE_ENTRY_MAX &&
-               (got = fread(piece, 1, sizeof piece, stdin)) > 0)
-            buffer_append(out, piece, got);
-    }
-    TRY(buffer_result(out, err));
+    TRY(common_read_text(path != NULL ? path : "-", MERKLE_ENTRY_MAX + 1, out, err));
     if (out->size_bytes > 0 && out->bytes[out->size_bytes - 1] == '\n')
         buffer_truncate(out, out->size_bytes - 1);
     if (out->size_bytes == 0)
@@ -212,7 +203,7 @@ static lethe_result verify_proof(const struct invocation *invocation, const stru
 {
     const char *path = option_text(invocation, "proof");
     CLEANUP(buffer_clear) struct buffer proof = {0};
-    TRY(file_read_all(AT_FDCWD, path, PROOF_TEXT_MAX, &proof, err));
+    TRY(common_read_text(path, PROOF_TEXT_MAX, &proof, err));
     lethe_result result = proof_is_growth(proof.bytes, proof.size_bytes)
                               ? verify_growth(invocation, key, &proof, since, err)
                               : verify_inclusion(invocation, key, &proof, err);
@@ -230,7 +221,7 @@ COMMAND_FUNCTION(audit_verify)
     if (!proof && option_given(invocation, "record"))
         return error_set(err, LETHE_INVALID, "--record FILE goes with --proof FILE");
     if (since_path != NULL)
-        TRY(file_read_all(AT_FDCWD, since_path, AUDIT_NOTE_MAX, &since, err));
+        TRY(common_read_text(since_path, AUDIT_NOTE_MAX, &since, err));
     enum log_source_need need = proof ? LOG_SOURCE_NO_LOG : LOG_SOURCE_HOME;
     TRY(log_source_open(invocation, need, &source, err));
     lethe_result result = proof ? verify_proof(invocation, &source.key, &since, err)

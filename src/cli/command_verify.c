@@ -2,7 +2,6 @@
 #include <stdio.h>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/text.h"
 #include "cli/common.h"
 #include "cli/progress.h"
@@ -22,7 +21,7 @@ static lethe_result verify_with_key(const char *pem_path, struct model *model,
 {
     CLEANUP(buffer_clear) struct buffer pem = {0};
     CLEANUP(sign_public_free) struct sign_public *signer = NULL;
-    TRY(file_read_all(AT_FDCWD, pem_path, PEM_MAX_BYTES, &pem, err));
+    TRY(common_read_text(pem_path, PEM_MAX_BYTES, &pem, err));
     TRY(error_context(err, sign_public_from_pem(pem.bytes, pem.size_bytes, &signer, err), "%s",
                       pem_path));
     TRY(model_check_signature(model, signer, err));

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -43,6 +44,22 @@ const char *common_base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
+}
+
+/* Pipes are fine here, unlike in a home or a model: whoever names one has something to say by it.
+ */
+lethe_result common_read_text(const char *path, size_t max_bytes, struct buffer *out,
+                              struct lethe_error *err)
+{
+    struct stat status;
+    if (strcmp(path, "-") == 0)
+        return file_read_to_end(STDIN_FILENO, "standard input", max_bytes, out, err);
+    CLEANUP(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0 || fstat(fd, &status) != 0)
+        return error_from_errno(err, "opening %s", path);
+    if (!S_ISREG(status.st_mode) && !S_ISFIFO(status.st_mode))
+        return error_set(err, LETHE_INVALID, "%s is neither a file nor a pipe", path);
+    return file_read_to_end(fd, path, max_bytes, out, err);
 }
 
 lethe_result common_write_text(const char *path, const struct buffer *text, mode_t mode,

@@ -21,6 +21,9 @@ LETHE_MUST_CHECK lethe_result common_check_signature(struct home *home, struct m
                                                      struct lethe_error *err);
 /* The last part of a path, for messages and records. */
 const char *common_base_name(const char *path);
+/* Appends the text that a command line names: a file, a pipe, or stdin for "-". Not for secrets. */
+LETHE_MUST_CHECK lethe_result common_read_text(const char *path, size_t max_bytes,
+                                               struct buffer *out, struct lethe_error *err);
 /* Text to `path`, or to stdout for NULL and "-"; never over an existing file. */
 LETHE_MUST_CHECK lethe_result common_write_text(const char *path, const struct buffer *text,
                                                 mode_t mode, struct lethe_error *err);

@@ -5,7 +5,6 @@
 
 #include "audit/log.h"
 #include "base/error.h"
-#include "base/file.h"
 
 #define KEY_FILE_MAX 4096
 
@@ -22,7 +21,7 @@ static lethe_result read_key(const char *path, key_parse *parse, struct audit_ke
                              struct lethe_error *err)
 {
     CLEANUP(buffer_clear) struct buffer text = {0};
-    TRY(file_read_all(AT_FDCWD, path, KEY_FILE_MAX, &text, err));
+    TRY(common_read_text(path, KEY_FILE_MAX, &text, err));
     size_t length = text.size_bytes;
     while (length > 0 && text.bytes[length - 1] == '\n')
         length--;

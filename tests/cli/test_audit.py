@@ -7,6 +7,7 @@ import os
 import pty
 import signal
 import subprocess
+import threading
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -107,6 +108,22 @@ def _(place):
     place.home.rename(place.root / "gone")
     with open(place.write("line", line + b"\n"), "rb") as stdin:
         place.good("audit", "verify", "--proof", path, "--key", log.key_file, stdin=stdin)
+
+
+@case("what a command line names may be a pipe or stdin, but no directory or device")
+def _(place):
+    log = Log(place)
+    pipe = place.work / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(log.key_file.read_bytes(),))
+    writer.start()
+    place.good("audit", "verify", "--log", log.folder, "--key", pipe)
+    writer.join()
+    with log.key_file.open("rb") as stdin:
+        place.good("audit", "verify", "--log", log.folder, "--key", "-", stdin=stdin)
+    for name in ("/dev/zero", place.work):
+        outcome = place.refused(2, "audit", "verify", "--log", log.folder, "--key", name)
+        assert "neither a file nor a pipe" in outcome.err or "directory" in outcome.err, outcome
 
 
 @case("a record that is not there is exit 1 and says how many are; a number that is none exit 2")
