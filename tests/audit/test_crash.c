@@ -1,5 +1,6 @@
 #include "audit_check.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -7,7 +8,7 @@
 
 #include "audit/journal.h"
 #include "check_child.h"
-#include "check_trace.h"
+#include "faults/fault.h"
 
 #define DIRECTORY(node) ((node)->options.directory)
 
@@ -126,15 +127,21 @@ struct sweep {
 };
 
 /* One run for each call that changes a file, from making the directory to closing the log. */
-static struct sweep sweep_rotating(enum trace_fault fault, int number, uint64_t rotate_bytes)
+static struct sweep sweep_rotating(enum fault_kind fault, int number, uint64_t rotate_bytes)
 {
     struct sweep sweep = {0};
     for (unsigned nth = 1;; nth++) {
         struct node *node = node_fresh("alpha");
         struct scenario scenario = {DIRECTORY(node), rotate_bytes, shared_promise()};
         node->options.limits.rotate_bytes = rotate_bytes;
-        const struct trace_plan plan = {fault, nth, number, commit_some, &scenario};
-        struct trace_report report = trace_run(&plan);
+        const struct fault_plan plan = {.kind = fault,
+                                        .classes = CALLS_CHANGING,
+                                        .nth = nth,
+                                        .number = number,
+                                        .body = commit_some,
+                                        .context = &scenario};
+        struct fault_report report;
+        assert_true(fault_run(&plan, &report));
         if (report.calls < nth) {
             node_free(node);
             munmap(scenario.promise, sizeof *scenario.promise);
@@ -150,7 +157,7 @@ static struct sweep sweep_rotating(enum trace_fault fault, int number, uint64_t 
     }
 }
 
-static struct sweep sweep_faults(enum trace_fault fault, int number)
+static struct sweep sweep_faults(enum fault_kind fault, int number)
 {
     return sweep_rotating(fault, number, 0);
 }
@@ -158,9 +165,9 @@ static struct sweep sweep_faults(enum trace_fault fault, int number)
 /* killed anywhere, a log opens again, and has lost nothing that it acknowledged. */
 static void killed_at_every_call_nothing_is_lost(void **state)
 {
-    if (!trace_works())
+    if (!faults_work())
         skip();
-    struct sweep sweep = sweep_faults(TRACE_KILL, 0);
+    struct sweep sweep = sweep_faults(FAULT_KILL, 0);
     printf("%u places to be killed at, %u repairs\n", sweep.points, sweep.repairs);
     assert_true(sweep.points > 20);
     assert_int_equal(sweep.repairs, 0); /* a group is in the journal whole, or not at all */
@@ -170,10 +177,10 @@ static void killed_at_every_call_nothing_is_lost(void **state)
 static void every_call_may_fail_once(void **state)
 {
     static const int numbers[] = {ENOSPC, EIO};
-    if (!trace_works())
+    if (!faults_work())
         skip();
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
-        struct sweep sweep = sweep_faults(TRACE_FAIL, numbers[i]);
+        struct sweep sweep = sweep_faults(FAULT_FAIL, numbers[i]);
         printf("%u calls failed once, %u commits with them\n", sweep.points, sweep.refused);
         assert_true(sweep.points > 20);
         assert_true(sweep.refused >= 2 * COMMITS); /* the lock, and the journal */
@@ -183,11 +190,11 @@ static void every_call_may_fail_once(void **state)
 /* each group in a file of its own, and faults at every step of beginning one. */
 static void rotation_may_fail_anywhere(void **state)
 {
-    if (!trace_works())
+    if (!faults_work())
         skip();
-    struct sweep killed = sweep_rotating(TRACE_KILL, 0, 1);
-    struct sweep failed = sweep_rotating(TRACE_FAIL, EIO, 1);
-    struct sweep full = sweep_rotating(TRACE_FAIL_FROM, ENOSPC, 1);
+    struct sweep killed = sweep_rotating(FAULT_KILL, 0, 1);
+    struct sweep failed = sweep_rotating(FAULT_FAIL, EIO, 1);
+    struct sweep full = sweep_rotating(FAULT_FAIL_FROM, ENOSPC, 1);
     printf("%u, %u and %u places with rotation\n", killed.points, failed.points, full.points);
     assert_true(killed.points > 68);
 }
@@ -196,10 +203,10 @@ static void rotation_may_fail_anywhere(void **state)
 static void every_call_may_fail_from_then_on(void **state)
 {
     static const int numbers[] = {ENOSPC, EIO};
-    if (!trace_works())
+    if (!faults_work())
         skip();
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
-        struct sweep sweep = sweep_faults(TRACE_FAIL_FROM, numbers[i]);
+        struct sweep sweep = sweep_faults(FAULT_FAIL_FROM, numbers[i]);
         printf("%u places for a disk to die at\n", sweep.points);
         assert_true(sweep.points > 20);
     }
