@@ -42,5 +42,5 @@ COMMAND_FUNCTION(decrypt)
         printf("Decrypted %zu file%s into %s: plain files, to be guarded by you\n",
                model_manifest(model)->count, model_manifest(model)->count == 1 ? "" : "s", output);
     result = home_reject_model(home, common_base_name(path), "decrypt", result, err);
-    return HOME_FINISH(home, result, err);
+    return home_finish(&home, result, err);
 }

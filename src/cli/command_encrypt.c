@@ -71,5 +71,5 @@ COMMAND_FUNCTION(encrypt)
     TRY(read_options(invocation, &options, err));
     CLEANUP(home_abandon) struct home *home = NULL;
     TRY(common_open_home(invocation, &home, err));
-    return HOME_FINISH(home, encrypt(home, &options, err), err);
+    return home_finish(&home, encrypt(home, &options, err), err);
 }

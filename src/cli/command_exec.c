@@ -215,5 +215,5 @@ COMMAND_FUNCTION(exec)
     progress_end(&run.progress);
     result = home_reject_model(run.home, common_base_name(invocation->positional[0]), "exec",
                                result, err);
-    return HOME_FINISH(run.home, result, err);
+    return home_finish(&run.home, result, err);
 }

@@ -76,7 +76,7 @@ COMMAND_FUNCTION(key_list)
     lethe_result result = option_given(invocation, "json")
                               ? list_json(home, err)
                               : keeper_list(home->keeper, print_key, NULL, err);
-    return HOME_FINISH(home, result, err);
+    return home_finish(&home, result, err);
 }
 
 /* ---- key export --------------------------------------------------------------------------------
@@ -170,5 +170,5 @@ COMMAND_FUNCTION(key_export)
                               ? export_shard(home, invocation, err)
                               : export_public(home, invocation->positional[0],
                                               option_text(invocation, "output"), err);
-    return HOME_FINISH(home, result, err);
+    return home_finish(&home, result, err);
 }

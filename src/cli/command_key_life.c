@@ -17,7 +17,7 @@ static lethe_result with_home(const struct invocation *invocation, key_action *a
     lethe_result result = action(home, invocation, err);
     if (result == LETHE_NOT_FOUND)
         error_hint(err, "lethe key list names them all");
-    return HOME_FINISH(home, result, err);
+    return home_finish(&home, result, err);
 }
 
 static lethe_result create(struct home *home, const struct invocation *invocation,

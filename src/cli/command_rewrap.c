@@ -72,5 +72,5 @@ COMMAND_FUNCTION(rewrap)
     TRY(common_open_home(invocation, &home, err));
     lethe_result result = option_given(invocation, "check") ? check(home, invocation, err)
                                                             : rewrap(home, invocation, err);
-    return HOME_FINISH(home, result, err);
+    return home_finish(&home, result, err);
 }

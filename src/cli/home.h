@@ -54,10 +54,14 @@ LETHE_MUST_CHECK lethe_result home_close(struct home *home, struct lethe_error *
 void home_abandon(struct home *home); /* on a path that already failed; NULL is fine */
 DEFINE_CLEANUP(home_abandon, struct home *);
 
-/* Closes the home at the end of a command, keeping the earlier failure where there is one. */
-#define HOME_FINISH(home, result, err)                                                             \
-    ((result) != LETHE_OK ? (result) : home_close(MOVE(home), (err)))
-
+/* Closes the home at the end of a command, keeping the earlier failure where there is one; then the
+ * home stays the caller's, to be abandoned. The command's work is an argument, which a macro would
+ * have done twice. */
+LETHE_MUST_CHECK static inline lethe_result home_finish(struct home **home, lethe_result result,
+                                                        struct lethe_error *err)
+{
+    return result != LETHE_OK ? result : home_close(MOVE(*home), err);
+}
 /* Records that a model was refused, when `result` says so; gives `result`. */
 lethe_result home_reject_model(struct home *home, const char *model, const char *purpose,
                                lethe_result result, struct lethe_error *err);

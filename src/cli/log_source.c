@@ -71,7 +71,7 @@ lethe_result log_source_record(struct log_source *source, const char *command,
 lethe_result log_source_finish(struct log_source *source, lethe_result result,
                                struct lethe_error *err)
 {
-    return source->home == NULL ? result : HOME_FINISH(source->home, result, err);
+    return source->home == NULL ? result : home_finish(&source->home, result, err);
 }
 
 lethe_result log_witnesses_read(const struct invocation *invocation, struct log_witnesses *out,
