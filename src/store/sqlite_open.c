@@ -227,6 +227,8 @@ static lethe_result check_schema(const struct sqlite_file *file, struct lethe_er
         const char *type = (const char *)sqlite3_column_text(statement, 0);
         const char *name = (const char *)sqlite3_column_text(statement, 1);
         const char *sql = (const char *)sqlite3_column_text(statement, 2);
+        if (sqlite3_errcode(file->db) == SQLITE_NOMEM)
+            return sqlite_failed(file, SQLITE_NOMEM, "reading the list of tables", err);
         if (found == ARRAY_LEN(tables) || type == NULL || name == NULL || sql == NULL ||
             strcmp(type, "table") != 0 || strcmp(name, tables[found].name) != 0 ||
             strcmp(sql, tables[found].sql) != 0)
@@ -239,11 +241,31 @@ static lethe_result check_schema(const struct sqlite_file *file, struct lethe_er
                : sqlite_foreign(file, "a table of the store is missing", err);
 }
 
+/* What quick_check could not read it reports as it reports a bad page: "... error code=266", "...
+ * error code 266", "failed to get page 7". Neither a bad disk nor a lack of memory is a forgery. */
+static int code_in(const char *text)
+{
+    static const char mark[] = "error code";
+    const char *found = strstr(text, mark);
+    if (found != NULL)
+        return (int)strtol(found + sizeof mark, NULL, 10);
+    return strstr(text, "failed to get page") != NULL ? SQLITE_IOERR : SQLITE_CORRUPT;
+}
+
 static lethe_result check_pages(const struct sqlite_file *file, struct lethe_error *err)
 {
-    bool as_expected;
-    TRY(answers(file, "PRAGMA quick_check(1)", "ok", &as_expected, err));
-    return as_expected ? LETHE_OK : sqlite_foreign(file, "its pages do not fit together", err);
+    CLEANUP(statement_finalize) sqlite3_stmt *statement = NULL;
+    TRY(prepare(file, "PRAGMA quick_check(1)", &statement, err));
+    int code = sqlite3_step(statement);
+    if (code != SQLITE_ROW)
+        return sqlite_failed(file, code, "checking the store's pages", err);
+    const char *text = (const char *)sqlite3_column_text(statement, 0);
+    if (text != NULL && strcmp(text, "ok") == 0)
+        return LETHE_OK;
+    code = text == NULL ? SQLITE_NOMEM : code_in(text);
+    if ((code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_NOMEM)
+        return sqlite_failed(file, code, "checking the store's pages", err);
+    return sqlite_foreign(file, "its pages do not fit together", err);
 }
 
 static lethe_result prepare_statements(struct sqlite_file *file, struct lethe_error *err)
