@@ -81,8 +81,10 @@ static lethe_result size_of_open(const struct writer *writer, int fd, const char
     struct stat named;
     if (fstat(fd, &opened) != 0)
         return error_from_errno(err, "looking at %s", name);
-    if (fstatat(writer->directory, name, &named, AT_SYMLINK_NOFOLLOW) != 0 ||
-        named.st_ino != opened.st_ino || named.st_dev != opened.st_dev)
+    bool is_there = fstatat(writer->directory, name, &named, AT_SYMLINK_NOFOLLOW) == 0;
+    if (!is_there && errno != ENOENT)
+        return error_from_errno(err, "looking at %s", name);
+    if (!is_there || named.st_ino != opened.st_ino || named.st_dev != opened.st_dev)
         return error_set(err, LETHE_INTEGRITY, "%s was replaced or removed while it was open",
                          name);
     *size_bytes = (uint64_t)opened.st_size;
