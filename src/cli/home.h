@@ -22,6 +22,14 @@ static inline void home_paths_clear_at_scope_end(struct home_paths *paths)
 {
     home_paths_clear(paths);
 }
+/* $variable/lethe, else $HOME/<below_home>/lethe; owned by the caller. */
+LETHE_MUST_CHECK lethe_result home_user_directory(const char *variable, const char *below_home,
+                                                  char **out, struct lethe_error *err);
+/* All other paths, from the directory. */
+LETHE_MUST_CHECK lethe_result home_paths_fill(struct home_paths *paths, struct lethe_error *err);
+/* LETHE_INTEGRITY for a log without its store: what is left of a home. */
+LETHE_MUST_CHECK lethe_result home_check_not_torn(const struct home_paths *paths,
+                                                  struct lethe_error *err);
 /* Whether there is a home at these paths. */
 bool home_is_there(const struct home_paths *paths);
 /* LETHE_NOT_FOUND with the hint `lethe init` when there is none. */
@@ -32,15 +40,19 @@ struct home_init {
     const char *node; /* NULL: from the host name */
     int passphrase_fd;
 };
-/* Makes the home beside its place and renames it there, so that a killed init leaves none. `root`
- * gets what root_parse makes of the root. LETHE_EXISTS. */
+/* Makes the home beside its place and renames it there, so that a killed init leaves none; what one
+ * did leave, a root file in the default place included, the next removes. `root` gets what
+ * root_parse makes of the root. LETHE_EXISTS. */
 LETHE_MUST_CHECK lethe_result home_create(const struct home_paths *paths,
                                           const struct home_init *init, struct root_spec *root,
                                           struct lethe_error *err);
 
+#define HOME_ACTOR_SIZE 32
+void home_fill_actor(char out[HOME_ACTOR_SIZE]); /* "uid:1000", for the log */
+
 struct home {
     struct home_paths paths;
-    char actor[32];
+    char actor[HOME_ACTOR_SIZE];
     char node[NAME_PART_MAX + 1];
     struct keeper *keeper;
 };

@@ -46,16 +46,21 @@ static lethe_result split(struct sibling *sibling, char **parent, struct lethe_e
                : error_set(err, LETHE_NO_MEMORY, "no memory for a path");
 }
 
-static bool is_sibling_name(const struct sibling *sibling, const char *name)
+/* The digits of a name that a sibling has; NULL for another name. */
+static const char *digits_of(const struct sibling *sibling, const char *name)
 {
     size_t length = strlen(sibling->name);
-    if (name[0] != '.' || strncmp(name + 1, sibling->name, length) != 0)
-        return false;
-    const char *mark = name + 1 + length;
-    size_t mark_length = strlen(MARK);
-    return strncmp(mark, MARK, mark_length) == 0 &&
-           strspn(mark + mark_length, "0123456789abcdef") == MARK_DIGITS &&
-           mark[mark_length + MARK_DIGITS] == '\0';
+    if (name[0] != '.' || strncmp(name + 1, sibling->name, length) != 0 ||
+        strncmp(name + 1 + length, MARK, strlen(MARK)) != 0)
+        return NULL;
+    const char *digits = name + 1 + length + strlen(MARK);
+    return strspn(digits, "0123456789abcdef") == MARK_DIGITS && digits[MARK_DIGITS] == '\0' ? digits
+                                                                                            : NULL;
+}
+
+const char *sibling_digits(const struct sibling *sibling)
+{
+    return digits_of(sibling, sibling->temporary);
 }
 
 /* ---- locks ----------------------------------------------------------------------------------- */
@@ -74,18 +79,31 @@ static bool is_in_place(int dir_fd, const char *name, int fd)
            there.st_dev == open.st_dev && there.st_ino == open.st_ino;
 }
 
+/* Somebody else's is none of ours: it may have been put there to make us remove things. */
+static bool is_ours(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && status.st_uid == geteuid();
+}
+
 /* What cannot be removed now is left for the next run: it is in nobody's way. */
-static void remove_leftovers(const struct sibling *sibling)
+static void remove_leftovers(const struct sibling *sibling,
+                             void (*first)(void *context, const char *digits), void *context)
 {
     CLEANUP(listing_clear) struct listing listing = {0};
     if (listing_read(sibling->parent_fd, ".", PARENT_NAMES_MAX, &listing, NULL) != LETHE_OK)
         return;
     for (size_t i = 0; i < listing.count; i++) {
-        if (!is_sibling_name(sibling, listing.names[i]))
+        const char *digits = digits_of(sibling, listing.names[i]);
+        if (digits == NULL)
             continue;
         CLEANUP(fd_close) int fd = open_directory(sibling->parent_fd, listing.names[i]);
-        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-            (void)!file_remove_tree(sibling->parent_fd, listing.names[i], NULL);
+        if (fd < 0 || !is_ours(fd) || flock(fd, LOCK_EX | LOCK_NB) != 0 ||
+            !is_in_place(sibling->parent_fd, listing.names[i], fd))
+            continue;
+        if (first != NULL)
+            first(context, digits);
+        (void)!file_remove_tree(sibling->parent_fd, listing.names[i], NULL);
     }
 }
 
@@ -102,8 +120,7 @@ static lethe_result lock_replaced(struct sibling *sibling, struct lethe_error *e
     return LETHE_OK;
 }
 
-lethe_result sibling_prepare(const char *path, bool replace, struct sibling *out,
-                             struct lethe_error *err)
+static lethe_result open_parent(const char *path, struct sibling *out, struct lethe_error *err)
 {
     *out = SIBLING_NONE;
     CLEANUP(memory_free) char *parent = NULL;
@@ -112,9 +129,23 @@ lethe_result sibling_prepare(const char *path, bool replace, struct sibling *out
         return error_set(err, LETHE_NO_MEMORY, "no memory for a path");
     TRY(split(out, &parent, err));
     out->parent_fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (out->parent_fd < 0)
-        return error_from_errno(err, "opening the directory %s", parent);
-    remove_leftovers(out);
+    return out->parent_fd >= 0 ? LETHE_OK
+                               : error_from_errno(err, "opening the directory %s", parent);
+}
+
+void sibling_remove_leftovers(const char *path, void (*first)(void *context, const char *digits),
+                              void *context)
+{
+    CLEANUP(sibling_discard) struct sibling sibling = SIBLING_NONE;
+    if (open_parent(path, &sibling, NULL) == LETHE_OK)
+        remove_leftovers(&sibling, first, context);
+}
+
+lethe_result sibling_prepare(const char *path, bool replace, struct sibling *out,
+                             struct lethe_error *err)
+{
+    TRY(open_parent(path, out, err));
+    remove_leftovers(out, NULL, NULL);
 
     struct stat status;
     if (fstatat(out->parent_fd, out->name, &status, AT_SYMLINK_NOFOLLOW) != 0)

@@ -26,6 +26,10 @@ struct sibling { /* plain storage; clear with sibling_discard() */
         .parent_fd = -1, .fd = -1, .replaced_fd = -1                                               \
     }
 
+/* Removes what dead processes left beside `path`. Each is named to `first`, which may be NULL, by
+ * the 16 digits of its name, while it is locked and still there. */
+void sibling_remove_leftovers(const char *path, void (*first)(void *context, const char *digits),
+                              void *context);
 /* Finds parent and name of `path`, removes what dead processes left, and looks at what is there.
  * LETHE_EXISTS: something is, and `replace` is false. LETHE_BUSY: someone else is replacing it.
  * LETHE_INVALID: it is not a directory of its own (a symbolic link, "/", ".."). */
@@ -38,6 +42,8 @@ LETHE_MUST_CHECK lethe_result sibling_check_space(const struct sibling *sibling,
 LETHE_MUST_CHECK lethe_result sibling_create(struct sibling *sibling, mode_t mode,
                                              const struct random_source *random,
                                              struct lethe_error *err);
+/* The 16 digits of the new directory's name, once it was made. */
+const char *sibling_digits(const struct sibling *sibling);
 /* Syncs the new directory and puts it into place; what it replaces is removed. On failure the old
  * one is in place (but for a disk that takes the rename, fails the sync of it, and refuses the way
  * back). LETHE_CONFLICT: something has appeared, or gone, meanwhile. */
