@@ -34,4 +34,27 @@ static inline void require_empty_list(const struct tensor_list *list)
     FUZZ_PROPERTY(list->tensors == NULL && list->count == 0);
 }
 
+static inline void fuzz_reader(lethe_result (*reader)(struct file_head *, struct tensor_list *,
+                                                      struct lethe_error *),
+                               enum model_file_type type, const uint8_t *data, size_t size)
+{
+    CLEANUP(tensor_list_clear) struct tensor_list whole = {0};
+    struct lethe_error err = {0};
+    struct file_head head = {data, size, size, false};
+    lethe_result result = reader(&head, &whole, &err);
+    FUZZ_PROPERTY(!head.too_short);
+    if (result == LETHE_OK)
+        require_sound_list(&whole, type, size);
+    else
+        require_empty_list(&whole);
+    for (size_t length = 0; length < size; length = 2 * length + 1) {
+        CLEANUP(tensor_list_clear) struct tensor_list list = {0};
+        head = (struct file_head){data, length, size, false};
+        lethe_result of_head = reader(&head, &list, &err);
+        FUZZ_PROPERTY(head.too_short || (of_head == result && list.count == whole.count));
+        if (head.too_short)
+            require_empty_list(&list);
+    }
+}
+
 #endif

@@ -33,7 +33,7 @@ static const uint8_t value_bytes[VALUE_TYPES] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8
 
 struct reader {
     struct cursor cursor;
-    const uint8_t *start;
+    struct file_head *head;
     uint32_t alignment;
     uint64_t data_bytes; /* of the tensors so far, each padded */
     struct names keys;
@@ -47,29 +47,41 @@ struct text {
 
 static size_t position(const struct reader *reader)
 {
-    return (size_t)(reader->cursor.at - reader->start);
+    return (size_t)(reader->cursor.at - (const uint8_t *)reader->head->bytes);
 }
 
-static lethe_result ends_early(const struct reader *reader, struct lethe_error *err)
+/* Bytes of the file, seen or not. */
+static uint64_t file_left(const struct reader *reader)
 {
+    return reader->head->file_bytes - position(reader);
+}
+
+/* What is wanted next is not in the head, and perhaps not in the file. */
+static lethe_result ends_early(struct reader *reader, uint64_t wanted_bytes,
+                               struct lethe_error *err)
+{
+    reader->head->too_short = wanted_bytes <= file_left(reader);
     return error_set(err, LETHE_MALFORMED, "GGUF: the file ends in the description at byte %zu",
                      position(reader));
 }
 
 static lethe_result read_u32(struct reader *reader, uint32_t *out, struct lethe_error *err)
 {
-    return cursor_le32(&reader->cursor, out) == LETHE_OK ? LETHE_OK : ends_early(reader, err);
+    return cursor_le32(&reader->cursor, out) == LETHE_OK ? LETHE_OK
+                                                         : ends_early(reader, sizeof *out, err);
 }
 
 static lethe_result read_u64(struct reader *reader, uint64_t *out, struct lethe_error *err)
 {
-    return cursor_le64(&reader->cursor, out) == LETHE_OK ? LETHE_OK : ends_early(reader, err);
+    return cursor_le64(&reader->cursor, out) == LETHE_OK ? LETHE_OK
+                                                         : ends_early(reader, sizeof *out, err);
 }
 
 static lethe_result skip(struct reader *reader, uint64_t size_bytes, struct lethe_error *err)
 {
-    return cursor_skip(&reader->cursor, size_bytes) == LETHE_OK ? LETHE_OK
-                                                                : ends_early(reader, err);
+    return cursor_skip(&reader->cursor, size_bytes) == LETHE_OK
+               ? LETHE_OK
+               : ends_early(reader, size_bytes, err);
 }
 
 static lethe_result read_text(struct reader *reader, uint64_t max_bytes, struct text *out,
@@ -82,7 +94,7 @@ static lethe_result read_text(struct reader *reader, uint64_t max_bytes, struct 
                          (unsigned long long)out->size_bytes, position(reader),
                          (unsigned long long)max_bytes);
     if (cursor_bytes(&reader->cursor, out->size_bytes, &out->bytes) != LETHE_OK)
-        return ends_early(reader, err);
+        return ends_early(reader, out->size_bytes, err);
     return LETHE_OK;
 }
 
@@ -120,10 +132,10 @@ static lethe_result skip_array(struct reader *reader, struct lethe_error *err)
     if (type >= VALUE_TYPES)
         return bad_type(reader, type, err);
     size_t item_bytes = type == VALUE_STRING ? sizeof(uint64_t) : value_bytes[type];
-    if (count > GGUF_ITEMS_MAX || count > cursor_left(&reader->cursor) / item_bytes)
-        return error_set(err, LETHE_MALFORMED, "GGUF: an array of %llu items at byte %zu of %zu",
+    if (count > GGUF_ITEMS_MAX || count > file_left(reader) / item_bytes)
+        return error_set(err, LETHE_MALFORMED, "GGUF: an array of %llu items at byte %zu of %llu",
                          (unsigned long long)count, position(reader),
-                         position(reader) + cursor_left(&reader->cursor));
+                         (unsigned long long)reader->head->file_bytes);
     if (type != VALUE_STRING)
         return skip(reader, count * item_bytes, err);
     struct text item;
@@ -259,7 +271,7 @@ static lethe_result place_tensors(struct reader *reader, struct lethe_error *err
 {
     struct tensor_list *list = &reader->list;
     uint64_t data_start;
-    uint64_t file_bytes = position(reader) + cursor_left(&reader->cursor);
+    uint64_t file_bytes = reader->head->file_bytes;
     if (!pad(position(reader), reader->alignment, &data_start) ||
         (list->count > 0 && data_start > file_bytes))
         return error_set(err, LETHE_MALFORMED, "GGUF: the file ends before its data starts");
@@ -282,7 +294,11 @@ static lethe_result read_version(struct reader *reader, struct lethe_error *err)
 {
     uint32_t version;
     const uint8_t *magic;
-    if (cursor_bytes(&reader->cursor, 4, &magic) != LETHE_OK || memcmp(magic, "GGUF", 4) != 0)
+    if (cursor_bytes(&reader->cursor, 4, &magic) != LETHE_OK) {
+        reader->head->too_short = reader->head->file_bytes >= 4;
+        magic = NULL;
+    }
+    if (magic == NULL || memcmp(magic, "GGUF", 4) != 0)
         return error_set(err, LETHE_MALFORMED, "GGUF: the file does not start with \"GGUF\"");
     TRY(read_u32(reader, &version, err));
     if ((version & 0xffff) == 0 && version != 0)
@@ -298,9 +314,9 @@ static lethe_result check_count(const struct reader *reader, const char *what, u
                                 uint64_t max, struct lethe_error *err)
 {
     if (count > max)
-        return error_set(err, LETHE_MALFORMED, "GGUF: %llu %s, and room for %llu in %zu bytes",
+        return error_set(err, LETHE_MALFORMED, "GGUF: %llu %s, and room for %llu in %llu bytes",
                          (unsigned long long)count, what, (unsigned long long)max,
-                         position(reader) + cursor_left(&reader->cursor));
+                         (unsigned long long)reader->head->file_bytes);
     return LETHE_OK;
 }
 
@@ -311,7 +327,7 @@ static lethe_result read_file(struct reader *reader, struct lethe_error *err)
     TRY(read_version(reader, err));
     TRY(read_u64(reader, &tensor_count, err));
     TRY(read_u64(reader, &key_count, err));
-    size_t left = cursor_left(&reader->cursor);
+    uint64_t left = file_left(reader);
     TRY(check_count(reader, "tensors", tensor_count, MIN(left / GGUF_TENSOR_BYTES_MIN, TENSORS_MAX),
                     err));
     TRY(check_count(reader, "keys", key_count, MIN(left / GGUF_KEY_BYTES_MIN, GGUF_KEYS_MAX), err));
@@ -320,12 +336,12 @@ static lethe_result read_file(struct reader *reader, struct lethe_error *err)
     return place_tensors(reader, err);
 }
 
-lethe_result gguf_read(const void *bytes, size_t size_bytes, struct tensor_list *out,
-                       struct lethe_error *err)
+lethe_result gguf_read(struct file_head *head, struct tensor_list *out, struct lethe_error *err)
 {
+    head->too_short = false;
     struct reader reader = {
-        .cursor = cursor_over(bytes, size_bytes),
-        .start = bytes,
+        .cursor = cursor_over(head->bytes, head->size_bytes),
+        .head = head,
         .alignment = GGUF_DEFAULT_ALIGNMENT,
         .list = {.type = MODEL_FILE_GGUF},
     };

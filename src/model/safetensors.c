@@ -12,21 +12,30 @@
 #include "base/json.h"
 #include "model/dtypes.h"
 
-static lethe_result read_header(struct cursor *cursor, json_t **header, struct lethe_error *err)
+/* Where the data starts, too. */
+static lethe_result read_header(struct file_head *head, json_t **header, uint64_t *data_start,
+                                struct lethe_error *err)
 {
     uint64_t header_bytes;
     const uint8_t *json;
-    if (cursor_le64(cursor, &header_bytes) != LETHE_OK)
+    struct cursor at = cursor_over(head->bytes, head->size_bytes);
+    struct cursor *cursor = &at;
+    if (cursor_le64(cursor, &header_bytes) != LETHE_OK) {
+        head->too_short = head->file_bytes >= sizeof header_bytes;
         return error_set(err, LETHE_MALFORMED, "safetensors: the file is shorter than 8 bytes");
+    }
     if (header_bytes > SAFETENSORS_HEADER_MAX)
         return error_set(err, LETHE_MALFORMED,
                          "safetensors: a header of %llu bytes, where %u are allowed",
                          (unsigned long long)header_bytes, SAFETENSORS_HEADER_MAX);
-    size_t left = cursor_left(cursor);
-    if (cursor_bytes(cursor, header_bytes, &json) != LETHE_OK)
+    uint64_t left = head->file_bytes - sizeof header_bytes;
+    if (cursor_bytes(cursor, header_bytes, &json) != LETHE_OK) {
+        head->too_short = header_bytes <= left;
         return error_set(err, LETHE_MALFORMED,
-                         "safetensors: a header of %llu bytes, and the file has %zu left",
-                         (unsigned long long)header_bytes, left);
+                         "safetensors: a header of %llu bytes, and the file has %llu left",
+                         (unsigned long long)header_bytes, (unsigned long long)left);
+    }
+    *data_start = sizeof header_bytes + header_bytes;
     size_t length = header_bytes;
     while (length > 0 && json[length - 1] == ' ')
         length--;
@@ -158,17 +167,17 @@ static lethe_result place_tensors(struct tensor_list *list, uint64_t data_start,
     return LETHE_OK;
 }
 
-lethe_result safetensors_read(const void *bytes, size_t size_bytes, struct tensor_list *out,
+lethe_result safetensors_read(struct file_head *head, struct tensor_list *out,
                               struct lethe_error *err)
 {
     *out = (struct tensor_list){0};
-    struct cursor cursor = cursor_over(bytes, size_bytes);
+    head->too_short = false;
+    uint64_t data_start;
     CLEANUP(json_decref) json_t *header = NULL;
     CLEANUP(tensor_list_clear) struct tensor_list list = {.type = MODEL_FILE_SAFETENSORS};
-    TRY(read_header(&cursor, &header, err));
+    TRY(read_header(head, &header, &data_start, err));
     TRY(read_entries(header, &list, err));
-    size_t data_bytes = cursor_left(&cursor);
-    TRY(place_tensors(&list, size_bytes - data_bytes, data_bytes, err));
+    TRY(place_tensors(&list, data_start, head->file_bytes - data_start, err));
     *out = list;
     list = (struct tensor_list){0}; /* moved */
     return LETHE_OK;

@@ -192,8 +192,11 @@ static lethe_result read_and_hash(const struct sealing *sealing, const struct ti
 {
     uint64_t begin = segment->plain_offset;
     uint64_t end = MIN(sealing->shard->size, next_block(begin + segment->plain_bytes));
-    TRY(file_read_at(sealing->in_fd, sealing->source->path, begin, staging->segment, end - begin,
-                     err));
+    lethe_result result = file_read_at(sealing->in_fd, sealing->source->path, begin,
+                                       staging->segment, end - begin, err);
+    if (result == LETHE_INTEGRITY) /* cut short: changed meanwhile, and by no attack on us */
+        TRY(source_check_unchanged(sealing->source, sealing->in_fd, err));
+    TRY(result);
     uint64_t first = next_block(begin);
     if (first >= end)
         return LETHE_OK;

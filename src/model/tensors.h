@@ -46,16 +46,25 @@ static inline void tensor_list_clear_at_scope_end(struct tensor_list *list)
 LETHE_MUST_CHECK lethe_result tensor_list_add(struct tensor_list *list, const struct tensor *tensor,
                                               struct lethe_error *err);
 
-/* By magic, and by suffix where there is no magic. */
+/* By magic (the first four bytes are enough), and by suffix where there is no magic. */
 enum model_file_type model_file_type_of(const char *name, const void *bytes, size_t size_bytes);
 
-/* `bytes` is the whole file (mapped). The tensors come in the order of their data, which they cover
- * without a gap (GGUF: but for padding). LETHE_MALFORMED says where and what, and leaves *out
- * empty. The time is linear in the header (but for sorting), the memory in the number of tensors.
- */
-LETHE_MUST_CHECK lethe_result safetensors_read(const void *bytes, size_t size_bytes,
-                                               struct tensor_list *out, struct lethe_error *err);
-LETHE_MUST_CHECK lethe_result gguf_read(const void *bytes, size_t size_bytes,
-                                        struct tensor_list *out, struct lethe_error *err);
+/* The beginning of a file: all that a reader sees, because how long a description is only it can
+ * tell. Files are not mapped: one that somebody cuts short meanwhile would kill us. */
+struct file_head {
+    const void *bytes;
+    size_t size_bytes;
+    uint64_t file_bytes; /* of the whole file; size_bytes or more */
+    bool too_short;      /* set by a reader that needs more of the file than this */
+};
+
+/* The tensors come in the order of their data, which they cover without a gap (GGUF: but for
+ * padding). LETHE_MALFORMED says where and what, and leaves *out empty; with head->too_short the
+ * same reader gives the answer for a longer head. The time is linear in the header (but for
+ * sorting), the memory in the number of tensors. */
+LETHE_MUST_CHECK lethe_result safetensors_read(struct file_head *head, struct tensor_list *out,
+                                               struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result gguf_read(struct file_head *head, struct tensor_list *out,
+                                        struct lethe_error *err);
 
 #endif

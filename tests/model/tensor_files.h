@@ -12,18 +12,28 @@
 #include "base/file.h"
 #include "model/tensors.h"
 
-typedef lethe_result tensor_reader(const void *bytes, size_t size_bytes, struct tensor_list *out,
+typedef lethe_result tensor_reader(struct file_head *head, struct tensor_list *out,
                                    struct lethe_error *err);
 
-/* A sanitizer then sees the first byte read past the end. */
+/* Beginnings of the file that are too short are tried first: one says so and leaves nothing, or
+ * gives what the whole file gives. Each is an allocation of exactly its size: a sanitizer sees the
+ * first byte read past the end. */
 static inline lethe_result read_exact(tensor_reader *reader, const void *bytes, size_t size_bytes,
                                       struct tensor_list *out, struct lethe_error *err)
 {
-    CLEANUP(memory_free) void *exact = malloc(size_bytes);
-    assert_true(exact != NULL || size_bytes == 0);
-    if (size_bytes > 0)
-        memcpy(exact, bytes, size_bytes);
-    return reader(exact, size_bytes, out, err);
+    for (size_t length = size_bytes % 7;; length = length * 3 + 1) {
+        length = length < size_bytes ? length : size_bytes;
+        CLEANUP(memory_free) void *exact = malloc(length);
+        assert_true(exact != NULL || length == 0);
+        if (length > 0)
+            memcpy(exact, bytes, length);
+        struct file_head head = {exact, length, size_bytes, false};
+        lethe_result result = reader(&head, out, err);
+        if (!head.too_short)
+            return result;
+        assert_int_equal(result, LETHE_MALFORMED);
+        assert_true(length < size_bytes && out->tensors == NULL && out->count == 0);
+    }
 }
 
 /* Refused, for the reason whose words are `why`, and nothing left behind. */

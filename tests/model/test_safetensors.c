@@ -228,7 +228,7 @@ static void names_over_the_limit_are_refused(void **state)
         buffer_text(&json, "\":" ENTRY("U8", "[1]", "[0,1]") "}");
         put_file(&file, json.bytes, 1);
         assert_result(length > TENSOR_NAME_MAX ? LETHE_MALFORMED : LETHE_OK,
-                      safetensors_read(file.bytes, file.size_bytes, &list, &err));
+                      read_exact(safetensors_read, file.bytes, file.size_bytes, &list, &err));
     }
 }
 

@@ -1,6 +1,9 @@
 /* Which files make a model, under which names, and which are refused. */
 #include "model_fixture.h"
 
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
 #include "model/sources.h"
 
 #define SAMPLES TEST_VECTORS "/models/"
@@ -259,6 +262,67 @@ static void a_source_that_changes_is_refused(void **state)
     assert_int_equal(count_names(f->directory), 1);
 }
 
+/* Another program cuts the source short just before its Nth piece is read. */
+static struct {
+    const char *path; /* NULL: nobody does */
+    unsigned reads_left;
+} cutter;
+
+static void cut_when_due(void)
+{
+    if (cutter.path != NULL && cutter.reads_left-- == 0) {
+        assert_int_equal(truncate(cutter.path, 5), 0);
+        cutter.path = NULL;
+    }
+}
+
+__attribute__((visibility("default"))) ssize_t pread(int fd, void *out, size_t size_bytes,
+                                                     off_t offset)
+{
+    cut_when_due();
+    return syscall(SYS_pread64, fd, out, size_bytes, offset);
+}
+
+/* What a reader does with a mapping before it looks into it, and with memory for what it reads. */
+__attribute__((visibility("default"))) int madvise(void *memory, size_t size_bytes, int advice)
+{
+    if (advice == MADV_DONTDUMP)
+        cut_when_due();
+    return (int)syscall(SYS_madvise, memory, size_bytes, advice);
+}
+
+/* Not a signal, nor taken for a forgery. One thread, so that the order is the same each time. */
+static void a_source_that_is_cut_short_meanwhile_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    CLEANUP(buffer_clear) struct buffer file = {0};
+    unsigned refused = 0;
+    assert_ok(
+        file_read_all(AT_FDCWD, SAMPLES "ollama_llama-2-tiny-random.gguf", 4 << 20, &file, &f->err),
+        &f->err);
+    for (unsigned reads = 0;; reads++) {
+        put_file(AT(f, "a.gguf"), file.bytes, file.size_bytes);
+        const char *source = AT(f, "a.gguf");
+        struct encrypt_options options = options_for(&source, AT(f, "out"));
+        struct encrypt_summary summary;
+        options.threads = 1;
+        cutter.reads_left = reads;
+        cutter.path = source;
+        lethe_result result = model_encrypt(&options, &f->keys->source, &summary, &f->err);
+        bool untouched = cutter.path != NULL;
+        cutter.path = NULL;
+        if (untouched) {
+            assert_ok(result, &f->err);
+            break;
+        }
+        assert_result(LETHE_CONFLICT, result);
+        assert_int_equal(count_names(f->directory), 1);
+        refused++;
+    }
+    printf("cut short at %u reads\n", refused);
+    assert_true(refused >= 3);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -275,6 +339,7 @@ int main(void)
         TEST(model_names_follow_the_first_source),
         TEST(bad_options_are_refused),
         TEST(a_source_that_changes_is_refused),
+        TEST(a_source_that_is_cut_short_meanwhile_is_refused),
     };
     return cmocka_run_group_tests_name("sources", tests, NULL, NULL);
 }
