@@ -42,6 +42,9 @@ struct invocation {
     int exit_code; /* set by a command that ends with somebody else's code */
 };
 
+/* Whether commands of two words begin with this one: "key", "audit". */
+bool command_is_group(const char *word);
+
 /* Finds the command and parses its arguments. LETHE_INVALID says what is wrong, with a hint. */
 LETHE_MUST_CHECK lethe_result invocation_parse(int argc, char **argv, struct invocation *out,
                                                struct lethe_error *err);
@@ -55,8 +58,9 @@ LETHE_MUST_CHECK lethe_result option_number(const struct invocation *invocation,
                                             int64_t min, int64_t max, int64_t absent, int64_t *out,
                                             struct lethe_error *err);
 
-/* Help, all to stdout: of one command, of all, as a man page, as bash completion. */
+/* Help, all to stdout: of one command, of a group, of all, as a man page, as bash completion. */
 void help_command(const struct command *command);
+void help_group(const char *group);
 void help_all(void);
 void help_man(void);
 void help_completion(void);

@@ -25,6 +25,10 @@ COMMAND_FUNCTION(help)
             return LETHE_OK;
         }
     }
+    if (!two && command_is_group(name)) {
+        help_group(name);
+        return LETHE_OK;
+    }
     error_set(err, LETHE_INVALID, "there is no command '%s'", name);
     error_hint(err, "lethe --help lists them");
     return LETHE_INVALID;

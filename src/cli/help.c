@@ -29,6 +29,26 @@ void help_command(const struct command *command)
         printf("\n%s\n", command->details);
 }
 
+/* The second word of a command of the group; NULL for one of another. */
+static const char *word_in_group(const struct command *command, const char *group)
+{
+    size_t length = strlen(group);
+    return strncmp(command->name, group, length) == 0 && command->name[length] == ' '
+               ? command->name + length + 1
+               : NULL;
+}
+
+void help_group(const char *group)
+{
+    printf("Usage: lethe %s COMMAND ...      (lethe %s COMMAND --help tells more)\n\n", group,
+           group);
+    for (const struct command *c = commands; c->name != NULL; c++) {
+        const char *word = word_in_group(c, group);
+        if (word != NULL)
+            printf("  %-14s %s\n", word, c->summary);
+    }
+}
+
 void help_all(void)
 {
     printf("lethe runs inference engines on encrypted models, in memory that forgets.\n\n"
@@ -96,6 +116,33 @@ void help_man(void)
         ".B lethe exec\nends with the engine's own code.\n");
 }
 
+/* No command before it in the table has the same first word. */
+static bool is_first_of_its_word(const struct command *command)
+{
+    size_t length = strcspn(command->name, " ");
+    for (const struct command *c = commands; c < command; c++) {
+        if (strcspn(c->name, " ") == length && strncmp(c->name, command->name, length) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* "key) words=..." for the first command of a group, nothing for any other. */
+static void complete_group(const struct command *first)
+{
+    char group[32];
+    snprintf(group, sizeof group, "%.*s", (int)strcspn(first->name, " "), first->name);
+    if (!command_is_group(group) || !is_first_of_its_word(first))
+        return;
+    printf("    %s) words=\"--help", group);
+    for (const struct command *c = commands; c->name != NULL; c++) {
+        const char *word = word_in_group(c, group);
+        if (word != NULL)
+            printf(" %s", word);
+    }
+    printf("\" ;;\n");
+}
+
 /* The first words, then a command's options; paths otherwise. */
 void help_completion(void)
 {
@@ -107,19 +154,13 @@ void help_completion(void)
             printf(" --%s", o->name);
         printf("\" ;;\n");
     }
-    const char *groups[] = {"key", "audit"};
-    for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
-        size_t length = strlen(groups[i]);
-        printf("    %s) words=\"", groups[i]);
-        for (const struct command *c = commands; c->name != NULL; c++) {
-            if (strncmp(c->name, groups[i], length) == 0 && c->name[length] == ' ')
-                printf("%s ", c->name + length + 1);
-        }
-        printf("\" ;;\n");
-    }
-    printf("    \"\") words=\"");
     for (const struct command *c = commands; c->name != NULL; c++)
-        printf("%.*s ", (int)strcspn(c->name, " "), c->name);
+        complete_group(c);
+    printf("    \"\") words=\"");
+    for (const struct command *c = commands; c->name != NULL; c++) {
+        if (is_first_of_its_word(c))
+            printf("%.*s ", (int)strcspn(c->name, " "), c->name);
+    }
     printf("\" ;;\n    esac\n"
            "    COMPREPLY=($(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n}\n"
            "complete -o default -F _lethe lethe\n");

@@ -37,8 +37,7 @@ static const struct option *option_find(const struct command *command, const cha
     return NULL;
 }
 
-/* "key" alone, or with a word that does not belong to it. */
-static bool is_group(const char *word)
+bool command_is_group(const char *word)
 {
     size_t length = strlen(word);
     for (const struct command *c = commands; c->name != NULL; c++) {
@@ -48,15 +47,13 @@ static bool is_group(const char *word)
     return false;
 }
 
-static lethe_result no_such_command(int argc, char **argv, struct lethe_error *err)
+/* In a group there is a second word, which does not belong to it. */
+static lethe_result no_such_command(char **argv, struct lethe_error *err)
 {
-    bool in_group = is_group(argv[0]);
-    if (in_group && argc == 1)
-        error_set(err, LETHE_INVALID, "'%s' needs another word", argv[0]);
-    else
-        error_set(err, LETHE_INVALID, "there is no command '%.64s%s%.64s'", argv[0],
-                  in_group ? " " : "", in_group ? argv[1] : "");
-    error_hint(err, "lethe --help lists them");
+    bool in_group = command_is_group(argv[0]);
+    error_set(err, LETHE_INVALID, "there is no command '%.64s%s%.64s'", argv[0],
+              in_group ? " " : "", in_group ? argv[1] : "");
+    error_hint(err, "lethe %s%s--help lists them", in_group ? argv[0] : "", in_group ? " " : "");
     return LETHE_INVALID;
 }
 
@@ -157,19 +154,36 @@ static lethe_result take_words(struct invocation *in, int argc, char **argv,
     return check_positional(in, err);
 }
 
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 /* --help anywhere before "--" asks for help instead. */
 static bool asks_for_help(int argc, char **argv)
 {
     for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+        if (is_help(argv[i]))
             return true;
     }
     return false;
 }
 
+/* "key" alone, or with --help for the next word. */
+static bool asks_for_group(int argc, char **argv)
+{
+    return command_is_group(argv[0]) && (argc == 1 || is_help(argv[1]));
+}
+
 static lethe_result run_help_for(struct invocation *in, struct lethe_error *err)
 {
     help_command(in->command);
+    return LETHE_OK;
+}
+
+static lethe_result run_group_help(struct invocation *in, struct lethe_error *err)
+{
+    help_group(in->command->name);
     return LETHE_OK;
 }
 
@@ -180,8 +194,13 @@ lethe_result invocation_parse(int argc, char **argv, struct invocation *out,
     *out = (struct invocation){0};
     int words = 0;
     out->command = command_find(argc, argv, &words);
+    if (out->command == NULL && asks_for_group(argc, argv)) {
+        help_instead = (struct command){.name = argv[0], .run = run_group_help};
+        out->command = &help_instead;
+        return LETHE_OK;
+    }
     if (out->command == NULL)
-        return no_such_command(argc, argv, err);
+        return no_such_command(argv, err);
     argc -= words;
     argv += words;
     if (asks_for_help(argc, argv)) {

@@ -212,6 +212,31 @@ def _(place):
     subprocess.run(["bash", "-n"], input=completion.encode(), check=True)
 
 
+@case("a group of commands explains itself: lethe key, lethe key --help, lethe help key")
+def _(place):
+    everything = place.good("--help").out
+    for group, words in {"key": ("list", "create", "rotate", "revoke", "destroy", "export"),
+                         "audit": ("show", "tail", "verify", "prove", "checkpoint")}.items():
+        helped = place.good(group, "--help").out
+        assert place.good(group).out == place.good(group, "-h").out == place.good("help", group).out == helped
+        listed = {line.split()[0]: line.split(maxsplit=1)[1] for line in helped.splitlines() if line.startswith("  ")}
+        assert set(words) <= set(listed), listed
+        for word, summary in listed.items():  # all of the group, and nothing else
+            assert f"{group} {word}" in everything and summary in everything, word
+        assert len(listed) == sum(line.startswith(f"  {group} ") for line in everything.splitlines())
+        outcome = place.refused(2, group, "nonsense", "--help")
+        assert f"'{group} nonsense'" in outcome.err and f"lethe {group} --help" in outcome.err
+    place.refused(2, "help", "nonsense")
+    assert not place.home.exists()
+    completion = place.good("help", "--completion").out
+    ask = "COMP_WORDS=(lethe key '') COMP_CWORD=2; _lethe; echo ${COMPREPLY[@]}"
+    words = subprocess.run(["bash", "-c", completion + ask], stdout=subprocess.PIPE, check=True).stdout.decode().split()
+    assert {"--help", "list", "destroy"} <= set(words), words
+    ask = "COMP_WORDS=(lethe '') COMP_CWORD=1; _lethe; echo ${COMPREPLY[@]}"
+    words = subprocess.run(["bash", "-c", completion + ask], stdout=subprocess.PIPE, check=True).stdout.decode().split()
+    assert words.count("key") == words.count("audit") == 1, words
+
+
 @case("the program is hardened: PIE, full RELRO, no executable stack, CET")
 def _(place):
     headers = subprocess.run(["readelf", "-hldn", LETHE], stdout=subprocess.PIPE, check=True).stdout.decode()
