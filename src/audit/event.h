@@ -191,7 +191,7 @@ enum audit_severity { AUDIT_INFO, AUDIT_NOTICE, AUDIT_WARNING, AUDIT_CRITICAL };
 #define FIELDS_gdpr_data_export(T, U, B, N) T(subject) T(scope) U(records)
 #define FIELDS_gdpr_right_to_erasure(T, U, B, N) T(subject) T(scope) T(outcome)
 #define FIELDS_scan_completed(T, U, B, N) T(target) U(bytes) U(findings) T(outcome)
-#define FIELDS_engine_started(T, U, B, N) T(engine) T(model) T(handover) U(pid) U(bytes) B(swap_safe)
+#define FIELDS_engine_started(T, U, B, N) T(engine) T(model) T(handover) U(pid) U(bytes) B(swap_safe) T(swap)
 #define FIELDS_engine_revoked(T, U, B, N) T(engine) T(model) T(key) T(action)
 #define FIELDS_engine_exited(T, U, B, N) T(engine) T(model) U(pid) T(outcome) U(code) U(bytes) T(wiped)
 /* clang-format on */

@@ -14,14 +14,13 @@
 #include "cli/common.h"
 #include "crypto/aead.h"
 #include "engine/engine.h"
-#include "mem/swap.h"
 
-enum finding_state { FINDING_GOOD, FINDING_WARNING, FINDING_BAD };
-static const char *const state_names[] = {"good", "warning", "bad"};
+enum finding_state { FINDING_GOOD, FINDING_WARNING, FINDING_BAD, FINDING_ABSENT };
+static const char *const state_names[] = {"good", "warning", "bad", "absent"};
 
 struct finding {
     enum finding_state state;
-    char text[256];
+    char text[600];
     const char *remedy; /* static; NULL when good */
 };
 
@@ -36,6 +35,17 @@ static void finding_set(struct finding *out, enum finding_state state, const cha
     va_start(arguments, format);
     vsnprintf(out->text, sizeof out->text, format, arguments);
     va_end(arguments);
+}
+
+/* Looked at once. */
+static const struct engine_host *host(void)
+{
+    static struct engine_host found;
+    static bool looked;
+    if (!looked)
+        engine_probe(&found);
+    looked = true;
+    return &found;
 }
 
 /* First line of a small file of the kernel's; "" when it cannot be read. */
@@ -73,35 +83,63 @@ static void check_lock_limit(struct finding *out)
                     "only %s may be locked: keys need up to 8 MiB", limit);
 }
 
+/* Which way is taken; the rungs below say how each of them stands. */
+static const struct engine_rung *first_that_holds(const struct engine_rung *rungs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (rungs[i].holds)
+            return &rungs[i];
+    }
+    return NULL;
+}
+
 static void check_swap(struct finding *out)
 {
-    struct engine_host host;
-    engine_probe(&host);
-    if (!swap_may_keep_pages())
-        finding_set(out, FINDING_GOOD, NULL, "no active swap: nothing can be written there");
-    else if (host.tmpfs_noswap || host.memfd_safety != SWAP_UNSAFE)
-        finding_set(out, FINDING_GOOD, NULL, "swap is active; weights are kept from it (%s)",
-                    host.tmpfs_noswap ? "tmpfs noswap" : swap_safety_name(host.memfd_safety));
+    const struct engine_rung *taken = first_that_holds(host()->swap, ENGINE_SWAP_RUNGS);
+    if (taken != NULL)
+        finding_set(out, FINDING_GOOD, NULL, "weights are kept from swap by %s", taken->label);
     else
-        finding_set(out, FINDING_BAD,
-                    "raise the memory-lock limit above the model's size, run in a cgroup with "
-                    "memory.swap.max=0, or encrypt swap with an ephemeral key",
-                    "swap is active and nothing keeps weights from it");
+        finding_set(out, FINDING_BAD, "make one of the next four rows hold",
+                    "swap is active, and nothing keeps weights of any size from it");
 }
 
 static void check_handover(struct finding *out)
 {
-    struct engine_host host;
-    engine_probe(&host);
-    if (host.tmpfs)
+    const struct engine_host *found = host();
+    const struct engine_rung *taken = first_that_holds(found->handovers, ENGINE_HANDOVER_RUNGS);
+    if (taken == &found->handovers[0])
         finding_set(out, FINDING_GOOD, NULL, "private tmpfs%s%s%s",
-                    host.user_namespace ? " through a user namespace" : "",
-                    host.tmpfs_huge ? ", huge pages" : "", host.tmpfs_noswap ? ", noswap" : "");
-    else
-        finding_set(out, FINDING_WARNING,
-                    "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1",
+                    found->user_namespace ? " through a user namespace" : "",
+                    found->tmpfs_huge ? ", huge pages" : "",
+                    found->swap[0].holds ? ", noswap" : "");
+    else if (taken != NULL)
+        finding_set(out, FINDING_WARNING, found->handovers[0].remedy,
                     "no private mounts: engines get memfds (slower, single-process engines only)");
+    else
+        finding_set(out, FINDING_BAD, found->handovers[1].remedy,
+                    "neither a tmpfs nor memory files can be had: no engine can be started");
 }
+
+/* A rung that does not hold is no fault as long as another does. */
+static void rung_finding(const struct engine_rung *rung, struct finding *out)
+{
+    if (rung->holds)
+        finding_set(out, FINDING_GOOD, NULL, "available");
+    else
+        finding_set(out, FINDING_ABSENT, rung->remedy, "not here: %s", rung->why_not);
+}
+
+#define RUNG_CHECK(name, member)                                                                   \
+    static void name(struct finding *out)                                                          \
+    {                                                                                              \
+        rung_finding(&host()->member, out);                                                        \
+    }
+RUNG_CHECK(check_no_swap_mount, swap[0])
+RUNG_CHECK(check_lock, swap[1])
+RUNG_CHECK(check_group, swap[2])
+RUNG_CHECK(check_no_swap, swap[3])
+RUNG_CHECK(check_tmpfs, handovers[0])
+RUNG_CHECK(check_memfd, handovers[1])
 
 static void check_memfd_secret(struct finding *out)
 {
@@ -200,7 +238,13 @@ static const struct {
     {"kernel", check_kernel},
     {"lock limit", check_lock_limit},
     {"swap", check_swap},
+    {"- noswap", check_no_swap_mount},
+    {"- mlock", check_lock},
+    {"- cgroup", check_group},
+    {"- no swap", check_no_swap},
     {"hand-over", check_handover},
+    {"- tmpfs", check_tmpfs},
+    {"- memfd", check_memfd},
     {"secret memory", check_memfd_secret},
     {"core files", check_core_pattern},
     {"cryptography", check_aead},

@@ -183,10 +183,19 @@ static lethe_result run_engine(struct run *run, int *exit_code, struct lethe_err
                                              .who = keeper_who(run->home->keeper, tenant),
                                              .watch = &watch};
     struct engine_exit exited = {0};
+    if (engine_swap_safety(run->engine) == SWAP_UNSAFE)
+        fprintf(stderr, "lethe: warning: nothing keeps the weights from swap (--allow-swap)\n");
     TRY(engine_run(run->engine, &services, &exited, err));
     progress_end(&run->progress);
     *exit_code = exited.exit_code;
     report_exit(run, &exited);
+    if (exited.swapped_on) {
+        error_set(err, LETHE_UNPROTECTED,
+                  "swap was turned on, and nothing else kept the weights "
+                  "from it: the engine was ended");
+        error_hint(err, "lethe doctor lists what can");
+        return LETHE_UNPROTECTED;
+    }
     if (exited.revoked)
         return error_set(err, LETHE_REVOKED,
                          "a key of the model was revoked: the engine was ended");

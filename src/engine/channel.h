@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "engine/engine.h"
 #include "engine/mapping.h"
+#include "engine/swap.h"
 
 enum message_kind {
     /* supervisor to guardian, in this order; it says no more: kill, wipe, tell */
@@ -35,7 +36,8 @@ struct message {
     bool signalled;
     enum handover handover;
     enum swap_safety safety;
-    char path[256]; /* the directory that the engine sees */
+    char path[256];                  /* the directory that the engine sees */
+    char group[SWAP_GROUP_PATH_MAX]; /* the control group that was made; "": none */
     struct lethe_error error;
 };
 

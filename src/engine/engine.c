@@ -185,6 +185,8 @@ static void dismiss_guardian(struct engine *engine)
     if (engine->ready.path[0] != '\0')
         (void)!file_remove_tree(AT_FDCWD, engine->ready.path, NULL); /* unless it is gone already */
     engine->ready.path[0] = '\0';
+    swap_group_remove(engine->ready.group);
+    engine->ready.group[0] = '\0';
 }
 
 /* A guardian for each rung: one that failed half-way leaves nothing behind. */
@@ -230,6 +232,11 @@ lethe_result engine_prepare(const struct engine_options *options, struct engine 
     TRY(climb_down(engine, err));
     *out = MOVE(engine);
     return LETHE_OK;
+}
+
+enum swap_safety engine_swap_safety(const struct engine *engine)
+{
+    return engine->ready.safety;
 }
 
 static void forget_signals(const struct engine *engine)

@@ -29,8 +29,9 @@ enum swap_safety {
     SWAP_UNSAFE,     /* none holds: refused, unless swap is allowed */
     SWAP_NO_SWAP_FS, /* tmpfs mounted with noswap */
     SWAP_LOCKED,     /* mlock */
-    SWAP_CGROUP,     /* a cgroup with memory.swap.max = 0 */
-    SWAP_NONE, /* the host has no active swap, or only one encrypted with a key that dies with it */
+    SWAP_CGROUP,     /* a cgroup with memory.swap.max = 0: this one, or one that is made for it */
+    SWAP_NONE, /* the host has no active swap, or only one encrypted with a key that dies with it;
+                * looked at again while the engine runs */
 };
 const char *swap_safety_name(enum swap_safety safety);
 
@@ -63,10 +64,14 @@ struct engine;
 LETHE_MUST_CHECK lethe_result engine_prepare(const struct engine_options *options,
                                              struct engine **out, struct lethe_error *err);
 
+/* What the weights of a prepared engine are kept from swap by. */
+enum swap_safety engine_swap_safety(const struct engine *engine);
+
 struct engine_exit {
     int exit_code;   /* the engine's own; 128 + N for a signal; 127 not found, 126 not runnable */
     int start_errno; /* why it could not be executed; 0 when it was */
     bool revoked;    /* it was ended because the watch said so */
+    bool swapped_on; /* it was ended because swap came into use, and SWAP_NONE held no more */
     uint64_t wiped_bytes;
     bool wiped; /* all of them read back as zero */
 };
@@ -109,13 +114,23 @@ LETHE_MUST_CHECK lethe_result engine_settle_traces(const char *run_directory, st
                                                    const struct audit_who *who, size_t *settled,
                                                    struct lethe_error *err);
 
-/* For doctor: what this host can give. */
+/* One way to do something, and whether this host gives it. */
+struct engine_rung {
+    const char *label;
+    const char *remedy; /* what would make it hold */
+    bool holds;
+    char why_not[512]; /* as long as the text of an error */
+};
+#define ENGINE_SWAP_RUNGS 4
+#define ENGINE_HANDOVER_RUNGS 2
+
+/* For doctor: what this host can give, best first; found by trying, in processes that end at once.
+ * The rungs against swap are those for memory of any size. */
 struct engine_host {
-    bool tmpfs; /* a private tmpfs can be mounted */
-    bool tmpfs_noswap;
+    struct engine_rung handovers[ENGINE_HANDOVER_RUNGS]; /* tmpfs, memfd */
+    struct engine_rung swap[ENGINE_SWAP_RUNGS]; /* noswap, locks, cgroup, none: as swap_safety */
     bool tmpfs_huge;
-    bool user_namespace;           /* ... through a user namespace */
-    enum swap_safety memfd_safety; /* for memory files of any size */
+    bool user_namespace; /* what is mounted is mounted through a user namespace */
 };
 void engine_probe(struct engine_host *out);
 

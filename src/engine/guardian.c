@@ -117,6 +117,7 @@ static lethe_result send_storage(const struct guardian *guardian, struct lethe_e
                             .handover = storage->rung->handover,
                             .safety = storage->safety};
     memcpy(ready.path, storage->directory, sizeof storage->directory);
+    memcpy(ready.group, storage->group.directory, sizeof storage->group.directory);
     TRY(channel_send(channel, &ready, storage->scratch, err));
     const struct message file = {.kind = MESSAGE_FILE};
     for (size_t i = 0; i < storage->count; i++)
@@ -134,6 +135,8 @@ static lethe_result make_storage(struct guardian *guardian, struct lethe_error *
     TRY(storage_create(inherited->options, inherited->handover, &guardian->storage, err));
     TRY(sandbox_no_dump(err));
     trace_note_text(guardian->trace, "directory", guardian->storage.directory);
+    if (guardian->storage.group.directory[0] != '\0')
+        trace_note_text(guardian->trace, "group", guardian->storage.group.directory);
     return send_storage(guardian, err);
 }
 

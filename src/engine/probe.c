@@ -1,53 +1,63 @@
 /* What this host can give, found by trying in a process that ends at once. */
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "engine/engine.h"
 #include "engine/namespace.h"
-#include "engine/swap.h"
-#include "mem/swap.h"
+#include "engine/swap_ladder.h"
 
-enum probe_bit { PROBE_TMPFS = 1, PROBE_USER = 2, PROBE_HUGE = 4, PROBE_NO_SWAP = 8 };
+enum { TMPFS, MEMFD }; /* the order of engine_host.handovers */
 
-/* Over /tmp of a namespace of its own: nobody sees it, and it ends with the process. */
-static bool can_mount(const char *options)
+static void say(struct engine_rung *rung, lethe_result result, const struct lethe_error *err)
 {
-    return mount("lethe", "/tmp", "tmpfs", 0, options) == 0;
+    rung->holds = result == LETHE_OK;
+    snprintf(rung->why_not, sizeof rung->why_not, "%s", result == LETHE_OK ? "" : err->text);
 }
 
-static int probe_mounts(void)
+static lethe_result mount_plainly(struct lethe_error *err)
 {
-    bool is_user;
-    if (namespace_enter(&is_user, NULL) != LETHE_OK || !can_mount(NULL))
-        return 0;
-    return PROBE_TMPFS | (is_user ? PROBE_USER : 0) | (can_mount("huge=always") ? PROBE_HUGE : 0) |
-           (can_mount("noswap") ? PROBE_NO_SWAP : 0);
+    return mount("lethe", "/tmp", "tmpfs", 0, NULL) == 0
+               ? LETHE_OK
+               : error_from_errno(err, "mounting a tmpfs");
 }
 
-/* A model's worth of memory may be locked when there is no limit at all. */
-static enum swap_safety probe_memfd_safety(void)
+/* In the child. */
+static void look(struct engine_host *out)
 {
-    struct lethe_mem_budget budget;
-    if (lethe_mem_budget(&budget, NULL) == LETHE_OK && budget.unlimited)
-        return SWAP_LOCKED;
-    if (swap_cgroup_forbids())
-        return SWAP_CGROUP;
-    return swap_may_keep_pages() ? SWAP_UNSAFE : SWAP_NONE;
+    struct lethe_error err = {0};
+    say(&out->handovers[MEMFD], storage_memfd_check(&err), &err);
+    lethe_result result = namespace_enter(&out->user_namespace, &err);
+    if (result == LETHE_OK)
+        result = mount_plainly(&err);
+    say(&out->handovers[TMPFS], result, &err);
+    out->tmpfs_huge = result == LETHE_OK && mount("lethe", "/tmp", "tmpfs", 0, "huge=always") == 0;
+    swap_ladder_probe(out->swap);
 }
+
+static const struct engine_host unknown = {
+    .handovers = {{.label = "tmpfs",
+                   .remedy = "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, "
+                             "user.max_user_namespaces), or run with CAP_SYS_ADMIN"},
+                  {.label = "memfd", .remedy = "Linux 5.1 or later, with a tmpfs on /dev/shm"}}};
 
 void engine_probe(struct engine_host *out)
 {
-    *out = (struct engine_host){.memfd_safety = probe_memfd_safety()};
-    pid_t pid = fork();
-    if (pid == 0)
-        _exit(probe_mounts());
-    int status = 0;
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+    *out = unknown;
+    struct engine_host *seen =
+        mmap(NULL, sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (seen == MAP_FAILED)
         return;
-    out->tmpfs = WEXITSTATUS(status) & PROBE_TMPFS;
-    out->user_namespace = WEXITSTATUS(status) & PROBE_USER;
-    out->tmpfs_huge = WEXITSTATUS(status) & PROBE_HUGE;
-    out->tmpfs_noswap = WEXITSTATUS(status) & PROBE_NO_SWAP;
+    *seen = unknown;
+    pid_t pid = fork();
+    if (pid == 0) {
+        look(seen);
+        _exit(0);
+    }
+    if (pid > 0 && waitpid(pid, NULL, 0) == pid)
+        *out = *seen;
+    munmap(seen, sizeof *seen);
 }

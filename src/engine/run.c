@@ -11,6 +11,7 @@
 #include "engine/guardian.h"
 #include "engine/scratch.h"
 #include "engine/supervisor.h"
+#include "mem/swap.h"
 
 struct run {
     struct engine *engine;
@@ -110,10 +111,10 @@ static lethe_result start(struct run *run, struct lethe_error *err)
     TRY(engine_check_cancelled(engine, err));
     run->pid = (uint64_t)message.number;
     trace_note_number(engine->trace.fd, "pid", run->pid);
-    const struct audit_event event =
-        audit_engine_started(engine->options.arguments[0], model_manifest(model->model)->model,
-                             handover_name(engine->ready.handover), run->pid, engine->ready.bytes,
-                             engine->ready.safety != SWAP_UNSAFE);
+    const struct audit_event event = audit_engine_started(
+        engine->options.arguments[0], model_manifest(model->model)->model,
+        handover_name(engine->ready.handover), run->pid, engine->ready.bytes,
+        engine->ready.safety != SWAP_UNSAFE, swap_safety_name(engine->ready.safety));
     TRY(audit_commit(run->services->log, &run->services->who, &event, err));
     run->on_record = true;
     message = (struct message){.kind = MESSAGE_GO};
@@ -230,7 +231,21 @@ static void lose_leave(struct run *run, const char *key)
     (void)!audit_commit(run->services->log, &run->services->who, &event, NULL);
 }
 
-static void watch(struct run *run)
+/* What held at the start holds no more: the weights may be written to a disk any moment. */
+static void watch_swap(struct run *run)
+{
+    const struct engine *engine = run->engine;
+    if (engine->ready.safety != SWAP_NONE || run->exit->swapped_on || !swap_may_keep_pages())
+        return;
+    run->exit->swapped_on = true;
+    send_signal(run, SIGKILL);
+    const struct audit_event event = audit_policy_violation(
+        "weights out of swap", "swap was turned on", "the weights relied on there being none",
+        "critical", engine->options.arguments[0], "the engine was ended");
+    (void)!audit_commit(run->services->log, &run->services->who, &event, NULL);
+}
+
+static void watch_leave(struct run *run)
 {
     const struct engine_watch *watch = run->services->watch;
     char key[256] = "";
@@ -238,19 +253,25 @@ static void watch(struct run *run)
         send_signal(run, SIGKILL);
         run->kill_at_ns = 0;
     }
-    if (!run->lost_leave && watch->check(watch->context, key, sizeof key) == LETHE_REVOKED)
+    if (watch != NULL && !run->lost_leave &&
+        watch->check(watch->context, key, sizeof key) == LETHE_REVOKED)
         lose_leave(run, key);
+}
+
+static void watch(struct run *run)
+{
+    watch_leave(run);
+    watch_swap(run);
 }
 
 static void listen_to_the_end(struct run *run)
 {
     struct pollfd ends[] = {{.fd = run->engine->channel, .events = POLLIN},
                             {.fd = run->engine->signals, .events = POLLIN}};
-    bool watched = run->services->watch != NULL && run->on_record;
     while (!run->over) {
-        if (poll(ends, ARRAY_LEN(ends), watched ? ENGINE_WATCH_INTERVAL_MS : -1) < 0)
+        if (poll(ends, ARRAY_LEN(ends), run->on_record ? ENGINE_WATCH_INTERVAL_MS : -1) < 0)
             continue; /* interrupted */
-        if (watched)
+        if (run->on_record)
             watch(run);
         if (ends[1].revents != 0)
             pass_signal_on(run->engine);

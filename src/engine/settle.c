@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "engine/engine.h"
 #include "engine/scratch.h"
+#include "engine/swap.h"
 #include "engine/trace_name.h"
 
 #define TRACE_MAX_BYTES 65536
@@ -62,6 +63,7 @@ static lethe_result settle(const struct settling *settling, const struct buffer 
     const char *engine = "unknown";
     const char *model = "unknown";
     const char *directory = "";
+    const char *group = "";
     const char *wiped = "unwiped";
     uint64_t bytes = 0;
     uint64_t pid = 0;
@@ -69,12 +71,15 @@ static lethe_result settle(const struct settling *settling, const struct buffer 
     const struct json_field fields[] = {{"bytes", JSON_FIELD_UINT, true, &bytes},
                                         {"directory", JSON_FIELD_TEXT, true, &directory},
                                         {"engine", JSON_FIELD_TEXT, true, &engine},
+                                        {"group", JSON_FIELD_TEXT, true, &group},
                                         {"model", JSON_FIELD_TEXT, true, &model},
                                         {"pid", JSON_FIELD_UINT, true, &pid},
                                         {"wiped", JSON_FIELD_TEXT, true, &wiped}};
     bool good = json_read_fields(content, "trace", fields, ARRAY_LEN(fields), NULL) == LETHE_OK;
-    if (good)
+    if (good) {
+        swap_group_remove(group);
         remove_leftover(directory);
+    }
     good = good && strcmp(wiped, "wiped") == 0;
     const struct audit_event event = audit_engine_exited(engine, model, pid, "supervisor died", 0,
                                                          bytes, good ? "wiped" : "unwiped");

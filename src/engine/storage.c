@@ -12,8 +12,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "engine/scratch.h"
-#include "engine/swap.h"
-#include "mem/swap.h"
+#include "engine/swap_ladder.h"
 
 #define OTHER_DESCRIPTORS 64 /* what guardian and engine have open besides the files */
 
@@ -147,49 +146,6 @@ static lethe_result make_files(struct storage *storage, struct lethe_error *err)
     return LETHE_OK;
 }
 
-/* ---- swap --------------------------------------------------------------------------------------
- */
-
-/* On fault: costs nothing now, and tells whether the limit allows it. The pages are locked as they
- * come, by the supervisor, which decrypts them and keeps its mapping; here they are when they are
- * wiped. */
-static bool lock_files(struct storage *storage)
-{
-    for (size_t i = 0; i < storage->count; i++) {
-        const struct memory_file *file = &storage->files[i];
-        if (file->mapping != NULL && mlock2(file->mapping, file->shard->size, MLOCK_ONFAULT) != 0) {
-            munlockall();
-            return false;
-        }
-    }
-    return true;
-}
-
-static enum swap_safety find_safety(struct storage *storage)
-{
-    if (storage->no_swap_mount)
-        return SWAP_NO_SWAP_FS;
-    if (lock_files(storage))
-        return SWAP_LOCKED;
-    if (swap_cgroup_forbids())
-        return SWAP_CGROUP;
-    return swap_may_keep_pages() ? SWAP_UNSAFE : SWAP_NONE;
-}
-
-static lethe_result check_safety(struct storage *storage, struct lethe_error *err)
-{
-    storage->safety = find_safety(storage);
-    if (storage->safety != SWAP_UNSAFE || storage->options->allow_swap)
-        return LETHE_OK;
-    error_set(err, LETHE_UNPROTECTED,
-              "swap is active, and %s cannot be kept from it: no tmpfs with noswap, and the "
-              "memory-lock limit is too small",
-              storage->rung->handover == HANDOVER_TMPFS ? "a tmpfs" : "a memfd");
-    error_hint(err, "raise the limit above the model's size (ulimit -l, LimitMEMLOCK=), run in a "
-                    "cgroup with memory.swap.max=0, turn swap off, or accept it: --allow-swap");
-    return LETHE_UNPROTECTED;
-}
-
 lethe_result storage_create(const struct engine_options *options, enum handover handover,
                             struct storage *out, struct lethe_error *err)
 {
@@ -198,7 +154,7 @@ lethe_result storage_create(const struct engine_options *options, enum handover 
     out->rung = handover == HANDOVER_TMPFS ? &storage_tmpfs : &storage_memfd;
     lethe_result result = make_files(out, err);
     if (result == LETHE_OK)
-        result = check_safety(out, err);
+        result = swap_ladder_climb(out, err);
     if (result != LETHE_OK)
         storage_destroy(out);
     return result;
@@ -264,6 +220,7 @@ void storage_destroy(struct storage *storage)
     }
     free(storage->files);
     fd_close(storage->scratch);
+    swap_group_leave(&storage->group);
     if (storage->directory[0] != '\0')
         storage->rung->remove(storage);
     *storage = STORAGE_NONE;

@@ -13,6 +13,7 @@
 
 #include "engine/engine.h"
 #include "engine/mapping.h"
+#include "engine/swap.h"
 
 #define STORAGE_PATH_MAX 256
 
@@ -27,7 +28,9 @@ struct storage {
     const struct engine_options *options;
     const struct storage_rung *rung; /* NULL: nothing was made */
     enum swap_safety safety;
+    struct swap_group group; /* that this process is in, by SWAP_CGROUP */
     bool no_swap_mount;
+    int no_swap_errno;                /* why the mount has no noswap */
     char directory[STORAGE_PATH_MAX]; /* fresh, 0700; "": none */
     int scratch;                      /* the directory, in memory; -1: none */
     struct memory_file *files;        /* in the order of the models and their manifests */
@@ -56,6 +59,8 @@ struct storage_rung {
 };
 extern const struct storage_rung storage_tmpfs;
 extern const struct storage_rung storage_memfd;
+/* Whether memory files can be made, and sealed in the way that storage_memfd seals them. */
+LETHE_MUST_CHECK lethe_result storage_memfd_check(struct lethe_error *err);
 
 /* Makes and maps the files on that rung (not HANDOVER_AUTO). LETHE_UNPROTECTED, with the remedy,
  * when it does not hold or swap could see the weights; LETHE_NO_MEMORY when they do not fit. */

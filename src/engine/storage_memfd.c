@@ -16,21 +16,51 @@
 #define MFD_NOEXEC_SEAL 8U /* Linux 6.3 */
 #endif
 
-/* The one directory that is in memory on every Linux; scratch_open() checks that it is. */
+/* Not F_SEAL_WRITE, which would forbid our own wipe: mappings that exist stay writable. */
+#define SEALS (F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+static lethe_result make_memfd(int *out, struct lethe_error *err)
+{
+    *out = memfd_create("lethe", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+    if (*out < 0 && errno == EINVAL) /* an older kernel */
+        *out = memfd_create("lethe", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (*out >= 0)
+        return LETHE_OK;
+    error_set(err, LETHE_UNPROTECTED, "a memory file cannot be made (memfd_create: %s)",
+              strerrordesc_np(errno));
+    error_hint(err, "use Linux 5.1 or later, or --handover tmpfs");
+    return LETHE_UNPROTECTED;
+}
+
+static lethe_result seal(int fd, const char *name, struct lethe_error *err)
+{
+    int seals = fcntl(fd, F_ADD_SEALS, SEALS) == 0 ? fcntl(fd, F_GET_SEALS) : -1;
+    if (seals >= 0 && (seals & SEALS) == SEALS)
+        return LETHE_OK;
+    error_set(err, LETHE_UNPROTECTED, "%s cannot be sealed: %s", name, strerrordesc_np(errno));
+    error_hint(err, "use Linux 5.1 or later, or --handover tmpfs");
+    return LETHE_UNPROTECTED;
+}
+
+lethe_result storage_memfd_check(struct lethe_error *err)
+{
+    CLEANUP(fd_close) int fd = -1;
+    TRY(make_memfd(&fd, err));
+    return seal(fd, "a memory file", err);
+}
+
+/* What could not be sealed is not even begun. The one directory that is in memory on every Linux;
+ * scratch_open() checks that it is. */
 static lethe_result memfd_prepare(struct storage *storage, struct lethe_error *err)
 {
+    TRY(storage_memfd_check(err));
     return storage_make_directory("/dev/shm", storage->directory, err);
 }
 
 static lethe_result memfd_create_file(struct storage *storage, struct memory_file *file,
                                       struct lethe_error *err)
 {
-    file->fd = memfd_create("lethe", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
-    if (file->fd < 0 && errno == EINVAL) /* an older kernel */
-        file->fd = memfd_create("lethe", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (file->fd < 0)
-        return error_set(err, LETHE_UNPROTECTED, "a memory file cannot be made (memfd_create: %s)",
-                         strerrordesc_np(errno));
+    TRY(make_memfd(&file->fd, err));
     if (fchmod(file->fd, 0400) != 0 || ftruncate(file->fd, (off_t)file->shard->size) != 0)
         return error_from_errno(err, "%s", file->shard->name);
     return LETHE_OK;
@@ -55,13 +85,9 @@ static lethe_result link_read_only(struct storage *storage, struct memory_file *
 
 static lethe_result memfd_seal(struct storage *storage, struct lethe_error *err)
 {
-    /* Not F_SEAL_WRITE, which would forbid our own wipe: mappings that exist stay writable. */
-    const int seals = F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
     for (size_t i = 0; i < storage->count; i++) {
         struct memory_file *file = &storage->files[i];
-        if (fcntl(file->fd, F_ADD_SEALS, seals) != 0)
-            return error_set(err, LETHE_UNPROTECTED, "%s cannot be sealed: %s", file->shard->name,
-                             strerrordesc_np(errno));
+        TRY(seal(file->fd, file->shard->name, err));
         TRY(link_read_only(storage, file, err));
     }
     return LETHE_OK;

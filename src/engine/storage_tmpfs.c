@@ -19,7 +19,7 @@
 #define MOUNT_FLAGS ((unsigned long)(MS_NOSUID | MS_NODEV))
 
 /* Mounts a tmpfs with the best options that this kernel takes: no swap before huge pages. */
-static lethe_result mount_tmpfs(const char *path, uint64_t size_bytes, bool *no_swap,
+static lethe_result mount_tmpfs(struct storage *storage, const char *path, uint64_t size_bytes,
                                 struct lethe_error *err)
 {
     static const struct {
@@ -33,9 +33,11 @@ static lethe_result mount_tmpfs(const char *path, uint64_t size_bytes, bool *no_
         char options[128];
         snprintf(options, sizeof options, "%s,size=%" PRIu64, wishes[i].options, size_bytes);
         if (mount("lethe", path, "tmpfs", MOUNT_FLAGS, options) == 0) {
-            *no_swap = wishes[i].no_swap;
+            storage->no_swap_mount = wishes[i].no_swap;
             return LETHE_OK;
         }
+        if (wishes[i].no_swap)
+            storage->no_swap_errno = errno;
     }
     error_set(err, LETHE_UNPROTECTED, "a private tmpfs cannot be mounted: %s",
               strerrordesc_np(errno));
@@ -100,12 +102,12 @@ static lethe_result tmpfs_prepare(struct storage *storage, struct lethe_error *e
     bool ignored;
     TRY(namespace_enter(&ignored, err));
     TRY(storage_make_directory(runtime_directory(), storage->directory, err));
-    TRY(mount_tmpfs(storage->directory, scratch_mount_bytes(), &ignored, err));
+    TRY(mount_tmpfs(storage, storage->directory, scratch_mount_bytes(), err));
     CLEANUP(memory_free) char *models = path_join(storage->directory, "models");
     if (models == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a path");
     TRY(file_make_directories(models, 0700, err));
-    TRY(mount_tmpfs(models, models_mount_bytes(storage), &storage->no_swap_mount, err));
+    TRY(mount_tmpfs(storage, models, models_mount_bytes(storage), err));
     return hide_all(storage->options, err);
 }
 

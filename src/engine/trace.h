@@ -1,8 +1,9 @@
 /* engine/trace.h -- what is left when everybody died: a file per run, locked while somebody lives.
  *
  * Lines of JSON objects, appended as things become known; a later field takes the place of an
- * earlier one. The supervisor writes engine, model and bytes, later pid; the guardian directory,
- * and at its end wiped ("wiped" or "unwiped"). A run that ended in order leaves no file. */
+ * earlier one. The supervisor writes engine, model and bytes, later pid; the guardian directory
+ * and group, and at its end wiped ("wiped" or "unwiped"). A run that ended in order leaves no file.
+ */
 #ifndef ENGINE_TRACE_H
 #define ENGINE_TRACE_H
 

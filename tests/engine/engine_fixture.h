@@ -252,7 +252,7 @@ __attribute__((unused)) static bool host_gives(enum handover handover)
     if (!probed)
         engine_probe(&host);
     probed = true;
-    if (handover != HANDOVER_TMPFS || host.tmpfs)
+    if (handover != HANDOVER_TMPFS || host.handovers[0].holds)
         return true;
     print_message("without the rung tmpfs: this user may not mount here\n");
     return false;

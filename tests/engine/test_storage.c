@@ -217,7 +217,7 @@ static void the_best_tmpfs_is_taken(struct world *world)
     struct storage storage;
     assert_ok(storage_create(&options, HANDOVER_TMPFS, &storage, &place->models->err),
               &place->models->err);
-    assert_int_equal(storage.safety == SWAP_NO_SWAP_FS, given.tmpfs_noswap);
+    assert_int_equal(storage.safety == SWAP_NO_SWAP_FS, given.swap[0].holds);
     size_t size_bytes;
     CLEANUP(memory_free) char *mounts = (char *)get_file("/proc/self/mounts", &size_bytes);
     char point[300];
@@ -225,7 +225,7 @@ static void the_best_tmpfs_is_taken(struct world *world)
     char *line = strstr(mounts, point);
     assert_non_null(line);
     *strchr(line, '\n') = '\0';
-    assert_int_equal(strstr(line, "noswap") != NULL, given.tmpfs_noswap);
+    assert_int_equal(strstr(line, "noswap") != NULL, given.swap[0].holds);
     assert_int_equal(strstr(line, "huge=always") != NULL, given.tmpfs_huge);
     assert_non_null(strstr(line, "nosuid,nodev"));
     storage_destroy(&storage);
