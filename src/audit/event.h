@@ -105,6 +105,7 @@ enum audit_severity { AUDIT_INFO, AUDIT_NOTICE, AUDIT_WARNING, AUDIT_CRITICAL };
     X(gdpr_right_to_erasure, CRITICAL)    \
     X(scan_completed, NOTICE)             \
     X(engine_started, NOTICE)             \
+    X(engine_ready, NOTICE)               \
     X(engine_revoked, CRITICAL)           \
     X(engine_exited, NOTICE)
 
@@ -192,6 +193,7 @@ enum audit_severity { AUDIT_INFO, AUDIT_NOTICE, AUDIT_WARNING, AUDIT_CRITICAL };
 #define FIELDS_gdpr_right_to_erasure(T, U, B, N) T(subject) T(scope) T(outcome)
 #define FIELDS_scan_completed(T, U, B, N) T(target) U(bytes) U(findings) T(outcome)
 #define FIELDS_engine_started(T, U, B, N) T(engine) T(model) T(handover) U(pid) U(bytes) B(swap_safe) T(swap)
+#define FIELDS_engine_ready(T, U, B, N) T(engine) T(model) U(pid) T(weights) U(bytes) N(reason)
 #define FIELDS_engine_revoked(T, U, B, N) T(engine) T(model) T(key) T(action)
 #define FIELDS_engine_exited(T, U, B, N) T(engine) T(model) U(pid) T(outcome) U(code) U(bytes) T(wiped)
 /* clang-format on */

@@ -93,6 +93,7 @@ struct run {
     struct home_paths paths;
     struct models models;
     struct progress progress;
+    struct ready_url ready_url;
     struct engine *engine;
     struct home *home;
 };
@@ -108,6 +109,24 @@ static void run_clear(struct run *run)
 static inline void run_clear_at_scope_end(struct run *run)
 {
     run_clear(run);
+}
+
+static lethe_result read_ready(const struct invocation *invocation, struct ready_url *url,
+                               struct engine_options *options, struct lethe_error *err)
+{
+    const char *text = option_text(invocation, "ready-url");
+    const char *handover = option_text(invocation, "handover");
+    options->drop_after_ready = option_given(invocation, "drop-after-ready");
+    if (!options->drop_after_ready && text != NULL)
+        return error_set(err, LETHE_INVALID, "--ready-url is of use with --drop-after-ready only");
+    if (options->drop_after_ready && handover != NULL && strcmp(handover, "memfd") == 0)
+        return error_set(err, LETHE_INVALID,
+                         "--drop-after-ready needs --handover tmpfs: a sealed "
+                         "memory file cannot be freed while the engine has it");
+    if (text == NULL)
+        return LETHE_OK;
+    options->ready_url = url;
+    return ready_url_parse(text, url, err);
 }
 
 /* Everything that can be done before a secret is in this process. */
@@ -128,6 +147,7 @@ static lethe_result prepare(struct run *run, struct lethe_error *err)
                                      .hidden = hidden,
                                      .work = {.progress = &run->progress.table}};
     bool finish;
+    TRY(read_ready(invocation, &run->ready_url, &options, err));
     TRY(read_handover(invocation, &options.handover, err));
     TRY(read_on_revoke(invocation, &finish, err)); /* a mistake is named before anything is done */
     TRY(common_threads(invocation, &options.work.threads, err));

@@ -44,6 +44,8 @@ static const struct option exec_options[] = {
     {"allow-swap", 0, NULL, "go on, on record, where nothing keeps the weights from swap", false},
     {"on-revoke", 0, "HOW", "kill or finish: what becomes of a running engine when a key of its model is "
      "revoked (default: kill)", false},
+    {"drop-after-ready", 0, NULL, "wipe and free the weights once the engine is ready and lets go of them", false},
+    {"ready-url", 0, "URL", "with --drop-after-ready: ready when it answers 200, besides sd_notify's READY=1", false},
     {"check-digest", 0, NULL, "recompute the plaintext digest after loading", false},
     {"keep-home", 0, NULL, "leave HOME, TMPDIR and cache directories as they are", false},
     {"threads", 0, "N", "threads to load with (default: one per CPU)", false},

@@ -16,12 +16,15 @@ enum message_kind {
     MESSAGE_SEAL,   /* everything is loaded: fork the engine, which waits */
     MESSAGE_GO,     /* its start is on record: let it run */
     MESSAGE_SIGNAL, /* pass `number` on to the engine */
+    MESSAGE_DROP,   /* the engine is ready: what it has copied may go */
     /* guardian to supervisor, in this order */
     MESSAGE_READY,   /* storage is there: `handover`, `safety`, `bytes`, `path`, and scratch's
                       * descriptor */
     MESSAGE_FILE,    /* the descriptor of one file */
     MESSAGE_WAITING, /* the engine's process `number` waits */
     MESSAGE_RUNNING, /* it has become the engine, or failed to with errno `number` */
+    MESSAGE_DROPPED, /* `wipe` of model `number`, all of which is gone in a moment; or ... */
+    MESSAGE_KEPT,    /* ... nothing is dropped, because of `error` */
     MESSAGE_FAILED,  /* in the place of any before: `error` says why; goes on as at an exit */
     MESSAGE_WIPED,   /* `wipe` of model `number`, or (number of models) of scratch */
     MESSAGE_EXITED,  /* `number` is the exit code; `wipe.verified` when all is wiped and nobody who

@@ -198,6 +198,8 @@ static lethe_result climb_down(struct engine *engine, struct lethe_error *err)
     for (size_t i = 0; i < ARRAY_LEN(ladder) && result != LETHE_OK; i++) {
         if (wanted != HANDOVER_AUTO && wanted != ladder[i])
             continue;
+        if (engine->options.drop_after_ready && ladder[i] == HANDOVER_MEMFD)
+            break; /* sealed for good: nothing of it can be freed while the engine runs */
         TRY(engine_check_cancelled(engine, err));
         result = fork_guardian(engine, ladder[i], err);
         if (result == LETHE_OK)
@@ -205,6 +207,10 @@ static lethe_result climb_down(struct engine *engine, struct lethe_error *err)
         if (result != LETHE_OK)
             dismiss_guardian(engine);
     }
+    if (result == LETHE_UNPROTECTED && engine->options.drop_after_ready)
+        error_hint(err, "--drop-after-ready needs private mounts: allow user namespaces "
+                        "(kernel.unprivileged_userns_clone, user.max_user_namespaces), or go "
+                        "without it");
     return result;
 }
 

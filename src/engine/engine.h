@@ -13,6 +13,7 @@
 #define ENGINE_ENGINE_H
 
 #include "audit/log.h"
+#include "engine/ready_url.h"
 #include "model/model.h"
 
 /* How the engine gets at the weights. */
@@ -46,9 +47,13 @@ struct engine_options {
     size_t model_count;
     char *const *arguments; /* ENGINE ARGS..., NULL-terminated */
     enum handover handover;
-    bool allow_swap;           /* go on (on record) when nothing keeps the weights from swap */
-    bool check_digest;         /* recompute the plaintext digest after loading */
-    bool keep_home;            /* do not replace HOME, TMPDIR and cache directories */
+    bool allow_swap;   /* go on (on record) when nothing keeps the weights from swap */
+    bool check_digest; /* recompute the plaintext digest after loading */
+    /* Forget the weights when the engine has said that it is ready and lets go of them; by tmpfs
+     * only. It says so through NOTIFY_SOCKET (sd_notify), or by `ready_url`. */
+    bool drop_after_ready;
+    const struct ready_url *ready_url; /* NULL: nobody is asked */
+    bool keep_home;                    /* do not replace HOME, TMPDIR and cache directories */
     const char *run_directory; /* for traces: $LETHE_HOME/run, made 0700 when it is not there */
     const char *const *hidden; /* paths that the engine must not see (the home, the root file),
                                 * NULL-terminated; covered by HANDOVER_TMPFS only. NULL: none */
@@ -95,10 +100,10 @@ struct engine_services {
     const struct engine_watch *watch; /* NULL: nobody asks */
 };
 /* Loads, starts the engine, waits for it (passing signals on), wipes, and records model_loaded,
- * engine_started, region_wiped, engine_exited, and engine_revoked when the watch says so. LETHE_OK
- * when the engine ran, whatever its exit code. Before it has started: the result of what failed
- * (LETHE_CANCELLED for a signal), with everything wiped. LETHE_UNWIPED when the wipe could not be
- * shown. Call it once. */
+ * engine_started, engine_ready, region_wiped, engine_exited, and engine_revoked when the watch says
+ * so. LETHE_OK when the engine ran, whatever its exit code. Before it has started: the result of
+ * what failed (LETHE_CANCELLED for a signal), with everything wiped. LETHE_UNWIPED when the wipe
+ * could not be shown. Call it once. */
 LETHE_MUST_CHECK lethe_result engine_run(struct engine *engine,
                                          const struct engine_services *services,
                                          struct engine_exit *out, struct lethe_error *err);

@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/sandbox.h"
 #include "engine/channel.h"
+#include "engine/drop.h"
 #include "engine/launch.h"
 #include "engine/storage.h"
 #include "engine/trace.h"
@@ -24,10 +25,12 @@
 struct guardian {
     const struct guardian_inheritance *inherited;
     int channel;
-    int trace;   /* -1 for none */
+    int trace; /* -1 for none */
+    pid_t supervisor;
     pid_t group; /* the process group of supervisor and engine */
     struct storage storage;
     struct launch launch;
+    struct drop drop;
     int children; /* signalfd of SIGCHLD */
     int exit_code;
     bool signalled;
@@ -95,7 +98,7 @@ static bool wipe_and_tell(const struct guardian *guardian)
 static void end_everything(struct guardian *guardian)
 {
     bool alone = guardian_kill_descendants();
-    bool wiped = wipe_and_tell(guardian) && alone;
+    bool wiped = wipe_and_tell(guardian) && alone && !guardian->drop.unwiped;
     trace_note_text(guardian->trace, "wiped", wiped ? "wiped" : "unwiped");
     storage_destroy(&guardian->storage);
     const struct message message = {.kind = MESSAGE_EXITED,
@@ -134,6 +137,7 @@ static lethe_result make_storage(struct guardian *guardian, struct lethe_error *
     TRY(sandbox_no_core_across_exec(err));
     TRY(storage_create(inherited->options, inherited->handover, &guardian->storage, err));
     TRY(sandbox_no_dump(err));
+    TRY(drop_begin(&guardian->storage, guardian->supervisor, &guardian->drop, err));
     trace_note_text(guardian->trace, "directory", guardian->storage.directory);
     if (guardian->storage.group.directory[0] != '\0')
         trace_note_text(guardian->trace, "group", guardian->storage.group.directory);
@@ -176,28 +180,35 @@ static void reap(struct guardian *guardian)
 }
 
 /* False when the supervisor is gone. */
-static bool obey(const struct guardian *guardian)
+static bool obey(struct guardian *guardian)
 {
     struct message message;
     if (channel_receive(guardian->channel, &message, NULL, NULL) != LETHE_OK)
         return false;
     if (message.kind == MESSAGE_SIGNAL && !guardian->exited) /* else its number may be another's */
         kill(guardian->launch.pid, (int)message.number);
+    guardian->drop.ready = guardian->drop.ready || message.kind == MESSAGE_DROP;
     return true;
 }
 
 static void watch(struct guardian *guardian)
 {
     struct pollfd ends[] = {{.fd = guardian->channel, .events = POLLIN},
-                            {.fd = guardian->children, .events = POLLIN}};
+                            {.fd = guardian->children, .events = POLLIN},
+                            {.fd = guardian->drop.notify, .events = POLLIN}};
     while (!guardian->exited) {
-        if (poll(ends, ARRAY_LEN(ends), -1) < 0)
+        if (poll(ends, ARRAY_LEN(ends), drop_timeout_ms(&guardian->drop)) < 0)
             continue; /* interrupted */
         if (ends[1].revents != 0)
             reap(guardian);
         if (ends[0].revents != 0 && !obey(guardian))
             return;
+        if (guardian->exited)
+            break;
+        drop_step(&guardian->drop, &guardian->storage, guardian->channel);
+        ends[2].fd = guardian->drop.notify;
     }
+    drop_end(&guardian->drop, guardian->channel);
 }
 
 /* ---- life --------------------------------------------------------------------------------------
@@ -239,7 +250,10 @@ static void stand_apart(struct guardian *guardian)
 
 _Noreturn void guardian_run(const struct guardian_inheritance *inheritance)
 {
-    struct guardian guardian = {.inherited = inheritance, .storage = STORAGE_NONE};
+    struct guardian guardian = {.inherited = inheritance,
+                                .supervisor = getppid(),
+                                .storage = STORAGE_NONE,
+                                .drop = DROP_NONE};
     struct message failed = {.kind = MESSAGE_FAILED};
     close_everything_else(&guardian);
     stand_apart(&guardian);

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/sandbox.h"
 #include "engine/arguments.h"
+#include "engine/notify.h"
 
 /* What a root engine could use to get around a read-only mount, into the guardian, or to the disk
  * below the files. */
@@ -69,6 +70,8 @@ static lethe_result prepare_process(const struct launch_options *options, struct
     if (!storage->options->keep_home)
         TRY(environment_make_private(storage->directory, err));
     environment_hide_lethe();
+    if (storage->options->drop_after_ready)
+        TRY(notify_pass_on(storage->directory, err));
     setpgid(0, options->group);
     TRY(storage_pass_on(storage, err));
     return confine(err);

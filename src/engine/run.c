@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -23,6 +24,8 @@ struct run {
     bool over;
     bool lost_leave;     /* the watch said no, which is on record */
     uint64_t kill_at_ns; /* 0: never */
+    bool ready;          /* the engine's address has answered */
+    uint64_t dropped_bytes;
 };
 
 /* For whom a model's records are. */
@@ -141,6 +144,33 @@ static void record_wipe(struct run *run, size_t index, const struct wipe *wipe)
     run->exit->wiped_bytes += wipe->bytes;
 }
 
+static void record_ready(const struct run *run, const char *weights, const char *reason)
+{
+    const struct engine_options *options = &run->engine->options;
+    const struct audit_event event =
+        audit_engine_ready(options->arguments[0], model_manifest(options->models[0].model)->model,
+                           run->pid, weights, run->dropped_bytes, reason);
+    audit_emit(run->services->log, &run->services->who, &event);
+}
+
+/* Our mappings of a model's files must not be touched any more. */
+static void hear_dropped(struct run *run, const struct message *message)
+{
+    struct engine *engine = run->engine;
+    size_t index = (size_t)message->number;
+    record_wipe(run, index, &message->wipe);
+    run->dropped_bytes += message->wipe.bytes;
+    for (size_t i = 0; i < engine->count; i++) {
+        struct loaded_file *file = &engine->files[i];
+        if (file->model != &engine->options.models[index] || file->mapping == NULL)
+            continue;
+        munmap(file->mapping, file->size_bytes);
+        file->mapping = NULL;
+    }
+    if (index + 1 == engine->options.model_count)
+        record_ready(run, "dropped", NULL);
+}
+
 static void wipe_model(const struct engine *engine, const struct engine_model *model,
                        struct wipe *sum)
 {
@@ -186,6 +216,12 @@ static void hear(struct run *run)
         break;
     case MESSAGE_WIPED:
         record_wipe(run, (size_t)message.number, &message.wipe);
+        break;
+    case MESSAGE_DROPPED:
+        hear_dropped(run, &message);
+        break;
+    case MESSAGE_KEPT:
+        record_ready(run, "kept", message.error.text);
         break;
     case MESSAGE_EXITED:
         run->exit->exit_code = (int)message.number;
@@ -258,9 +294,20 @@ static void watch_leave(struct run *run)
         lose_leave(run, key);
 }
 
+static void watch_ready(struct run *run)
+{
+    const struct ready_url *url = run->engine->options.ready_url;
+    if (url == NULL || run->ready || !ready_url_answers(url))
+        return;
+    const struct message message = {.kind = MESSAGE_DROP};
+    run->ready = true;
+    (void)!channel_send(run->engine->channel, &message, -1, NULL);
+}
+
 static void watch(struct run *run)
 {
     watch_leave(run);
+    watch_ready(run);
     watch_swap(run);
 }
 

@@ -210,12 +210,26 @@ void storage_wipe_scratch(const struct storage *storage, struct wipe *sum)
         scratch_wipe(storage->scratch, sum);
 }
 
+static void release_mapping(struct memory_file *file)
+{
+    if (file->mapping != NULL)
+        munmap(file->mapping, file->shard->size);
+    file->mapping = NULL;
+}
+
+void storage_release(struct storage *storage)
+{
+    for (size_t i = 0; i < storage->count; i++) {
+        release_mapping(&storage->files[i]);
+        (void)!ftruncate(storage->files[i].fd, 0);
+    }
+}
+
 void storage_destroy(struct storage *storage)
 {
     for (size_t i = 0; storage->files != NULL && i < storage->count; i++) {
         struct memory_file *file = &storage->files[i];
-        if (file->mapping != NULL)
-            munmap(file->mapping, file->shard->size);
+        release_mapping(file);
         fd_close(file->fd);
     }
     free(storage->files);

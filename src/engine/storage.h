@@ -54,6 +54,9 @@ struct storage_rung {
                                 struct lethe_error *err);
     /* From now on nobody can write but through mappings that exist. */
     lethe_result (*seal)(struct storage *storage, struct lethe_error *err);
+    /* From now on no name leads to the files; and back. NULL: cannot be done. */
+    lethe_result (*cover)(struct storage *storage, struct lethe_error *err);
+    void (*uncover)(struct storage *storage);
     /* Removes the directory; the content has been wiped. */
     void (*remove)(struct storage *storage);
 };
@@ -76,6 +79,8 @@ LETHE_MUST_CHECK lethe_result storage_pass_on(const struct storage *storage,
 void storage_wipe_model(const struct storage *storage, const struct engine_model *model,
                         struct wipe *sum);
 void storage_wipe_scratch(const struct storage *storage, struct wipe *sum);
+/* Gives the memory of files that are wiped back; what is still mapped elsewhere is gone there. */
+void storage_release(struct storage *storage);
 /* Wiped or not: unmaps, removes. */
 void storage_destroy(struct storage *storage);
 

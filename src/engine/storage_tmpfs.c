@@ -137,6 +137,24 @@ static lethe_result tmpfs_seal(struct storage *storage, struct lethe_error *err)
     return LETHE_OK;
 }
 
+/* One more mount on top, which is empty. */
+static lethe_result tmpfs_cover(struct storage *storage, struct lethe_error *err)
+{
+    CLEANUP(memory_free) char *models = path_join(storage->directory, "models");
+    if (models == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for a path");
+    if (mount("lethe", models, "tmpfs", MOUNT_FLAGS | MS_RDONLY, "mode=0700,size=4096") != 0)
+        return error_from_errno(err, "covering the weights");
+    return LETHE_OK;
+}
+
+static void tmpfs_uncover(struct storage *storage)
+{
+    CLEANUP(memory_free) char *models = path_join(storage->directory, "models");
+    if (models != NULL)
+        umount2(models, MNT_DETACH);
+}
+
 static void tmpfs_remove(struct storage *storage)
 {
     CLEANUP(memory_free) char *models = path_join(storage->directory, "models");
@@ -151,4 +169,6 @@ const struct storage_rung storage_tmpfs = {.handover = HANDOVER_TMPFS,
                                            .prepare = tmpfs_prepare,
                                            .create_file = tmpfs_create_file,
                                            .seal = tmpfs_seal,
+                                           .cover = tmpfs_cover,
+                                           .uncover = tmpfs_uncover,
                                            .remove = tmpfs_remove};

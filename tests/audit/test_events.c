@@ -78,6 +78,7 @@ static const char *const required[] = {
     "gdpr_right_to_erasure",
     "scan_completed",
     "engine_started",
+    "engine_ready",
     "engine_exited",
     "log_opened",
     "log_read",

@@ -12,10 +12,13 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -243,6 +246,75 @@ static int attack(char **words)
     return 0;
 }
 
+/* ---- being ready ---- */
+
+static void say_ready(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    static const char message[] = "STATUS=loaded\nREADY=1\n";
+    MUST(getenv("NOTIFY_SOCKET") != NULL);
+    strncpy(address.sun_path, getenv("NOTIFY_SOCKET"), sizeof address.sun_path - 1);
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    MUST(sendto(fd, message, strlen(message), 0, (struct sockaddr *)&address, sizeof address) > 0);
+    close(fd);
+}
+
+/* What an engine may still have of the weights; "copy": nothing. */
+static void hold(const char *how, const char *path)
+{
+    size_t size_bytes;
+    if (strcmp(how, "map") == 0)
+        map(path, &size_bytes);
+    if (strcmp(how, "private") == 0)
+        MUST(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, open(path, O_RDONLY), 0) !=
+             MAP_FAILED);
+    if (strcmp(how, "open") == 0)
+        MUST(open(path, O_RDONLY) >= 0);
+    if (strcmp(how, "child") == 0 && fork() == 0) {
+        map(path, &size_bytes);
+        setsid();
+        for (;;)
+            pause();
+    }
+    if (strcmp(how, "unseen") == 0) {
+        map(path, &size_bytes);
+        MUST(prctl(PR_SET_DUMPABLE, 0) == 0);
+    }
+}
+
+/* ready HOW PATH SEED SIZE: copies, holds on in that way, says that it is ready, and tells whether
+ * the file goes away, and what is left of it. */
+static int ready(char **words)
+{
+    char *path = strdup(words[1]);
+    size_t size_bytes = strtoull(words[3], NULL, 10);
+    uint8_t *copy = malloc(size_bytes);
+    int above = open(dirname(path), O_RDONLY | O_DIRECTORY);
+    int fd = open(words[1], O_RDONLY);
+    MUST(above >= 0 && copy != NULL && read(fd, copy, size_bytes) == (ssize_t)size_bytes);
+    close(fd);
+    hold(words[0], words[1]);
+    usleep(20000); /* the child */
+    say_ready();
+    struct stat status;
+    bool gone = false;
+    for (int i = 0; i < 40 && !gone; i++) {
+        usleep(10000);
+        gone = stat(words[1], &status) != 0 && errno == ENOENT;
+    }
+    const char *name = strrchr(words[1], '/') + 1;
+    for (int i = 0; i < 100 && gone && fstatat(above, name, &status, 0) == 0; i++) {
+        if (status.st_blocks == 0)
+            break;
+        usleep(10000);
+    }
+    if (!gone)
+        MUST(fstatat(above, name, &status, 0) == 0);
+    MUST(weights_equal(copy, size_bytes, strtoull(words[2], NULL, 10)));
+    printf("%s %d\n", gone ? "gone" : "there", status.st_blocks > 0);
+    return 0;
+}
+
 /* ---- looking at itself ---- */
 
 static void print_file(const char *path)
@@ -395,7 +467,8 @@ int main(int argc, char **argv)
         int (*run)(char **words);
     } commands[] = {{"check", check},   {"attack", attack}, {"status", status},
                     {"peek", peek},     {"catch", catch},   {"crash", crash},
-                    {"linger", linger}, {"litter", litter}, {"kill", kill_someone}};
+                    {"linger", linger}, {"litter", litter}, {"kill", kill_someone},
+                    {"ready", ready}};
     if (argc < 3)
         return 98;
     int out = open(argv[1], O_WRONLY | O_CREAT | O_TRUNC, 0600);
