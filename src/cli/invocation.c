@@ -47,12 +47,14 @@ bool command_is_group(const char *word)
     return false;
 }
 
-/* In a group there is a second word, which does not belong to it. */
-static lethe_result no_such_command(char **argv, struct lethe_error *err)
+static lethe_result no_such_command(int argc, char **argv, struct lethe_error *err)
 {
     bool in_group = command_is_group(argv[0]);
-    error_set(err, LETHE_INVALID, "there is no command '%.64s%s%.64s'", argv[0],
-              in_group ? " " : "", in_group ? argv[1] : "");
+    if (in_group && argc == 1)
+        error_set(err, LETHE_INVALID, "'%s' needs another word", argv[0]);
+    else
+        error_set(err, LETHE_INVALID, "there is no command '%.64s%s%.64s'", argv[0],
+                  in_group ? " " : "", in_group ? argv[1] : "");
     error_hint(err, "lethe %s%s--help lists them", in_group ? argv[0] : "", in_group ? " " : "");
     return LETHE_INVALID;
 }
@@ -169,10 +171,10 @@ static bool asks_for_help(int argc, char **argv)
     return false;
 }
 
-/* "key" alone, or with --help for the next word. */
+/* "key --help" */
 static bool asks_for_group(int argc, char **argv)
 {
-    return command_is_group(argv[0]) && (argc == 1 || is_help(argv[1]));
+    return command_is_group(argv[0]) && argc > 1 && is_help(argv[1]);
 }
 
 static lethe_result run_help_for(struct invocation *in, struct lethe_error *err)
@@ -200,7 +202,7 @@ lethe_result invocation_parse(int argc, char **argv, struct invocation *out,
         return LETHE_OK;
     }
     if (out->command == NULL)
-        return no_such_command(argv, err);
+        return no_such_command(argc, argv, err);
     argc -= words;
     argv += words;
     if (asks_for_help(argc, argv)) {

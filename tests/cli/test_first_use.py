@@ -212,13 +212,13 @@ def _(place):
     subprocess.run(["bash", "-n"], input=completion.encode(), check=True)
 
 
-@case("a group of commands explains itself: lethe key, lethe key --help, lethe help key")
+@case("a group of commands explains itself: lethe key --help, lethe help key")
 def _(place):
     everything = place.good("--help").out
     for group, words in {"key": ("list", "create", "rotate", "revoke", "destroy", "export"),
                          "audit": ("show", "tail", "verify", "prove", "checkpoint")}.items():
         helped = place.good(group, "--help").out
-        assert place.good(group).out == place.good(group, "-h").out == place.good("help", group).out == helped
+        assert place.good(group, "-h").out == place.good("help", group).out == helped
         listed = {line.split()[0]: line.split(maxsplit=1)[1] for line in helped.splitlines() if line.startswith("  ")}
         assert set(words) <= set(listed), listed
         for word, summary in listed.items():  # all of the group, and nothing else
