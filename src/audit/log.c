@@ -1,36 +1,19 @@
-#include "audit/log.h"
+#include "audit/log_core.h"
 
 #include <fcntl.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "audit/writer.h"
+#include "audit/space.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/validate.h"
+#include "mem/process.h"
 
-/* Emitted records that wait for a group, and their memory (about 300 bytes each) with them. */
-#define EMITTED_MAX 4096
-#define GATHER_NS 100000
-
-/* The first thread that finds nobody writing leads: it takes what is in the queue, writes it as one
- * group, and tells the others. Whoever came meanwhile leads the next group.
- *
- * `mutex` guards all but `writer`, and is never held while a file is written; `writer` belongs to
- * the leader. */
-struct audit_log {
-    const struct clock_source *clock;
-    pthread_mutex_t mutex;
-    pthread_cond_t group_done;
-    bool leading;
-    size_t expected; /* records of the next group, if all who wrote lately go on */
-    struct queue queue;
-    uint64_t dropped; /* emitted, not in the queue, and not yet on record */
-    struct audit_head head;
-    struct writer writer;
-};
+#define FLUSH_RECORDS 1024u
+#define FLUSH_MS 1000u
+#define FLUSH_MS_MAX (86400u * 1000u)
+#define QUEUE_BYTES ((uint64_t)2 << 20)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
@@ -58,12 +41,51 @@ static lethe_result open_directory(const char *path, int *out, struct lethe_erro
     return LETHE_OK;
 }
 
-static void publish_head(struct audit_log *log)
+static void set_limits(struct audit_log *log, const struct audit_limits *limits)
 {
-    const struct chain *chain = &log->writer.replay.chain;
-    log->head.records = chain->tree.leaves;
-    log->head.epoch = chain->epoch;
-    merkle_root(&chain->tree, log->head.root);
+    log->limits = *limits;
+    if (limits->flush_records == 0)
+        log->limits.flush_records = FLUSH_RECORDS;
+    log->limits.flush_ms = limits->flush_ms == 0 ? FLUSH_MS : MIN(limits->flush_ms, FLUSH_MS_MAX);
+    if (limits->queue_bytes == 0)
+        log->limits.queue_bytes = QUEUE_BYTES;
+}
+
+static void log_free(struct audit_log *log)
+{
+    if (log == NULL)
+        return;
+    ring_clear(&log->ring);
+    budget_clear(&log->budget);
+    free(log);
+}
+DEFINE_CLEANUP(log_free, struct audit_log *);
+
+static lethe_result make(const struct audit_options *options, struct audit_log **out,
+                         struct lethe_error *err)
+{
+    CLEANUP(log_free) struct audit_log *log = calloc(1, sizeof *log);
+    if (log == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "opening the log");
+    set_limits(log, &options->limits);
+    TRY(ring_create(&log->ring, log->limits.queue_bytes, err));
+    TRY(budget_create(&log->budget, &log->limits, err));
+    log->clock = options->clock == NULL ? &clock_system : options->clock;
+    log->space = options->space.look == NULL ? space_system : options->space;
+    *out = MOVE(log);
+    return LETHE_OK;
+}
+
+static lethe_result start(struct audit_log *log, const struct audit_options *options,
+                          struct lethe_error *err)
+{
+    pthread_mutex_init(&log->mutex, NULL);
+    pthread_cond_init(&log->group_done, NULL);
+    log_publish_head(log);
+    lethe_result result = options->without_thread ? LETHE_OK : log_thread_start(log, err);
+    if (result != LETHE_OK)
+        (void)!writer_close(&log->writer, NULL);
+    return result;
 }
 
 lethe_result audit_open(const struct audit_options *options, struct audit_log **out,
@@ -71,120 +93,69 @@ lethe_result audit_open(const struct audit_options *options, struct audit_log **
 {
     *out = NULL;
     TRY(check_options(options, err));
+    TRY(process_start(err));
     CLEANUP(fd_close) int directory = -1;
     TRY(open_directory(options->directory, &directory, err));
-    CLEANUP(memory_free) struct audit_log *log = calloc(1, sizeof *log);
-    if (log == NULL)
-        return error_set(err, LETHE_NO_MEMORY, "opening the log");
+    CLEANUP(log_free) struct audit_log *log = NULL;
+    TRY(make(options, &log, err));
+    log->process = process_epoch();
     TRY(error_context(err, writer_open(&log->writer, directory, options, err), "log %s",
                       options->directory));
     (void)FD_MOVE(directory); /* the writer closes it */
-    log->clock = log->writer.clock;
-    pthread_mutex_init(&log->mutex, NULL);
-    pthread_cond_init(&log->group_done, NULL);
-    publish_head(log);
+    TRY(start(log, options, err));
     *out = MOVE(log);
     return LETHE_OK;
 }
 
-/* ---- groups ---------------------------------------------------------------------------------- */
-
-static lethe_result write_list(struct audit_log *log, struct entry *list, uint64_t dropped,
-                               struct lethe_error *err)
+/* A forked child has neither the thread nor the key, and its copy of the mutex may be locked. */
+static bool is_ours(const struct audit_log *log)
 {
-    const struct audit_event event = audit_events_dropped(dropped, "too many were waiting", NULL);
-    const struct entry entry = {
-        .next = list, .event = &event, .time_ns = clock_wall_ns(log->clock)};
-    return writer_group(&log->writer, dropped > 0 ? &entry : list, err);
+    return log->process == process_epoch();
 }
 
-/* Emitted entries of a group that failed go back to where they were. */
-static void finish_list(struct audit_log *log, struct entry *list, lethe_result result,
-                        const struct lethe_error *err)
+lethe_result log_check_ours(const struct audit_log *log, struct lethe_error *err)
 {
-    struct queue returned = {0};
-    for (struct entry *next; list != NULL; list = next) {
-        next = list->next;
-        if (list->is_copy && result != LETHE_OK) {
-            queue_push(&returned, list);
-        } else if (list->is_copy) {
-            entry_free(list);
-        } else {
-            list->result = result;
-            if (list->err != NULL && result != LETHE_OK)
-                *list->err = *err;
-            list->done = true;
-        }
-    }
-    queue_put_in_front(&log->queue, &returned);
+    return is_ours(log)
+               ? LETHE_OK
+               : error_set(err, LETHE_UNAVAILABLE, "the log belongs to the process that opened it");
 }
 
-/* Called with the mutex held. Those whom the last group has just released are about to come with
- * their next record: without a moment's patience half of them would always miss the group. */
-static void gather(struct audit_log *log)
-{
-    uint64_t deadline_ns = clock_monotonic_ns(&clock_system) + GATHER_NS;
-    while (log->queue.count < log->expected && clock_monotonic_ns(&clock_system) < deadline_ns) {
-        pthread_mutex_unlock(&log->mutex);
-        sched_yield();
-        pthread_mutex_lock(&log->mutex);
-    }
-}
-
-/* Called with the mutex held and nobody leading; gives it up while the group is written. Each of
- * the group is told the result, and so is the caller. */
-static lethe_result lead(struct audit_log *log, struct lethe_error *err)
-{
-    struct lethe_error group_error = {0};
-    log->leading = true;
-    gather(log);
-    size_t taken = MIN(log->queue.count, WRITER_GROUP_MAX);
-    struct entry *list = queue_take(&log->queue, WRITER_GROUP_MAX);
-    uint64_t dropped = log->dropped;
-    pthread_mutex_unlock(&log->mutex);
-
-    lethe_result result = write_list(log, list, dropped, &group_error);
-
-    pthread_mutex_lock(&log->mutex);
-    log->leading = false;
-    log->expected = taken + log->queue.count;
-    if (result == LETHE_OK) {
-        log->dropped -= dropped;
-        publish_head(log);
-    } else if (err != NULL) {
-        *err = group_error;
-    }
-    finish_list(log, list, result, &group_error);
-    pthread_cond_broadcast(&log->group_done);
-    return result;
-}
+/* ---- recording ------------------------------------------------------------------------------- */
 
 /* Called with the mutex held. */
-static void wait_for(struct audit_log *log, const struct entry *entry)
+static lethe_result charge(struct audit_log *log, const struct entry *entries, size_t count,
+                           struct lethe_error *err)
 {
-    while (!entry->done) {
-        if (log->leading)
-            pthread_cond_wait(&log->group_done, &log->mutex);
-        else
-            lead(log, NULL); /* the entry has the result, if it was in that group */
+    uint64_t now_ns = clock_monotonic_ns(log->clock);
+    uint64_t bytes = 0;
+    bool essential = false;
+    for (size_t i = 0; i < count; i++) {
+        bytes += budget_weight(&entries[i].who, entries[i].event);
+        essential = essential || log_is_essential(entries[i].event);
     }
+    if (essential)
+        budget_charge(&log->budget, entries->who.actor, bytes, now_ns);
+    else if (!budget_take(&log->budget, entries->who.actor, bytes, now_ns)) {
+        error_set(err, LETHE_UNAVAILABLE, "the actor has used its budget of the log");
+        error_hint(err, "try again later, or raise identity_bytes in lethe.conf, section [audit]");
+        return LETHE_UNAVAILABLE;
+    }
+    return LETHE_OK;
 }
 
-lethe_result audit_commit(struct audit_log *log, const struct audit_who *who,
-                          const struct audit_event *event, struct lethe_error *err)
+static lethe_result commit_entries(struct audit_log *log, struct entry *entries, size_t count,
+                                   struct lethe_error *err)
 {
-    return audit_commit_all(log, who, event, 1, err);
-}
-
-static lethe_result commit_entries(struct audit_log *log, struct entry *entries, size_t count)
-{
-    lethe_result result = LETHE_OK;
     pthread_mutex_lock(&log->mutex);
-    for (size_t i = 0; i < count; i++)
+    lethe_result result = charge(log, entries, count, err);
+    bool queued = result == LETHE_OK;
+    for (size_t i = 0; queued && i < count; i++) {
+        entries[i].behind = log->ring.pushed;
         queue_push(&log->queue, &entries[i]);
-    for (size_t i = 0; i < count;
-         i++) { /* a group that fails may be followed by one that does not */
-        wait_for(log, &entries[i]);
+    }
+    /* A group that fails may be followed by one that does not. */
+    for (size_t i = 0; queued && i < count; i++) {
+        log_wait_for(log, &entries[i]);
         result = result == LETHE_OK ? entries[i].result : result;
     }
     pthread_mutex_unlock(&log->mutex);
@@ -198,42 +169,44 @@ lethe_result audit_commit_all(struct audit_log *log, const struct audit_who *who
     struct entry single = {0};
     CLEANUP(memory_free) struct entry *many = count > 1 ? calloc(count, sizeof *many) : NULL;
     struct entry *entries = count > 1 ? many : &single;
+    TRY(log_check_ours(log, err));
     if (entries == NULL)
         return error_set(err, LETHE_NO_MEMORY, "%zu records", count);
     uint64_t now_ns = clock_wall_ns(log->clock);
     for (size_t i = 0; i < count; i++)
         entries[i] =
             (struct entry){.who = *who, .event = &events[i], .time_ns = now_ns, .err = err};
-    return commit_entries(log, entries, count);
+    return commit_entries(log, entries, count, err);
+}
+
+lethe_result audit_commit(struct audit_log *log, const struct audit_who *who,
+                          const struct audit_event *event, struct lethe_error *err)
+{
+    return audit_commit_all(log, who, event, 1, err);
 }
 
 void audit_emit(struct audit_log *log, const struct audit_who *who, const struct audit_event *event)
 {
     REQUIRE(audit_kind_severity(event->kind) != AUDIT_CRITICAL);
-    struct entry *entry = entry_copy(who, event, clock_wall_ns(log->clock));
+    if (!is_ours(log))
+        return;
+    struct packed record;
+    packed_make(&record, who, event, clock_wall_ns(log->clock));
+    uint64_t weight = budget_weight(who, event);
+    uint64_t now_ns = clock_monotonic_ns(log->clock);
     pthread_mutex_lock(&log->mutex);
-    bool room = entry != NULL && log->queue.copies < EMITTED_MAX;
-    if (room)
-        queue_push(&log->queue, entry);
-    else
-        log->dropped++;
+    bool is_first = !log_has_waiting(log);
+    if (!budget_take(&log->budget, who->actor, weight, now_ns))
+        budget_note_dropped(&log->budget, who->actor, now_ns);
+    else if (!ring_push(&log->ring, &record))
+        log->losses.counts[LOSS_QUEUE]++;
+    bool wake = log_note_waiting(log, is_first, now_ns);
     pthread_mutex_unlock(&log->mutex);
-    if (!room)
-        entry_free(entry);
+    if (wake)
+        pthread_cond_signal(&log->wake);
 }
 
-/* Called with the mutex held. */
-static lethe_result flush(struct audit_log *log, struct lethe_error *err)
-{
-    lethe_result result = LETHE_OK;
-    while (result == LETHE_OK && (log->queue.first != NULL || log->dropped > 0)) {
-        if (log->leading)
-            pthread_cond_wait(&log->group_done, &log->mutex);
-        else
-            result = lead(log, err);
-    }
-    return result;
-}
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 /* Called with the mutex held; gives it up while the files are read. */
 static lethe_result catch_up(struct audit_log *log, struct lethe_error *err)
@@ -248,33 +221,46 @@ static lethe_result catch_up(struct audit_log *log, struct lethe_error *err)
     pthread_mutex_lock(&log->mutex);
     log->leading = false;
     if (result == LETHE_OK)
-        publish_head(log);
+        log_publish_head(log);
     pthread_cond_broadcast(&log->group_done);
     return result;
 }
 
 lethe_result audit_sync(struct audit_log *log, struct lethe_error *err)
 {
+    TRY(log_check_ours(log, err));
     pthread_mutex_lock(&log->mutex);
-    lethe_result result = flush(log, err);
+    lethe_result result = log_flush(log, err);
     if (result == LETHE_OK)
         result = catch_up(log, err);
     pthread_mutex_unlock(&log->mutex);
     return result;
 }
 
+/* In a forked child: nothing is written, and nothing waited for. */
+static lethe_result abandon(struct audit_log *log, struct lethe_error *err)
+{
+    lethe_result result = log_check_ours(log, err);
+    writer_abandon(&log->writer);
+    log_free(log);
+    return result;
+}
+
 lethe_result audit_close(struct audit_log *log, struct lethe_error *err)
 {
+    if (!is_ours(log))
+        return abandon(log, err);
+    log_thread_stop(log);
     pthread_mutex_lock(&log->mutex);
-    lethe_result result = flush(log, err);
-    for (struct entry *entry; (entry = queue_take(&log->queue, 1)) != NULL;)
-        entry_free(entry);
+    lethe_result result = LETHE_OK;
+    while (result == LETHE_OK && log_has_waiting(log))
+        result = log_flush(log, err);
     pthread_mutex_unlock(&log->mutex);
 
     lethe_result closed = writer_close(&log->writer, result == LETHE_OK ? err : NULL);
     pthread_cond_destroy(&log->group_done);
     pthread_mutex_destroy(&log->mutex);
-    free(log);
+    log_free(log);
     return result == LETHE_OK ? closed : result;
 }
 

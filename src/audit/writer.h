@@ -53,6 +53,9 @@ LETHE_MUST_CHECK lethe_result writer_open(struct writer *writer, int directory,
 /* Brings `checkpoint` up to date if that had failed, and closes, whatever the result. */
 LETHE_MUST_CHECK lethe_result writer_close(struct writer *writer, struct lethe_error *err);
 
+/* Closes its descriptors, and does nothing else. */
+void writer_abandon(struct writer *writer);
+
 /* Writes the entries of a list as one group: all of them are in the log, or none. */
 LETHE_MUST_CHECK lethe_result writer_group(struct writer *writer, const struct entry *list,
                                            struct lethe_error *err);

@@ -135,3 +135,9 @@ lethe_result writer_close(struct writer *writer, struct lethe_error *err)
     fd_close(writer->directory);
     return result;
 }
+
+void writer_abandon(struct writer *writer)
+{
+    close_files(writer);
+    fd_close(writer->directory);
+}

@@ -1,9 +1,11 @@
 #include "base/thread.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
+
+#include "base/error.h"
 
 /* What the workers of one run share. `lock` guards the failure. */
 struct run {
@@ -99,4 +101,21 @@ lethe_result threads_run(unsigned threads,
     if (run.failure != LETHE_OK && err != NULL)
         *err = run.err;
     return run.failure;
+}
+
+lethe_result thread_start(pthread_t *thread, void *(*work)(void *context), void *context,
+                          struct lethe_error *err)
+{
+    pthread_attr_t attributes;
+    int failure = pthread_attr_init(&attributes);
+    if (failure == 0) {
+        block_outside_signals(&attributes);
+        failure = pthread_create(thread, &attributes, work, context);
+        pthread_attr_destroy(&attributes);
+    }
+    if (failure == 0)
+        return LETHE_OK;
+    error_set(err, LETHE_UNAVAILABLE, "no thread can be started: %s", strerror(failure));
+    error_hint(err, "look at ulimit -u, and at the pids limit of the cgroup");
+    return LETHE_UNAVAILABLE;
 }

@@ -1,6 +1,8 @@
-/* base/thread.h -- one piece of work on several threads. */
+/* base/thread.h -- one piece of work on several threads, and threads that work beside. */
 #ifndef BASE_THREAD_H
 #define BASE_THREAD_H
+
+#include <pthread.h>
 
 #include "base/base.h"
 
@@ -18,5 +20,10 @@ LETHE_MUST_CHECK lethe_result threads_run(unsigned threads,
                                           lethe_result (*work)(void *context, unsigned worker,
                                                                struct lethe_error *err),
                                           void *context, struct lethe_error *err);
+
+/* Starts a thread that the caller joins. Signals from outside go to the threads that the program
+ * knows, never to this one. LETHE_UNAVAILABLE when the system gives no thread. */
+LETHE_MUST_CHECK lethe_result thread_start(pthread_t *thread, void *(*work)(void *context),
+                                           void *context, struct lethe_error *err);
 
 #endif

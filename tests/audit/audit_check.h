@@ -84,7 +84,8 @@ __attribute__((unused)) static struct node *node_create(const char *name, const 
     node->options = (struct audit_options){.directory = node->directory,
                                            .node = name,
                                            .clock = &node->clock,
-                                           .signer = {.sign = node_sign, .context = node}};
+                                           .signer = {.sign = node_sign, .context = node},
+                                           .without_thread = true};
     snprintf(key_name, sizeof key_name, "lethe/%s", name);
     key_of_pair(node->pair, key_name, &node->options.signer.key);
     return node;

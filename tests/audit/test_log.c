@@ -98,101 +98,6 @@ static void an_empty_log_is_good(void **state)
     node_free(node);
 }
 
-/* ---- emitted records ------------------------------------------------------------------------- */
-
-/* emitted records go out before the commit that follows them, and at close. */
-static void emitted_records_keep_their_order(void **state)
-{
-    struct node *node = node_fresh("alpha");
-    struct audit_log *log = must_open(node);
-    struct audit_head head;
-    const struct audit_event event = audit_session_started("first");
-    const struct audit_event last = audit_session_started("last");
-    audit_emit(log, &someone, &event);
-    audit_head(log, &head);
-    assert_int_equal(head.records, 0);
-    must_commit(log, 1);
-    audit_emit(log, &someone, &last);
-    must_close(log);
-
-    struct buffer lines = log_file(node->options.directory, "000001.jsonl");
-    const char *first = strstr(lines.bytes, "\"label\":\"first\"");
-    const char *second = strstr(lines.bytes, "key_used");
-    const char *third = strstr(lines.bytes, "\"label\":\"last\"");
-    assert_true(first != NULL && first < second && second < third);
-    buffer_clear(&lines);
-    must_verify(node, 3);
-    node_free(node);
-}
-
-/* What was emitted is a copy: the caller's texts may go. */
-static void emitted_texts_are_copied(void **state)
-{
-    struct node *node = node_fresh("alpha");
-    struct audit_log *log = must_open(node);
-    char label[] = "original";
-    char actor[] = "uid:7";
-    const struct audit_who who = {actor, "", NULL};
-    const struct audit_event event = audit_session_started(label);
-    audit_emit(log, &who, &event);
-    memset(label, 'x', sizeof label - 1);
-    memset(actor, 'x', sizeof actor - 1);
-    must_close(log);
-    struct buffer lines = log_file(node->options.directory, "000001.jsonl");
-    assert_non_null(strstr(lines.bytes, "\"label\":\"original\""));
-    assert_non_null(strstr(lines.bytes, "\"actor\":\"uid:7\""));
-    buffer_clear(&lines);
-    node_free(node);
-}
-
-/* a full queue drops, never blocks, and says how many. */
-static void dropped_records_are_counted_on_record(void **state)
-{
-    struct node *node = node_fresh("alpha");
-    struct audit_log *log = must_open(node);
-    const struct audit_event event = audit_session_started("s");
-    const unsigned emitted = 5000;
-    struct audit_head head;
-    for (unsigned i = 0; i < emitted; i++)
-        audit_emit(log, &someone, &event);
-    must_commit(log, 1);
-    must_close(log);
-
-    struct buffer lines = log_file(node->options.directory, "000001.jsonl");
-    const char *record = strstr(lines.bytes, "{\"count\":");
-    unsigned dropped = 0;
-    assert_non_null(record);
-    assert_int_equal(sscanf(record, "{\"count\":%u,\"event\":\"events_dropped\"", &dropped), 1);
-    buffer_clear(&lines);
-    assert_true(dropped > 0);
-    log = must_open(node);
-    audit_head(log, &head);
-    must_close(log);
-    assert_int_equal(head.records, emitted - dropped + 2); /* the count, and the commit */
-    must_verify(node, head.records);
-    node_free(node);
-}
-
-static void emit_a_critical_event(void *context)
-{
-    const struct audit_event event = audit_integrity_violation("what", "why");
-    audit_emit(context, &someone, &event);
-}
-
-/* a critical kind cannot be emitted: our own mistake, and it aborts. */
-static void critical_kinds_are_only_committed(void **state)
-{
-    struct node *node = node_fresh("alpha");
-    struct audit_log *log = must_open(node);
-    struct lethe_error err = {0};
-    const struct audit_event event = audit_integrity_violation("what", "why");
-    assert_killed_by(SIGABRT, child_status(emit_a_critical_event, log));
-    assert_ok(audit_commit(log, &someone, &event, &err), &err);
-    must_close(log);
-    must_verify(node, 1);
-    node_free(node);
-}
-
 /* ---- threads --------------------------------------------------------------------------------- */
 
 #define THREADS 8
@@ -473,10 +378,6 @@ int main(void)
         cmocka_unit_test(the_same_calls_give_the_same_bytes),
         cmocka_unit_test(reopening_does_not_show),
         cmocka_unit_test(an_empty_log_is_good),
-        cmocka_unit_test(emitted_records_keep_their_order),
-        cmocka_unit_test(emitted_texts_are_copied),
-        cmocka_unit_test(dropped_records_are_counted_on_record),
-        cmocka_unit_test(critical_kinds_are_only_committed),
         cmocka_unit_test(threads_commit_at_once),
         cmocka_unit_test(two_handles_share_one_log),
         cmocka_unit_test(the_root_of_every_earlier_size_is_known),
