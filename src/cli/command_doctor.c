@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "audit/space.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -204,6 +205,56 @@ static void check_home(struct finding *out)
         finding_set(out, FINDING_GOOD, NULL, "%.180s, private", paths.directory);
 }
 
+static void list_settings(const struct configuration *configuration, char *out, size_t size)
+{
+    size_t length = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < configuration_table.count && length < size; i++) {
+        const struct conf_row *row = &configuration_table.rows[i];
+        char value[CONF_VALUE_SIZE];
+        if ((configuration->set >> i & 1) == 0)
+            continue;
+        conf_value_text(row, *(const uint64_t *)((const char *)configuration + row->offset), value);
+        length += (size_t)snprintf(out + length, size - length, "%s[%s] %s = %s",
+                                   length == 0 ? "" : ", ", row->section, row->key, value);
+    }
+}
+
+static void check_configuration(struct finding *out)
+{
+    CLEANUP(home_paths_clear) struct home_paths paths = {0};
+    struct configuration configuration;
+    struct lethe_error err = {0};
+    char settings[240];
+    if (home_locate(&paths, &err) != LETHE_OK ||
+        configuration_read(paths.configuration, &configuration, &err) != LETHE_OK) {
+        finding_set(out, FINDING_BAD, "docs/configuration.md says what it may hold", "%.240s",
+                    err.text);
+        return;
+    }
+    list_settings(&configuration, settings, sizeof settings);
+    finding_set(out, FINDING_GOOD, NULL, "%s",
+                settings[0] == '\0' ? "nothing is set in lethe.conf" : settings);
+}
+
+static void check_log_space(struct finding *out)
+{
+    CLEANUP(home_paths_clear) struct home_paths paths = {0};
+    struct configuration configuration = {0};
+    struct lethe_error err = {0};
+    if (home_locate(&paths, &err) == LETHE_OK)
+        (void)!configuration_read(paths.configuration, &configuration, NULL);
+    CLEANUP(fd_close)
+    int fd = paths.audit == NULL ? -1 : open(paths.audit, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        finding_set(out, FINDING_GOOD, NULL, "no log yet");
+    else if (space_check(&space_system, fd, configuration.audit.free_floor_bytes, &err) != LETHE_OK)
+        finding_set(out, FINDING_BAD, "make room there, or lower free_floor in lethe.conf",
+                    "%.240s", err.text);
+    else
+        finding_set(out, FINDING_GOOD, NULL, "there is room for the log");
+}
+
 /* A root file on the same file system as the home protects against nothing that takes the disk. */
 static void check_root(struct finding *out)
 {
@@ -250,6 +301,8 @@ static const struct {
     {"cryptography", check_aead},
     {"huge pages", check_huge_pages},
     {"home", check_home},
+    {"settings", check_configuration},
+    {"log's disk", check_log_space},
     {"root key", check_root},
 };
 

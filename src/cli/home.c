@@ -45,11 +45,9 @@ lethe_result home_paths_fill(struct home_paths *paths, struct lethe_error *err)
     const struct {
         char **path;
         const char *name;
-    } parts[] = {{&paths->store, "store.db"},
-                 {&paths->audit, "audit"},
-                 {&paths->lock, "lock"},
-                 {&paths->node, "node"},
-                 {&paths->run, "run"}};
+    } parts[] = {{&paths->store, "store.db"}, {&paths->audit, "audit"},
+                 {&paths->lock, "lock"},      {&paths->node, "node"},
+                 {&paths->run, "run"},        {&paths->configuration, "lethe.conf"}};
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         *parts[i].path = path_join(paths->directory, parts[i].name);
         if (*parts[i].path == NULL)
@@ -81,6 +79,7 @@ void home_paths_clear(struct home_paths *paths)
     free(paths->lock);
     free(paths->node);
     free(paths->run);
+    free(paths->configuration);
     *paths = (struct home_paths){0};
 }
 
@@ -175,7 +174,8 @@ static lethe_result open_keeper(struct home *home, int passphrase_fd, struct let
                                            .lock_path = home->paths.lock,
                                            .node = home->node,
                                            .actor = home->actor,
-                                           .passphrase_fd = passphrase_fd};
+                                           .passphrase_fd = passphrase_fd,
+                                           .audit_limits = home->configuration.audit};
     TRY(keeper_open(&options, &home->keeper, err));
     const struct lethe_mem_observer observer = {
         .region_wiped = record_wipe, .session_ended = record_session_end, .context = home};
@@ -201,6 +201,7 @@ lethe_result home_open(int passphrase_fd, struct home **out, struct lethe_error 
     TRY(home_require(&home->paths, err));
     TRY(check_private(&home->paths, err));
     TRY(read_node(home, err));
+    TRY(configuration_read(home->paths.configuration, &home->configuration, err));
     TRY(open_keeper(home, passphrase_fd, err));
     *out = MOVE(home);
     return LETHE_OK;

@@ -1,11 +1,12 @@
 /* cli/home.h -- one directory with keys and log, and the pieces of Lethe put together over it.
  *
  * $LETHE_HOME, else $XDG_DATA_HOME/lethe, else ~/.local/share/lethe; mode 0700:
- *   store.db  audit/  node  lock  run/ (traces of running engines) */
+ *   store.db  audit/  node  lock  run/ (traces of running engines)  lethe.conf (optional) */
 #ifndef CLI_HOME_H
 #define CLI_HOME_H
 
 #include "base/validate.h"
+#include "cli/configuration.h"
 #include "kms/keeper.h"
 
 struct home_paths { /* all owned */
@@ -15,6 +16,7 @@ struct home_paths { /* all owned */
     char *lock;
     char *node;
     char *run;
+    char *configuration;
 };
 LETHE_MUST_CHECK lethe_result home_locate(struct home_paths *out, struct lethe_error *err);
 void home_paths_clear(struct home_paths *paths);
@@ -54,6 +56,7 @@ struct home {
     struct home_paths paths;
     char actor[HOME_ACTOR_SIZE];
     char node[NAME_PART_MAX + 1];
+    struct configuration configuration;
     struct keeper *keeper;
 };
 /* Opens keeper and log, sends reports of wiped memory to the log, and settles the traces of engines

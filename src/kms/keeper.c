@@ -108,6 +108,7 @@ static lethe_result open_log(struct keeper *keeper, const struct keeper_options 
         .node = options->node,
         .clock = keeper->clock,
         .signer = {.sign = sign_for_log, .context = keeper, .key = keeper->log_key},
+        .limits = options->audit_limits,
     };
     return audit_open(&log_options, &keeper->log, err);
 }

@@ -32,6 +32,7 @@ struct keeper_options {
     int passphrase_fd;                  /* -1: ask on the terminal */
     const struct clock_source *clock;   /* NULL: the system's */
     const struct random_source *random; /* NULL: the system's */
+    struct audit_limits audit_limits;   /* {0}: the log's own */
 };
 
 struct keeper;

@@ -1,0 +1,19 @@
+/* cli/configuration.h -- what lethe.conf says, for each room that has settings. */
+#ifndef CLI_CONFIGURATION_H
+#define CLI_CONFIGURATION_H
+
+#include "audit/log.h"
+#include "base/conf.h"
+
+struct configuration {
+    struct audit_limits audit; /* 0: as when nothing is set */
+    uint64_t set;              /* a bit for each row of the table that the file has */
+};
+extern const struct conf_table configuration_table;
+
+/* Of the home's lethe.conf; without one, everything is as when nothing is set. LETHE_INVALID names
+ * file and line; LETHE_UNPROTECTED when others may read or write it. */
+LETHE_MUST_CHECK lethe_result configuration_read(const char *path, struct configuration *out,
+                                                 struct lethe_error *err);
+
+#endif
