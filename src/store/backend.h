@@ -48,8 +48,13 @@ struct store_backend {
     lethe_result (*meta_put)(void *state, const char *name, const void *value, size_t size_bytes,
                              struct lethe_error *err);
 
+    /* Inside a STORE_WRITE view: removes every row and meta record, and overwrites their places. */
+    lethe_result (*clear)(void *state, struct lethe_error *err);
     /* Outside a view: overwrites what is left of rows that were replaced or removed. */
     lethe_result (*forget)(void *state, struct lethe_error *err);
+    /* Outside a view: whether these bytes are anywhere in the files, used or not. */
+    lethe_result (*holds)(void *state, const void *bytes, size_t size_bytes, bool *found,
+                          struct lethe_error *err);
     /* Outside a view; frees `state`. */
     void (*close)(void *state);
 };

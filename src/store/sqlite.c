@@ -229,6 +229,73 @@ static lethe_result sqlite_meta_put(void *state, const char *name, const void *v
     return run(file, statement, "writing a meta record", err);
 }
 
+/* ---- forgetting ------------------------------------------------------------------------------ */
+
+/* Emptying a table overwrites all of its pages, whatever SQLite moved in them before: nothing has
+ * to be believed about single rows. */
+static lethe_result sqlite_clear(void *state, struct lethe_error *err)
+{
+    TRY(run_query(state, QUERY_CLEAR_ROWS, "emptying the store", err));
+    return run_query(state, QUERY_CLEAR_META, "emptying the store", err);
+}
+
+/* `which`: SQLITE_FCNTL_FILE_POINTER for the file, _JOURNAL_POINTER for its write-ahead log. */
+static lethe_result raw_file(const struct sqlite_file *file, int which, sqlite3_file **out,
+                             sqlite3_int64 *size_bytes, struct lethe_error *err)
+{
+    int code = sqlite3_file_control(file->db, "main", which, out);
+    *size_bytes = 0; /* a write-ahead log that is not open has nothing */
+    if (code == SQLITE_OK && (*out)->pMethods != NULL)
+        code = (*out)->pMethods->xFileSize(*out, size_bytes);
+    return code == SQLITE_OK ? LETHE_OK : sqlite_failed(file, code, "looking at its size", err);
+}
+
+/* Older pages are left in the write-ahead log until it is cut. */
+static lethe_result sqlite_forget(void *state, struct lethe_error *err)
+{
+    const struct sqlite_file *file = state;
+    sqlite3_file *log;
+    sqlite3_int64 left_bytes;
+    int code = sqlite3_wal_checkpoint_v2(file->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if (code != SQLITE_OK)
+        return sqlite_failed(file, code, "cutting the write-ahead log", err);
+    TRY(raw_file(file, SQLITE_FCNTL_JOURNAL_POINTER, &log, &left_bytes, err));
+    return left_bytes == 0 ? LETHE_OK
+                           : sqlite_failed(file, SQLITE_BUSY, "cutting the write-ahead log", err);
+}
+
+/* Windows overlap, so that bytes across a border are found too. */
+static lethe_result search(const struct sqlite_file *file, int which, const struct buffer *wanted,
+                           bool *found, struct lethe_error *err)
+{
+    uint8_t window[16384];
+    sqlite3_file *raw;
+    sqlite3_int64 size_bytes;
+    TRY(raw_file(file, which, &raw, &size_bytes, err));
+    const sqlite3_int64 step = (sqlite3_int64)(sizeof window - wanted->size_bytes + 1);
+    for (sqlite3_int64 at = 0; at < size_bytes && !*found; at += step) {
+        int bytes = (int)MIN((sqlite3_int64)sizeof window, size_bytes - at);
+        int code = raw->pMethods->xRead(raw, window, bytes, at);
+        if (code != SQLITE_OK)
+            return sqlite_failed(file, code, "looking at its bytes", err);
+        *found = memmem(window, (size_t)bytes, wanted->bytes, wanted->size_bytes) != NULL;
+    }
+    return LETHE_OK;
+}
+
+static lethe_result sqlite_holds(void *state, const void *bytes, size_t size_bytes, bool *found,
+                                 struct lethe_error *err)
+{
+    const struct sqlite_file *file = state;
+    CLEANUP(buffer_clear) struct buffer wanted = {0};
+    REQUIRE(size_bytes > 0 && size_bytes <= STORE_META_MAX);
+    buffer_append(&wanted, bytes, size_bytes);
+    TRY(buffer_result(&wanted, err));
+    *found = false;
+    TRY(search(file, SQLITE_FCNTL_FILE_POINTER, &wanted, found, err));
+    return search(file, SQLITE_FCNTL_JOURNAL_POINTER, &wanted, found, err);
+}
+
 /* ---- closing --------------------------------------------------------------------------------- */
 
 void sqlite_file_free(struct sqlite_file *file)
@@ -240,16 +307,6 @@ void sqlite_file_free(struct sqlite_file *file)
     REQUIRE(sqlite3_close(file->db) == SQLITE_OK);
     free(file->path);
     free(file);
-}
-
-/* secure_delete has overwritten the rows in the file's pages with zeros; older pages are left in
- * the write-ahead log until it is cut. */
-static lethe_result sqlite_forget(void *state, struct lethe_error *err)
-{
-    const struct sqlite_file *file = state;
-    int code = sqlite3_wal_checkpoint_v2(file->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    return code == SQLITE_OK ? LETHE_OK
-                             : sqlite_failed(file, code, "cutting the write-ahead log", err);
 }
 
 /* Folding the write-ahead log into the file is a courtesy: whoever opens next finds the same rows
@@ -272,6 +329,8 @@ const struct store_backend store_sqlite = {
     .remove = sqlite_remove,
     .meta_get = sqlite_meta_get,
     .meta_put = sqlite_meta_put,
+    .clear = sqlite_clear,
     .forget = sqlite_forget,
+    .holds = sqlite_holds,
     .close = sqlite_close,
 };

@@ -19,7 +19,9 @@
     X(WRITE, "REPLACE INTO store_row (path, version, sealed) VALUES (?1, ?2, ?3)")                 \
     X(REMOVE, "DELETE FROM store_row WHERE path = ?1")                                             \
     X(META_GET, "SELECT value FROM store_meta WHERE name = ?1")                                    \
-    X(META_PUT, "REPLACE INTO store_meta (name, value) VALUES (?1, ?2)")
+    X(META_PUT, "REPLACE INTO store_meta (name, value) VALUES (?1, ?2)")                           \
+    X(CLEAR_ROWS, "DELETE FROM store_row")                                                         \
+    X(CLEAR_META, "DELETE FROM store_meta")
 
 enum sqlite_query {
 #define SQLITE_QUERY_ENUM(name, sql) QUERY_##name,

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "store/backend.h"
+#include "store/reseal.h"
 #include "store/scan.h"
 
 #define HEAD_NAME "head" /* the meta record that store_meta_* do not reach */
@@ -15,7 +16,10 @@
 struct store {
     const struct store_backend *backend;
     void *state;
-    struct seal_keys keys; /* all NULL: locked */
+    struct seal_keys keys;     /* all NULL: locked                                           */
+    struct seal_keys previous; /* all NULL, but in a transaction that changed the store key  */
+    store_key_lookup *lookup;
+    void *lookup_context;
 
     struct head head;
     uint8_t sealed_head[HEAD_SEALED_BYTES]; /* as it was when `rows` were checked against it */
@@ -39,6 +43,39 @@ static lethe_result check_not_older(const struct store *store, const struct head
                      head->epoch, store->head.epoch);
 }
 
+static bool is_locked(const struct store *store)
+{
+    return store->keys.row == NULL;
+}
+
+/* Opens the head with the key that the lookup gives, which is the store's from now on. */
+static lethe_result follow(struct store *store, const struct buffer *sealed, struct head *head,
+                           struct lethe_error *err)
+{
+    CLEANUP(lethe_secret_free) struct lethe_secret *key = NULL;
+    struct seal_keys keys;
+    TRY(store->lookup(store->lookup_context, &key, err));
+    TRY(seal_keys_derive(key, &keys, err));
+    lethe_result result = head_open(&keys, sealed->bytes, sealed->size_bytes, head, err);
+    if (result != LETHE_OK) {
+        seal_keys_clear(&keys);
+        return result;
+    }
+    seal_keys_clear(&store->keys);
+    store->keys = keys; /* moved */
+    store->stale = true;
+    return LETHE_OK;
+}
+
+static lethe_result open_head(struct store *store, const struct buffer *sealed, struct head *head,
+                              struct lethe_error *err)
+{
+    lethe_result result = head_open(&store->keys, sealed->bytes, sealed->size_bytes, head, err);
+    if (result != LETHE_INTEGRITY || store->lookup == NULL)
+        return result;
+    return follow(store, sealed, head, err);
+}
+
 /* Inside a view: makes `head` and `rows` what the back end shows, unless they are already. */
 static lethe_result refresh(struct store *store, struct lethe_error *err)
 {
@@ -53,7 +90,7 @@ static lethe_result refresh(struct store *store, struct lethe_error *err)
         return LETHE_OK;
 
     struct head head;
-    TRY(head_open(&store->keys, sealed.bytes, sealed.size_bytes, &head, err));
+    TRY(open_head(store, &sealed, &head, err));
     TRY(check_not_older(store, &head, same_head, err));
     const struct scan_source source = {store->backend, store->state, &store->keys};
     TRY(scan_rows(&source, &head, &store->rows, err));
@@ -71,11 +108,6 @@ static lethe_result check_path(const char *path, bool prefix, struct lethe_error
         err, LETHE_INVALID,
         "a path in the store has 1 to %u characters of [A-Za-z0-9._/-] and no empty part",
         STORE_PATH_MAX);
-}
-
-static bool is_locked(const struct store *store)
-{
-    return store->keys.row == NULL;
 }
 
 static void view_leave(struct store *store)
@@ -308,6 +340,11 @@ void store_rollback(struct store *store)
     if (store == NULL || !store->writing)
         return;
     REQUIRE(store->views == 1);
+    if (store->previous.row != NULL) {
+        seal_keys_clear(&store->keys);
+        store->keys = store->previous; /* moved */
+        store->previous = (struct seal_keys){0};
+    }
     store->writing = false;
     store->stale = true;
     view_leave(store);
@@ -408,9 +445,60 @@ lethe_result store_commit(struct store *store, struct lethe_error *err)
         store_rollback(store);
         return result;
     }
+    seal_keys_clear(&store->previous);
     store->writing = false;
     store->views = 0;
     return LETHE_OK;
+}
+
+/* ---- another store key ----------------------------------------------------------------------- */
+
+/* From here on the new keys are the store's; those before are kept for a rollback, but only once:
+ * what another rekeying of the same transaction made was never seen by anyone. */
+static void take_keys(struct store *store, struct seal_keys keys)
+{
+    if (store->previous.row == NULL)
+        store->previous = store->keys; /* moved */
+    else
+        seal_keys_clear(&store->keys);
+    store->keys = keys;
+}
+
+static lethe_result rekey(struct store *store, const struct lethe_secret *key,
+                          struct lethe_error *err)
+{
+    struct seal_keys keys;
+    TRY(seal_keys_derive(key, &keys, err));
+    const struct scan_source source = {store->backend, store->state, &store->keys};
+    lethe_result result = reseal_rows(&source, &keys, &store->rows, &store->head, err);
+    if (result != LETHE_OK)
+        seal_keys_clear(&keys);
+    else
+        take_keys(store, keys);
+    return result;
+}
+
+lethe_result store_rekey(struct store *store, const struct lethe_secret *key,
+                         struct lethe_error *err)
+{
+    REQUIRE(store->writing && store->views == 1);
+    if (store->broken != LETHE_OK)
+        return error_set(err, store->broken, "an earlier write of this transaction failed");
+    store->broken = rekey(store, key, err);
+    return store->broken;
+}
+
+void store_follow(struct store *store, store_key_lookup *lookup, void *context)
+{
+    store->lookup = lookup;
+    store->lookup_context = context;
+}
+
+lethe_result store_holds(struct store *store, const void *bytes, size_t size_bytes, bool *found,
+                         struct lethe_error *err)
+{
+    REQUIRE(!store->writing && store->views == 0);
+    return store->backend->holds(store->state, bytes, size_bytes, found, err);
 }
 
 lethe_result store_forget(struct store *store, struct lethe_error *err)

@@ -95,10 +95,6 @@ LETHE_MUST_CHECK lethe_result store_put(struct store *store, const char *path, c
 /* As store_put; LETHE_NOT_FOUND when any version would do and there is none. */
 LETHE_MUST_CHECK lethe_result store_delete(struct store *store, const char *path,
                                            uint64_t expected_version, struct lethe_error *err);
-/* Outside a transaction: nothing is left in the files of rows that were replaced or deleted, not
- * even sealed. LETHE_BUSY while another process looks at an older state: it can be done again. */
-LETHE_MUST_CHECK lethe_result store_forget(struct store *store, struct lethe_error *err);
-
 /* On failure the transaction is rolled back and nothing has changed, with one exception that no
  * store can help: after LETHE_IO (the disk refused to confirm) only the next opening can tell. */
 LETHE_MUST_CHECK lethe_result store_commit(struct store *store, struct lethe_error *err);
@@ -106,5 +102,29 @@ LETHE_MUST_CHECK lethe_result store_commit(struct store *store, struct lethe_err
  *     CLEANUP(store_rollback) struct store *transaction = store;  */
 void store_rollback(struct store *store);
 DEFINE_CLEANUP(store_rollback, struct store *);
+
+/* ---- another store key ----------------------------------------------------------------------- */
+
+/* Inside a transaction, in which more may be written afterwards: every row, with version and value
+ * as they were, and the head are sealed under `key` from here on, and what a key may seal is
+ * counted anew. The old pages are overwritten as a whole, and with them the meta records: what the
+ * caller wants to keep of them it writes again. The key is only read. On failure as store_put. */
+LETHE_MUST_CHECK lethe_result store_rekey(struct store *store, const struct lethe_secret *key,
+                                          struct lethe_error *err);
+/* How this process goes on when another one changed the store key: asked when the head does not
+ * open, inside the view, so that store_meta_get shows what belongs to that head. *key is the
+ * store's to free. Whatever it gives but LETHE_OK is the result of the read or write. */
+typedef lethe_result store_key_lookup(void *context, struct lethe_secret **key,
+                                      struct lethe_error *err);
+void store_follow(struct store *store, store_key_lookup *lookup, void *context);
+
+/* Outside a transaction: nothing is left in the files of rows that were deleted, nor, after a
+ * store_rekey, of anything that was sealed before. LETHE_BUSY while another process looks at an
+ * older state: it can be done again. */
+LETHE_MUST_CHECK lethe_result store_forget(struct store *store, struct lethe_error *err);
+/* Outside a transaction: whether 1 to STORE_META_MAX bytes are anywhere in the files, in pages that
+ * are not in use too. */
+LETHE_MUST_CHECK lethe_result store_holds(struct store *store, const void *bytes, size_t size_bytes,
+                                          bool *found, struct lethe_error *err);
 
 #endif
