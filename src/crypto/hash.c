@@ -1,19 +1,28 @@
+#define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_Init and its like: the only ones that need no memory \
+                                     */
 #include "crypto/hash.h"
 
 #include <stdlib.h>
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/sha.h>
+
+#include <lethe/mem.h>
 
 #include "crypto/openssl.h"
 
-/* Hashing cannot go wrong but for want of a few hundred bytes of memory: then there is nobody left
- * to tell, and a digest that is not one must not go on. */
+/* What is asked of a context that was set up needs no memory, and cannot go wrong. */
 #define MUST(call) REQUIRE((call) == 1)
 
+/* Its many callers have no way to fail, and it must not abort for want of a context. */
 void sha256(const void *bytes, size_t size_bytes, uint8_t out[SHA256_BYTES])
 {
-    MUST(EVP_Digest(bytes, size_bytes, out, NULL, openssl()->sha256, NULL));
+    SHA256_CTX context;
+    MUST(SHA256_Init(&context));
+    MUST(SHA256_Update(&context, bytes, size_bytes));
+    MUST(SHA256_Final(out, &context));
+    lethe_wipe(&context, sizeof context);
 }
 
 struct sha256_stream {
@@ -62,6 +71,7 @@ lethe_result hmac_sha256(const void *key, size_t key_bytes, const void *bytes, s
     const void *key_or_empty = key_bytes > 0 ? key : ""; /* NULL would mean the key of before */
     size_t written;
     OPENSSL_SECRETS_IN_SCOPE();
+    openssl_begin();
     CLEANUP(EVP_MAC_CTX_free) EVP_MAC_CTX *context = EVP_MAC_CTX_new(openssl()->hmac);
     if (context == NULL || EVP_MAC_init(context, key_or_empty, key_bytes, parameters) != 1 ||
         EVP_MAC_update(context, bytes, size_bytes) != 1 ||

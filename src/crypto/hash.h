@@ -6,7 +6,7 @@
 
 #define SHA256_BYTES 32u
 
-/* FIPS 180-4. Aborts when there is no memory left even for this. */
+/* FIPS 180-4. Allocates nothing. */
 void sha256(const void *bytes, size_t size_bytes, uint8_t out[SHA256_BYTES]);
 
 struct sha256_stream; /* for public data that comes in pieces */

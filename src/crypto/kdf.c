@@ -23,6 +23,7 @@ static lethe_result derive(EVP_KDF *kdf, const OSSL_PARAM *parameters, uint8_t *
                            size_t out_bytes, struct lethe_error *err)
 {
     OPENSSL_SECRETS_IN_SCOPE();
+    openssl_begin();
     CLEANUP(EVP_KDF_CTX_free) EVP_KDF_CTX *context = EVP_KDF_CTX_new(kdf);
     if (context != NULL && EVP_KDF_derive(context, out, out_bytes, parameters) == 1)
         return LETHE_OK;

@@ -53,11 +53,13 @@ static bool is_want_of_memory(unsigned long number)
 lethe_result openssl_failed(struct lethe_error *err, lethe_result code, const char *what)
 {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    if (openssl_was_starved())
+        code = LETHE_NO_MEMORY;
     for (unsigned long number; (number = ERR_get_error()) != 0;)
         if (is_want_of_memory(number))
             code = LETHE_NO_MEMORY;
     if (code == LETHE_NO_MEMORY)
-        return error_set(err, code, "%s: OpenSSL's heap is full", what);
+        return error_set(err, code, "%s: no memory for OpenSSL", what);
     return error_set(err, code, "%s: %s", what,
                      reason != NULL ? reason : "OpenSSL gives no reason");
 }

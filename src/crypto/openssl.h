@@ -39,6 +39,11 @@ DEFINE_CLEANUP(openssl_secrets_leave, unsigned);
  * has been in use already. */
 bool openssl_guard_memory(void);
 
+/* OpenSSL does not always say that memory was what it lacked: a signature that could not be checked
+ * then looks like a forged one. Between the two, on this thread, allocations are watched. */
+void openssl_begin(void);
+bool openssl_was_starved(void);
+
 /* Says why a call of OpenSSL failed ("<what>: <reason>") and empties this thread's queue of
  * reasons. Gives `code`, or LETHE_NO_MEMORY when that was the reason. */
 lethe_result openssl_failed(struct lethe_error *err, lethe_result code, const char *what);

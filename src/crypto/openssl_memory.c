@@ -9,6 +9,18 @@
 #include "crypto/openssl.h"
 
 static _Thread_local unsigned secrets_depth;
+static _Thread_local bool starved; /* an allocation was refused since openssl_begin() */
+
+void openssl_begin(void)
+{
+    ERR_clear_error();
+    starved = false;
+}
+
+bool openssl_was_starved(void)
+{
+    return starved;
+}
 
 unsigned openssl_secrets_enter(void)
 {
@@ -40,10 +52,11 @@ static void *guarded_malloc(size_t size_bytes, const char *file, int line)
 {
     if (size_bytes == 0)
         return NULL;
-    if (secrets_depth > 0 && size_bytes <= OPENSSL_SECRET_BLOCK_MAX &&
-        CRYPTO_secure_malloc_initialized())
-        return CRYPTO_secure_malloc(size_bytes, file, line);
-    return malloc(size_bytes);
+    bool secret = secrets_depth > 0 && size_bytes <= OPENSSL_SECRET_BLOCK_MAX &&
+                  CRYPTO_secure_malloc_initialized();
+    void *block = secret ? CRYPTO_secure_malloc(size_bytes, file, line) : malloc(size_bytes);
+    starved |= block == NULL;
+    return block;
 }
 
 static size_t size_of(void *block)

@@ -116,6 +116,7 @@ lethe_result sign_pair_create(enum signature_kind kind, const struct lethe_secre
     if (pair == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a key pair");
     uint8_t raw[SIGNATURE_PUBLIC_MAX_BYTES];
+    openssl_begin();
     lethe_result made =
         pkey_from(&sign_kinds[kind], lethe_secret_bytes_const(private_key), raw, &pair->pkey);
     if (made == LETHE_MALFORMED)
@@ -169,6 +170,7 @@ lethe_result sign_message(const struct sign_pair *pair, const void *bytes, size_
     const struct sign_kind *kind = &sign_kinds[pair->public_key->kind];
     *out = (struct signature){.size_bytes = sizeof out->bytes};
     OPENSSL_SECRETS_IN_SCOPE();
+    openssl_begin();
     CLEANUP(EVP_MD_CTX_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
     if (context == NULL ||
         EVP_DigestSignInit_ex(context, NULL, kind->digest, NULL, NULL, pair->pkey, NULL) != 1 ||

@@ -97,6 +97,7 @@ lethe_result sign_public_from_raw(enum signature_kind kind, const void *bytes, s
         return error_set(err, LETHE_NO_MEMORY, "no memory for a public key");
     key->kind = kind;
     memcpy(key->raw, raw, size_bytes);
+    openssl_begin();
     key->pkey = pkey_from_raw(k, raw);
     if (key->pkey == NULL)
         return openssl_failed(err, LETHE_MALFORMED, "these bytes are no public key");
@@ -109,6 +110,7 @@ lethe_result sign_verify(const struct sign_public *key, const void *bytes, size_
 {
     const struct sign_kind *kind = &sign_kinds[key->kind];
     REQUIRE(signature->size_bytes <= sizeof signature->bytes);
+    openssl_begin();
     CLEANUP(EVP_MD_CTX_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
     if (context == NULL ||
         EVP_DigestVerifyInit_ex(context, NULL, kind->digest, NULL, NULL, key->pkey, NULL) != 1)
@@ -117,6 +119,8 @@ lethe_result sign_verify(const struct sign_public *key, const void *bytes, size_
         EVP_DigestVerify(context, signature->bytes, signature->size_bytes, bytes, size_bytes);
     if (fits == 1)
         return LETHE_OK;
+    if (openssl_was_starved())
+        return openssl_failed(err, LETHE_NO_MEMORY, "checking a signature");
     ERR_clear_error();
     return error_set(err, LETHE_INTEGRITY,
                      "the signature is not one of this %s key over this content", kind->name);
@@ -128,6 +132,7 @@ lethe_result sign_public_pem(const struct sign_public *key, struct buffer *out,
                              struct lethe_error *err)
 {
     char *text;
+    openssl_begin();
     CLEANUP(BIO_free_all) BIO *bio = BIO_new(BIO_s_mem());
     if (bio == NULL || PEM_write_bio_PUBKEY(bio, key->pkey) != 1)
         return openssl_failed(err, LETHE_NO_MEMORY, "writing a public key as PEM");
@@ -196,11 +201,14 @@ lethe_result sign_public_from_pem(const char *pem, size_t size_bytes, struct sig
     uint8_t raw[SIGNATURE_PUBLIC_MAX_BYTES];
     size_t raw_bytes = sizeof raw;
     enum signature_kind kind;
+    openssl_begin();
     CLEANUP(EVP_PKEY_free) EVP_PKEY *pkey = pkey_from_pem(pem, size_bytes);
     bool understood =
         pkey != NULL && find_kind(pkey, &kind) &&
         (sign_kinds[kind].group != NULL ? write_point(pkey, &sign_kinds[kind], raw)
                                         : EVP_PKEY_get_raw_public_key(pkey, raw, &raw_bytes) == 1);
+    if (!understood && openssl_was_starved())
+        return openssl_failed(err, LETHE_NO_MEMORY, "reading a public key");
     ERR_clear_error();
     if (!understood)
         return error_set(err, LETHE_MALFORMED, "%s", expected);
