@@ -44,6 +44,7 @@ enum audit_severity { AUDIT_INFO, AUDIT_NOTICE, AUDIT_WARNING, AUDIT_CRITICAL };
     X(key_scheduled, NOTICE)              \
     X(key_revoked, CRITICAL)              \
     X(key_destroyed, CRITICAL)            \
+    X(root_rotated, CRITICAL)             \
     X(key_used, INFO)                     \
     X(key_released, CRITICAL)             \
     X(key_denied, CRITICAL)               \
@@ -132,6 +133,7 @@ enum audit_severity { AUDIT_INFO, AUDIT_NOTICE, AUDIT_WARNING, AUDIT_CRITICAL };
 #define FIELDS_key_scheduled(T, U, B, N) T(key) U(rotate_every_s) U(epoch)
 #define FIELDS_key_revoked(T, U, B, N) T(key) U(through_version) T(reason) U(epoch)
 #define FIELDS_key_destroyed(T, U, B, N) T(key) T(outcome) U(epoch)
+#define FIELDS_root_rotated(T, U, B, N) T(root) T(outcome) U(epoch)
 #define FIELDS_key_used(T, U, B, N) T(key) U(version) T(purpose) T(decision)
 #define FIELDS_key_released(T, U, B, N) T(key) U(version) T(purpose) T(requester) N(evidence_digest) N(policy_digest) T(shards)
 #define FIELDS_key_denied(T, U, B, N) T(key) U(version) T(purpose) T(requester) N(evidence_digest) N(policy_digest) T(shards) T(reason)

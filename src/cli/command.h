@@ -83,6 +83,7 @@ COMMAND_FUNCTION(key_revoke);
 COMMAND_FUNCTION(key_destroy);
 COMMAND_FUNCTION(key_minimum);
 COMMAND_FUNCTION(key_export);
+COMMAND_FUNCTION(root_rotate);
 COMMAND_FUNCTION(audit_show);
 COMMAND_FUNCTION(audit_tail);
 COMMAND_FUNCTION(audit_verify);

@@ -110,16 +110,25 @@ COMMAND_FUNCTION(key_revoke)
     return with_home(invocation, revoke, err);
 }
 
+/* A mistake in the last name must not come to light when the first key is gone. */
+static lethe_result check_names(struct home *home, const struct invocation *invocation,
+                                struct lethe_error *err)
+{
+    for (int i = 0; i < invocation->positional_count; i++)
+        TRY(keeper_check_destroyable(home->keeper, invocation->positional[i], err));
+    return LETHE_OK;
+}
+
 static lethe_result destroy(struct home *home, const struct invocation *invocation,
                             struct lethe_error *err)
 {
-    const char *name = invocation->positional[0];
-    const char *outcome;
-    TRY(keeper_destroy_key(home->keeper, name, &outcome, err));
-    printf("%s: %s\n", name, outcome);
-    fprintf(stderr,
-            "lethe: copies of the home that were made before still hold it, and open with the "
-            "same root key: destroy them too\n");
+    struct key_outcome outcome = {0};
+    TRY(check_names(home, invocation, err));
+    for (int i = 0; i < invocation->positional_count; i++) {
+        TRY(keeper_destroy_key(home->keeper, invocation->positional[i], &outcome, err));
+        printf("%s: %s\n", invocation->positional[i], outcome.text);
+    }
+    common_report_new_root(home, &outcome);
     return LETHE_OK;
 }
 

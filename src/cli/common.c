@@ -62,6 +62,16 @@ lethe_result common_read_text(const char *path, size_t max_bytes, struct buffer 
     return file_read_to_end(fd, path, max_bytes, out, err);
 }
 
+void common_report_new_root(struct home *home, const struct key_outcome *outcome)
+{
+    const struct root_spec *root = keeper_root(home->keeper);
+    if (outcome->new_root_key)
+        fprintf(stderr,
+                "lethe: the root key in %s is another one now: a copy of that file made before no "
+                "longer opens this home. Make a new copy, and destroy the old one\n",
+                root->where);
+}
+
 lethe_result common_write_text(const char *path, const struct buffer *text, mode_t mode,
                                struct lethe_error *err)
 {

@@ -24,6 +24,8 @@ const char *common_base_name(const char *path);
 /* Appends the text that a command line names: a file, a pipe, or stdin for "-". Not for secrets. */
 LETHE_MUST_CHECK lethe_result common_read_text(const char *path, size_t max_bytes,
                                                struct buffer *out, struct lethe_error *err);
+/* Says on stderr that copies of the root file made before open the home no more, if that is so. */
+void common_report_new_root(struct home *home, const struct key_outcome *outcome);
 /* Text to `path`, or to stdout for NULL and "-"; never over an existing file. */
 LETHE_MUST_CHECK lethe_result common_write_text(const char *path, const struct buffer *text,
                                                 mode_t mode, struct lethe_error *err);

@@ -75,6 +75,9 @@ static const struct option key_destroy_options[] = {
     {"yes", 0, NULL, "yes, for ever", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
     {0}};
+static const struct option root_options[] = {
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
 static const struct option key_minimum_options[] = {
     {"set", 0, "RELEASE", "raise the minimum to this release number", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
@@ -186,13 +189,20 @@ const struct command commands[] = {
      "Models under these versions are refused from now on (exit 4), but can be rewrapped by their\n"
      "owner after key rotate.",
      key_revoke_options, 1, 1, false, command_key_revoke},
-    {"key destroy", "NAME --yes", "Erase a key and with it all that it protects, for ever",
-     "The key is overwritten in the store's files, and its name does not come back. Copies of the\n"
-     "home that were made before still hold it, and open with the same root key.",
-     key_destroy_options, 1, 1, false, command_key_destroy},
+    {"key destroy", "NAME... --yes", "Erase keys and with them all that they protect, for ever",
+     "The key is overwritten in the store's files, its name does not come back, and the store and a\n"
+     "root file get new keys, so that older copies of store.db open no more: \"erased\". Where they\n"
+     "may open after all, it says \"erased except from copies\" and why. Keep a new copy of the root\n"
+     "file, and destroy the old ones: an old copy of both together still holds the key.",
+     key_destroy_options, 1, -1, false, command_key_destroy},
     {"key minimum", "TENANT.MODEL [--set RELEASE]", "The smallest release of a model that gets keys",
      "An old manifest is signed as well as a new one; below the minimum it is refused (exit 4).",
      key_minimum_options, 1, 1, false, command_key_minimum},
+    {"root rotate", "", "Give the home a new store key, and a root file a new root key",
+     "Every key stays. Older copies of store.db no longer open with the new root file; copies of the\n"
+     "root file made before no longer open the home, so make a new one. A passphrase and a credential\n"
+     "stay what they are.",
+     root_options, 0, 0, false, command_root_rotate},
     {"key list", "", "List keys, their versions and use", NULL,
      key_list_options, 0, 0, false, command_key_list},
     {"key export", "NAME --public | --shard ID MODEL --tink-keyset -o FILE",

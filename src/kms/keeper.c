@@ -15,7 +15,6 @@
 #include "kms/outbox.h"
 #include "kms/root_record.h"
 
-#define ROOT_META "root"
 #define LOG_ORIGIN_PREFIX "lethe/"
 
 /* ---- putting the pieces together ------------------------------------------------------------- */
@@ -27,6 +26,7 @@ static void keeper_free(struct keeper *keeper)
     keeper_keys_clear(keeper);
     sign_pair_free(keeper->log_pair);
     store_close(keeper->store);
+    root_free(keeper->opened);
     free(keeper->lock_path);
     free(keeper->actor);
     free(keeper);
@@ -228,13 +228,19 @@ lethe_result keeper_create(const struct keeper_options *options, const struct ro
 /* ---- opening, and closing again ---------------------------------------------------------------
  */
 
-static lethe_result read_root_record(struct store *store, const char *store_path,
-                                     struct buffer *record, struct lethe_error *err)
+static lethe_result read_root_record(struct store *store, struct buffer *record,
+                                     struct lethe_error *err)
 {
     lethe_result result = store_meta_get(store, ROOT_META, record, err);
     if (result == LETHE_NOT_FOUND)
-        return error_set(err, LETHE_INTEGRITY, "%s: the record of the root is missing", store_path);
+        return error_set(err, LETHE_INTEGRITY, "the store's record of its root is missing");
     return result;
+}
+
+lethe_result keeper_root_record(struct keeper *keeper, struct buffer *record,
+                                struct lethe_error *err)
+{
+    return read_root_record(keeper->store, record, err);
 }
 
 lethe_result keeper_peek_root(const char *store_path, struct root_spec *out,
@@ -244,21 +250,48 @@ lethe_result keeper_peek_root(const char *store_path, struct root_spec *out,
     CLEANUP(buffer_clear) struct buffer bytes = {0};
     struct root_record record;
     TRY(store_open(store_path, false, &store, err));
-    TRY(read_root_record(store, store_path, &bytes, err));
+    TRY(read_root_record(store, &bytes, err));
     TRY(root_record_parse(bytes.bytes, bytes.size_bytes, &record, err));
     *out = record.spec;
     return LETHE_OK;
 }
 
-static lethe_result unlock_store(struct keeper *keeper, const struct keeper_options *options,
-                                 struct lethe_error *err)
+/* The head does not open any more: another process has changed the store key, or someone the head.
+ */
+static lethe_result look_up_store_key(void *context, struct lethe_secret **store_key,
+                                      struct lethe_error *err)
+{
+    struct keeper *keeper = context;
+    CLEANUP(buffer_clear) struct buffer record = {0};
+    TRY(keeper_root_record(keeper, &record, err));
+    return error_context(err, root_unwrap(keeper->opened, &record, store_key, err),
+                         "the store has got another key");
+}
+
+/* May wait for a person, so it comes before the lock. */
+static lethe_result read_root(struct keeper *keeper, const struct keeper_options *options,
+                              struct lethe_error *err)
+{
+    CLEANUP(buffer_clear) struct buffer record = {0};
+    TRY(store_open(options->store_path, false, &keeper->store, err));
+    TRY(keeper_root_record(keeper, &record, err));
+    TRY(root_read(&record, options->passphrase_fd, &keeper->opened, err));
+    keeper->root = *root_spec(keeper->opened);
+    return LETHE_OK;
+}
+
+/* With the lock held, so that nobody changes root and record meanwhile. A root file that could not
+ * be settled opens all the same; the next change of the root insists. */
+static lethe_result unlock_store(struct keeper *keeper, struct lethe_error *err)
 {
     CLEANUP(buffer_clear) struct buffer record = {0};
     CLEANUP(lethe_secret_free) struct lethe_secret *store_key = NULL;
-    TRY(store_open(options->store_path, false, &keeper->store, err));
-    TRY(read_root_record(keeper->store, options->store_path, &record, err));
-    TRY(root_open(&record, options->passphrase_fd, &keeper->root, &store_key, err));
-    return store_unlock(keeper->store, store_key, err);
+    TRY(keeper_root_record(keeper, &record, err));
+    TRY(root_unwrap(keeper->opened, &record, &store_key, err));
+    TRY(store_unlock(keeper->store, store_key, err));
+    store_follow(keeper->store, look_up_store_key, keeper);
+    (void)!root_settle(keeper->opened, NULL);
+    return LETHE_OK;
 }
 
 lethe_result keeper_open(const struct keeper_options *options, struct keeper **out,
@@ -268,8 +301,9 @@ lethe_result keeper_open(const struct keeper_options *options, struct keeper **o
     CLEANUP(keeper_free) struct keeper *keeper = NULL;
     CLEANUP(home_unlock) int lock = -1;
     TRY(keeper_new(options, &keeper, err));
-    TRY(unlock_store(keeper, options, err)); /* may wait for a person, so before the lock */
+    TRY(read_root(keeper, options, err));
     TRY(home_lock(options->lock_path, &lock, err));
+    TRY(unlock_store(keeper, err));
     TRY(attach_log(keeper, options, err));
     *out = MOVE(keeper);
     return LETHE_OK;

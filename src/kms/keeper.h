@@ -11,8 +11,10 @@
  * verify
  * --since). Closing pins the log's head once more. A change holds the lock from begin to record.
  *
- * Root and store key are in memory only while a home is opened; key-encryption keys only for a use.
- * Signing keys stay in OpenSSL's locked heap from their first use until close.
+ * Root and store key are in memory only while a home is opened or they are changed; of a
+ * passphrase, what it was stretched to stays in a closed region until close. Key-encryption keys
+ * are there only for a use. A process whose store key another one changed reads the root again and
+ * goes on. Signing keys stay in OpenSSL's locked heap from their first use until close.
  *
  * Thread rule: one thread at a time. */
 #ifndef KMS_KEEPER_H
@@ -85,14 +87,30 @@ LETHE_MUST_CHECK lethe_result keeper_rotate_due(struct keeper *keeper, key_visit
 LETHE_MUST_CHECK lethe_result keeper_revoke_key(struct keeper *keeper, const char *name,
                                                 const char *reason, struct key_info *out,
                                                 struct lethe_error *err);
-/* Irreversible: the material of every version is deleted and overwritten in the store's files.
- * `outcome` is what was reached, for people and for the record: copies of the store made before
- * open with the same root, so that it says "erased except from copies". LETHE_BUSY when another
- * process keeps an older state in the files: the key is gone for everyone, and the same call again
- * finishes. */
+/* Irreversible: the material of every version is deleted, the store is sealed under another store
+ * key, for a root file the root key is changed too, and what was there is overwritten in the files.
+ * `outcome` says what was reached, for people and for the record (docs/security.md has the table):
+ * KEY_ERASED when no older copy of store.db opens any more, unless someone copied the root file
+ * too; otherwise KEY_ERASED_EXCEPT_COPIES, a colon, and why. LETHE_BUSY when another process keeps
+ * an older state in the files: the key is gone for everyone, and the same call again finishes. For
+ * a key that was destroyed before, everything but the deletion is done once more. */
+#define KEY_ERASED "erased"
 #define KEY_ERASED_EXCEPT_COPIES "erased except from copies"
+struct key_outcome {
+    char text[320];
+    bool new_root_key; /* copies of the root file made before no longer open the home */
+};
 LETHE_MUST_CHECK lethe_result keeper_destroy_key(struct keeper *keeper, const char *name,
-                                                 const char **outcome, struct lethe_error *err);
+                                                 struct key_outcome *outcome,
+                                                 struct lethe_error *err);
+/* Whether there is such a key and it is of a kind that can be destroyed. LETHE_NOT_FOUND,
+ * LETHE_INVALID. */
+LETHE_MUST_CHECK lethe_result keeper_check_destroyable(struct keeper *keeper, const char *name,
+                                                       struct lethe_error *err);
+/* Another store key and, for a root file, another root key; every key stays. `outcome` as above, of
+ * the old ones. */
+LETHE_MUST_CHECK lethe_result keeper_rotate_root(struct keeper *keeper, struct key_outcome *outcome,
+                                                 struct lethe_error *err);
 /* Releases of "<tenant>.<model>" below the minimum get no keys from now on (E-8). */
 LETHE_MUST_CHECK lethe_result keeper_release_minimum(struct keeper *keeper, const char *model,
                                                      uint64_t *minimum, struct lethe_error *err);

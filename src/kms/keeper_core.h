@@ -21,6 +21,7 @@ struct keeper {
     struct sign_pair *log_pair;
     struct audit_key log_key;
     struct root_spec root;
+    struct root *opened; /* NULL while the home is made */
     char *lock_path;
     char *actor;
     const struct clock_source *clock;
@@ -43,6 +44,13 @@ LETHE_MUST_CHECK lethe_result keeper_settle(struct keeper *keeper, struct lethe_
 /* With the home's lock held: writes what was emitted, and pins how far the log goes. */
 LETHE_MUST_CHECK lethe_result keeper_pin(struct keeper *keeper, struct lethe_error *err);
 
+/* The store's meta record of its root. LETHE_INTEGRITY when it is missing. */
+LETHE_MUST_CHECK lethe_result keeper_root_record(struct keeper *keeper, struct buffer *record,
+                                                 struct lethe_error *err);
+/* Inside a transaction: pins how far the log goes. */
+LETHE_MUST_CHECK lethe_result keeper_pin_in_transaction(struct keeper *keeper,
+                                                        struct lethe_error *err);
+
 /* Inside a transaction: writes rows, and fills in the record that it owes, which carries `epoch`.
  */
 typedef lethe_result keeper_change(struct keeper *keeper, void *context, uint64_t epoch,
@@ -53,6 +61,19 @@ typedef lethe_result keeper_change(struct keeper *keeper, void *context, uint64_
 LETHE_MUST_CHECK lethe_result keeper_make_change(struct keeper *keeper, const char *tenant,
                                                  keeper_change *change, void *context,
                                                  struct lethe_error *err);
+
+/* As keeper_make_change, and with it another store key and, for a root file, another root key.
+ * `describe` makes the record from the outcome's text. */
+typedef struct audit_event keeper_describe(void *context, const char *outcome, uint64_t epoch);
+struct keeper_rotation {
+    keeper_change *change; /* NULL: nothing but the keys changes; its event does not count */
+    keeper_describe *describe;
+    void *context;
+};
+LETHE_MUST_CHECK lethe_result keeper_make_rotation(struct keeper *keeper, const char *tenant,
+                                                   const struct keeper_rotation *rotation,
+                                                   struct key_outcome *outcome,
+                                                   struct lethe_error *err);
 
 /* Writes the record that this keeper owes, if it does: before any other that follows from it. */
 LETHE_MUST_CHECK lethe_result keeper_settle_owed(struct keeper *keeper, struct lethe_error *err);

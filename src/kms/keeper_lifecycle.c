@@ -55,9 +55,13 @@ static lethe_result destroy(struct keeper *keeper, void *context, uint64_t epoch
                             struct audit_event *event, struct lethe_error *err)
 {
     const struct key_change *change = context;
-    TRY(keyring_destroy(keeper->store, change->name, err));
-    *event = audit_key_destroyed(change->name, KEY_ERASED_EXCEPT_COPIES, epoch);
-    return LETHE_OK;
+    return keyring_destroy(keeper->store, change->name, err);
+}
+
+static struct audit_event describe_destroyed(void *context, const char *outcome, uint64_t epoch)
+{
+    const struct key_change *change = context;
+    return audit_key_destroyed(change->name, outcome, epoch);
 }
 
 static lethe_result raise_minimum(struct keeper *keeper, void *context, uint64_t epoch,
@@ -113,19 +117,34 @@ lethe_result keeper_revoke_key(struct keeper *keeper, const char *name, const ch
     return LETHE_OK;
 }
 
-/* A key that was destroyed before may have left its row in the write-ahead log: forgetting again
- * does no harm. */
-lethe_result keeper_destroy_key(struct keeper *keeper, const char *name, const char **outcome,
-                                struct lethe_error *err)
+lethe_result keeper_check_destroyable(struct keeper *keeper, const char *name,
+                                      struct lethe_error *err)
 {
-    struct key_change change = {.name = name};
     struct key_info info;
-    *outcome = KEY_ERASED_EXCEPT_COPIES;
+    TRY(keyring_info(keeper->store, name, &info, err));
+    return info.kind == KEY_LOG_SIGNER
+               ? error_set(err, LETHE_INVALID, "%s is the key of the log, which stays what it is",
+                           name)
+               : LETHE_OK;
+}
+
+/* One that was destroyed before is gone from the store; what may be left is its seal in older
+ * copies, which another root key makes useless as well as ever. */
+lethe_result keeper_destroy_key(struct keeper *keeper, const char *name,
+                                struct key_outcome *outcome, struct lethe_error *err)
+{
+    char tenant[NAME_PART_MAX + 1];
+    struct key_change change = {.name = name};
+    const struct keeper_rotation rotation = {
+        .change = destroy, .describe = describe_destroyed, .context = &change};
+    struct key_info info;
+    TRY(keeper_check_destroyable(keeper, name, err));
     TRY(keyring_info(keeper->store, name, &info, err));
     keeper_keys_forget(keeper, name);
-    if (!info.destroyed)
-        TRY(change_key(keeper, destroy, &change, err));
-    return store_forget(keeper->store, err);
+    if (info.destroyed)
+        return keeper_rotate_root(keeper, outcome, err);
+    keeper_owner_of(name, tenant);
+    return keeper_make_rotation(keeper, tenant, &rotation, outcome, err);
 }
 
 lethe_result keeper_release_minimum(struct keeper *keeper, const char *model, uint64_t *minimum,

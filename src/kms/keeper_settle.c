@@ -67,7 +67,7 @@ lethe_result keeper_settle(struct keeper *keeper, struct lethe_error *err)
 
 /* Inside a transaction. A log that others have written to meanwhile is behind the pin: theirs
  * stays. */
-static lethe_result pin_log(struct keeper *keeper, struct lethe_error *err)
+lethe_result keeper_pin_in_transaction(struct keeper *keeper, struct lethe_error *err)
 {
     struct audit_head head;
     struct pin old;
@@ -88,7 +88,7 @@ static lethe_result change_store(struct keeper *keeper, const struct audit_who *
     struct audit_event event;
     TRY(change(keeper, context, store_epoch(transaction) + 1, &event, err));
     TRY(outbox_put(transaction, who, &event, err));
-    TRY(pin_log(keeper, err));
+    TRY(keeper_pin_in_transaction(keeper, err));
     return store_commit(transaction, err);
 }
 
@@ -125,6 +125,6 @@ lethe_result keeper_pin(struct keeper *keeper, struct lethe_error *err)
         return LETHE_OK;
     TRY(store_begin(keeper->store, err));
     CLEANUP(store_rollback) struct store *transaction = keeper->store;
-    TRY(pin_log(keeper, err));
+    TRY(keeper_pin_in_transaction(keeper, err));
     return store_commit(transaction, err);
 }

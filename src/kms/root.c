@@ -2,14 +2,15 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/file.h"
-#include "base/text.h"
+#include "base/medium.h"
 #include "base/validate.h"
 #include "crypto/hash.h"
+#include "kms/root_file.h"
 #include "kms/root_record.h"
 #include "kms/secret_file.h"
 
@@ -26,42 +27,7 @@
 
 #define WRAP_DOMAIN "lethe-root-wrap/1"
 
-/* ---- the root file: one line, so that damage is told from a wrong key -------------------------
- */
-
-/* "lethe-root/1 <key, 64 hex> <checksum, 16 hex>\n"; the checksum is the start of the SHA-256 of
- * everything before it. */
-#define LINE_HEAD "lethe-root/1 "
-#define LINE_CHECK_BYTES 8u
-#define LINE_KEY_AT (sizeof LINE_HEAD - 1)
-#define LINE_CHECK_AT (LINE_KEY_AT + 2 * ROOT_KEY_BYTES + 1)
-#define LINE_BYTES (LINE_CHECK_AT + 2 * LINE_CHECK_BYTES + 1)
-
-static void line_checksum(const char *line, char hex[2 * LINE_CHECK_BYTES + 1])
-{
-    uint8_t digest[SHA256_BYTES];
-    sha256(line, LINE_CHECK_AT, digest);
-    hex_encode(digest, LINE_CHECK_BYTES, hex);
-}
-
-/* The text is as secret as the key: it never leaves guarded memory on its way to the file. */
-static lethe_result write_file(const struct root_spec *spec, const struct lethe_secret *key,
-                               struct lethe_error *err)
-{
-    CLEANUP(lethe_secret_free) struct lethe_secret *text = NULL;
-    TRY(lethe_secret_create(LINE_BYTES + 1, &text, err));
-    char *line = (char *)lethe_secret_bytes(text);
-    memcpy(line, LINE_HEAD, LINE_KEY_AT);
-    hex_encode(lethe_secret_bytes_const(key), ROOT_KEY_BYTES, line + LINE_KEY_AT);
-    line[LINE_CHECK_AT - 1] = ' ';
-    line_checksum(line, line + LINE_CHECK_AT);
-    line[LINE_BYTES - 1] = '\n';
-    lethe_result result =
-        file_write_atomic(AT_FDCWD, spec->where, line, LINE_BYTES, 0600, false, err);
-    if (result == LETHE_EXISTS)
-        error_hint(err, "another home may depend on it: name another file, or remove it if not");
-    return result;
-}
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static lethe_result make_file(const struct root_spec *spec, const struct random_source *random,
                               struct lethe_secret **out, struct lethe_error *err)
@@ -69,34 +35,7 @@ static lethe_result make_file(const struct root_spec *spec, const struct random_
     TRY(lethe_secret_create(ROOT_KEY_BYTES, out, err));
     if (random_fill(random, lethe_secret_bytes(*out), ROOT_KEY_BYTES) != LETHE_OK)
         return error_set(err, LETHE_FAILED, "there is no randomness for a root key");
-    return write_file(spec, *out, err);
-}
-
-static lethe_result read_file(const struct root_spec *spec, struct lethe_secret **out,
-                              struct lethe_error *err)
-{
-    CLEANUP(lethe_secret_free) struct lethe_secret *text = NULL;
-    lethe_result result = secret_file_read(spec->where, &text, err);
-    if (result == LETHE_UNAVAILABLE)
-        error_hint(err, "bring the root file back, from its disk or from a backup");
-    TRY(result);
-    const char *line = (const char *)lethe_secret_bytes_const(text);
-    char checksum[2 * LINE_CHECK_BYTES + 1];
-    bool good = lethe_secret_size(text) == LINE_BYTES &&
-                memcmp(line, LINE_HEAD, LINE_KEY_AT) == 0 && line[LINE_CHECK_AT - 1] == ' ' &&
-                line[LINE_BYTES - 1] == '\n';
-    if (good) {
-        line_checksum(line, checksum);
-        good = memcmp(line + LINE_CHECK_AT, checksum, 2 * LINE_CHECK_BYTES) == 0;
-    }
-    TRY(lethe_secret_create(ROOT_KEY_BYTES, out, err));
-    if (good && hex_decode(line + LINE_KEY_AT, 2 * ROOT_KEY_BYTES, lethe_secret_bytes(*out),
-                           ROOT_KEY_BYTES) == LETHE_OK)
-        return LETHE_OK;
-    error_set(err, LETHE_INTEGRITY, "the root file %s is damaged: it is not what was written",
-              spec->where);
-    error_hint(err, "put back a copy of it; the store is not to blame");
-    return LETHE_INTEGRITY;
+    return root_file_create(spec->where, *out, err);
 }
 
 /* ---- the other kinds ------------------------------------------------------------------------- */
@@ -133,7 +72,7 @@ static lethe_result make_credential(const struct root_spec *spec,
     return read_credential(spec, out, err);
 }
 
-/* On failure *out may be set; the caller frees it. */
+/* On failure *out may be set; the caller frees it. A file is read by the line, elsewhere. */
 static const struct {
     lethe_result (*make)(const struct root_spec *spec, const struct random_source *random,
                          struct lethe_secret **out, struct lethe_error *err);
@@ -143,7 +82,7 @@ static const struct {
     const char *about; /* what copying it would mean */
 } kinds[] = {
     [ROOT_FILE] =
-        {make_file, read_file, false,
+        {make_file, NULL, false,
          "Whoever has this file and a copy of the home has every key: keep it on another\n"
          "disk, or at least out of the home's backups, and keep a copy: without it the\n"
          "home cannot be opened."},
@@ -239,22 +178,26 @@ static lethe_result stretch(const struct root_record *record, const struct lethe
     return scrypt(&input, *out, err);
 }
 
-/* The key that wraps, from what the root gave. */
-static lethe_result wrapping_key(const struct root_record *record,
-                                 const struct lethe_secret *material, struct aead_key **out,
-                                 struct lethe_error *err)
+/* What the root gave, as it wraps: bytes in guarded memory. */
+struct material {
+    const uint8_t *bytes;
+    size_t size_bytes;
+};
+
+static struct material material_of(const struct lethe_secret *secret)
 {
-    CLEANUP(lethe_secret_free) struct lethe_secret *stretched = NULL;
+    return (struct material){lethe_secret_bytes_const(secret), lethe_secret_size(secret)};
+}
+
+static lethe_result wrapping_key(const struct root_record *record, struct material material,
+                                 struct aead_key **out, struct lethe_error *err)
+{
     CLEANUP(lethe_secret_free) struct lethe_secret *derived = NULL;
-    if (kinds[record->spec.kind].stretched) {
-        TRY(stretch(record, material, &stretched, err));
-        material = stretched;
-    }
     TRY(lethe_secret_create(AEAD_KEY_BYTES, &derived, err));
     const struct hkdf_input input = {
         .hash = HKDF_SHA256,
-        .key = lethe_secret_bytes_const(material),
-        .key_bytes = lethe_secret_size(material),
+        .key = material.bytes,
+        .key_bytes = material.size_bytes,
         .salt = record->salt,
         .salt_bytes = sizeof record->salt,
         .info = WRAP_DOMAIN,
@@ -265,7 +208,7 @@ static lethe_result wrapping_key(const struct root_record *record,
                            out, err);
 }
 
-static lethe_result seal_store_key(struct root_record *record, const struct lethe_secret *material,
+static lethe_result seal_store_key(struct root_record *record, struct material material,
                                    const struct lethe_secret *store_key, struct lethe_error *err)
 {
     CLEANUP(aead_key_free) struct aead_key *key = NULL;
@@ -287,9 +230,9 @@ static lethe_result seal_store_key(struct root_record *record, const struct leth
                               : error_set(err, result, "the store key could not be wrapped");
 }
 
-static lethe_result unseal_store_key(const struct root_record *record,
-                                     const struct lethe_secret *material, struct lethe_secret **out,
-                                     struct lethe_error *err)
+/* LETHE_DENIED, without a text, when this material does not open it. */
+static lethe_result unseal_store_key(const struct root_record *record, struct material material,
+                                     struct lethe_secret **out, struct lethe_error *err)
 {
     CLEANUP(aead_key_free) struct aead_key *key = NULL;
     CLEANUP(buffer_clear) struct buffer aad = {0};
@@ -307,30 +250,53 @@ static lethe_result unseal_store_key(const struct root_record *record,
         .size_bytes = ROOT_KEY_BYTES,
     };
     if (aead_open(key, &message, record->sealed + AEAD_NONCE_BYTES + ROOT_KEY_BYTES) != LETHE_OK)
-        return error_set(err, LETHE_DENIED,
-                         record->spec.kind == ROOT_PASSPHRASE
-                             ? "the passphrase does not open this home"
-                             : "this root belongs to another home: it does not open this one");
+        return LETHE_DENIED;
     *out = MOVE(store_key);
     return LETHE_OK;
 }
 
-/* ---- making and opening ---------------------------------------------------------------------- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
-static lethe_result draw(const struct random_source *random, struct root_record *record,
-                         struct lethe_secret *store_key, struct lethe_error *err)
+static lethe_result draw(const struct random_source *random, void *out, size_t size_bytes,
+                         struct lethe_error *err)
 {
-    const struct {
-        void *bytes;
-        size_t size_bytes;
-    } drawn[] = {{record->salt, sizeof record->salt},
-                 {record->sealed, AEAD_NONCE_BYTES},
-                 {lethe_secret_bytes(store_key), ROOT_KEY_BYTES}};
-    for (size_t i = 0; i < ARRAY_LEN(drawn); i++) {
-        if (random_fill(random, drawn[i].bytes, drawn[i].size_bytes) != LETHE_OK)
-            return error_set(err, LETHE_FAILED, "there is no randomness for a store key");
-    }
+    return random_fill(random, out, size_bytes) == LETHE_OK
+               ? LETHE_OK
+               : error_set(err, LETHE_FAILED, "there is no randomness for a store key");
+}
+
+static lethe_result draw_store_key(const struct random_source *random, struct root_record *record,
+                                   struct lethe_secret **out, struct lethe_error *err)
+{
+    TRY(lethe_secret_create(ROOT_KEY_BYTES, out, err));
+    TRY(draw(random, record->sealed, AEAD_NONCE_BYTES, err));
+    return draw(random, lethe_secret_bytes(*out), ROOT_KEY_BYTES, err);
+}
+
+/* Wraps a fresh store key, and gives both. */
+static lethe_result wrap_fresh(struct root_record *record, struct material material,
+                               const struct random_source *random, struct buffer *bytes,
+                               struct lethe_secret **store_key, struct lethe_error *err)
+{
+    CLEANUP(lethe_secret_free) struct lethe_secret *drawn = NULL;
+    TRY(draw_store_key(random, record, &drawn, err));
+    TRY(seal_store_key(record, material, drawn, err));
+    root_record_append(record, bytes);
+    TRY(buffer_result(bytes, err));
+    *store_key = MOVE(drawn);
     return LETHE_OK;
+}
+
+static lethe_result wrap_first(struct root_record *record, const struct lethe_secret *given,
+                               const struct random_source *random, struct buffer *bytes,
+                               struct lethe_secret **store_key, struct lethe_error *err)
+{
+    CLEANUP(lethe_secret_free) struct lethe_secret *stretched = NULL;
+    if (kinds[record->spec.kind].stretched) {
+        TRY(stretch(record, given, &stretched, err));
+        given = stretched;
+    }
+    return wrap_fresh(record, material_of(given), random, bytes, store_key, err);
 }
 
 lethe_result root_create(const struct root_spec *spec, const struct random_source *random,
@@ -344,20 +310,12 @@ lethe_result root_create(const struct root_spec *spec, const struct random_sourc
         made.r = COST_R;
         made.p = COST_P;
     }
-    CLEANUP(lethe_secret_free) struct lethe_secret *material = NULL;
-    CLEANUP(lethe_secret_free) struct lethe_secret *drawn = NULL;
-    TRY(lethe_secret_create(ROOT_KEY_BYTES, &drawn, err));
-    TRY(draw(random, &made, drawn, err));
-    TRY(kinds[spec->kind].make(spec, random, &material, err));
-    lethe_result result = seal_store_key(&made, material, drawn, err);
-    if (result == LETHE_OK) {
-        root_record_append(&made, record);
-        result = buffer_result(record, err);
-    }
+    CLEANUP(lethe_secret_free) struct lethe_secret *given = NULL;
+    TRY(draw(random, made.salt, sizeof made.salt, err));
+    TRY(kinds[spec->kind].make(spec, random, &given, err));
+    lethe_result result = wrap_first(&made, given, random, record, store_key, err);
     if (result != LETHE_OK)
         root_remove(spec);
-    else
-        *store_key = MOVE(drawn);
     return result;
 }
 
@@ -367,16 +325,265 @@ void root_remove(const struct root_spec *spec)
         unlink(spec->where);
 }
 
-lethe_result root_open(const struct buffer *record, int passphrase_fd, struct root_spec *spec,
-                       struct lethe_secret **store_key, struct lethe_error *err)
+/* ---- opening --------------------------------------------------------------------------------- */
+
+struct root {
+    struct root_record record; /* the last one that it opened, or that it was read for */
+    bool has_opened;
+    struct lethe_region *kept; /* the stretched passphrase, closed but for a use */
+};
+
+void root_free(struct root *root)
 {
-    *store_key = NULL;
-    struct root_record kept;
-    TRY(root_record_parse(record->bytes, record->size_bytes, &kept, err));
-    kept.spec.passphrase_fd = passphrase_fd;
-    CLEANUP(lethe_secret_free) struct lethe_secret *material = NULL;
-    TRY(kinds[kept.spec.kind].read(&kept.spec, &material, err));
-    TRY(unseal_store_key(&kept, material, store_key, err));
-    *spec = kept.spec;
+    if (root == NULL)
+        return;
+    lethe_region_free(root->kept);
+    free(root);
+}
+
+const struct root_spec *root_spec(const struct root *root)
+{
+    return &root->record.spec;
+}
+
+static lethe_result keep(struct root *root, const struct lethe_secret *stretched,
+                         struct lethe_error *err)
+{
+    const struct lethe_region_options options = {.class_ = LETHE_CLASS_KEY,
+                                                 .label = {.id = "root"}};
+    TRY(lethe_region_create(ROOT_KEY_BYTES, &options, &root->kept, err));
+    lethe_region_open(root->kept);
+    memcpy(lethe_region_bytes(root->kept), lethe_secret_bytes_const(stretched), ROOT_KEY_BYTES);
+    lethe_region_close(root->kept);
     return LETHE_OK;
+}
+
+static lethe_result ask(struct root *root, int passphrase_fd, struct lethe_error *err)
+{
+    CLEANUP(lethe_secret_free) struct lethe_secret *passphrase = NULL;
+    CLEANUP(lethe_secret_free) struct lethe_secret *stretched = NULL;
+    root->record.spec.passphrase_fd = passphrase_fd;
+    TRY(read_passphrase(&root->record.spec, &passphrase, err));
+    TRY(stretch(&root->record, passphrase, &stretched, err));
+    return keep(root, stretched, err);
+}
+
+lethe_result root_read(const struct buffer *record, int passphrase_fd, struct root **out,
+                       struct lethe_error *err)
+{
+    *out = NULL;
+    CLEANUP(root_free) struct root *root = calloc(1, sizeof *root);
+    if (root == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for a root");
+    TRY(root_record_parse(record->bytes, record->size_bytes, &root->record, err));
+    if (root->record.spec.kind == ROOT_PASSPHRASE)
+        TRY(ask(root, passphrase_fd, err));
+    *out = MOVE(root);
+    return LETHE_OK;
+}
+
+static lethe_result unseal_with_passphrase(struct root *root, const struct root_record *record,
+                                           struct lethe_secret **store_key, struct lethe_error *err)
+{
+    lethe_region_open(root->kept);
+    const struct material material = {lethe_region_bytes(root->kept), ROOT_KEY_BYTES};
+    lethe_result result = unseal_store_key(record, material, store_key, err);
+    lethe_region_close(root->kept);
+    return result == LETHE_DENIED
+               ? error_set(err, LETHE_DENIED, "the passphrase does not open this home")
+               : result;
+}
+
+static lethe_result unseal_with_credential(const struct root_record *record,
+                                           struct lethe_secret **store_key, struct lethe_error *err)
+{
+    CLEANUP(lethe_secret_free) struct lethe_secret *credential = NULL;
+    TRY(read_credential(&record->spec, &credential, err));
+    lethe_result result = unseal_store_key(record, material_of(credential), store_key, err);
+    return result == LETHE_DENIED
+               ? error_set(err, LETHE_DENIED,
+                           "this root belongs to another home: it does not open this one")
+               : result;
+}
+
+/* Neither line opens the record. Which of the two is older tells what was put back. */
+static lethe_result refuse_file(const struct root_record *record, const struct root_lines *lines,
+                                struct lethe_error *err)
+{
+    uint64_t newest = MAX(lines->at[0].generation, lines->at[1].generation);
+    if (record->generation < newest) {
+        error_set(err, LETHE_INTEGRITY,
+                  "an old store was put back: the root key was changed since it was made");
+        error_hint(err, "put back the newest store.db; keys made since the old one are not in it");
+        return LETHE_INTEGRITY;
+    }
+    if (record->generation > newest) {
+        error_set(err, LETHE_INTEGRITY,
+                  "the root file %s is an old copy: the root key was changed since",
+                  record->spec.where);
+        error_hint(err, "put back a copy that was made after the change");
+        return LETHE_INTEGRITY;
+    }
+    return error_set(err, LETHE_DENIED,
+                     "this root belongs to another home: it does not open this one");
+}
+
+/* *which is the line that opens it. */
+static lethe_result unseal_with_file(const struct root_record *record, struct root_lines *lines,
+                                     size_t *which, struct lethe_secret **store_key,
+                                     struct lethe_error *err)
+{
+    TRY(root_file_read(record->spec.where, lines, err));
+    for (*which = 0; *which < ARRAY_LEN(lines->at); ++*which) {
+        const struct lethe_secret *key = lines->at[*which].key;
+        if (key == NULL)
+            continue;
+        lethe_result result = unseal_store_key(record, material_of(key), store_key, err);
+        if (result != LETHE_DENIED)
+            return result;
+    }
+    return refuse_file(record, lines, err);
+}
+
+/* Another process may just cut the second line off: then the file is looked at once more. */
+static lethe_result unseal_from_file(const struct root_record *record,
+                                     struct lethe_secret **store_key, struct lethe_error *err)
+{
+    lethe_result result = LETHE_OK;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        CLEANUP(root_lines_clear) struct root_lines lines = {0};
+        size_t which;
+        result = unseal_with_file(record, &lines, &which, store_key, err);
+        if (result != LETHE_INTEGRITY)
+            break;
+    }
+    return result;
+}
+
+lethe_result root_unwrap(struct root *root, const struct buffer *bytes,
+                         struct lethe_secret **store_key, struct lethe_error *err)
+{
+    struct root_record record;
+    *store_key = NULL;
+    TRY(root_record_parse(bytes->bytes, bytes->size_bytes, &record, err));
+    if (record.spec.kind != root->record.spec.kind)
+        return error_set(err, LETHE_INTEGRITY, "the store has got a root of another kind");
+    if (record.spec.kind == ROOT_FILE)
+        TRY(unseal_from_file(&record, store_key, err));
+    else if (record.spec.kind == ROOT_CREDENTIAL)
+        TRY(unseal_with_credential(&record, store_key, err));
+    else
+        TRY(unseal_with_passphrase(root, &record, store_key, err));
+    root->record = record;
+    root->has_opened = true;
+    return LETHE_OK;
+}
+
+/* ---- changing -------------------------------------------------------------------------------- */
+
+lethe_result root_settle(const struct root *root, struct lethe_error *err)
+{
+    const struct root_record *record = &root->record;
+    if (record->spec.kind != ROOT_FILE)
+        return LETHE_OK;
+    CLEANUP(root_lines_clear) struct root_lines lines = {0};
+    CLEANUP(lethe_secret_free) struct lethe_secret *store_key = NULL;
+    size_t which;
+    TRY(unseal_with_file(record, &lines, &which, &store_key, err));
+    return which == 0 && lines.tidy ? LETHE_OK
+                                    : root_file_settle(record->spec.where, &lines.at[which], err);
+}
+
+/* Whether the file's key can be changed, and why the old one may stay after all ("": it will not).
+ */
+static bool can_change(const char *path, char kept[ROOT_KEPT_SIZE])
+{
+    struct medium medium;
+    CLEANUP(fd_close) int fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0) {
+        snprintf(kept, ROOT_KEPT_SIZE,
+                 "the root file cannot be written, and still opens older copies of store.db");
+        return false;
+    }
+    medium_of(fd, &medium);
+    const char *keeps = medium_keeps(&medium);
+    kept[0] = '\0';
+    if (keeps != NULL)
+        snprintf(kept, ROOT_KEPT_SIZE,
+                 "the old root key, which opens older copies of store.db, may still lie where the "
+                 "root file does (%s)",
+                 keeps);
+    return true;
+}
+
+static lethe_result draw_next(struct root_record *record, const struct random_source *random,
+                              struct lethe_secret **key, struct lethe_error *err)
+{
+    TRY(lethe_secret_create(ROOT_KEY_BYTES, key, err));
+    TRY(draw(random, lethe_secret_bytes(*key), ROOT_KEY_BYTES, err));
+    const struct root_line next = {.key = *key, .generation = record->generation};
+    return root_file_stage(record->spec.where, &next, err);
+}
+
+static lethe_result rotate_file(struct root_record *record, const struct random_source *random,
+                                struct root_rotation *out, struct lethe_error *err)
+{
+    CLEANUP(lethe_secret_free) struct lethe_secret *key = NULL;
+    CLEANUP(root_lines_clear) struct root_lines lines = {0};
+    if (can_change(record->spec.where, out->kept)) {
+        out->new_root_key = true;
+        TRY(draw_next(record, random, &key, err));
+        return wrap_fresh(record, material_of(key), random, &out->record, &out->store_key, err);
+    }
+    TRY(root_file_read(record->spec.where, &lines, err));
+    if (lines.at[0].key == NULL)
+        return error_set(err, LETHE_INTEGRITY, "the root file %s is damaged", record->spec.where);
+    record->generation = lines.at[0].generation;
+    return wrap_fresh(record, material_of(lines.at[0].key), random, &out->record, &out->store_key,
+                      err);
+}
+
+static lethe_result rotate_credential(struct root_record *record,
+                                      const struct random_source *random, struct root_rotation *out,
+                                      struct lethe_error *err)
+{
+    CLEANUP(lethe_secret_free) struct lethe_secret *credential = NULL;
+    snprintf(out->kept, sizeof out->kept, "the credential still opens older copies of store.db");
+    TRY(read_credential(&record->spec, &credential, err));
+    return wrap_fresh(record, material_of(credential), random, &out->record, &out->store_key, err);
+}
+
+/* The salt stays, and with it what the passphrase was stretched to: who has the home open can
+ * follow without asking for it. */
+static lethe_result rotate_passphrase(struct root *root, struct root_record *record,
+                                      const struct random_source *random, struct root_rotation *out,
+                                      struct lethe_error *err)
+{
+    snprintf(out->kept, sizeof out->kept, "the passphrase still opens older copies of store.db");
+    lethe_region_open(root->kept);
+    const struct material material = {lethe_region_bytes(root->kept), ROOT_KEY_BYTES};
+    lethe_result result = wrap_fresh(record, material, random, &out->record, &out->store_key, err);
+    lethe_region_close(root->kept);
+    return result;
+}
+
+void root_rotation_clear(struct root_rotation *rotation)
+{
+    buffer_clear(&rotation->record);
+    lethe_secret_free(rotation->store_key);
+    *rotation = (struct root_rotation){0};
+}
+
+lethe_result root_rotate(struct root *root, const struct random_source *random,
+                         struct root_rotation *out, struct lethe_error *err)
+{
+    *out = (struct root_rotation){0};
+    REQUIRE(root->has_opened);
+    struct root_record next = root->record;
+    next.generation++;
+    if (next.spec.kind == ROOT_PASSPHRASE)
+        return rotate_passphrase(root, &next, random, out, err);
+    TRY(draw(random, next.salt, sizeof next.salt, err));
+    return next.spec.kind == ROOT_FILE ? rotate_file(&next, random, out, err)
+                                       : rotate_credential(&next, random, out, err);
 }

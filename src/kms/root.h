@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "mem/slab.h"
 
-#define ROOT_KEY_BYTES 32u
 #define ROOT_HOME_ID_BYTES 8u
 
 enum root_kind { ROOT_FILE, ROOT_PASSPHRASE, ROOT_CREDENTIAL };
@@ -42,11 +41,49 @@ LETHE_MUST_CHECK lethe_result root_create(const struct root_spec *spec,
                                           struct lethe_secret **store_key, struct lethe_error *err);
 /* Undoes the making of a root, for a home that is not to be: removes a file, and nothing else. */
 void root_remove(const struct root_spec *spec);
-/* Opens a record. LETHE_INTEGRITY: record or root file damaged; LETHE_DENIED: wrong passphrase or
- * another root; LETHE_UNPROTECTED: others can read the root; LETHE_UNAVAILABLE: the root is not
- * there. */
-LETHE_MUST_CHECK lethe_result root_open(const struct buffer *record, int passphrase_fd,
-                                        struct root_spec *spec, struct lethe_secret **store_key,
-                                        struct lethe_error *err);
+/* A root that was read. A passphrase is asked for once, here, and what it was stretched to stays in
+ * a closed region until root_free; files and credentials are read when they are needed, and nothing
+ * of them stays. LETHE_INTEGRITY: damaged record. */
+struct root;
+LETHE_MUST_CHECK lethe_result root_read(const struct buffer *record, int passphrase_fd,
+                                        struct root **out, struct lethe_error *err);
+void root_free(struct root *root);
+DEFINE_CLEANUP(root_free, struct root *);
+const struct root_spec *root_spec(const struct root *root);
+
+/* Opens a record: the one it was read for, or a later one of the same store. LETHE_INTEGRITY: the
+ * record or the root file is damaged, or one of them is older than the other; LETHE_DENIED: wrong
+ * passphrase or another root; LETHE_UNPROTECTED: others can read the root; LETHE_UNAVAILABLE: the
+ * root is not there. */
+LETHE_MUST_CHECK lethe_result root_unwrap(struct root *root, const struct buffer *record,
+                                          struct lethe_secret **store_key, struct lethe_error *err);
+
+/* ---- another store key, and for a file another root key ---------------------------------------
+ */
+
+/* Order, under the home's lock: root_settle; root_rotate; the record becomes durable in the same
+ * transaction that seals the store under the new store key, or does not; root_unwrap of the record
+ * that the store has now; root_settle. A process that dies in between leaves a root file that opens
+ * whichever record the store has, and whoever opens the home next settles it. */
+#define ROOT_KEPT_SIZE 256
+struct root_rotation { /* struct root_rotation r = {0}; is empty */
+    struct buffer record;
+    struct lethe_secret *store_key;
+    bool new_root_key; /* only a file that can be written gets one */
+    /* Why older copies of store.db may open after all, once it is settled; "": the root key that
+     * they need is gone, unless someone has copied the root file. */
+    char kept[ROOT_KEPT_SIZE];
+};
+void root_rotation_clear(struct root_rotation *rotation);
+static inline void root_rotation_clear_at_scope_end(struct root_rotation *rotation)
+{
+    root_rotation_clear(rotation);
+}
+/* Draws a store key and, for a file, a root key, which is written into the file beside the one of
+ * now. LETHE_IO, LETHE_NO_SPACE: that one is still there, and root_settle tidies up. */
+LETHE_MUST_CHECK lethe_result root_rotate(struct root *root, const struct random_source *random,
+                                          struct root_rotation *out, struct lethe_error *err);
+/* Overwrites what the root file holds besides the key that opens the last record. */
+LETHE_MUST_CHECK lethe_result root_settle(const struct root *root, struct lethe_error *err);
 
 #endif

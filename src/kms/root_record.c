@@ -1,12 +1,15 @@
 #include "kms/root_record.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "base/cursor.h"
 #include "base/error.h"
 #include "crypto/hash.h"
 
-#define DOMAIN "lethe-root-record/1"
+/* The second form has the generation behind the cost. */
+static const char first_form[] = "lethe-root-record/1";
+static const char second_form[] = "lethe-root-record/2";
 
 static const char *const kind_names[] = {
     [ROOT_FILE] = "file", [ROOT_PASSPHRASE] = "passphrase", [ROOT_CREDENTIAL] = "credential"};
@@ -21,11 +24,15 @@ void root_record_binding(const struct root_record *record, struct buffer *out)
 {
     const char *kind = root_kind_name(record->spec.kind);
     const uint8_t cost[] = {record->log2_n, record->r, record->p};
-    buffer_prefixed(out, DOMAIN, strlen(DOMAIN));
+    const char *form = record->generation == 0 ? first_form : second_form;
+    const uint64_t generation = htole64(record->generation);
+    buffer_prefixed(out, form, strlen(form));
     buffer_prefixed(out, kind, strlen(kind));
     buffer_prefixed(out, record->spec.where, strlen(record->spec.where));
     buffer_prefixed(out, record->salt, sizeof record->salt);
     buffer_prefixed(out, cost, sizeof cost);
+    if (record->generation > 0)
+        buffer_prefixed(out, &generation, sizeof generation);
 }
 
 void root_record_append(const struct root_record *record, struct buffer *out)
@@ -84,17 +91,27 @@ static lethe_result read_kind(struct cursor *cursor, enum root_kind *out)
     return LETHE_MALFORMED;
 }
 
+static lethe_result read_generation(struct cursor *cursor, uint64_t *out)
+{
+    uint64_t bytes;
+    TRY(copy_part(cursor, &bytes, sizeof bytes));
+    *out = le64toh(bytes);
+    return *out > 0 ? LETHE_OK : LETHE_MALFORMED;
+}
+
 static lethe_result read_parts(struct cursor *cursor, struct root_record *out)
 {
-    char domain[sizeof DOMAIN];
+    char form[sizeof second_form];
     uint8_t cost[3];
-    TRY(copy_text(cursor, domain, sizeof domain));
-    if (strcmp(domain, DOMAIN) != 0)
+    TRY(copy_text(cursor, form, sizeof form));
+    if (strcmp(form, first_form) != 0 && strcmp(form, second_form) != 0)
         return LETHE_MALFORMED;
     TRY(read_kind(cursor, &out->spec.kind));
     TRY(copy_text(cursor, out->spec.where, sizeof out->spec.where));
     TRY(copy_part(cursor, out->salt, sizeof out->salt));
     TRY(copy_part(cursor, cost, sizeof cost));
+    if (strcmp(form, second_form) == 0)
+        TRY(read_generation(cursor, &out->generation));
     TRY(copy_part(cursor, out->sealed, sizeof out->sealed));
     out->log2_n = cost[0];
     out->r = cost[1];

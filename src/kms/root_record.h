@@ -6,12 +6,15 @@
 
 #include "crypto/aead.h"
 #include "kms/root.h"
+#include "kms/root_file.h"
 
+#define ROOT_META "root" /* the store's meta record */
 #define ROOT_SALT_BYTES 16u
 #define ROOT_SEALED_BYTES (AEAD_NONCE_BYTES + ROOT_KEY_BYTES + AEAD_TAG_BYTES)
 
 struct root_record {
     struct root_spec spec;
+    uint64_t generation; /* how often the store key was wrapped anew; 0 in the first form */
     uint8_t salt[ROOT_SALT_BYTES];
     uint8_t log2_n, r, p; /* scrypt's cost; 0 for anything but a passphrase */
     uint8_t sealed[ROOT_SEALED_BYTES];

@@ -42,7 +42,7 @@ static lethe_result seal_anew(const struct reseal *reseal, const struct store_ro
     TRY(seal_row(reseal->keys, &out->row, lethe_secret_bytes_const(value), lethe_secret_size(value),
                  &sealed, err));
     TRY(seal_row_digest(reseal->keys, &out->row, out->digest, err));
-    out->bytes = malloc(sealed.size_bytes);
+    out->bytes = calloc(1, sealed.size_bytes);
     if (out->bytes == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory to seal the store anew");
     out->row.sealed = memcpy(out->bytes, sealed.bytes, sealed.size_bytes);

@@ -90,6 +90,8 @@ void save_home(const struct home *home)
     copy(home->store, saved);
     snprintf(saved, sizeof saved, "%s.saved", home->audit);
     copy(home->audit, saved);
+    snprintf(saved, sizeof saved, "%s.saved", home->root_file);
+    copy(home->root_file, saved);
 }
 
 void put_back(const struct home *home, enum part part)
@@ -103,6 +105,9 @@ void put_back(const struct home *home, enum part part)
     snprintf(saved, sizeof saved, "%s.saved", home->audit);
     if (part & PART_LOG)
         copy(saved, home->audit);
+    snprintf(saved, sizeof saved, "%s.saved", home->root_file);
+    if (part & PART_ROOT)
+        copy(saved, home->root_file);
 }
 
 /* ---- the log --------------------------------------------------------------------------------- */

@@ -25,9 +25,9 @@ lethe_result home_result(const struct home *home, struct lethe_error *err);
 
 /* Removes a home with its root file. */
 void remove_home(const struct home *home);
-/* A copy of store.db and audit/ as `<name>.saved` beside them, and back. With only one of them: the
- * other is left as it is. */
-enum part { PART_STORE = 1, PART_LOG = 2, PART_BOTH = 3 };
+/* A copy of store.db, audit/ and the root file as `<name>.saved` beside them, and back. What is not
+ * named is left as it is. */
+enum part { PART_STORE = 1, PART_LOG = 2, PART_BOTH = 3, PART_ROOT = 4, PART_ALL = 7 };
 void save_home(const struct home *home);
 void put_back(const struct home *home, enum part part);
 

@@ -110,7 +110,7 @@ static void killed_at_every_step(void **state)
     must_make_home(home);
     save_home(home);
     for (; !finished; step++) {
-        put_back(home, PART_BOTH);
+        put_back(home, PART_ALL);
         size_t confirmed = kill_at(home, "work", step, &finished);
         assert_agree(home, confirmed, &tally);
         if (step % 4 == 0)
@@ -139,7 +139,7 @@ static lethe_result revoke_first(struct keeper *keeper)
 
 static lethe_result destroy_second(struct keeper *keeper)
 {
-    const char *outcome;
+    struct key_outcome outcome;
     return keeper_destroy_key(keeper, names[1], &outcome, &err);
 }
 
@@ -202,7 +202,7 @@ static void a_change_of_a_key_happens_and_is_on_record_or_neither(void **state)
     assert_ok(work(home, -1), &err);
     save_home(home);
     for (; !finished; step++) {
-        put_back(home, PART_BOTH);
+        put_back(home, PART_ALL);
         size_t confirmed = kill_at(home, "live", step, &finished);
         seen[assert_lived(home, confirmed)]++;
     }
@@ -220,7 +220,7 @@ static void fail_at_every_step(const struct home *home, enum fault fault)
     must_make_home(home);
     save_home(home);
     for (; reached; step++) {
-        put_back(home, PART_BOTH);
+        put_back(home, PART_ALL);
         faults_arm(fault, step);
         lethe_result result = work(home, -1);
         reached = faults_disarm() >= step;

@@ -23,7 +23,10 @@ struct opened {
 static lethe_result open_with(const struct buffer *record, int fd, struct opened *out)
 {
     *out = (struct opened){0};
-    return root_open(record, fd, &out->spec, &out->store_key, &err);
+    CLEANUP(root_free) struct root *root = NULL;
+    TRY(root_read(record, fd, &root, &err));
+    out->spec = *root_spec(root);
+    return root_unwrap(root, record, &out->store_key, &err);
 }
 
 static lethe_result open_result_of(const struct buffer *record, int fd)

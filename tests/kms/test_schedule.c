@@ -151,7 +151,7 @@ static void a_clock_that_steps_back_rotates_nothing(void **state)
 static void what_is_revoked_or_destroyed_or_taken_off_is_left(void **state)
 {
     struct home *home = *state;
-    const char *outcome;
+    struct key_outcome outcome;
     CLEANUP(buffer_clear) struct buffer wrapped = {0};
     struct keeper *keeper = home_with_key(home, &wrapped);
     assert_ok(keeper_create_key(keeper, "default.b.hot", &err), &err);
