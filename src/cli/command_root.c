@@ -18,5 +18,5 @@ COMMAND_FUNCTION(root_rotate)
 {
     CLEANUP(home_abandon) struct home *home = NULL;
     TRY(common_open_home(invocation, &home, err));
-    return HOME_FINISH(home, rotate(home, err), err);
+    return home_finish(&home, rotate(home, err), err);
 }

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Rotating and revoking keys, and bringing models to them: K-3, K-7, K-8, K-9, E-8."""
 import json
+import os
+import re
 import shutil
 import sqlite3
 
@@ -171,6 +173,26 @@ def files_holding(place, needle):
     return [path.name for path in place.home.rglob("*") if path.is_file() and needle in path.read_bytes()]
 
 
+def root_file(place):
+    (path,) = (place.config / "lethe").iterdir()
+    return path
+
+
+def root_key_of(place):
+    return root_file(place).read_text().split()[-2]
+
+
+def wrapped_store_key(place):
+    with sqlite3.connect(place.home / "store.db") as db:
+        record = db.execute("SELECT value FROM store_meta WHERE name = 'root'").fetchone()[0]
+    return record[-92:-32]
+
+
+def outcome_is_right(text):
+    """All is erased, or the place of the root file is one that keeps what is overwritten."""
+    return re.fullmatch(r"\S+: erased( except from copies: the old root key, .* may still lie where .*)?\n", text)
+
+
 @case("a destroyed key is gone from the files, opens nothing, and its name does not come back")  # K-3, K-9
 def _(place):
     model = place.with_model(place.write("a.bin", b"a" * 3000))
@@ -179,9 +201,16 @@ def _(place):
     rows = sealed_rows(place, KEY)
     assert len(rows) == 2
     assert all(files_holding(place, row) for row in rows)  # the search would find them
+    old_root = root_key_of(place)
+    wrapped = wrapped_store_key(place)
+    assert files_holding(place, wrapped)
     assert "--yes" in place.refused(2, "key", "destroy", KEY).err
-    assert "erased except from copies" in place.good("key", "destroy", KEY, "--yes").out
+    assert outcome_is_right(place.good("key", "destroy", KEY, "--yes").out)
     assert not any(files_holding(place, row) for row in rows)
+    assert not files_holding(place, wrapped)
+    assert old_root not in root_file(place).read_text()
+    (record,) = place.records("key_destroyed")
+    assert outcome_is_right(f"{record['key']}: {record['outcome']}\n"), record
     for command in (("decrypt", model, "-o", place.root / "x"), ("verify", model), ("rewrap", model),
                     ("exec", model, "--", "/bin/cat", "{model}"), ("key", "rotate", KEY),
                     ("key", "revoke", KEY), ("key", "create", KEY),
@@ -192,18 +221,120 @@ def _(place):
     place.good("key", "destroy", KEY, "--yes")  # again: finishes what another process held up
     assert len(place.records("key_destroyed")) == 1
     place.good("verify", other)
+    place.refused(4, "key", "export", "--shard", "0000", model, "--tink-keyset", "-o", place.root / "k")
+    place.good("key", "export", "--shard", "0000", other, "--tink-keyset", "-o", place.root / "k")
 
 
-@case("a destroyed key does not come back with an old store")
+@case("neither a destroyed nor a revoked key comes back with anything old")  # K-3, K-9
 def _(place):
-    place.with_model(place.write("a.bin", b"a" * 3000))
-    kept = place.root / "kept.db"
-    shutil.copy(place.home / "store.db", kept)
-    place.good("key", "destroy", KEY, "--yes")
-    for file in place.home.glob("store.db*"):
-        file.unlink()
-    shutil.copy(kept, place.home / "store.db")
-    place.refused(3, "key", "list")
+    model = place.with_model(place.write("a.bin", b"a" * 3000))
+    store, audit, root = place.home / "store.db", place.home / "audit", root_file(place)
+    kept = {path: place.root / f"kept-{number}" for number, path in enumerate((store, audit, root))}
+    for path, copy in kept.items():
+        (shutil.copytree if path.is_dir() else shutil.copy2)(path, copy)
+
+    def put_back(*paths):
+        for path in paths:
+            shutil.rmtree(path, ignore_errors=True)
+            for file in path.parent.glob(path.name + "*"):
+                file.unlink()
+            (shutil.copytree if path.is_dir() or kept[path].is_dir() else shutil.copy2)(kept[path], path)
+
+    for change, again in (("destroy", "--yes"), ("revoke", "--reason=x")):
+        for old in ((store,), (audit,), (root,), (store, root), (store, audit), (audit, root)):
+            if change == "revoke" and root in old:
+                continue  # the root key is the same
+            if change == "revoke" and old == (store, audit):
+                continue  # a rollback of everything: only an anchor shows it (N3)
+            put_back(store, audit, root)
+            place.good("verify", model)  # the control: all of it together opens
+            place.good("key", change, KEY, again)
+            place.refused(4, "verify", model)
+            put_back(*old)
+            place.refused(3, "verify", model)
+
+
+@case("several keys are destroyed in one go, and a mistake in one name destroys none")
+def _(place):
+    place.good("init")
+    names = [f"default.{letter}.hot" for letter in "abc"]
+    for name in names:
+        place.good("key", "create", name)
+    assert "no key" in place.refused(1, "key", "destroy", names[0], "default.x.hot", "--yes").err
+    assert place.good("key", "list").out.count("destroyed") == 0
+    lines = place.good("key", "destroy", *names[:2], "--yes").out.splitlines(keepends=True)
+    assert [line.split(":")[0] for line in lines] == names[:2] and all(map(outcome_is_right, lines))
+    assert [record["key"] for record in place.records("key_destroyed")] == names[:2]
+    listed = place.good("key", "list").out
+    assert listed.count("destroyed") == 2
+    place.good("key", "rotate", names[2])
+    log_key = next(line.split()[0] for line in listed.splitlines() if ".log " in line)
+    place.refused(2, "key", "destroy", names[2], log_key, "--yes")
+    place.good("key", "rotate", names[2])
+
+
+@case("the root is rotated: every key stays, an old root file opens nothing, and a copy is asked for")
+def _(place):
+    model = place.with_model(place.write("a.bin", b"a" * 3000))
+    kept = place.root / "kept.key"
+    shutil.copy2(root_file(place), kept)
+    outcome = place.good("root", "rotate")
+    assert outcome.out.startswith("new root key and store key; the old ones: erased"), outcome
+    assert "Make a new copy" in outcome.err and str(root_file(place)) in outcome.err
+    place.good("verify", model)
+    place.good("root", "rotate")
+    place.good("verify", model)
+    assert [record["root"] for record in place.records("root_rotated")] == ["file", "file"]
+    now = root_file(place).read_bytes()
+    shutil.copy2(kept, root_file(place))
+    assert "is an old copy" in place.refused(3, "verify", model).err
+    root_file(place).write_bytes(now)
+    place.good("audit", "verify")
+
+
+@case("with a passphrase or a credential the root stays, and why copies still open is said")
+def _(place):
+    def passphrase():
+        ends = os.pipe()
+        os.write(ends[1], b"correct horse\n")
+        os.close(ends[1])
+        return {"pass_fds": ends[:1]}, ("--passphrase-fd", str(ends[0]))
+
+    def do(*words):
+        options, more = passphrase()
+        return place.good(*words, *more, **options)
+
+    do("init", "--root", "passphrase")
+    do("key", "create", KEY)
+    wrapped = wrapped_store_key(place)
+    done = do("key", "destroy", KEY, "--yes")
+    assert done.out == (f"{KEY}: erased except from copies: "
+                        "the passphrase still opens older copies of store.db\n"), done
+    assert done.err == ""
+    assert not files_holding(place, wrapped)
+    assert do("root", "rotate").out.startswith("new store key; the old one: erased except from copies: the pass")
+    assert do("key", "list").out.count("destroyed") == 1
+
+
+@case("an engine runs on while keys beside its own are destroyed and the root is rotated")  # K-9
+def _(place):
+    model = place.with_model(place.write("a.bin", b"a" * 3000))
+    place.good("key", "create", "default.b.hot")
+    engine = running(place, model)
+    place.good("key", "destroy", "default.b.hot", "--yes")
+    place.good("root", "rotate")
+    place.good("verify", model)
+    _, err = engine.communicate(timeout=TIMEOUT_S)
+    assert engine.returncode == 0 and b"wiped and verified" in err, err
+    assert place.records("engine_exited")[-1]["wiped"] == "wiped"
+
+    engine = running(place, model)
+    place.good("root", "rotate")
+    place.good("key", "destroy", KEY, "--yes")  # its own: found out under the new store key
+    _, err = engine.communicate(timeout=TIMEOUT_S)
+    assert engine.returncode == 4 and b"wiped and verified" in err, err
+    assert place.records("engine_revoked")[-1]["key"] == KEY
+    place.good("audit", "verify")
 
 
 @case("mistakes are named")
