@@ -1,30 +1,25 @@
 #include "kms/keyring.h"
 
-#include <endian.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/cursor.h"
 #include "base/error.h"
 #include "base/validate.h"
+#include "kms/key_rows.h"
 
 /* ---- kinds and names ------------------------------------------------------------------------- */
 
-#define KEY_MATERIAL_BYTES 32u
-
-/* `suffix` is the last part of a name with two parts; NULL: names with three parts. `number` is the
- * kind in a row. */
+/* `suffix` is the last part of a name with two parts; NULL: names with three parts. */
 static const struct {
     const char *name;
     const char *suffix;
-    uint8_t number;
     enum signature_kind signature;
 } kinds[] = {
-    [KEY_ENCRYPTION] = {"aes256-gcm96", NULL, 1, SIGNATURE_ED25519 /* not used */},
-    [KEY_MANIFEST_SIGNER] = {"ecdsa-p256", "signer", 2, SIGNATURE_ECDSA_P256},
-    [KEY_LOG_SIGNER] = {"ed25519", "log", 3, SIGNATURE_ED25519},
+    [KEY_ENCRYPTION] = {"aes256-gcm96", NULL, SIGNATURE_ED25519 /* not used */},
+    [KEY_MANIFEST_SIGNER] = {"ecdsa-p256", "signer", SIGNATURE_ECDSA_P256},
+    [KEY_LOG_SIGNER] = {"ed25519", "log", SIGNATURE_ED25519},
 };
 
 const char *key_kind_name(enum key_kind kind)
@@ -68,29 +63,8 @@ lethe_result key_name_check(const char *name, enum key_kind *kind, struct lethe_
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-/* "keys/<name>": format 3, kind, newest version, revoked through, destroyed (0 or 1), rotate every
- * (seconds, 0: never). Format 2 ends behind destroyed, format 1 behind the newest version.
- * "keys/<name>/<version>": format 1, made at (Unix seconds), uses, material. Numbers are le64. */
 #define PREFIX "keys/"
-#define ROW_FORMAT 1
-enum { KEY_ROW_PLAIN = 1, KEY_ROW_REVOCABLE, KEY_ROW_SCHEDULED };
-#define KEY_ROW_BYTES (3 + 3 * sizeof(uint64_t))
-#define VERSION_ROW_BYTES (1 + 2 * sizeof(uint64_t) + KEY_MATERIAL_BYTES)
 #define VERSION_PATH_MAX (sizeof PREFIX + KEY_NAME_MAX + 24)
-
-struct key_row {
-    enum key_kind kind;
-    uint64_t newest_version;
-    uint64_t revoked_through;
-    bool destroyed;
-    uint64_t rotate_every_s;
-};
-struct version_row {
-    uint64_t created_s;
-    uint64_t uses;
-    const uint8_t *material; /* borrowed from the row's secret */
-    uint64_t written;        /* how often the row was, as the store counts */
-};
 
 static void key_path(const char *name, char out[VERSION_PATH_MAX])
 {
@@ -107,57 +81,6 @@ static lethe_result damaged(const char *name, struct lethe_error *err)
     return error_set(err, LETHE_INTEGRITY, "the key %s is not stored in a form that we know", name);
 }
 
-static bool kind_of_number(uint8_t number, enum key_kind *kind)
-{
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        *kind = (enum key_kind)i;
-        if (kinds[i].number == number)
-            return true;
-    }
-    return false;
-}
-
-static lethe_result parse_state(struct cursor *cursor, struct key_row *out)
-{
-    uint8_t destroyed;
-    TRY(cursor_le64(cursor, &out->revoked_through));
-    TRY(cursor_u8(cursor, &destroyed));
-    out->destroyed = destroyed == 1;
-    return destroyed <= 1 && out->revoked_through <= out->newest_version ? LETHE_OK
-                                                                         : LETHE_MALFORMED;
-}
-
-static lethe_result parse_key_row(const struct lethe_secret *row, struct key_row *out)
-{
-    struct cursor cursor = cursor_over(lethe_secret_bytes_const(row), lethe_secret_size(row));
-    uint8_t format;
-    uint8_t number;
-    *out = (struct key_row){0};
-    TRY(cursor_u8(&cursor, &format));
-    TRY(cursor_u8(&cursor, &number));
-    TRY(cursor_le64(&cursor, &out->newest_version));
-    if (format >= KEY_ROW_REVOCABLE)
-        TRY(parse_state(&cursor, out));
-    if (format >= KEY_ROW_SCHEDULED)
-        TRY(cursor_le64(&cursor, &out->rotate_every_s));
-    bool known = format >= KEY_ROW_PLAIN && format <= KEY_ROW_SCHEDULED;
-    return known && kind_of_number(number, &out->kind) && out->newest_version > 0 &&
-                   out->rotate_every_s <= KEY_ROTATE_EVERY_S_MAX && cursor_left(&cursor) == 0
-               ? LETHE_OK
-               : LETHE_MALFORMED;
-}
-
-static lethe_result parse_version_row(const struct lethe_secret *row, struct version_row *out)
-{
-    struct cursor cursor = cursor_over(lethe_secret_bytes_const(row), lethe_secret_size(row));
-    uint8_t format;
-    TRY(cursor_u8(&cursor, &format));
-    TRY(cursor_le64(&cursor, &out->created_s));
-    TRY(cursor_le64(&cursor, &out->uses));
-    TRY(cursor_bytes(&cursor, KEY_MATERIAL_BYTES, &out->material));
-    return format == ROW_FORMAT && cursor_left(&cursor) == 0 ? LETHE_OK : LETHE_MALFORMED;
-}
-
 static lethe_result read_key_row(struct store *store, const char *name, struct key_row *out,
                                  struct lethe_error *err)
 {
@@ -168,7 +91,7 @@ static lethe_result read_key_row(struct store *store, const char *name, struct k
     if (result == LETHE_NOT_FOUND)
         return error_set(err, LETHE_NOT_FOUND, "there is no key %s", name);
     TRY(result);
-    return parse_key_row(row, out) == LETHE_OK ? LETHE_OK : damaged(name, err);
+    return key_row_parse(row, out) == LETHE_OK ? LETHE_OK : damaged(name, err);
 }
 
 /* *row keeps what *out borrows from. */
@@ -176,20 +99,19 @@ static lethe_result read_version_row(struct store *store, const char *path,
                                      struct lethe_secret **row, struct version_row *out,
                                      struct lethe_error *err)
 {
-    TRY(store_get(store, path, row, &out->written, err));
-    return parse_version_row(*row, out) == LETHE_OK ? LETHE_OK : damaged(path, err);
+    uint64_t written;
+    TRY(store_get(store, path, row, &written, err));
+    lethe_result result = version_row_parse(*row, out);
+    out->written = written;
+    return result == LETHE_OK ? LETHE_OK : damaged(path, err);
 }
 
 static lethe_result write_key_row(struct store *store, const char *name, const struct key_row *key,
                                   struct lethe_error *err)
 {
     char path[VERSION_PATH_MAX];
-    uint8_t row[KEY_ROW_BYTES] = {KEY_ROW_SCHEDULED, kinds[key->kind].number};
-    const uint64_t every_s = htole64(key->rotate_every_s);
-    const uint64_t numbers[] = {htole64(key->newest_version), htole64(key->revoked_through)};
-    memcpy(row + 2, numbers, sizeof numbers);
-    row[2 + sizeof numbers] = key->destroyed;
-    memcpy(row + 3 + sizeof numbers, &every_s, sizeof every_s);
+    uint8_t row[KEY_ROW_BYTES];
+    key_row_format(key, row);
     key_path(name, path);
     return store_put(store, path, row, sizeof row, STORE_ANY, err);
 }
@@ -200,12 +122,9 @@ static lethe_result write_version_row(struct store *store, const char *path,
 {
     CLEANUP(lethe_secret_free) struct lethe_secret *row = NULL;
     TRY(lethe_secret_create(VERSION_ROW_BYTES, &row, err));
-    uint8_t *at = lethe_secret_bytes(row);
-    const uint64_t numbers[] = {htole64(version->created_s), htole64(version->uses)};
-    at[0] = ROW_FORMAT;
-    memcpy(at + 1, numbers, sizeof numbers);
-    memcpy(at + 1 + sizeof numbers, version->material, KEY_MATERIAL_BYTES);
-    return store_put(store, path, at, VERSION_ROW_BYTES, version->written, err);
+    version_row_format(version, lethe_secret_bytes(row));
+    return store_put(store, path, lethe_secret_bytes_const(row), VERSION_ROW_BYTES,
+                     version->written, err);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */

@@ -31,23 +31,28 @@ static bool is_text(const struct audit_field *field)
     return field->type == AUDIT_FIELD_TEXT || field->type == AUDIT_FIELD_OPTIONAL_TEXT;
 }
 
+void owed_append(const struct audit_who *who, const struct audit_event *event, struct buffer *row)
+{
+    const struct audit_kind_row *kind = audit_kind_row(event->kind);
+    append_text(row, OUTBOX_DOMAIN);
+    append_text(row, kind->name);
+    append_text(row, who->actor);
+    append_text(row, who->tenant);
+    append_text(row, who->session);
+    for (size_t i = 0; i < kind->field_count; i++) {
+        if (is_text(&kind->fields[i]))
+            append_text(row, event->values[i].text);
+        else
+            append_number(row, event->values[i].number);
+    }
+}
+
 lethe_result outbox_put(struct store *store, const struct audit_who *who,
                         const struct audit_event *event, struct lethe_error *err)
 {
     REQUIRE(audit_event_epoch(event) == store_epoch(store) + 1);
-    const struct audit_kind_row *kind = audit_kind_row(event->kind);
     CLEANUP(buffer_clear) struct buffer row = {0};
-    append_text(&row, OUTBOX_DOMAIN);
-    append_text(&row, kind->name);
-    append_text(&row, who->actor);
-    append_text(&row, who->tenant);
-    append_text(&row, who->session);
-    for (size_t i = 0; i < kind->field_count; i++) {
-        if (is_text(&kind->fields[i]))
-            append_text(&row, event->values[i].text);
-        else
-            append_number(&row, event->values[i].number);
-    }
+    owed_append(who, event, &row);
     TRY(buffer_result(&row, err));
     return store_put(store, OUTBOX_PATH, row.bytes, row.size_bytes, STORE_ANY, err);
 }
@@ -108,7 +113,7 @@ static lethe_result read_fields(struct cursor *cursor, struct audit_event *event
     return cursor_left(cursor) == 0 ? LETHE_OK : LETHE_MALFORMED;
 }
 
-static lethe_result parse_owed(struct owed *owed)
+lethe_result owed_parse(struct owed *owed)
 {
     struct cursor cursor =
         cursor_over(lethe_secret_bytes_const(owed->row), lethe_secret_size(owed->row));
@@ -142,10 +147,22 @@ lethe_result outbox_get(struct store *store, struct owed *out, struct lethe_erro
     if (result == LETHE_NOT_FOUND)
         return damaged(OUTBOX_PATH, err);
     TRY(result);
-    if (parse_owed(out) == LETHE_OK)
+    if (owed_parse(out) == LETHE_OK)
         return LETHE_OK;
     owed_clear(out);
     return damaged(OUTBOX_PATH, err);
+}
+
+lethe_result pin_parse(const struct lethe_secret *row, struct pin *out)
+{
+    struct cursor cursor = cursor_over(lethe_secret_bytes_const(row), lethe_secret_size(row));
+    uint8_t format;
+    const uint8_t *root;
+    TRY(cursor_u8(&cursor, &format));
+    TRY(cursor_le64(&cursor, &out->records));
+    TRY(cursor_bytes(&cursor, sizeof out->root, &root));
+    memcpy(out->root, root, sizeof out->root);
+    return format == PIN_FORMAT && cursor_left(&cursor) == 0 ? LETHE_OK : LETHE_MALFORMED;
 }
 
 lethe_result pin_get(struct store *store, struct pin *out, struct lethe_error *err)
@@ -155,13 +172,5 @@ lethe_result pin_get(struct store *store, struct pin *out, struct lethe_error *e
     if (result == LETHE_NOT_FOUND)
         return damaged(PIN_PATH, err);
     TRY(result);
-    struct cursor cursor = cursor_over(lethe_secret_bytes_const(row), lethe_secret_size(row));
-    uint8_t format;
-    const uint8_t *root;
-    if (cursor_left(&cursor) != PIN_ROW_BYTES || cursor_u8(&cursor, &format) != LETHE_OK ||
-        format != PIN_FORMAT || cursor_le64(&cursor, &out->records) != LETHE_OK ||
-        cursor_bytes(&cursor, sizeof out->root, &root) != LETHE_OK)
-        return damaged(PIN_PATH, err);
-    memcpy(out->root, root, sizeof out->root);
-    return LETHE_OK;
+    return pin_parse(row, out) == LETHE_OK ? LETHE_OK : damaged(PIN_PATH, err);
 }

@@ -20,6 +20,10 @@ static inline void owed_clear_at_scope_end(struct owed *owed)
     owed_clear(owed);
 }
 
+/* The bytes of the row, and what owed->row says. LETHE_MALFORMED. */
+void owed_append(const struct audit_who *who, const struct audit_event *event, struct buffer *row);
+LETHE_MUST_CHECK lethe_result owed_parse(struct owed *owed);
+
 /* Inside a transaction. The event carries the epoch that the transaction will have. */
 LETHE_MUST_CHECK lethe_result outbox_put(struct store *store, const struct audit_who *who,
                                          const struct audit_event *event, struct lethe_error *err);
@@ -31,6 +35,7 @@ struct pin {
     uint64_t records;
     uint8_t root[32]; /* of the tree over them */
 };
+LETHE_MUST_CHECK lethe_result pin_parse(const struct lethe_secret *row, struct pin *out);
 /* Inside a transaction. */
 LETHE_MUST_CHECK lethe_result pin_put(struct store *store, const struct pin *pin,
                                       struct lethe_error *err);

@@ -1,17 +1,12 @@
-#include <endian.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/cursor.h"
 #include "base/error.h"
 #include "base/validate.h"
-#include "kms/keyring.h"
+#include "kms/key_rows.h"
 
-/* "minimums/<tenant>.<model>": format 1, the smallest release number (le64). */
 #define PREFIX "minimums/"
-#define ROW_FORMAT 1
-#define ROW_BYTES (1 + sizeof(uint64_t))
 #define PATH_MAX_BYTES (sizeof PREFIX + RELEASE_NAME_MAX)
 
 static lethe_result path_of(const char *model, char out[PATH_MAX_BYTES], struct lethe_error *err)
@@ -34,16 +29,13 @@ lethe_result release_minimum(struct store *store, const char *model, uint64_t *m
 {
     char path[PATH_MAX_BYTES];
     CLEANUP(lethe_secret_free) struct lethe_secret *row = NULL;
-    uint8_t format;
     *minimum = 0;
     TRY(path_of(model, path, err));
     lethe_result result = store_get(store, path, &row, NULL, err);
     if (result == LETHE_NOT_FOUND)
         return LETHE_OK;
     TRY(result);
-    struct cursor cursor = cursor_over(lethe_secret_bytes_const(row), lethe_secret_size(row));
-    if (cursor_u8(&cursor, &format) != LETHE_OK || format != ROW_FORMAT ||
-        cursor_le64(&cursor, minimum) != LETHE_OK || cursor_left(&cursor) != 0)
+    if (minimum_row_parse(row, minimum) != LETHE_OK)
         return error_set(err, LETHE_INTEGRITY, "%s is not stored in a form that we know", path);
     return LETHE_OK;
 }
@@ -52,8 +44,7 @@ lethe_result release_raise_minimum(struct store *store, const char *model, uint6
                                    struct lethe_error *err)
 {
     char path[PATH_MAX_BYTES];
-    uint8_t row[ROW_BYTES] = {ROW_FORMAT};
-    uint64_t bytes = htole64(minimum);
+    uint8_t row[MINIMUM_ROW_BYTES];
     uint64_t before;
     TRY(release_minimum(store, model, &before, err));
     if (minimum <= before)
@@ -61,6 +52,6 @@ lethe_result release_raise_minimum(struct store *store, const char *model, uint6
                          "the minimum of %s is %" PRIu64 " already, and is only ever raised", model,
                          before);
     TRY(path_of(model, path, err));
-    memcpy(row + 1, &bytes, sizeof bytes);
+    minimum_row_format(minimum, row);
     return store_put(store, path, row, sizeof row, STORE_ANY, err);
 }
