@@ -5,6 +5,7 @@
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -82,18 +83,19 @@ const char *medium_keeps(const struct medium *medium)
 
 static void look_at_extents(int fd, struct medium *out)
 {
-    struct {
-        struct fiemap map;
-        struct fiemap_extent at[EXTENTS_MAX];
-    } all = {.map = {.fm_length = FIEMAP_MAX_OFFSET,
-                     .fm_flags = FIEMAP_FLAG_SYNC,
-                     .fm_extent_count = EXTENTS_MAX}};
-    if (ioctl(fd, FS_IOC_FIEMAP, &all.map) != 0)
+    CLEANUP(memory_free)
+    struct fiemap *map = calloc(1, sizeof *map + EXTENTS_MAX * sizeof map->fm_extents[0]);
+    if (map == NULL)
         return;
-    uint32_t count = MIN(all.map.fm_mapped_extents, (uint32_t)EXTENTS_MAX);
+    map->fm_length = FIEMAP_MAX_OFFSET;
+    map->fm_flags = FIEMAP_FLAG_SYNC;
+    map->fm_extent_count = EXTENTS_MAX;
+    if (ioctl(fd, FS_IOC_FIEMAP, map) != 0)
+        return;
+    uint32_t count = MIN(map->fm_mapped_extents, (uint32_t)EXTENTS_MAX);
     for (uint32_t i = 0; i < count; i++)
-        out->extent_flags |= all.at[i].fe_flags;
-    out->extents_known = count > 0 && (all.at[count - 1].fe_flags & FIEMAP_EXTENT_LAST) != 0;
+        out->extent_flags |= map->fm_extents[i].fe_flags;
+    out->extents_known = count > 0 && (map->fm_extents[count - 1].fe_flags & FIEMAP_EXTENT_LAST);
 }
 
 /* mountinfo has a line for each mount, "36 35 98:0 / /mnt rw - ext4 /dev/vda rw,data=journal". */
