@@ -134,6 +134,36 @@ void time_text_ns(uint64_t unix_ns, char out[TIME_TEXT_SIZE])
     snprintf(out + length, TIME_TEXT_SIZE - length, ".%09uZ", (unsigned)(unix_ns % 1000000000u));
 }
 
+static unsigned digits(const char *text, size_t count)
+{
+    unsigned number = 0;
+    for (size_t i = 0; i < count; i++)
+        number = 10 * number + ((unsigned)(unsigned char)text[i] - '0') % 10;
+    return number;
+}
+
+/* Days since 1970-01-01, counted from a March so that the leap day is a year's last. */
+static int64_t days_until(int64_t year, int64_t month, int64_t day)
+{
+    int64_t years = month > 2 ? year : year - 1;
+    int64_t months = month > 2 ? month - 3 : month + 9;
+    return 365 * years + years / 4 - years / 100 + years / 400 + (153 * months + 2) / 5 + day -
+           719469;
+}
+
+uint64_t time_parse_ns(const char *text)
+{
+    uint64_t nanoseconds;
+    int64_t seconds = days_until(digits(text, 4), digits(text + 5, 2), digits(text + 8, 2)) * 86400;
+    seconds += digits(text + 11, 2) * 3600 + digits(text + 14, 2) * 60 + digits(text + 17, 2);
+    if (seconds < 0)
+        return 0;
+    if (__builtin_mul_overflow((uint64_t)seconds, 1000000000u, &nanoseconds) ||
+        __builtin_add_overflow(nanoseconds, digits(text + 20, 9), &nanoseconds))
+        return UINT64_MAX;
+    return nanoseconds;
+}
+
 void bytes_text(uint64_t size_bytes, char out[BYTES_TEXT_SIZE])
 {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

@@ -23,6 +23,9 @@ LETHE_MUST_CHECK lethe_result base64_decode(const char *text, size_t length, voi
 #define TIME_TEXT_SIZE 32
 void time_text_s(uint64_t unix_ns, char out[TIME_TEXT_SIZE]);
 void time_text_ns(uint64_t unix_ns, char out[TIME_TEXT_SIZE]);
+/* Back from a text that has the form of time_text_ns(). What no clock here says gives the nearest
+ * time that it does (1970, 2554); a 31st of February is the 3rd of March. */
+uint64_t time_parse_ns(const char *text);
 
 /* "1.21 MiB", "417 B": for people, three significant digits. */
 #define BYTES_TEXT_SIZE 24

@@ -80,7 +80,25 @@ static void times_are_rfc_3339(void **state)
         assert_string_equal(text, rows[i].seconds);
         time_text_ns(rows[i].ns, text);
         assert_string_equal(text, rows[i].nanoseconds);
+        assert_true(time_parse_ns(text) == rows[i].ns);
     }
+}
+
+/* Every day of 400 years goes there and back; what no clock says gives the nearest that one does.
+ */
+static void times_are_read_back(void **state)
+{
+    char text[TIME_TEXT_SIZE];
+    for (uint64_t day = 0; day < 146097; day++) {
+        uint64_t ns = day * 86400 * 1000000000u + 86399999999999u;
+        time_text_ns(ns, text);
+        assert_true(time_parse_ns(text) == ns);
+    }
+    time_text_ns(UINT64_MAX, text);
+    assert_true(time_parse_ns(text) == UINT64_MAX);
+    assert_true(time_parse_ns("1969-12-31T23:59:59.999999999Z") == 0);
+    assert_true(time_parse_ns("0000-00-00T00:00:00.000000000Z") == 0);
+    assert_true(time_parse_ns("9999-99-99T99:99:99.999999999Z") == UINT64_MAX);
 }
 
 static void sizes_have_three_digits(void **state)
@@ -113,7 +131,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hex_goes_there_and_back), cmocka_unit_test(hex_has_one_spelling),
         cmocka_unit_test(base64_vectors),          cmocka_unit_test(base64_has_one_spelling),
-        cmocka_unit_test(times_are_rfc_3339),      cmocka_unit_test(sizes_have_three_digits),
+        cmocka_unit_test(times_are_rfc_3339),      cmocka_unit_test(times_are_read_back),
+        cmocka_unit_test(sizes_have_three_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
