@@ -58,12 +58,17 @@ void files_unlock(int fd)
 
 /* ---- looking --------------------------------------------------------------------------------- */
 
-/* 0 when it is no file of records. */
-static unsigned number_of(const char *name)
+/* 0 when it is no numbered file with this suffix. */
+static unsigned number_of(const char *name, const char *suffix)
 {
-    if (strspn(name, "0123456789") != 6 || strcmp(name + 6, ".jsonl") != 0)
+    if (strspn(name, "0123456789") != 6 || strcmp(name + 6, suffix) != 0)
         return 0;
     return (unsigned)strtoul(name, NULL, 10);
+}
+
+static unsigned smaller(unsigned before, unsigned number)
+{
+    return before == 0 || (number > 0 && number < before) ? number : before;
 }
 
 static void close_directory(DIR *directory)
@@ -73,7 +78,17 @@ static void close_directory(DIR *directory)
 }
 DEFINE_CLEANUP(close_directory, DIR *);
 
-static lethe_result count_files(int directory, unsigned *last, struct lethe_error *err)
+static lethe_result check_complete(const struct files_view *view, unsigned count,
+                                   struct lethe_error *err)
+{
+    if (count == 0 || count == view->last_number - view->first_number + 1)
+        return LETHE_OK;
+    return error_set(err, LETHE_INTEGRITY, "%u of the files of records %06u to %06u are missing",
+                     view->last_number - view->first_number + 1 - count, view->first_number,
+                     view->last_number);
+}
+
+static lethe_result count_files(int directory, struct files_view *out, struct lethe_error *err)
 {
     CLEANUP(fd_close) int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     CLEANUP(close_directory) DIR *listing = fd < 0 ? NULL : fdopendir(fd);
@@ -82,19 +97,18 @@ static lethe_result count_files(int directory, unsigned *last, struct lethe_erro
     (void)FD_MOVE(fd); /* the listing closes it */
 
     unsigned count = 0;
-    *last = 0;
     errno = 0;
     for (struct dirent *entry; (entry = readdir(listing)) != NULL; errno = 0) {
-        unsigned number = number_of(entry->d_name);
+        unsigned number = number_of(entry->d_name, ".jsonl");
         count += number > 0;
-        *last = MAX(*last, number);
+        out->first_number = smaller(out->first_number, number);
+        out->last_number = MAX(out->last_number, number);
+        number = number_of(entry->d_name, ".boundary");
+        out->first_boundary = smaller(out->first_boundary, number);
     }
     if (errno != 0)
         return error_from_errno(err, "listing the log's directory");
-    if (count != *last)
-        return error_set(err, LETHE_INTEGRITY, "%u of %u files of records are missing",
-                         *last - count, *last);
-    return LETHE_OK;
+    return check_complete(out, count, err);
 }
 
 lethe_result files_size(int directory, const char *name, uint64_t *size_bytes,
@@ -127,12 +141,20 @@ lethe_result files_look(int directory, struct files_view *out, struct lethe_erro
 {
     *out = (struct files_view){0};
     TRY(look_at_notes(directory, out, err));
-    TRY(count_files(directory, &out->last_number, err));
+    TRY(count_files(directory, out, err));
     if (out->last_number == 0)
         return LETHE_OK;
     char name[FILES_NAME_SIZE];
     files_name(out->last_number, name);
     return files_size(directory, name, &out->last_bytes, err);
+}
+
+lethe_result files_look_shared(int directory, struct files_view *out, struct lethe_error *err)
+{
+    *out = (struct files_view){0};
+    CLEANUP(files_unlock) int lock = -1;
+    TRY(files_lock_shared(directory, &lock, err));
+    return files_look(directory, out, err);
 }
 
 void files_view_clear(struct files_view *view)

@@ -1,6 +1,7 @@
 /* audit/files.h -- the directory of a log: names, lock, how far each file goes.
  *
  *   000001.jsonl ...  the records, one a line; read in the order of the numbers
+ *   000002.boundary   where that file of records begins (audit/boundary.h)
  *   checkpoints       every checkpoint, oldest first, each a note and a blank line
  *   checkpoint        the newest of them, alone; checkpoint.old is the inode it is swapped with
  *   lock              flock: exclusive for a group, shared to look at a state between two groups */
@@ -30,14 +31,19 @@ DEFINE_CLEANUP(files_unlock, int);
 /* The files at one moment: taken under the lock, of use after it too, because what was written by
  * then does not change. */
 struct files_view {
-    unsigned last_number; /* of the newest file of records; 0: there is none */
-    uint64_t last_bytes;  /* its size                                        */
-    bool has_notes;       /* `checkpoints` is there                          */
-    uint64_t notes_bytes; /* its size                                        */
-    bool has_checkpoint;  /* `checkpoint` is there                           */
+    unsigned first_number;   /* of the oldest file of records: over 1 when some were trimmed   */
+    unsigned first_boundary; /* the smallest number of a boundary; trimming removes it last     */
+    unsigned last_number;    /* of the newest file of records; 0: there is none */
+    uint64_t last_bytes;     /* its size                                        */
+    bool has_notes;          /* `checkpoints` is there                          */
+    uint64_t notes_bytes;    /* its size                                        */
+    bool has_checkpoint;     /* `checkpoint` is there                           */
     struct buffer checkpoint;
 };
-/* LETHE_INTEGRITY when a file between the first and the last is missing. The caller clears *out. */
+/* LETHE_INTEGRITY when a file between the first and the last is missing. The caller clears *out.
+ * files_look_shared() takes the lock for it, where there is one. */
+LETHE_MUST_CHECK lethe_result files_look_shared(int directory, struct files_view *out,
+                                                struct lethe_error *err);
 LETHE_MUST_CHECK lethe_result files_look(int directory, struct files_view *out,
                                          struct lethe_error *err);
 void files_view_clear(struct files_view *view);

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/history.h"
 #include "audit/space.h"
+#include "audit/start.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/validate.h"
@@ -273,6 +275,33 @@ void audit_head(struct audit_log *log, struct audit_head *out)
     pthread_mutex_unlock(&log->mutex);
 }
 
+static lethe_result root_from_tiles(int directory, const struct audit_head *head, uint64_t records,
+                                    uint8_t root[32], struct lethe_error *err)
+{
+    CLEANUP(tiles_close) struct tiles *tiles = NULL;
+    struct proof_tree now = {.size = head->records};
+    memcpy(now.root, head->root, sizeof now.root);
+    TRY(tiles_open(directory, &tiles, err));
+    return history_root(tiles, records, &now, root, err);
+}
+
+static lethe_result root_from_records(const struct writer *writer, uint64_t records,
+                                      uint8_t root[32], struct lethe_error *err)
+{
+    CLEANUP(files_view_clear) struct files_view view = {0};
+    CLEANUP(files_unlock) int lock = -1; /* nobody trims meanwhile */
+    struct replay from;
+    TRY(files_lock_shared(writer->directory, &lock, err));
+    TRY(files_look(writer->directory, &view, err));
+    TRY(start_near(writer->directory, &view, &writer->signer.key, records, &from, err));
+    if (from.chain.tree.leaves > records)
+        return error_set(err, LETHE_INTEGRITY,
+                         "the first %llu records were trimmed, and the tiles do not say what they "
+                         "were",
+                         (unsigned long long)from.chain.tree.leaves);
+    return replay_root_at(&from, writer->directory, &view, records, root, err);
+}
+
 lethe_result audit_root_at(struct audit_log *log, uint64_t records, uint8_t root[32],
                            struct lethe_error *err)
 {
@@ -285,7 +314,7 @@ lethe_result audit_root_at(struct audit_log *log, uint64_t records, uint8_t root
         memcpy(root, head.root, sizeof head.root);
         return LETHE_OK;
     }
-    CLEANUP(files_view_clear) struct files_view view = {0};
-    TRY(files_look(log->writer.directory, &view, err));
-    return replay_root_at(log->writer.directory, &view, records, root, err);
+    if (root_from_tiles(log->writer.directory, &head, records, root, NULL) == LETHE_OK)
+        return LETHE_OK;
+    return root_from_records(&log->writer, records, root, err);
 }

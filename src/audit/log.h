@@ -32,6 +32,12 @@ struct audit_signer {
 #define AUDIT_NO_LIMIT UINT64_MAX
 struct audit_limits {
     uint64_t rotate_bytes; /* a file of records that is larger is followed by the next (16 MiB) */
+    uint64_t rotate_s; /* so is one begun in an earlier period of so many seconds (86400: one UTC
+                          day) */
+    /* The oldest files are removed, on record, for good. The newest one always stays. */
+    uint64_t keep_bytes; /* while all together are larger (no limit)                         */
+    uint64_t keep_s;     /* when their records are older, counted back from the last record before
+                            the newest file (no limit)                                         */
 
     /* Emitted records are written when so many wait (1024), or when the first of them has waited
      * for so long (one second). */
@@ -83,9 +89,11 @@ struct audit_head {
 
 struct audit_log;
 
-/* Checks the whole log (chain, sequence, canonical form, tree against every checkpoint, the newest
- * signature) and continues it; begins one where there is none. What no checkpoint covers was never
- * acknowledged: it is cut, with a record saying so (log_repaired).
+/* Checks the newest file of the log (its signed boundary; chain, sequence, canonical form, tree
+ * against every checkpoint, the newest signature) and continues it; begins one where there is none.
+ * Without boundaries everything is read; audit_verify() always does. What no checkpoint covers was
+ * never acknowledged: it is cut, with a record saying so (log_repaired). What the limits do not
+ * keep is trimmed, with a record saying so before (log_trimmed).
  *
  * LETHE_INTEGRITY names file, line and reason. LETHE_UNPROTECTED: others may read the directory or
  * a file in it. LETHE_INVALID: node and key name do not fit. LETHE_UNAVAILABLE: no thread can be
@@ -131,7 +139,9 @@ LETHE_MUST_CHECK lethe_result audit_tick(struct audit_log *log, struct lethe_err
 LETHE_MUST_CHECK lethe_result audit_sync(struct audit_log *log, struct lethe_error *err);
 
 /* The state after the last durable group, and the root that the log had at `records` records
- * (LETHE_NOT_FOUND when it never was that long): for comparing with a pinned head. */
+ * (LETHE_NOT_FOUND when it never was that long): for comparing with a pinned head. It comes from
+ * the tiles, checked against the head, or else from the records; LETHE_INTEGRITY when these were
+ * trimmed. */
 void audit_head(struct audit_log *log, struct audit_head *out);
 LETHE_MUST_CHECK lethe_result audit_root_at(struct audit_log *log, uint64_t records,
                                             uint8_t root[32], struct lethe_error *err);

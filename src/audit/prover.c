@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "audit/files.h"
-#include "audit/tiles.h"
+#include "audit/history.h"
 #include "audit/verify.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -63,13 +63,6 @@ static lethe_result rebuild_tiles(struct prover *prover, struct lethe_error *err
     return error_context(err, flush(&rebuild, err), "making the tiles again");
 }
 
-static lethe_result hash_from_tiles(void *context, unsigned level, uint64_t index,
-                                    uint8_t out[MERKLE_HASH_BYTES], struct lethe_error *err)
-{
-    struct prover *prover = context;
-    return tiles_hash(prover->tiles, level, index, out, err);
-}
-
 /* A proof that is wanted: makes it and checks it. */
 struct wanted {
     lethe_result (*make)(struct prover *prover, const struct wanted *wanted, struct proof *out,
@@ -95,7 +88,7 @@ static lethe_result make_inclusion(struct prover *prover, const struct wanted *w
                                    struct proof *out, struct lethe_error *err)
 {
     uint8_t leaf[MERKLE_HASH_BYTES];
-    const struct proof_source source = {hash_from_tiles, prover};
+    const struct proof_source source = history_source(prover->tiles);
     const struct proof_tree tree = proof_tree_of(&prover->newest);
     TRY(proof_inclusion(&source, wanted->seq, tree.size, out, err));
     TRY(tiles_hash(prover->tiles, 0, wanted->seq, leaf, err));
@@ -118,7 +111,7 @@ lethe_result prover_inclusion(struct prover *prover, uint64_t seq, struct proof_
 static lethe_result make_growth(struct prover *prover, const struct wanted *wanted,
                                 struct proof *out, struct lethe_error *err)
 {
-    const struct proof_source source = {hash_from_tiles, prover};
+    const struct proof_source source = history_source(prover->tiles);
     const struct proof_tree old = proof_tree_of(wanted->old);
     const struct proof_tree tree = proof_tree_of(&prover->newest);
     TRY(proof_consistency(&source, old.size, tree.size, out, err));

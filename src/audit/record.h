@@ -31,10 +31,15 @@ size_t record_text(const char *text, char out[AUDIT_TEXT_MAX + 1]);
 /* What the chain needs of a line. */
 struct record_line {
     uint64_t seq;
-    uint64_t epoch; /* 0 when it carries none */
+    uint64_t epoch;   /* 0 when it carries none */
+    uint64_t time_ns; /* of a time that cannot be: something */
     uint8_t prev[MERKLE_HASH_BYTES];
     const char *node; /* borrowed, not terminated */
     size_t node_length;
+    /* Of a log_trimmed: the first file that is kept, and the first record in it. Otherwise 0. */
+    bool is_trimming;
+    unsigned kept_file;
+    uint64_t kept_record;
 };
 /* Strict: one flat object in canonical form with the members above, values that are strings,
  * integers or booleans, and nothing else. Any event and fields will do, as a later version may know

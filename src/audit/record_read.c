@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "audit/files.h"
 #include "audit/record.h"
 #include "base/cursor.h"
 #include "base/error.h"
@@ -150,6 +151,31 @@ static bool take_text(struct record_line *out, const struct value *value)
     return value->type == VALUE_TEXT && value->raw.length > 0;
 }
 
+static bool take_event(struct record_line *out, const struct value *value)
+{
+    const char *trimmed = audit_kind_name(AUDIT_KIND_log_trimmed);
+    out->is_trimming = value->raw.length == strlen(trimmed) &&
+                       memcmp(value->raw.at, trimmed, value->raw.length) == 0;
+    return take_text(out, value);
+}
+
+/* Other events may use the names as they like. */
+static bool take_kept_file(struct record_line *out, const struct value *value)
+{
+    uint64_t number = 0;
+    if (!out->is_trimming)
+        return true;
+    if (!value_is_number(value, &number))
+        return false;
+    out->kept_file = number <= FILES_NUMBER_MAX ? (unsigned)number : 0; /* there is no such file */
+    return true;
+}
+
+static bool take_kept_record(struct record_line *out, const struct value *value)
+{
+    return !out->is_trimming || value_is_number(value, &out->kept_record);
+}
+
 static bool take_severity(struct record_line *out, const struct value *value)
 {
     for (enum audit_severity severity = AUDIT_INFO; severity <= AUDIT_CRITICAL; severity++) {
@@ -171,6 +197,7 @@ static bool take_time(struct record_line *out, const struct value *value)
         if (pattern[i] == 'd' ? c < '0' || c > '9' : c != pattern[i])
             return false;
     }
+    out->time_ns = time_parse_ns(value->raw.at);
     return true;
 }
 
@@ -180,9 +207,17 @@ static const struct common {
     bool required;
     bool (*take)(struct record_line *out, const struct value *value);
 } common[] = {
-    {"actor", false, take_text},   {"epoch", false, take_epoch},      {"event", true, take_text},
-    {"node", true, take_node},     {"prev", true, take_prev},         {"seq", true, take_seq},
-    {"session", false, take_text}, {"severity", true, take_severity}, {"tenant", false, take_text},
+    {"actor", false, take_text},
+    {"epoch", false, take_epoch},
+    {"event", true, take_event},
+    {"first_kept_file", false, take_kept_file},
+    {"first_kept_record", false, take_kept_record},
+    {"node", true, take_node},
+    {"prev", true, take_prev},
+    {"seq", true, take_seq},
+    {"session", false, take_text},
+    {"severity", true, take_severity},
+    {"tenant", false, take_text},
     {"time", true, take_time},
 };
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "audit/boundary.h"
 #include "audit/lines.h"
 #include "audit/note.h"
 #include "base/error.h"
@@ -20,7 +21,8 @@ struct walk {
     struct stream notes;
     struct anchor anchors[2];
     size_t anchor_count;
-    struct buffer newest; /* the last note read, while its signature is not checked */
+    struct buffer newest;    /* the last note read, while its signature is not checked */
+    uint64_t signed_records; /* by the last note whose records were all read           */
 };
 
 static void walk_clear_at_scope_end(struct walk *walk)
@@ -89,17 +91,65 @@ static lethe_result note_context(const struct walk *walk, lethe_result result,
 
 /* ---- records --------------------------------------------------------------------------------- */
 
-static lethe_result take_line(struct walk *walk, const char *line, size_t length,
-                              struct lethe_error *err)
+/* A boundary that is there says what the records before it say. */
+static lethe_result check_boundary(const struct walk *walk, const struct replay *begin,
+                                   struct lethe_error *err)
+{
+    struct replay there;
+    CLEANUP(buffer_clear) struct buffer expected = {0};
+    CLEANUP(buffer_clear) struct buffer found = {0};
+    const struct audit_key *key = walk->options->key;
+    lethe_result result = boundary_read(walk->options->directory, begin->number, key, &there, err);
+    if (result == LETHE_NOT_FOUND)
+        return LETHE_OK;
+    TRY(as_integrity(result, err));
+    boundary_text(begin, key, &expected);
+    boundary_text(&there, key, &found);
+    TRY(buffer_result(&expected, err));
+    TRY(buffer_result(&found, err));
+    if (strcmp(expected.bytes, found.bytes) != 0)
+        return error_set(err, LETHE_INTEGRITY, "%06u.boundary does not fit the records before it",
+                         begin->number);
+    return LETHE_OK;
+}
+
+/* Before the first line of a file. */
+static lethe_result begin_file(struct walk *walk, struct lethe_error *err)
+{
+    struct replay begin = *walk->at;
+    begin.number = walk->lines.number;
+    begin.offset = begin.line = begin.begun_ns = 0;
+    if (begin.number < BOUNDARY_NUMBER_MIN)
+        return LETHE_OK;
+    if (walk->options->begun != NULL && begin.chain.tree.leaves == walk->signed_records)
+        *walk->options->begun = begin;
+    return walk->options->every_signature ? check_boundary(walk, &begin, err) : LETHE_OK;
+}
+
+static void keep_line(struct walk *walk, const char *line, size_t length,
+                      const struct record_line *record)
 {
     struct replay *at = walk->at;
-    struct record_line record;
-    TRY(as_integrity(record_parse(line, length, &record, err), err));
-    TRY(chain_check(&at->chain, walk->node, &record, err));
-    chain_append(&at->chain, line, length, record.epoch);
+    chain_append(&at->chain, line, length, record->epoch);
     at->number = walk->lines.number;
     at->offset = walk->lines.stream.offset;
     at->line = walk->lines.line;
+    at->time_ns = record->time_ns;
+    if (at->line == 1)
+        at->begun_ns = record->time_ns;
+    if (record->kept_file > 0)
+        at->trimmed = (struct replay_trimmed){record->kept_file, record->kept_record};
+}
+
+static lethe_result take_line(struct walk *walk, const char *line, size_t length,
+                              struct lethe_error *err)
+{
+    struct record_line record;
+    TRY(as_integrity(record_parse(line, length, &record, err), err));
+    TRY(chain_check(&walk->at->chain, walk->node, &record, err));
+    if (walk->lines.line == 1)
+        TRY(begin_file(walk, err));
+    keep_line(walk, line, length, &record);
     TRY(check_anchors(walk, err));
     if (walk->options->visit == NULL)
         return LETHE_OK;
@@ -174,7 +224,11 @@ static lethe_result take_note(struct walk *walk, const char *note, size_t size_b
     TRY(note_context(walk, check_order(walk, &checkpoint, err), err));
     TRY(take_lines_until(walk, checkpoint.records, err));
     TRY(note_context(walk, compare_root(&walk->at->chain.tree, checkpoint.root, err), err));
+    walk->signed_records = checkpoint.records;
+    if (walk->options->compared != NULL)
+        *walk->options->compared = checkpoint.records;
     walk->at->notes++;
+    walk->at->note_at = walk->at->note_offset;
     walk->at->note_offset = walk->notes.offset;
     return LETHE_OK;
 }
@@ -262,6 +316,16 @@ static lethe_result find_newest_file(const struct walk *walk, uint64_t *size_byt
     return files_size(walk->options->directory, name, size_bytes, err);
 }
 
+/* What is missing in front was trimmed, on record. */
+static lethe_result check_trimmed(const struct walk *walk, struct lethe_error *err)
+{
+    unsigned first = walk->options->view->first_number;
+    if (first <= MAX(walk->at->trimmed.file, 1))
+        return LETHE_OK;
+    return error_set(err, LETHE_INTEGRITY,
+                     "%06u.jsonl is missing, and no record says that it was trimmed", first - 1);
+}
+
 /* `checkpoint` is written last of all, and is missing only before the first record. */
 static lethe_result find_tail(const struct walk *walk, struct replay_tail *tail,
                               struct lethe_error *err)
@@ -290,21 +354,26 @@ lethe_result replay_run(struct replay *replay, const struct replay_options *opti
         .options = options,
         .at = replay,
         .node = options->key->name + strlen(RECORD_ORIGIN_PREFIX),
+        .signed_records = replay->chain.tree.leaves,
     };
     TRY(walk_open(&walk, err));
     TRY(check_anchors(&walk, err));
     TRY(take_notes(&walk, err));
     TRY(check_newest(&walk, err));
     TRY(check_anchors_reached(&walk, err));
+    TRY(check_trimmed(&walk, err));
     return find_tail(&walk, tail, err);
 }
 
-lethe_result replay_root_at(int directory, const struct files_view *view, uint64_t records,
-                            uint8_t root[32], struct lethe_error *err)
+lethe_result replay_root_at(const struct replay *from, int directory, const struct files_view *view,
+                            uint64_t records, uint8_t root[32], struct lethe_error *err)
 {
     CLEANUP(lines_close) struct lines lines;
-    struct merkle tree = {0};
+    struct merkle tree = from->chain.tree;
+    REQUIRE(tree.leaves <= records);
     lines_open(&lines, directory, view);
+    if (from->number > 0)
+        TRY(lines_seek(&lines, from->number, from->offset, from->line, err));
     while (tree.leaves < records) {
         const char *line = NULL;
         size_t length = 0;

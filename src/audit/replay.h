@@ -10,6 +10,13 @@
 #include "audit/files.h"
 #include "audit/verify.h"
 
+/* What the newest log_trimmed says is kept: from this file on, which begins with record `records`.
+ * {0}: nothing was trimmed. */
+struct replay_trimmed {
+    unsigned file;
+    uint64_t records;
+};
+
 /* The end of what is signed. Plain storage: {0} is before the first byte. */
 struct replay {
     struct chain chain;
@@ -17,14 +24,23 @@ struct replay {
     uint64_t offset;      /* in it, behind the last signed record */
     uint64_t line;        /* lines of that file before the offset */
     uint64_t notes;       /* checkpoints                          */
-    uint64_t note_offset; /* in `checkpoints`, behind the last    */
+    uint64_t note_at;     /* in `checkpoints`, where the last one begins ... */
+    uint64_t note_offset; /* ... and behind it                    */
+    uint64_t begun_ns;    /* time of the first record in that file */
+    uint64_t time_ns;     /* of the last record                   */
+    struct replay_trimmed trimmed;
 };
 
 struct replay_options {
     int directory;
     const struct files_view *view; /* how far to go */
     const struct audit_key *key;
-    bool every_signature;          /* not only the newest: it covers what the others do          */
+    bool every_signature; /* not only the newest, which covers what the others do; and boundaries */
+    /* Gets the beginning of the file that is read last, if it is the second or a later one and a
+     * checkpoint ends before it; and how many records a checkpoint was compared for, whatever the
+     * result. Both may be NULL. */
+    struct replay *begun;
+    uint64_t *compared;
     struct audit_checkpoint since; /* compared when `anchored`                                 */
     bool anchored;
     audit_record_visit *visit; /* may be NULL */
@@ -45,10 +61,10 @@ LETHE_MUST_CHECK lethe_result replay_run(struct replay *replay,
                                          const struct replay_options *options,
                                          struct replay_tail *tail, struct lethe_error *err);
 
-/* The root that the first `records` records have, without checking anything. LETHE_NOT_FOUND when
- * there are fewer. */
-LETHE_MUST_CHECK lethe_result replay_root_at(int directory, const struct files_view *view,
-                                             uint64_t records, uint8_t root[32],
-                                             struct lethe_error *err);
+/* The root that the first `records` records have, without checking anything, from a place that is
+ * not behind them. LETHE_NOT_FOUND when there are fewer. */
+LETHE_MUST_CHECK lethe_result replay_root_at(const struct replay *from, int directory,
+                                             const struct files_view *view, uint64_t records,
+                                             uint8_t root[32], struct lethe_error *err);
 
 #endif

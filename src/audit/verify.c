@@ -3,16 +3,10 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "audit/history.h"
 #include "audit/journal.h"
-#include "audit/replay.h"
+#include "audit/reader.h"
 #include "base/error.h"
-
-static lethe_result look(int directory, struct files_view *view, struct lethe_error *err)
-{
-    CLEANUP(files_unlock) int lock = -1;
-    TRY(files_lock_shared(directory, &lock, err));
-    return files_look(directory, view, err);
-}
 
 static lethe_result open_anchor(const struct audit_verify_options *options,
                                 struct audit_checkpoint *out, struct lethe_error *err)
@@ -24,8 +18,25 @@ static lethe_result open_anchor(const struct audit_verify_options *options,
         "the checkpoint that was kept");
 }
 
+/* An anchor whose records were trimmed is compared through the tiles. */
+static lethe_result check_trimmed_anchor(int directory, const struct audit_checkpoint *anchor,
+                                         const struct replay *end, struct lethe_error *err)
+{
+    CLEANUP(tiles_close) struct tiles *tiles = NULL;
+    const struct proof_tree old = proof_tree_of(anchor);
+    struct proof_tree now = {.size = end->chain.tree.leaves};
+    merkle_root(&end->chain.tree, now.root);
+    TRY(tiles_open(directory, &tiles, err));
+    lethe_result result = history_check(tiles, &old, &now, err);
+    if (result == LETHE_NOT_FOUND)
+        result = error_set(err, LETHE_INTEGRITY,
+                           "its records were trimmed, and tiles that would show that the log grew "
+                           "from it are missing");
+    return error_context(err, result, "the checkpoint that was kept");
+}
+
 static lethe_result verify_directory(const struct audit_verify_options *options,
-                                     struct replay *replay, struct replay_tail *tail,
+                                     struct replay *replay, struct reader_report *report,
                                      struct lethe_error *err)
 {
     struct replay_options replay_options = {
@@ -40,11 +51,11 @@ static lethe_result verify_directory(const struct audit_verify_options *options,
     CLEANUP(fd_close) int directory = open(options->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0)
         return error_from_errno(err, "opening it");
-    CLEANUP(files_view_clear) struct files_view view = {0};
-    TRY(look(directory, &view, err));
     replay_options.directory = directory;
-    replay_options.view = &view;
-    return replay_run(replay, &replay_options, tail, err);
+    TRY(reader_run(replay, &replay_options, report, err));
+    if (!replay_options.anchored || replay_options.since.records >= report->first_record)
+        return LETHE_OK;
+    return check_trimmed_anchor(directory, &replay_options.since, replay, err);
 }
 
 /* Whether the file ends before the place. */
@@ -95,13 +106,14 @@ lethe_result audit_verify(const struct audit_verify_options *options,
                          "the key of a log is called " RECORD_ORIGIN_PREFIX
                          "NODE; this one is not");
     struct replay replay = {0};
-    struct replay_tail tail = {0};
-    lethe_result result = verify_directory(options, &replay, &tail, err);
+    struct reader_report report = {0};
+    lethe_result result = verify_directory(options, &replay, &report, err);
     TRY(error_context(err, hint_at_journal(options, result, err), "log %s", options->directory));
 
     out->records = replay.chain.tree.leaves;
+    out->first_record = report.first_record;
     out->checkpoints = replay.notes;
-    out->tail_bytes = tail.record_bytes + tail.note_bytes;
+    out->tail_bytes = report.tail.record_bytes + report.tail.note_bytes;
     out->epoch = replay.chain.epoch;
     out->anchored = options->since != NULL;
     merkle_root(&replay.chain.tree, out->root);

@@ -29,15 +29,17 @@ struct audit_verify_options {
     void *context;
 };
 struct audit_verify_report {
-    uint64_t records;     /* all of them covered by the newest checkpoint      */
-    uint64_t checkpoints; /* in `checkpoints`, each one's signature checked    */
-    uint64_t tail_bytes;  /* that no checkpoint covers: 0 for a log at rest    */
-    uint64_t epoch;       /* the largest that a record carries                 */
-    bool anchored;        /* compared with `since`                             */
+    uint64_t records;      /* all of them covered by the newest checkpoint      */
+    uint64_t first_record; /* that was read: those before it were trimmed, on record */
+    uint64_t checkpoints;  /* of the log; of those behind first_record each signature was checked */
+    uint64_t tail_bytes;   /* that no checkpoint covers: 0 for a log at rest    */
+    uint64_t epoch;        /* the largest that a record carries                 */
+    bool anchored;         /* compared with `since`                             */
     uint8_t root[MERKLE_HASH_BYTES];
 };
 /* LETHE_INTEGRITY names file, line and reason: a changed, missing, reordered, spliced or unsigned
- * record, a forged checkpoint, a log shorter than the newest checkpoint or than `since`.
+ * record, a forged checkpoint or boundary, a log shorter than the newest checkpoint or than
+ * `since`, records that are gone in front without a signed boundary and a record of the trimming.
  * LETHE_NOT_FOUND: there is no log. Writers are held up for a moment only; the log may grow
  * meanwhile. Without an anchor nobody can see that a log was rolled back as a whole. */
 LETHE_MUST_CHECK lethe_result audit_verify(const struct audit_verify_options *options,

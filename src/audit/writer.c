@@ -5,12 +5,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "audit/history.h"
+#include "audit/start.h"
 #include "base/error.h"
 #include "base/file.h"
 
 /* A crash leaves one group at most. More behind the newest checkpoint means that `checkpoints` is
  * damaged, and overwriting it would make that worse. */
-#define TAIL_RECORD_BYTES_MAX ((uint64_t)(WRITER_GROUP_MAX + 2) * RECORD_LINE_MAX)
+#define TAIL_RECORD_BYTES_MAX ((uint64_t)(WRITER_GROUP_MAX + WRITER_OWN_MAX) * RECORD_LINE_MAX)
 #define TAIL_NOTE_BYTES_MAX 1024u
 
 /* ---- what is there --------------------------------------------------------------------------- */
@@ -57,15 +59,45 @@ lethe_result writer_open_records(struct writer *writer, struct lethe_error *err)
     return LETHE_OK;
 }
 
+/* After a trimming there is no way from where this writer was to where it begins again, but what
+ * the tiles say. Where they say nothing the signatures have to do. */
+static lethe_result check_grew(struct writer *writer, const struct replay *now,
+                               struct lethe_error *err)
+{
+    const struct merkle *before = &writer->replay.chain.tree;
+    struct proof_tree old = {.size = before->leaves};
+    struct proof_tree tree = {.size = now->chain.tree.leaves};
+    if (old.size > tree.size)
+        return error_set(err, LETHE_INTEGRITY, "the log had %llu records, and has %llu: it was cut",
+                         (unsigned long long)old.size, (unsigned long long)tree.size);
+    merkle_root(before, old.root);
+    merkle_root(&now->chain.tree, tree.root);
+    lethe_result result = history_check(writer->tiles, &old, &tree, err);
+    return result == LETHE_NOT_FOUND ? LETHE_OK : result;
+}
+
+/* From where the writer was; from the newest boundary when it was nowhere, or its file is gone. */
+static lethe_result replay_on(struct writer *writer, const struct files_view *view,
+                              struct replay *replay, struct replay_tail *tail,
+                              struct lethe_error *err)
+{
+    const struct audit_key *key = &writer->signer.key;
+    const struct replay_options options = {
+        .directory = writer->directory, .view = view, .key = key, .begun = &writer->begun};
+    bool anew = replay->number == 0 || replay->number < view->first_number;
+    if (anew)
+        TRY(start_near(writer->directory, view, key, UINT64_MAX, replay, err));
+    TRY(replay_run(replay, &options, tail, err));
+    return anew ? check_grew(writer, replay, err) : LETHE_OK;
+}
+
 lethe_result writer_read_on(struct writer *writer, struct replay_tail *tail,
                             struct lethe_error *err)
 {
     CLEANUP(files_view_clear) struct files_view view = {0};
     struct replay replay = writer->replay;
     TRY(files_look(writer->directory, &view, err));
-    const struct replay_options options = {
-        .directory = writer->directory, .view = &view, .key = &writer->signer.key};
-    TRY(replay_run(&replay, &options, tail, err));
+    TRY(replay_on(writer, &view, &replay, tail, err));
     TRY(check_tail(tail, err));
     writer->checkpoint_lags = tail->checkpoint_lags;
     bool elsewhere = writer->records >= 0 && replay.number != writer->replay.number;
@@ -91,6 +123,15 @@ static lethe_result size_of_open(const struct writer *writer, int fd, const char
     return LETHE_OK;
 }
 
+/* Another process went on in later files and trimmed the one that this one was in. */
+static bool was_trimmed(const struct writer *writer, const char *name)
+{
+    CLEANUP(files_view_clear) struct files_view view = {0};
+    return faccessat(writer->directory, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0 &&
+           files_look(writer->directory, &view, NULL) == LETHE_OK &&
+           writer->replay.number < view.first_number;
+}
+
 lethe_result writer_catch_up_locked(struct writer *writer, struct replay_tail *tail,
                                     struct lethe_error *err)
 {
@@ -99,6 +140,8 @@ lethe_result writer_catch_up_locked(struct writer *writer, struct replay_tail *t
     uint64_t note_bytes = 0;
     TRY(writer_recover(writer, err));
     records_name(writer, name);
+    if (was_trimmed(writer, name))
+        return writer_read_on(writer, tail, err);
     TRY(size_of_open(writer, writer->records, name, &record_bytes, err));
     TRY(size_of_open(writer, writer->notes, FILES_CHECKPOINTS, &note_bytes, err));
     *tail = (struct replay_tail){0};
@@ -190,17 +233,23 @@ static void write_tiles(struct writer *writer, const struct group *group, uint64
                         NULL);
 }
 
-static void keep_group(struct writer *writer, const struct group *group)
+static void keep_group(struct writer *writer, const struct group *group,
+                       const struct own_records *own)
 {
     struct replay *replay = &writer->replay;
     replay->chain = group->chain;
+    if (replay->line == 0)
+        replay->begun_ns = group->begun_ns;
+    replay->time_ns = group->time_ns;
+    if (own->trimmed != NULL)
+        replay->trimmed = own->trim;
     replay->number = MAX(replay->number, 1);
     replay->offset += group->lines.size_bytes;
     replay->line += group->count;
     replay->notes++;
+    replay->note_at = replay->note_offset;
     replay->note_offset += group->note.size_bytes;
     writer->torn = false;
-    writer->rotated = false;
 }
 
 static struct journal_group placed(const struct writer *writer, const struct group *group)
@@ -219,55 +268,53 @@ static struct journal_group placed(const struct writer *writer, const struct gro
 }
 
 /* Space that was reserved behind the end is given back. */
-lethe_result writer_trim(int fd)
+lethe_result writer_give_back(int fd)
 {
     struct stat status;
     return fstat(fd, &status) == 0 && ftruncate(fd, status.st_size) == 0 ? LETHE_OK : LETHE_IO;
 }
 
-static lethe_result move_to(struct writer *writer, const struct replay *place,
+lethe_result writer_move_to(struct writer *writer, const struct replay *place,
                             struct lethe_error *err)
 {
     writer->replay = *place;
     return writer_open_records(writer, err);
 }
 
-/* Begins the next file of records. An empty last file is no harm, whoever leaves one. */
-static lethe_result rotate(struct writer *writer, struct lethe_error *err)
+static lethe_result write_records(struct writer *writer, const struct entry *list,
+                                  const struct own_records *own, struct lethe_error *err)
 {
-    struct replay next = writer->replay;
-    TRY(writer_sync_files(writer, err));
-    journal_begin_anew(&writer->journal);
-    if (writer_trim(writer->records) != LETHE_OK)
-        return error_from_errno(err, "giving back room");
-    next.number = MAX(next.number, 1) + 1;
-    next.offset = 0;
-    next.line = 0;
-    TRY(move_to(writer, &next, err));
-    writer->rotated = true;
-    return file_sync_directory(writer->directory, ".", err);
-}
-
-static bool rotation_is_due(const struct writer *writer, const struct replay_tail *tail)
-{
-    return writer->replay.offset > writer->limits.rotate_bytes &&
-           writer->replay.number < FILES_NUMBER_MAX && tail->record_bytes == 0;
-}
-
-static lethe_result write_group(struct writer *writer, const struct entry *list,
-                                const struct replay_tail *tail, struct lethe_error *err)
-{
-    if (rotation_is_due(writer, tail))
-        TRY(rotate(writer, err));
     CLEANUP(group_clear) struct group group = {.chain = writer->replay.chain};
-    TRY(group_make(writer, list, tail, &group, err));
+    TRY(group_make(writer, list, own, &group, err));
     const struct journal_group placed_group = placed(writer, &group);
     TRY(reserve_room(writer, &placed_group, err));
-    TRY(cut_tails(writer, tail, err));
+    TRY(cut_tails(writer, own->tail, err));
     TRY(write_journal(writer, &placed_group, err));
     write_files(writer, &placed_group);
     write_tiles(writer, &group, placed_group.records);
-    keep_group(writer, &group);
+    keep_group(writer, &group, own);
+    return LETHE_OK;
+}
+
+/* Trimming is due where a file begins, or when a log is opened. */
+static lethe_result write_group(struct writer *writer, const struct entry *list,
+                                const struct replay_tail *tail, struct lethe_error *err)
+{
+    struct own_records own = {.tail = tail};
+    for (const struct entry *entry = list; entry != NULL; entry = entry->next)
+        own.time_ns = MAX(own.time_ns, entry->time_ns);
+    own.rotated = writer_rotation_due(writer, tail, own.time_ns);
+    if (own.rotated != NULL)
+        TRY(writer_rotate(writer, err));
+    if (own.rotated != NULL || list == NULL)
+        writer_choose_trim(writer, &own.trim, &own.trimmed);
+    if (own.trimmed != NULL) {
+        own.time_ns = own.time_ns > 0 ? own.time_ns : clock_wall_ns(writer->clock);
+        writer_save_tiles(writer);
+    }
+    TRY(write_records(writer, list, &own, err));
+    if (own.trimmed != NULL)
+        writer_remove_trimmed(writer);
     return LETHE_OK;
 }
 
@@ -276,10 +323,11 @@ lethe_result writer_group_locked(struct writer *writer, const struct entry *list
                                  const struct replay_tail *tail, struct lethe_error *err)
 {
     const struct replay before = writer->replay;
+    const struct replay begun = writer->begun;
     lethe_result result = write_group(writer, list, tail, err);
     if (result != LETHE_OK && writer->replay.number != before.number) {
-        writer->rotated = false;
-        TRY(move_to(writer, &before, NULL));
+        writer->begun = begun;
+        TRY(writer_move_to(writer, &before, NULL));
     }
     return result;
 }

@@ -24,7 +24,8 @@
 #include "audit/replay.h"
 #include "audit/tiles.h"
 
-#define WRITER_GROUP_MAX 512 /* records in a group, apart from the log's own two */
+#define WRITER_GROUP_MAX 512 /* records in a group, apart from the log's own */
+#define WRITER_OWN_MAX 3     /* log_rotated, log_trimmed, log_repaired       */
 
 struct writer {
     int directory;
@@ -33,13 +34,13 @@ struct writer {
     const struct clock_source *clock;
     struct audit_signer signer;
     struct replay replay;
+    struct replay begun; /* the beginning of the newest file; number 0 where it is not known */
     struct audit_limits limits;
     struct journal journal;
     struct tiles *tiles;
     uint64_t reserved;       /* the file of records has room up to here ... */
     uint64_t notes_reserved; /* ... and `checkpoints`                       */
     bool torn;               /* the journal has a group that was never finished */
-    bool rotated;            /* the file of records is new, which is not on record yet */
     bool sync_failed;        /* what is in the files may be on its way to nowhere */
     bool files_lag;          /* the last group is in the journal only           */
     bool checkpoint_lags;

@@ -5,10 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "audit/boundary.h"
 #include "base/error.h"
 #include "base/file.h"
 
 #define ROTATE_BYTES ((uint64_t)16 << 20)
+#define ROTATE_S 86400u
 
 static lethe_result replace_checkpoint(struct writer *writer, struct lethe_error *err)
 {
@@ -47,6 +49,37 @@ static lethe_result open_files(struct writer *writer, struct lethe_error *err)
     return writer_open_records(writer, err);
 }
 
+/* A boundary is missing when an older version wrote the log, or somebody took it away: without it
+ * the next opening would read as much again. */
+static void renew_boundary(const struct writer *writer)
+{
+    struct replay there;
+    const struct replay *begun = &writer->begun;
+    if (begun->number != writer->replay.number || begun->number < BOUNDARY_NUMBER_MIN)
+        return;
+    lethe_result result =
+        boundary_read(writer->directory, begun->number, &writer->signer.key, &there, NULL);
+    if (result == LETHE_NOT_FOUND || result == LETHE_MALFORMED)
+        (void)!writer_write_boundary(writer, begun, NULL);
+}
+
+/* Finishes what a crash interrupted, and trims; a full disk keeps nobody from opening the log, only
+ * from trimming it. */
+static lethe_result settle_records(struct writer *writer, const struct replay_tail *tail,
+                                   struct lethe_error *err)
+{
+    struct replay_trimmed trim;
+    const char *why = NULL;
+    renew_boundary(writer);
+    writer_remove_trimmed(writer);
+    if (tail->record_bytes + tail->note_bytes > 0 || writer->torn)
+        return writer_group_locked(writer, NULL, tail, err);
+    writer_choose_trim(writer, &trim, &why);
+    if (why != NULL)
+        (void)!writer_group_locked(writer, NULL, tail, NULL);
+    return LETHE_OK;
+}
+
 /* Before the first record is written all files are there, on disk, whatever stopped the making of
  * the log before: from then on a missing one was taken away. */
 static lethe_result settle(struct writer *writer, const struct replay_tail *tail,
@@ -56,9 +89,7 @@ static lethe_result settle(struct writer *writer, const struct replay_tail *tail
         TRY(replace_checkpoint(writer, err));
     if (writer->replay.chain.tree.leaves == 0)
         TRY(file_sync_directory(writer->directory, ".", err));
-    if (tail->record_bytes + tail->note_bytes > 0 || writer->torn)
-        TRY(writer_group_locked(writer, NULL, tail, err));
-    return LETHE_OK;
+    return settle_records(writer, tail, err);
 }
 
 static lethe_result open_under_lock(struct writer *writer, struct lethe_error *err)
@@ -99,6 +130,8 @@ lethe_result writer_open(struct writer *writer, int directory, const struct audi
     };
     if (writer->limits.rotate_bytes == 0)
         writer->limits.rotate_bytes = ROTATE_BYTES;
+    if (writer->limits.rotate_s == 0)
+        writer->limits.rotate_s = ROTATE_S;
     CLEANUP(files_unlock) int lock = -1;
     TRY(files_lock_exclusive(directory, &lock, err));
     lethe_result result = open_under_lock(writer, err);
@@ -114,8 +147,8 @@ static lethe_result rest(struct writer *writer, struct lethe_error *err)
     TRY(writer_catch_up_locked(writer, &tail, err));
     if (writer->checkpoint_lags)
         TRY(replace_checkpoint(writer, err));
-    if (writer->reserved > 0 &&
-        (writer_trim(writer->records) != LETHE_OK || writer_trim(writer->notes) != LETHE_OK))
+    if (writer->reserved > 0 && (writer_give_back(writer->records) != LETHE_OK ||
+                                 writer_give_back(writer->notes) != LETHE_OK))
         return error_from_errno(err, "giving back room");
     if (writer->journal.offset == 0)
         return LETHE_OK;

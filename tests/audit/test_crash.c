@@ -1,166 +1,12 @@
-#include "audit_check.h"
+#include "crash_check.h"
 
 #include <errno.h>
 #include <sched.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 
 #include "audit/journal.h"
 #include "check_child.h"
-#include "faults/fault.h"
-
-#define DIRECTORY(node) ((node)->options.directory)
-
-/* ---- what must hold after any fault ---------------------------------------------------------- */
-
-#define VERSIONS_MAX 512
-
-/* What a log says: how often each version was committed, and how many repairs are on record. */
-struct told {
-    unsigned count[VERSIONS_MAX];
-    unsigned repairs;
-    unsigned out_of_order; /* a version behind a larger one of the same hundred */
-    unsigned newest[VERSIONS_MAX / 100 + 1];
-};
-
-static lethe_result listen(void *context, const struct audit_record *record,
-                           struct lethe_error *err)
-{
-    struct told *told = context;
-    char line[1024];
-    unsigned version = 0;
-    snprintf(line, sizeof line, "%.*s", (int)record->length, record->line);
-    told->repairs += strstr(line, "log_repaired") != NULL;
-    const char *member = strstr(line, "\"version\":");
-    if (member == NULL || sscanf(member, "\"version\":%u", &version) != 1)
-        return LETHE_OK;
-    assert_true(version < VERSIONS_MAX);
-    told->count[version]++;
-    told->out_of_order += version < told->newest[version / 100];
-    told->newest[version / 100] = version;
-    return LETHE_OK;
-}
-
-static struct told read_log(const struct node *node, bool allow_tail)
-{
-    struct told told = {0};
-    struct lethe_error err = {0};
-    struct audit_verify_report report;
-    const struct audit_verify_options options = {.directory = DIRECTORY(node),
-                                                 .key = node->options.signer.key,
-                                                 .allow_tail = allow_tail,
-                                                 .visit = listen,
-                                                 .context = &told};
-    assert_ok(audit_verify(&options, &report, &err), &err);
-    return told;
-}
-
-/* Shared with the child, which says there what it was promised. */
-struct promise {
-    unsigned committed[VERSIONS_MAX]; /* 1: audit_commit returned LETHE_OK; 2: something else */
-    unsigned closed_badly;
-};
-
-/* What was acknowledged is there once, in order; what failed is not, unless nobody could say. */
-static void assert_kept(const struct node *node, const struct promise *promise)
-{
-    struct told told = read_log(node, false);
-    assert_int_equal(told.out_of_order, 0);
-    for (unsigned version = 0; version < VERSIONS_MAX; version++) {
-        if (promise->committed[version] == 1)
-            assert_int_equal(told.count[version], 1);
-        assert_true(told.count[version] <= 1);
-    }
-}
-
-static struct promise *shared_promise(void)
-{
-    struct promise *promise =
-        mmap(NULL, sizeof *promise, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    assert_true(promise != MAP_FAILED);
-    return promise;
-}
-
-/* ---- a fault at every call ------------------------------------------------------------------- */
-
-struct scenario {
-    const char *directory;
-    uint64_t rotate_bytes; /* 0: never, with so few records */
-    struct promise *promise;
-};
-
-#define COMMITS 3u
-
-/* Runs in a child: keys do not survive a fork, so it makes its own. */
-static void commit_some(void *context)
-{
-    const struct scenario *scenario = context;
-    struct node *node = node_create("alpha", scenario->directory);
-    struct audit_log *log;
-    node->options.limits.rotate_bytes = scenario->rotate_bytes;
-    if (audit_open(&node->options, &log, NULL) != LETHE_OK)
-        return;
-    for (unsigned version = 1; version <= COMMITS; version++) {
-        const struct audit_event event = audit_session_started("emitted");
-        audit_emit(log, &someone, &event);
-        lethe_result result = commit_key_used(log, version, NULL);
-        scenario->promise->committed[version] = result == LETHE_OK ? 1 : 2;
-    }
-    scenario->promise->closed_badly = audit_close(log, NULL) != LETHE_OK;
-}
-
-/* The log opens again, holds what was promised, goes on, and is then at rest. */
-static void assert_recovers(const struct node *node, const struct promise *promise)
-{
-    struct audit_log *log = must_open(node);
-    must_commit(log, 100);
-    must_close(log);
-    assert_kept(node, promise);
-    assert_int_equal(read_log(node, false).count[100], 1);
-}
-
-struct sweep {
-    unsigned points;
-    unsigned repairs;
-    unsigned refused; /* commits that failed */
-};
-
-/* One run for each call that changes a file, from making the directory to closing the log. */
-static struct sweep sweep_rotating(enum fault_kind fault, int number, uint64_t rotate_bytes)
-{
-    struct sweep sweep = {0};
-    for (unsigned nth = 1;; nth++) {
-        struct node *node = node_fresh("alpha");
-        struct scenario scenario = {DIRECTORY(node), rotate_bytes, shared_promise()};
-        node->options.limits.rotate_bytes = rotate_bytes;
-        const struct fault_plan plan = {.kind = fault,
-                                        .classes = CALLS_CHANGING,
-                                        .nth = nth,
-                                        .number = number,
-                                        .body = commit_some,
-                                        .context = &scenario};
-        struct fault_report report;
-        assert_true(fault_run(&plan, &report));
-        if (report.calls < nth) {
-            node_free(node);
-            munmap(scenario.promise, sizeof *scenario.promise);
-            return sweep;
-        }
-        assert_recovers(node, scenario.promise);
-        sweep.points++;
-        sweep.repairs += read_log(node, false).repairs;
-        for (unsigned version = 1; version <= COMMITS; version++)
-            sweep.refused += scenario.promise->committed[version] == 2;
-        node_free(node);
-        munmap(scenario.promise, sizeof *scenario.promise);
-    }
-}
-
-static struct sweep sweep_faults(enum fault_kind fault, int number)
-{
-    return sweep_rotating(fault, number, 0);
-}
 
 /* killed anywhere, a log opens again, and has lost nothing that it acknowledged. */
 static void killed_at_every_call_nothing_is_lost(void **state)
@@ -185,18 +31,6 @@ static void every_call_may_fail_once(void **state)
         assert_true(sweep.points > 20);
         assert_true(sweep.refused >= 2 * COMMITS); /* the lock, and the journal */
     }
-}
-
-/* each group in a file of its own, and faults at every step of beginning one. */
-static void rotation_may_fail_anywhere(void **state)
-{
-    if (!faults_work())
-        skip();
-    struct sweep killed = sweep_rotating(FAULT_KILL, 0, 1);
-    struct sweep failed = sweep_rotating(FAULT_FAIL, EIO, 1);
-    struct sweep full = sweep_rotating(FAULT_FAIL_FROM, ENOSPC, 1);
-    printf("%u, %u and %u places with rotation\n", killed.points, failed.points, full.points);
-    assert_true(killed.points > 68);
 }
 
 /* From one call on everything fails; the log is good when the disk is. */
@@ -481,7 +315,6 @@ int main(void)
         cmocka_unit_test(killed_at_every_call_nothing_is_lost),
         cmocka_unit_test(every_call_may_fail_once),
         cmocka_unit_test(every_call_may_fail_from_then_on),
-        cmocka_unit_test(rotation_may_fail_anywhere),
         cmocka_unit_test(torn_records_are_cut_on_record),
         cmocka_unit_test(a_torn_checkpoint_is_cut_on_record),
         cmocka_unit_test(a_lagging_checkpoint_file_is_renewed),
