@@ -1,3 +1,4 @@
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -34,7 +35,10 @@ COMMAND_FUNCTION(audit_show)
                                                  .visit = log_print_record,
                                                  .context = &print};
     struct audit_verify_report report;
-    return log_source_finish(&source, audit_verify(&options, &report, err), err);
+    lethe_result result = audit_verify(&options, &report, err);
+    if (report.first_record > print.since_seq)
+        log_print_trimmed(print.since_seq, report.first_record);
+    return log_source_finish(&source, result, err);
 }
 
 /* ---- audit tail ------------------------------------------------------------------------------ */
@@ -43,7 +47,7 @@ COMMAND_FUNCTION(audit_show)
 struct tail {
     struct follower follower;
     struct log_print print;
-    struct buffer lines;
+    struct buffer lines; /* each behind its number, le64 */
 };
 
 static void tail_clear_at_scope_end(struct tail *tail)
@@ -56,8 +60,10 @@ static lethe_result keep_record(void *context, const struct audit_record *record
                                 struct lethe_error *err)
 {
     struct tail *tail = context;
+    const uint64_t seq = htole64(record->seq);
     if (record->seq < tail->print.since_seq)
         return LETHE_OK;
+    buffer_append(&tail->lines, &seq, sizeof seq);
     buffer_append(&tail->lines, record->line, record->length);
     buffer_byte(&tail->lines, '\n');
     return buffer_result(&tail->lines, err);
@@ -66,12 +72,15 @@ static lethe_result keep_record(void *context, const struct audit_record *record
 static lethe_result print_kept(struct tail *tail, struct lethe_error *err)
 {
     struct cursor kept = cursor_over(tail->lines.bytes, tail->lines.size_bytes);
-    struct audit_record record = {.seq = tail->print.since_seq};
-    for (; cursor_left(&kept) > 0; record.seq++) {
+    while (cursor_left(&kept) > 0) {
+        struct audit_record record = {0};
+        TRY(cursor_le64(&kept, &record.seq));
         TRY(cursor_line(&kept, &record.line, &record.length));
+        if (record.seq > tail->print.since_seq)
+            log_print_trimmed(tail->print.since_seq, record.seq);
         TRY(log_print_record(&tail->print, &record, err));
+        tail->print.since_seq = record.seq + 1;
     }
-    tail->print.since_seq = record.seq;
     buffer_truncate(&tail->lines, 0);
     if (fflush(stdout) != 0)
         return error_from_errno(err, "standard output");
@@ -92,7 +101,7 @@ static lethe_result begin_at(struct tail *tail, const struct log_source *source,
     TRY(prover_open(source->directory, &source->key, &prover, err));
     uint64_t records = prover_checkpoint(prover)->records;
     tail->print.since_seq = records - MIN(records, count);
-    return LETHE_OK;
+    return follower_begin(&tail->follower, tail->print.since_seq, err);
 }
 
 /* ---- following ------------------------------------------------------------------------------- */

@@ -28,10 +28,10 @@ struct findings {
 static void print_json(const struct findings *found, const char *anchor, const char *root)
 {
     const struct audit_verify_report *report = &found->report;
-    printf("{\"anchor\":\"%s\",\"checkpoints\":%llu,\"format\":\"lethe-audit-verify/1\","
-           "\"records\":%llu,\"root\":\"%s\"",
-           anchor, (unsigned long long)report->checkpoints, (unsigned long long)report->records,
-           root);
+    printf("{\"anchor\":\"%s\",\"checkpoints\":%llu,\"first_record\":%llu,"
+           "\"format\":\"lethe-audit-verify/1\",\"records\":%llu,\"root\":\"%s\"",
+           anchor, (unsigned long long)report->checkpoints,
+           (unsigned long long)report->first_record, (unsigned long long)report->records, root);
     if (found->witnessed.count > 0)
         printf(",\"witnessed_records\":%llu,\"witnesses\":%zu",
                (unsigned long long)found->witnessed.records, found->witnessed.signatures.good);
@@ -57,6 +57,9 @@ static void print_text(const struct findings *found, const char *root)
     printf("%s: good: %llu records in one chain, under %llu signed checkpoints\nroot %s\n",
            source->directory, (unsigned long long)report->records,
            (unsigned long long)report->checkpoints, root);
+    if (report->first_record > 0)
+        printf("Those before number %llu were trimmed, on record, and could not be read.\n",
+               (unsigned long long)report->first_record);
     if (found->witnessed.count > 0)
         print_witnessed(&found->witnessed);
     else if (!report->anchored && source->home != NULL)

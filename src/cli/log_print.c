@@ -143,3 +143,12 @@ lethe_result log_print_record(void *context, const struct audit_record *record,
         print_line(record->seq, line);
     return LETHE_OK;
 }
+
+void log_print_trimmed(uint64_t wanted, uint64_t first)
+{
+    if (wanted + 1 == first)
+        fprintf(stderr, "lethe: record %" PRIu64 " was trimmed, on record\n", wanted);
+    else
+        fprintf(stderr, "lethe: records %" PRIu64 " to %" PRIu64 " were trimmed, on record\n",
+                wanted, first - 1);
+}

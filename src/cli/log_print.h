@@ -20,4 +20,7 @@ LETHE_MUST_CHECK lethe_result log_print_since(struct log_print *print, const cha
 lethe_result log_print_record(void *context, const struct audit_record *record,
                               struct lethe_error *err);
 
+/* Says on stderr that records which were asked for are not there any more. */
+void log_print_trimmed(uint64_t wanted, uint64_t first);
+
 #endif
