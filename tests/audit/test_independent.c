@@ -1,4 +1,4 @@
-#include "audit_check.h"
+#include "many_files.h"
 
 #include "base/text.h"
 
@@ -69,11 +69,52 @@ static void another_verifier_refuses_the_same(void **state)
     node_free(node);
 }
 
+/* Files that came and went: both say the same of them, and both look at each file. */
+static void another_verifier_agrees_on_a_trimmed_log(void **state)
+{
+    static const char *const changed[] = {"000005.boundary", "000005.jsonl", "000006.boundary",
+                                          "000006.jsonl", "checkpoints"};
+    struct node *node = node_fresh("alpha");
+    struct lethe_error err = {0};
+    struct audit_verify_report report;
+    char output[512], expected[128], root[65];
+    node->options.limits.rotate_bytes = 1;
+    node->options.limits.keep_bytes = 6000;
+    struct audit_log *log = must_open(node);
+    for (unsigned i = 0; i < 6; i++)
+        must_commit_group(log, 15 + i);
+    must_close(log);
+    assert_ok(verify_log(node, DIRECTORY(node), &report, &err), &err);
+    assert_false(has_file(node, "000004.jsonl"));
+    hex_encode(report.root, sizeof report.root, root);
+    snprintf(expected, sizeof expected, "%llu %s from %llu\n", (unsigned long long)report.records,
+             root, (unsigned long long)report.first_record);
+    assert_int_equal(run_verifier(node, output, sizeof output), 0);
+    assert_string_equal(output, expected);
+
+    for (size_t i = 0; i < ARRAY_LEN(changed); i++) {
+        struct buffer content = log_file(DIRECTORY(node), changed[i]);
+        content.bytes[content.size_bytes - 100] ^= 1;
+        put_log_file(DIRECTORY(node), changed[i], content.bytes, content.size_bytes);
+        assert_result(LETHE_INTEGRITY, verify_log(node, DIRECTORY(node), &report, NULL));
+        assert_int_not_equal(run_verifier(node, output, sizeof output), 0);
+        content.bytes[content.size_bytes - 100] ^= 1;
+        put_log_file(DIRECTORY(node), changed[i], content.bytes, content.size_bytes);
+        buffer_clear(&content);
+    }
+    assert_int_equal(run_verifier(node, output, sizeof output), 0);
+    remove_file(node, "000005.jsonl");
+    assert_result(LETHE_INTEGRITY, verify_log(node, DIRECTORY(node), &report, NULL));
+    assert_int_not_equal(run_verifier(node, output, sizeof output), 0);
+    node_free(node);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(another_verifier_agrees),
         cmocka_unit_test(another_verifier_refuses_the_same),
+        cmocka_unit_test(another_verifier_agrees_on_a_trimmed_log),
     };
     return cmocka_run_group_tests(tests, start_in_memory, NULL);
 }

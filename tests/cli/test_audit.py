@@ -228,6 +228,96 @@ def _(place):
     assert harmless(seen) and json.loads(seen) == record, seen
 
 
+class Made:
+    """A log that Lethe had no part in, of as many files as groups, the first ones trimmed."""
+
+    def __init__(self, place, groups, keep_from, name="lethe/made"):
+        self.name, self.folder, self.private = name, place.work / f"made{len(os.listdir(place.work))}", Ed25519PrivateKey.generate()
+        self.folder.mkdir(mode=0o700)
+        key = self.private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        self.vkey = other.vkey(name, 1, key)
+        self.words = ("--log", self.folder, "--key", place.write(f"{self.folder.name}.vkey", self.vkey.encode()))
+        self.state, self.lines, self.notes, self.at, self.count = other.State(), [], "", 0, 0
+        self.sign()
+        for number in range(1, groups + 1):
+            if number > 1:
+                self.boundary(number)
+                if number == keep_from:
+                    kept = number, self.state.size
+            events = [{"event": "session_started", "severity": "info", "label": "a"}] * (number + 1)
+            if keep_from > 1 and number == groups:
+                events.append({"event": "log_trimmed", "severity": "critical", "cause": "size",
+                               "first_kept_file": kept[0], "first_kept_record": kept[1]})
+            self.group(number, events)
+        for number in range(1, keep_from):
+            (self.folder / f"{number:06}.jsonl").unlink()
+            (self.folder / f"{number:06}.boundary").unlink(missing_ok=True)
+
+    def sign(self):
+        text = f"{self.name}\n{self.state.size}\n{base64.b64encode(self.state.root()).decode()}\n"
+        self.note = other.sign_text(text, self.name, self.private)
+        self.at = len(self.notes.encode())
+        self.notes += self.note + "\n"
+        self.count += 1
+        (self.folder / "checkpoints").write_text(self.notes)
+        (self.folder / "checkpoint").write_text(self.note)
+
+    def group(self, number, events):
+        content = b""
+        for event in events:
+            line = other.canonical({**event, "node": self.name.removeprefix("lethe/"), "prev": self.state.prev.hex(),
+                                    "seq": self.state.size, "time": "2026-11-20T12:00:00.000000001Z"})
+            self.state.append(line, self.name.removeprefix("lethe/"))
+            self.lines.append(line)
+            content += line + b"\n"
+        (self.folder / f"{number:06}.jsonl").write_bytes(content)
+        self.sign()
+
+    def boundary(self, number):
+        text = other.boundary_text(self.state, self.name, number, self.count, self.at, len(self.notes.encode()))
+        note = other.sign_text(text, f"{self.name}/boundary", self.private)
+        (self.folder / f"{number:06}.boundary").write_text(note)
+
+
+@case("a log of several files that another program made and trimmed: verify, show, tail, and what is missing")  # A-1, A-6
+def _(place):
+    whole = Made(place, 5, 1)
+    assert json.loads(place.good("audit", "verify", "--json", *whole.words).out)["first_record"] == 0
+    made = Made(place, 5, 4)
+    records, first = len(made.lines), 2 + 3 + 4
+    report = json.loads(place.good("audit", "verify", "--json", *made.words).out)
+    assert (report["records"], report["first_record"]) == (records, first), report
+    assert f"before number {first} were trimmed, on record" in place.good("audit", "verify", *made.words).out
+    outcome = place.good("audit", "show", "--json", *made.words)
+    assert outcome.out.encode() == b"".join(line + b"\n" for line in made.lines[first:])
+    assert outcome.err == f"lethe: records 0 to {first - 1} were trimmed, on record\n", outcome
+    assert place.good("audit", "show", "--json", "--since", first, *made.words).err == ""
+    outcome = place.good("audit", "tail", "-n", "3", "--json", *made.words)
+    assert outcome.out.encode() == b"".join(line + b"\n" for line in made.lines[-3:]) and outcome.err == ""
+    outcome = place.good("audit", "tail", "-n", records, "--json", *made.words)
+    assert len(outcome.out.splitlines()) == records - first and "were trimmed" in outcome.err, outcome
+    place.refused(1, "audit", "prove", "0", *made.words)  # it has no tiles
+
+    for name in ("000004.boundary", "000004.jsonl", "000005.jsonl"):
+        content = (made.folder / name).read_bytes()
+        (made.folder / name).unlink()
+        place.refused(3, "audit", "verify", *made.words)
+        assert place.lethe("audit", "show", *made.words).code == 3
+        (made.folder / name).write_bytes(content[:40] + bytes([content[40] ^ 1]) + content[41:])
+        place.refused(3, "audit", "verify", *made.words)
+        (made.folder / name).write_bytes(content)
+    place.good("audit", "verify", *made.words)
+
+    silent = Made(place, 5, 1)  # files that are gone, and nobody says why
+    for number in (1, 2, 3):
+        (silent.folder / f"{number:06}.jsonl").unlink()
+    outcome = place.refused(3, "audit", "verify", *silent.words)
+    assert "no record says that it was trimmed" in outcome.err, outcome
+    stranger = Made(place, 5, 4)  # the boundary of another log of this name
+    (made.folder / "000004.boundary").write_bytes((stranger.folder / "000004.boundary").read_bytes())
+    place.refused(3, "audit", "verify", *made.words)
+
+
 @case("tail shows the newest, follows, and ends with 0 when interrupted; none missed, none twice")
 def _(place):
     log = Log(place)
