@@ -1,5 +1,5 @@
-/* The log: what reporting costs the caller, durable records against raw batched writes, and
- * checking a log. */
+/* The log: what reporting costs the caller, durable records against raw batched writes, checking a
+ * log, and opening one from its newest boundary against reading it whole. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -19,6 +19,7 @@
 #define COMMITS_EACH 250u
 #define EMITS 2000u
 #define VERIFIED_RECORDS 200000u
+#define OPENED_RECORDS 1000000u
 #define NODE "bench"
 
 struct log {
@@ -183,20 +184,27 @@ static void verify_all(void *context)
         bench_fail("records are missing", NULL);
 }
 
-/* Groups of 64 records each. */
+/* A closed log, in groups of so many records. */
+static void log_fill(struct log *log, size_t records, size_t group)
+{
+    struct lethe_error err = {0};
+    struct audit_event events[512];
+    if (group > ARRAY_LEN(events))
+        bench_fail("a group that large is none", NULL);
+    log_make(log);
+    for (size_t i = 0; i < group; i++)
+        events[i] = some_event(i);
+    for (size_t i = 0; i < records; i += group)
+        must(audit_commit_all(log->log, &who, events, group, &err), &err);
+    must(audit_close(log->log, &err), &err);
+    log->log = NULL;
+}
+
 static void verify(void)
 {
     struct log log;
     double median_s;
-    struct lethe_error err = {0};
-    struct audit_event events[64];
-    log_make(&log);
-    for (size_t i = 0; i < ARRAY_LEN(events); i++)
-        events[i] = some_event(i);
-    for (size_t i = 0; i < VERIFIED_RECORDS; i += ARRAY_LEN(events))
-        must(audit_commit_all(log.log, &who, events, ARRAY_LEN(events), &err), &err);
-    must(audit_close(log.log, &err), &err);
-    log.log = NULL;
+    log_fill(&log, VERIFIED_RECORDS, 64);
     bench_medians(&(struct bench_way){verify_all, &log}, 1, 3, &median_s);
     log_remove(&log);
     bench_report(&(struct bench_result){.name = "audit/verify",
@@ -208,9 +216,57 @@ static void verify(void)
                                         .target = 1});
 }
 
+/* ---- open ------------------------------------------------------------------------------------ */
+
+static void open_at_boundary(void *context)
+{
+    struct log *log = context;
+    struct lethe_error err = {0};
+    struct audit_head head;
+    must(audit_open(&log->options, &log->log, &err), &err);
+    audit_head(log->log, &head);
+    must(audit_close(log->log, &err), &err);
+    log->log = NULL;
+    if (head.records < OPENED_RECORDS)
+        bench_fail("records are missing", NULL);
+}
+
+/* Opening makes the newest one again, for the other way. */
+static void open_whole(void *context)
+{
+    const struct log *log = context;
+    int removed = 0;
+    char path[96];
+    for (unsigned number = 2; number < 100; number++) {
+        snprintf(path, sizeof path, "%s/%06u.boundary", log->directory, number);
+        removed += unlink(path) == 0;
+    }
+    if (removed == 0)
+        bench_fail("no boundary to do without", NULL);
+    open_at_boundary(context);
+}
+
+static void open_log(void)
+{
+    struct log log;
+    double medians_s[2];
+    log_fill(&log, OPENED_RECORDS, 512);
+    const struct bench_way ways[] = {{open_at_boundary, &log}, {open_whole, &log}};
+    bench_medians(ways, ARRAY_LEN(ways), 3, medians_s);
+    log_remove(&log);
+    bench_report(&(struct bench_result){.name = "audit/open, 1 million records",
+                                        .value = medians_s[0] * 1e3,
+                                        .unit = "ms",
+                                        .against = "time of reading it whole",
+                                        .ratio = medians_s[0] / medians_s[1],
+                                        .aim = BENCH_AT_MOST,
+                                        .target = 0.2});
+}
+
 void bench_audit(void)
 {
     emit();
     commit();
     verify();
+    open_log();
 }
