@@ -112,13 +112,9 @@ void put_back(const struct home *home, enum part part)
 
 /* ---- the log --------------------------------------------------------------------------------- */
 
-size_t count_records(const struct home *home, const char *event, const char *with)
+static size_t count_lines(const char *path, const char *wanted, const char *with)
 {
-    char path[160];
-    char wanted[80];
     uint8_t *bytes;
-    snprintf(path, sizeof path, "%s/000001.jsonl", home->audit);
-    snprintf(wanted, sizeof wanted, "\"event\":\"%s\"", event);
     size_t size_bytes = read_file(path, &bytes);
     bytes[size_bytes] = '\0';
     size_t count = 0;
@@ -127,6 +123,21 @@ size_t count_records(const struct home *home, const char *event, const char *wit
         count += strstr(line, wanted) != NULL && (with == NULL || strstr(line, with) != NULL);
     free(bytes);
     return count;
+}
+
+/* A new day begins a new file. */
+size_t count_records(const struct home *home, const char *event, const char *with)
+{
+    char path[160];
+    char wanted[80];
+    size_t count = 0;
+    snprintf(wanted, sizeof wanted, "\"event\":\"%s\"", event);
+    for (unsigned number = 1;; number++) {
+        snprintf(path, sizeof path, "%s/%06u.jsonl", home->audit, number);
+        if (access(path, F_OK) != 0)
+            return count;
+        count += count_lines(path, wanted, with);
+    }
 }
 
 void assert_log_verifies(const struct home *home)
