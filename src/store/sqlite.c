@@ -272,7 +272,8 @@ static lethe_result search(const struct sqlite_file *file, int which, const stru
     sqlite3_file *raw;
     sqlite3_int64 size_bytes;
     TRY(raw_file(file, which, &raw, &size_bytes, err));
-    const sqlite3_int64 step = (sqlite3_int64)(sizeof window - wanted->size_bytes + 1);
+    const size_t overlap_bytes = wanted->size_bytes - 1;
+    const sqlite3_int64 step = (sqlite3_int64)sizeof window - (sqlite3_int64)overlap_bytes;
     for (sqlite3_int64 at = 0; at < size_bytes && !*found; at += step) {
         int bytes = (int)MIN((sqlite3_int64)sizeof window, size_bytes - at);
         int code = raw->pMethods->xRead(raw, window, bytes, at);
