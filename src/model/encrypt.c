@@ -159,22 +159,40 @@ static lethe_result make_place(struct encryption *e, struct lethe_error *err)
     return LETHE_OK;
 }
 
+static lethe_result list_sealed(void *context, const struct sealed_shard *sealed,
+                                struct lethe_error *err)
+{
+    struct encryption *e = context;
+    return seal_list_ranges(&e->signed_list, &e->manifest->shards[sealed->index], sealed->digests,
+                            err);
+}
+
 static lethe_result seal(struct encryption *e, struct lethe_error *err)
 {
     e->signed_list.shard_bytes = OMS_SHARD_BYTES;
     e->signed_list.subject = strdup(e->manifest->model);
     if (e->signed_list.subject == NULL)
         return no_memory(err);
+    CLEANUP(fd_close)
+    int shards_fd =
+        openat(e->place.fd, SHARD_DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (shards_fd < 0)
+        return error_from_errno(err, "opening the directory " SHARD_DIRECTORY);
     const struct seal_work work = {
-        .sources = &e->sources,
+        .input = &seal_from_sources,
+        .input_context = &e->sources,
         .manifest = e->manifest,
-        .signed_list = &e->signed_list,
-        .dir_fd = e->place.fd,
+        .shards_fd = shards_fd,
         .keys = e->keys,
-        .options = e->options,
+        .purpose = "encrypt",
+        .random = e->options->random,
+        .progress = e->options->progress,
+        .threads = e->options->threads,
+        .sealed = list_sealed,
+        .sealed_context = e,
     };
     TRY(seal_shards(&work, err));
-    return file_sync_directory(e->place.fd, SHARD_DIRECTORY, err);
+    return fsync(shards_fd) == 0 ? LETHE_OK : error_from_errno(err, "syncing " SHARD_DIRECTORY);
 }
 
 static lethe_result finish(struct encryption *e, struct lethe_error *err)

@@ -1,7 +1,7 @@
 /* A worker takes a range of 64 segments, which is one range of the signature, too. Each segment is
- * read, its blocks are hashed for the plaintext's digest, it is sealed, hashed for the signature,
- * and written, all while it is in the cache. Then the worker waits for its turn to add the hashes
- * to the file's tree. */
+ * read (or opened), its blocks are hashed for the plaintext's digest, it is sealed, hashed for the
+ * signature, and written, all while it is in the cache. Then the worker waits for its turn to add
+ * the hashes to the file's tree. */
 #include "model/seal.h"
 
 #include <fcntl.h>
@@ -15,8 +15,6 @@
 #include "base/file.h"
 #include "base/thread.h"
 #include "model/progress.h"
-#include "model/staging.h"
-#include "model/tink.h"
 #include "model/turns.h"
 
 _Static_assert(RANGE_SEGMENTS *SEGMENT_BYTES == OMS_SHARD_BYTES, "a range is signed as one");
@@ -24,13 +22,15 @@ _Static_assert(RANGE_SEGMENTS *SEGMENT_BYTES == OMS_SHARD_BYTES, "a range is sig
 /* A shard being made. Freed by the last who refers to it: the pipeline while ranges are left, and
  * every worker that has one. */
 struct sealing {
-    const struct source *source;
+    const struct seal_input *input;
+    void *in; /* the input's stream */
+    size_t index;
     struct shard *shard;
-    int in_fd;
     int out_fd;
     uint8_t header[TINK_HEADER_MAX];
     struct tink_stream *stream;
     uint64_t segments;
+    uint8_t *digests;    /* of the ranges that were handed in */
     uint64_t taken;      /* segments given to workers */
     unsigned references; /* guarded by the pipeline's lock */
 };
@@ -40,6 +40,7 @@ struct pipeline {
     struct staging_set staging;
     struct progress progress;
     struct turns turns;
+    pthread_mutex_t sealed_lock; /* one call of `sealed` at a time; taken with no other lock held */
     pthread_mutex_t lock; /* guards the next three; held while a shard's key is made and wrapped */
     struct sealing *current; /* has ranges left */
     size_t next_shard;
@@ -52,7 +53,7 @@ struct range {
     uint64_t begin; /* segments */
     uint64_t end;
     uint64_t number;
-    size_t hashes; /* in the worker's staging, once worked on */
+    struct block_run blocks; /* once worked on */
     uint8_t digest[SHA256_BYTES];
 };
 
@@ -62,9 +63,10 @@ static void sealing_free(struct sealing *sealing)
 {
     if (sealing == NULL)
         return;
-    fd_close(sealing->in_fd);
+    sealing->input->close(sealing->in);
     fd_close(sealing->out_fd);
     tink_stream_free(sealing->stream);
+    free(sealing->digests);
     free(sealing);
 }
 DEFINE_CLEANUP(sealing_free, struct sealing *);
@@ -77,6 +79,7 @@ static lethe_result keep_wrapped_key(struct shard *shard, const struct buffer *w
         sscanf(wrapped->bytes, "vault:v%" SCNu64 ":", &shard->key_version) != 1)
         return error_set(err, LETHE_FAILED, "the key service gave no wrapped key for '%s'",
                          shard->key);
+    free(shard->wrapped_key); /* of the model that is encrypted anew */
     shard->wrapped_key = strdup(wrapped->bytes);
     if (shard->wrapped_key == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a wrapped key");
@@ -87,7 +90,7 @@ static lethe_result keep_wrapped_key(struct shard *shard, const struct buffer *w
 static lethe_result begin_stream(const struct seal_work *work, struct sealing *sealing,
                                  struct lethe_error *err)
 {
-    const struct random_source *random = work->options->random;
+    const struct random_source *random = work->random;
     struct shard *shard = sealing->shard;
     CLEANUP(lethe_secret_free) struct lethe_secret *data_key = NULL;
     TRY(lethe_secret_create(AEAD_KEY_BYTES, &data_key, err));
@@ -99,7 +102,7 @@ static lethe_result begin_stream(const struct seal_work *work, struct sealing *s
     TRY(buffer_result(&aad, err));
     const struct key_use use = {.key = shard->key,
                                 .shard = shard->id,
-                                .purpose = "encrypt",
+                                .purpose = work->purpose,
                                 .aad = aad.bytes,
                                 .aad_bytes = aad.size_bytes};
     CLEANUP(buffer_clear) struct buffer wrapped = {0};
@@ -112,23 +115,37 @@ static lethe_result begin_stream(const struct seal_work *work, struct sealing *s
                            &sealing->stream, err);
 }
 
+static lethe_result create_file(const struct seal_work *work, struct sealing *sealing,
+                                struct lethe_error *err)
+{
+    const char *name = sealing->shard->file + sizeof SHARD_DIRECTORY;
+    sealing->out_fd =
+        openat(work->shards_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    return sealing->out_fd >= 0 ? LETHE_OK
+                                : error_from_errno(err, "creating %s", sealing->shard->file);
+}
+
 static lethe_result sealing_open(const struct seal_work *work, size_t index, struct sealing **out,
                                  struct lethe_error *err)
 {
     CLEANUP(sealing_free) struct sealing *sealing = calloc(1, sizeof *sealing);
     if (sealing == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a shard");
-    sealing->source = &work->sources->items[index];
-    sealing->shard = &work->manifest->shards[index];
-    sealing->segments = tink_segment_count(&tink_shard_parameters, sealing->shard->size);
+    struct shard *shard = &work->manifest->shards[index];
+    sealing->input = work->input;
+    sealing->index = index;
+    sealing->shard = shard;
+    sealing->segments = tink_segment_count(&tink_shard_parameters, shard->size);
     sealing->references = 1;
-    sealing->in_fd = sealing->out_fd = -1;
-    TRY(source_open(sealing->source, &sealing->in_fd, err));
-    sealing->out_fd = openat(work->dir_fd, sealing->shard->file,
-                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (sealing->out_fd < 0)
-        return error_from_errno(err, "creating %s", sealing->shard->file);
+    sealing->out_fd = -1;
+    sealing->digests = calloc(seal_range_count(shard), SHA256_BYTES);
+    if (sealing->digests == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for the digests of %s", shard->file);
+    TRY(work->input->open(work->input_context, index, &sealing->in, err));
+    TRY(create_file(work, sealing, err));
     TRY(begin_stream(work, sealing, err));
+    TRY(file_write_at(sealing->out_fd, shard->file, 0, sealing->header,
+                      tink_header_bytes(&tink_shard_parameters), err));
     *out = MOVE(sealing);
     return LETHE_OK;
 }
@@ -144,16 +161,24 @@ static void sealing_release(struct pipeline *pipeline, struct sealing *sealing)
 
 /* ---- taking ranges --------------------------------------------------------------------------- */
 
+static bool skips(const struct seal_work *work, size_t index)
+{
+    return work->skip != NULL && work->skip[index];
+}
+
 /* With the pipeline's lock. */
 static lethe_result take_locked(struct pipeline *pipeline, struct range *range,
                                 struct lethe_error *err)
 {
     if (pipeline->current == NULL) {
-        if (pipeline->next_shard == pipeline->work->sources->count)
+        const struct seal_work *work = pipeline->work;
+        while (pipeline->next_shard < work->manifest->count && skips(work, pipeline->next_shard))
+            pipeline->next_shard++;
+        if (pipeline->next_shard == work->manifest->count)
             return LETHE_OK;
         /* A shard that cannot be begun is not tried again: the other thread would find its file. */
         size_t shard = pipeline->next_shard++;
-        TRY(sealing_open(pipeline->work, shard, &pipeline->current, err));
+        TRY(sealing_open(work, shard, &pipeline->current, err));
     }
     struct sealing *sealing = pipeline->current;
     range->sealing = sealing;
@@ -180,109 +205,93 @@ static lethe_result take(struct pipeline *pipeline, struct range *range, struct 
 
 /* ---- sealing a range ------------------------------------------------------------------------- */
 
-static uint64_t next_block(uint64_t offset)
-{
-    return (offset + TREE_BLOCK_BYTES - 1) / TREE_BLOCK_BYTES * TREE_BLOCK_BYTES;
-}
-
-/* Reads a segment's plaintext, and on to the end of the last block that begins in it, and hashes
- * the blocks that begin in it. */
-static lethe_result read_and_hash(const struct sealing *sealing, const struct tink_segment *segment,
-                                  struct staging *staging, size_t *hashes, struct lethe_error *err)
-{
-    uint64_t begin = segment->plain_offset;
-    uint64_t end = MIN(sealing->shard->size, next_block(begin + segment->plain_bytes));
-    lethe_result result = file_read_at(sealing->in_fd, sealing->source->path, begin,
-                                       staging->segment, end - begin, err);
-    if (result == LETHE_INTEGRITY) /* cut short: changed meanwhile, and by no attack on us */
-        TRY(source_check_unchanged(sealing->source, sealing->in_fd, err));
-    TRY(result);
-    uint64_t first = next_block(begin);
-    if (first >= end)
-        return LETHE_OK;
-    tree_hash_blocks(staging->segment + (first - begin), end - first,
-                     staging->hashes + *hashes * TREE_HASH_BYTES);
-    *hashes += (end - first + TREE_BLOCK_BYTES - 1) / TREE_BLOCK_BYTES;
-    return LETHE_OK;
-}
-
 static lethe_result seal_segment(const struct sealing *sealing, uint64_t index,
-                                 struct staging *staging, struct sha256_stream *sha,
-                                 struct range *range, struct lethe_error *err)
+                                 struct sha256_stream *sha, struct range *range,
+                                 struct lethe_error *err)
 {
     struct tink_segment segment =
         tink_segment_at(&tink_shard_parameters, sealing->shard->size, index);
-    TRY(read_and_hash(sealing, &segment, staging, &range->hashes, err));
+    uint8_t *bytes = range->blocks.staging->segment;
+    TRY(sealing->input->read(sealing->in, &range->blocks, index, index == range->begin, err));
 
-    if (tink_seal_segment(sealing->stream, &segment, staging->segment, staging->segment) !=
-        LETHE_OK)
+    if (tink_seal_segment(sealing->stream, &segment, bytes, bytes) != LETHE_OK)
         return error_set(err, LETHE_FAILED, "%s: sealing failed", sealing->shard->file);
-    size_t before = index == 0 ? tink_header_bytes(&tink_shard_parameters) : 0;
-    uint8_t *cipher = staging->segment - before;
-    memcpy(cipher, sealing->header, before);
-    size_t size_bytes = before + segment.cipher_bytes;
-    sha256_update(sha, cipher, size_bytes);
-    return file_write_at(sealing->out_fd, sealing->shard->file, segment.cipher_offset - before,
-                         cipher, size_bytes, err);
+    if (index == 0)
+        sha256_update(sha, sealing->header, tink_header_bytes(&tink_shard_parameters));
+    sha256_update(sha, bytes, segment.cipher_bytes);
+    return file_write_at(sealing->out_fd, sealing->shard->file, segment.cipher_offset, bytes,
+                         segment.cipher_bytes, err);
+}
+
+static lethe_result check_cancelled(const struct pipeline *pipeline, struct lethe_error *err)
+{
+    const atomic_bool *cancelled = pipeline->work->cancelled;
+    return cancelled != NULL && atomic_load(cancelled)
+               ? error_set(err, LETHE_CANCELLED, "interrupted")
+               : LETHE_OK;
 }
 
 static lethe_result seal_range(struct pipeline *pipeline, struct range *range,
-                               struct staging *staging, struct sha256_stream *sha,
-                               struct lethe_error *err)
+                               struct sha256_stream *sha, struct lethe_error *err)
 {
     const struct sealing *sealing = range->sealing;
     for (uint64_t i = range->begin; i < range->end; i++) {
         if (turns_stopped(&pipeline->turns))
             return LETHE_OK; /* another's failure is reported by the other */
-        TRY(seal_segment(sealing, i, staging, sha, range, err));
+        TRY(check_cancelled(pipeline, err));
+        TRY(seal_segment(sealing, i, sha, range, err));
         staging_write_behind(sealing->out_fd, i);
         progress_add(&pipeline->progress,
                      tink_segment_at(&tink_shard_parameters, sealing->shard->size, i).plain_bytes);
     }
     sha256_finish(sha, range->digest);
-    return LETHE_OK;
+    if (range->end == sealing->segments)
+        return LETHE_OK;
+    return sealing->input->finish_range(sealing->in, &range->blocks, range->end, err);
 }
 
 /* ---- handing in, in order -------------------------------------------------------------------- */
 
-static lethe_result hand_in(struct pipeline *pipeline, const struct range *range,
-                            const uint8_t *hashes, struct lethe_error *err)
+static void hand_in(struct pipeline *pipeline, const struct range *range)
 {
-    struct shard *shard = range->sealing->shard;
-    tree_push(&pipeline->tree, hashes, range->hashes);
-    const struct oms_range bytes = {
-        .path = shard->file,
-        .start = range->begin * SEGMENT_BYTES,
-        .end = MIN(shard->cipher_size, range->end * SEGMENT_BYTES),
-    };
-    TRY(oms_list_add(pipeline->work->signed_list, &bytes, range->digest, err));
-    if (range->end < range->sealing->segments)
-        return LETHE_OK;
+    struct sealing *sealing = range->sealing;
+    struct shard *shard = sealing->shard;
+    tree_push(&pipeline->tree, range->blocks.staging->hashes, range->blocks.hashes);
+    memcpy(sealing->digests + range->begin / RANGE_SEGMENTS * SHA256_BYTES, range->digest,
+           SHA256_BYTES);
+    if (range->end < sealing->segments)
+        return;
     tree_finish(&pipeline->tree, shard->size, shard->digest);
     pipeline->tree = (struct tree){0};
-    return LETHE_OK;
 }
 
 /* All ranges of the shard were handed in. */
-static lethe_result finish_shard(const struct sealing *sealing, struct lethe_error *err)
+static lethe_result finish_shard(struct pipeline *pipeline, const struct sealing *sealing,
+                                 struct lethe_error *err)
 {
+    const struct seal_work *work = pipeline->work;
+    const struct sealed_shard sealed = {.index = sealing->index,
+                                        .digests = sealing->digests,
+                                        .count = seal_range_count(sealing->shard)};
     if (fdatasync(sealing->out_fd) != 0)
         return error_from_errno(err, "syncing %s", sealing->shard->file);
-    return source_check_unchanged(sealing->source, sealing->in_fd, err);
+    TRY(sealing->input->finish(sealing->in, sealing->shard, err));
+    pthread_mutex_lock(&pipeline->sealed_lock);
+    lethe_result result = work->sealed(work->sealed_context, &sealed, err);
+    pthread_mutex_unlock(&pipeline->sealed_lock);
+    return result;
 }
 
 static lethe_result work_on_range(struct pipeline *pipeline, struct range *range,
-                                  struct staging *staging, struct sha256_stream *sha,
-                                  struct lethe_error *err)
+                                  struct sha256_stream *sha, struct lethe_error *err)
 {
-    TRY(seal_range(pipeline, range, staging, sha, err));
+    TRY(seal_range(pipeline, range, sha, err));
     if (!turns_enter(&pipeline->turns, range->number))
         return LETHE_OK;
-    lethe_result result = hand_in(pipeline, range, staging->hashes, err);
+    hand_in(pipeline, range);
     turns_leave(&pipeline->turns);
-    if (result == LETHE_OK && range->end == range->sealing->segments)
-        result = finish_shard(range->sealing, err);
-    return result;
+    return range->end < range->sealing->segments ? LETHE_OK
+                                                 : finish_shard(pipeline, range->sealing, err);
 }
 
 static lethe_result work_until_done(struct pipeline *pipeline, struct staging *staging,
@@ -295,7 +304,8 @@ static lethe_result work_until_done(struct pipeline *pipeline, struct staging *s
         TRY(take(pipeline, &range, err));
         if (range.sealing == NULL)
             return LETHE_OK;
-        lethe_result result = work_on_range(pipeline, &range, staging, sha, err);
+        range.blocks.staging = staging;
+        lethe_result result = work_on_range(pipeline, &range, sha, err);
         sealing_release(pipeline, range.sealing);
         TRY(result);
     }
@@ -321,17 +331,27 @@ static void pipeline_free(struct pipeline *pipeline)
     staging_clear(&pipeline->staging);
     progress_clear(&pipeline->progress);
     turns_clear(&pipeline->turns);
+    pthread_mutex_destroy(&pipeline->sealed_lock);
     pthread_mutex_destroy(&pipeline->lock);
     free(pipeline);
 }
 DEFINE_CLEANUP(pipeline_free, struct pipeline *);
 
-static uint64_t range_count(const struct manifest *manifest)
+struct amount {
+    uint64_t ranges;
+    uint64_t bytes;
+};
+
+static struct amount amount_of(const struct seal_work *work)
 {
-    uint64_t count = 0;
-    for (size_t i = 0; i < manifest->count; i++)
-        count += (manifest->shards[i].cipher_size + OMS_SHARD_BYTES - 1) / OMS_SHARD_BYTES;
-    return count;
+    struct amount amount = {0};
+    for (size_t i = 0; i < work->manifest->count; i++) {
+        if (skips(work, i))
+            continue;
+        amount.ranges += seal_range_count(&work->manifest->shards[i]);
+        amount.bytes += work->manifest->shards[i].size;
+    }
+    return amount;
 }
 
 lethe_result seal_shards(const struct seal_work *work, struct lethe_error *err)
@@ -341,12 +361,24 @@ lethe_result seal_shards(const struct seal_work *work, struct lethe_error *err)
         return error_set(err, LETHE_NO_MEMORY, "no memory for the encryption");
     pipeline->work = work;
     pthread_mutex_init(&pipeline->lock, NULL);
+    pthread_mutex_init(&pipeline->sealed_lock, NULL);
     turns_init(&pipeline->turns);
-    uint64_t total_bytes = 0;
-    for (size_t i = 0; i < work->manifest->count; i++)
-        total_bytes += work->manifest->shards[i].size;
-    progress_init(&pipeline->progress, work->options->progress, total_bytes);
-    TRY(staging_create(work->options->threads, range_count(work->manifest), work->manifest->tenant,
-                       &pipeline->staging, err));
+    struct amount amount = amount_of(work);
+    progress_init(&pipeline->progress, work->progress, amount.bytes);
+    TRY(staging_create(work->threads, amount.ranges, work->manifest->tenant, &pipeline->staging,
+                       err));
     return threads_run(pipeline->staging.count, worker, pipeline, err);
+}
+
+lethe_result seal_list_ranges(struct oms_list *list, const struct shard *shard,
+                              const uint8_t *digests, struct lethe_error *err)
+{
+    for (size_t i = 0; i < seal_range_count(shard); i++) {
+        uint64_t start = i * OMS_SHARD_BYTES;
+        const struct oms_range range = {.path = shard->file,
+                                        .start = start,
+                                        .end = MIN(shard->cipher_size, start + OMS_SHARD_BYTES)};
+        TRY(oms_list_add(list, &range, digests + i * SHA256_BYTES, err));
+    }
+    return LETHE_OK;
 }

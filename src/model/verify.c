@@ -1,18 +1,15 @@
 /* Verification reads everything once and keeps nothing. A worker takes a range of 64 segments,
  * which the signature covers as one: it reads a segment, hashes it for the signature, opens it in
- * place, and hashes its blocks for the plaintext's digest, all while it is in the cache. Segments
- * do not end where blocks do: the beginning of a block is carried over from one segment to the
- * next, and the segment behind the range is opened for the end of its last. */
+ * place, and hashes its blocks for the plaintext's digest, all while it is in the cache. The
+ * segment behind the range is opened for the end of its last block. */
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "base/thread.h"
-#include "model/opened.h"
+#include "model/blocks.h"
 #include "model/progress.h"
-#include "model/staging.h"
 #include "model/turns.h"
 
 /* ---- ciphertext ------------------------------------------------------------------------------ */
@@ -60,63 +57,22 @@ struct verification { /* of a shard */
     struct tree tree; /* in turns only */
 };
 
-/* A worker's place in its range. What is carried over lies in the margin right before the segment.
- */
+/* A worker's place in its range. */
 struct run {
     const struct verification *verification;
-    struct staging *staging;
     struct sha256_stream *sha;
-    size_t carried; /* bytes of a block whose end is in the next segment */
-    size_t hashes;
+    struct block_run blocks;
 };
-
-static void hash_bytes(struct run *run, const uint8_t *bytes, size_t size_bytes)
-{
-    tree_hash_blocks(bytes, size_bytes, run->staging->hashes + run->hashes * TREE_HASH_BYTES);
-    run->hashes += (size_bytes + TREE_BLOCK_BYTES - 1) / TREE_BLOCK_BYTES;
-}
 
 /* Reads a segment, and hashes it with what lies before it in the file. */
 static lethe_result read_segment(struct run *run, uint64_t index, struct lethe_error *err)
 {
     const struct shard_reader *reader = &run->verification->reader;
-    TRY(shard_read_cipher(reader, index, run->staging->segment, err));
+    uint8_t *cipher = run->blocks.staging->segment;
+    TRY(shard_read_cipher(reader, index, cipher, err));
     if (index == 0)
         sha256_update(run->sha, reader->header, tink_header_bytes(&tink_shard_parameters));
-    sha256_update(run->sha, run->staging->segment, shard_segment(reader, index).cipher_bytes);
-    return LETHE_OK;
-}
-
-/* Opens the segment that was read, and hashes the blocks that end in it. */
-static lethe_result hash_segment(struct run *run, uint64_t index, bool first,
-                                 struct lethe_error *err)
-{
-    const struct shard_reader *reader = &run->verification->reader;
-    struct tink_segment segment = shard_segment(reader, index);
-    uint8_t *plain = run->staging->segment;
-    TRY(shard_open_segment(reader, index, plain, plain, err));
-
-    /* A block that began in the range before is that range's. */
-    uint64_t into_block = first ? segment.plain_offset % TREE_BLOCK_BYTES : 0;
-    size_t skip = into_block > 0 ? TREE_BLOCK_BYTES - into_block : 0;
-    skip = MIN(skip, segment.plain_bytes);
-    const uint8_t *bytes = plain + skip - run->carried;
-    size_t size_bytes = segment.plain_bytes - skip + run->carried;
-    run->carried = segment.last ? 0 : size_bytes % TREE_BLOCK_BYTES;
-    size_t whole = size_bytes - run->carried;
-    hash_bytes(run, bytes, whole);
-    memmove(plain - run->carried, bytes + whole, run->carried);
-    return LETHE_OK;
-}
-
-/* The block that the range's last segment began. */
-static lethe_result hash_last_block(struct run *run, uint64_t next_index, struct lethe_error *err)
-{
-    const struct shard_reader *reader = &run->verification->reader;
-    uint8_t *plain = run->staging->segment;
-    TRY(shard_read_segment(reader, next_index, plain, plain, err));
-    size_t size_bytes = shard_segment(reader, next_index).plain_bytes + run->carried;
-    hash_bytes(run, plain - run->carried, MIN(size_bytes, TREE_BLOCK_BYTES));
+    sha256_update(run->sha, cipher, shard_segment(reader, index).cipher_bytes);
     return LETHE_OK;
 }
 
@@ -129,10 +85,10 @@ static lethe_result hash_range(struct verification *v, struct run *run, uint64_t
         if (turns_stopped(&v->turns))
             return LETHE_OK; /* another's failure is reported by the other */
         TRY(read_segment(run, i, err));
-        TRY(hash_segment(run, i, i == begin, err));
+        TRY(blocks_open(&run->blocks, &v->reader, i, i == begin, err));
         progress_add(&v->check->progress, shard_segment(&v->reader, i).plain_bytes);
     }
-    return run->carried > 0 ? hash_last_block(run, end, err) : LETHE_OK;
+    return blocks_finish(&run->blocks, &v->reader, end, err);
 }
 
 /* The tags fit, so whoever wrote this has the key; it is not what was signed, though. */
@@ -157,14 +113,14 @@ static lethe_result verify_ranges(struct verification *v, struct staging *stagin
         uint64_t range = atomic_fetch_add(&v->next_range, 1);
         if (range * RANGE_SEGMENTS >= v->reader.segments)
             return LETHE_OK;
-        struct run run = {.verification = v, .staging = staging, .sha = sha};
+        struct run run = {.verification = v, .sha = sha, .blocks.staging = staging};
         TRY(hash_range(v, &run, range, err));
         if (turns_stopped(&v->turns))
             return LETHE_OK;
         TRY(check_range(&run, range, err));
         if (!turns_enter(&v->turns, range))
             return LETHE_OK;
-        tree_push(&v->tree, staging->hashes, run.hashes);
+        tree_push(&v->tree, staging->hashes, run.blocks.hashes);
         turns_leave(&v->turns);
     }
 }

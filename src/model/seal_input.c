@@ -1,0 +1,136 @@
+/* Where plaintext comes from: files, and the shards of an older model. */
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "crypto/hash.h"
+#include "model/seal.h"
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+struct source_stream {
+    const struct source *source;
+    int fd;
+};
+
+static void source_close(void *stream)
+{
+    struct source_stream *file = stream;
+    if (file == NULL)
+        return;
+    fd_close(file->fd);
+    free(file);
+}
+
+static lethe_result source_begin(void *context, size_t shard_index, void **stream,
+                                 struct lethe_error *err)
+{
+    const struct source_list *sources = context;
+    struct source_stream *file = calloc(1, sizeof *file);
+    if (file == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for a shard");
+    *file = (struct source_stream){.source = &sources->items[shard_index], .fd = -1};
+    *stream = file;
+    return source_open(file->source, &file->fd, err);
+}
+
+static uint64_t next_block(uint64_t offset)
+{
+    return (offset + TREE_BLOCK_BYTES - 1) / TREE_BLOCK_BYTES * TREE_BLOCK_BYTES;
+}
+
+/* Reads on to the end of the last block that begins in the segment. */
+static lethe_result source_read(void *stream, struct block_run *run, uint64_t index, bool first,
+                                struct lethe_error *err)
+{
+    const struct source_stream *file = stream;
+    struct staging *staging = run->staging;
+    uint64_t size = (uint64_t)file->source->status.st_size;
+    struct tink_segment segment = tink_segment_at(&tink_shard_parameters, size, index);
+    uint64_t begin = segment.plain_offset;
+    uint64_t end = MIN(size, next_block(begin + segment.plain_bytes));
+    lethe_result result =
+        file_read_at(file->fd, file->source->path, begin, staging->segment, end - begin, err);
+    if (result == LETHE_INTEGRITY) /* cut short: changed meanwhile, and by no attack on us */
+        TRY(source_check_unchanged(file->source, file->fd, err));
+    TRY(result);
+    uint64_t first_block = next_block(begin);
+    if (first_block >= end)
+        return LETHE_OK;
+    tree_hash_blocks(staging->segment + (first_block - begin), end - first_block,
+                     staging->hashes + run->hashes * TREE_HASH_BYTES);
+    run->hashes += (end - first_block + TREE_BLOCK_BYTES - 1) / TREE_BLOCK_BYTES;
+    return LETHE_OK;
+}
+
+static lethe_result source_finish_range(void *stream, struct block_run *run, uint64_t behind,
+                                        struct lethe_error *err)
+{
+    return LETHE_OK; /* every block was read to its end */
+}
+
+static lethe_result source_finish(void *stream, const struct shard *shard, struct lethe_error *err)
+{
+    const struct source_stream *file = stream;
+    return source_check_unchanged(file->source, file->fd, err);
+}
+
+const struct seal_input seal_from_sources = {.open = source_begin,
+                                             .read = source_read,
+                                             .finish_range = source_finish_range,
+                                             .finish = source_finish,
+                                             .close = source_close};
+
+/* ---- shards ---------------------------------------------------------------------------------- */
+
+static void shard_close(void *stream)
+{
+    struct shard_reader *reader = stream;
+    if (reader == NULL)
+        return;
+    shard_reader_close(reader);
+    free(reader);
+}
+
+static lethe_result shard_begin(void *context, size_t shard_index, void **stream,
+                                struct lethe_error *err)
+{
+    const struct seal_renewed *renewed = context;
+    const struct shard_access access = {.keys = renewed->keys, .purpose = KEY_PURPOSE_REENCRYPT};
+    struct shard_reader *reader = calloc(1, sizeof *reader);
+    if (reader == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for a shard");
+    *reader = SHARD_READER_NONE;
+    *stream = reader;
+    return shard_reader_open(renewed->model, shard_index, &access, reader, err);
+}
+
+static lethe_result shard_read(void *stream, struct block_run *run, uint64_t index, bool first,
+                               struct lethe_error *err)
+{
+    const struct shard_reader *reader = stream;
+    TRY(shard_read_cipher(reader, index, run->staging->segment, err));
+    return blocks_open(run, reader, index, first, err);
+}
+
+static lethe_result shard_finish_range(void *stream, struct block_run *run, uint64_t behind,
+                                       struct lethe_error *err)
+{
+    return blocks_finish(run, stream, behind, err);
+}
+
+/* Its tags fit, but after a compromise the one who made them may have been another. */
+static lethe_result shard_finish(void *stream, const struct shard *shard, struct lethe_error *err)
+{
+    const struct shard_reader *reader = stream;
+    if (bytes_equal(shard->digest, reader->shard->digest, TREE_HASH_BYTES))
+        return LETHE_OK;
+    return error_set(err, LETHE_INTEGRITY, "%s: the plaintext is not what its digest says",
+                     shard->file);
+}
+
+const struct seal_input seal_from_shards = {.open = shard_begin,
+                                            .read = shard_read,
+                                            .finish_range = shard_finish_range,
+                                            .finish = shard_finish,
+                                            .close = shard_close};
