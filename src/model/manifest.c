@@ -1,10 +1,12 @@
 #include "model/manifest.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/json.h"
 
 /* ---- words ----------------------------------------------------------------------------------- */
 
@@ -79,6 +81,32 @@ void manifest_free(struct manifest *manifest)
     free(manifest->model);
     free(manifest->created);
     free(manifest);
+}
+
+/* ---- one release on -------------------------------------------------------------------------- */
+
+lethe_result manifest_next_release(const void *json, size_t size_bytes, const char *created,
+                                   struct manifest **out, struct lethe_error *err)
+{
+    CLEANUP(manifest_free) struct manifest *manifest = NULL;
+    *out = NULL;
+    TRY(manifest_parse(json, size_bytes, &manifest, err));
+    if (manifest->release >= JSON_INTEGER_MAX)
+        return error_set(err, LETHE_LIMIT, "no release number is left behind %" PRIu64,
+                         manifest->release);
+    manifest->release++;
+    free(manifest->created);
+    manifest->created = strdup(created);
+    if (manifest->created == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for a manifest");
+    *out = MOVE(manifest);
+    return LETHE_OK;
+}
+
+uint64_t wrapped_key_version(const char *wrapped)
+{
+    uint64_t version;
+    return sscanf(wrapped, "vault:v%" SCNu64 ":", &version) == 1 ? version : 0;
 }
 
 /* ---- associated data ------------------------------------------------------------------------- */

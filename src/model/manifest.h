@@ -65,6 +65,12 @@ LETHE_MUST_CHECK lethe_result manifest_parse(const void *json, size_t size_bytes
 /* Canonical JSON and a final newline. */
 LETHE_MUST_CHECK lethe_result manifest_write(const struct manifest *manifest, struct buffer *out,
                                              struct lethe_error *err);
+/* The same model as `json`, which was read and checked, one release on, made at `created`. */
+LETHE_MUST_CHECK lethe_result manifest_next_release(const void *json, size_t size_bytes,
+                                                    const char *created, struct manifest **out,
+                                                    struct lethe_error *err);
+/* The N of "vault:v<N>:..."; 0 when it is none. */
+uint64_t wrapped_key_version(const char *wrapped);
 /* The associated data of a shard: le32-prefixed list of "lethe-shard/1", tenant, model, id, tier
  * and plaintext size in decimal. */
 void manifest_shard_aad(const struct manifest *manifest, const struct shard *shard,

@@ -130,6 +130,62 @@ LETHE_MUST_CHECK lethe_result model_rewrap(const struct rewrap_options *options,
                                            const struct key_source *keys,
                                            struct rewrap_summary *out, struct lethe_error *err);
 
+/* ---- after a compromise ---------------------------------------------------------------------- */
+
+struct reencrypt_summary {
+    char tenant[NAME_PART_MAX + 1];
+    char model[NAME_PART_MAX + 1];
+    uint64_t release;
+    uint64_t shards;
+    uint64_t taken_over;   /* of them: done by an earlier run */
+    uint64_t plain_bytes;  /* of all shards */
+    bool was_done;         /* an earlier run had put it into place, and died behind that */
+    const char *discarded; /* why what an earlier run left was of no use; NULL: it was, or nothing
+                              was left */
+    uint8_t manifest_digest[SHA256_BYTES];
+};
+struct reencrypt_options {
+    const char *path;
+    bool restart; /* begin anew, whatever an earlier run left */
+    unsigned threads;
+    const struct clock_source *clock;
+    const struct random_source *random;
+    const struct model_progress *progress; /* NULL: none */
+    const atomic_bool *cancelled; /* work ends soon after it is set: LETHE_CANCELLED; NULL: no */
+    /* The new model is in place, durably. Called once more by a later run when this one dies, or
+     * this gives a failure. */
+    lethe_result (*published)(void *context, const struct reencrypt_summary *summary,
+                              struct lethe_error *err);
+    void *context;
+};
+/* New data keys under the newest versions of their keys, and with them new ciphertext for every
+ * shard; plaintext is only ever in guarded memory, a segment per thread. A new manifest, one
+ * release on, and a new signature. The model is replaced when all is done, as model_encrypt does:
+ * old or new, whole. What a run that failed, was cancelled, or died has finished is kept beside the
+ * model (docs/formats.md), and the next run goes on from there after checking every byte of it:
+ * shards that are whole are taken over, unless their key was rotated meanwhile. LETHE_INTEGRITY:
+ * what was kept was changed by somebody, and nothing of it is used; a shard does not hold what was
+ * encrypted. LETHE_EXISTS: something else has the place. LETHE_BUSY, LETHE_CONFLICT as
+ * model_encrypt. Revoked versions are no obstacle, a destroyed key is; LETHE_DENIED below the
+ * minimum of releases. */
+LETHE_MUST_CHECK lethe_result model_reencrypt(const struct reencrypt_options *options,
+                                              const struct key_source *keys,
+                                              struct reencrypt_summary *out,
+                                              struct lethe_error *err);
+
+struct reencrypt_status {
+    uint64_t shards;
+    uint64_t left_shards;
+    uint64_t left_bytes; /* of plaintext */
+    bool unfinished;     /* a run was begun, and may be running */
+};
+/* What is left to do; changes nothing and asks for no lock. The model's signature has been checked.
+ * Digests of finished files are not compared. */
+LETHE_MUST_CHECK lethe_result model_reencrypt_status(const struct model *model,
+                                                     const struct key_source *keys,
+                                                     struct reencrypt_status *out,
+                                                     struct lethe_error *err);
+
 /* ---- load ------------------------------------------------------------------------------------ */
 
 /* Decrypts a shard into `destination` (shard->size bytes, which nobody else may see yet). The data

@@ -1,7 +1,6 @@
 /* Wrapping a model's data keys anew, and how far a model is behind its keys. */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,7 +8,6 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "base/text.h"
 #include "model/opened.h"
 #include "model/sibling.h"
@@ -78,21 +76,12 @@ static void renewal_clear_at_scope_end(struct renewal *renewal)
     model_close(renewal->old);
 }
 
-/* The old manifest, which was read and checked, read once more: to be changed. */
 static lethe_result copy_manifest(struct renewal *renewal, struct lethe_error *err)
 {
     char created[TIME_TEXT_SIZE];
     const struct buffer *text = &renewal->old->manifest_text;
-    TRY(manifest_parse(text->bytes, text->size_bytes, &renewal->manifest, err));
-    struct manifest *manifest = renewal->manifest;
-    if (manifest->release >= JSON_INTEGER_MAX)
-        return error_set(err, LETHE_LIMIT, "no release number is left behind %" PRIu64,
-                         manifest->release);
-    manifest->release++;
     time_text_s(clock_wall_ns(renewal->options->clock), created);
-    free(manifest->created);
-    manifest->created = strdup(created);
-    return manifest->created == NULL ? no_memory(err) : LETHE_OK;
+    return manifest_next_release(text->bytes, text->size_bytes, created, &renewal->manifest, err);
 }
 
 struct wrapping {
@@ -128,7 +117,6 @@ static lethe_result fill_item(const struct renewal *renewal, const struct shard 
     return LETHE_OK;
 }
 
-/* "vault:v<N>:..." */
 static lethe_result take_wrapped(struct shard *shard, const struct buffer *wrapped,
                                  struct lethe_error *err)
 {
@@ -137,7 +125,7 @@ static lethe_result take_wrapped(struct shard *shard, const struct buffer *wrapp
         return no_memory(err);
     free(shard->wrapped_key);
     shard->wrapped_key = copy;
-    shard->key_version = strtoull(copy + strlen("vault:v"), NULL, 10);
+    shard->key_version = wrapped_key_version(copy);
     return LETHE_OK;
 }
 

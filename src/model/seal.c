@@ -5,8 +5,6 @@
 #include "model/seal.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -75,8 +73,8 @@ static lethe_result keep_wrapped_key(struct shard *shard, const struct buffer *w
                                      struct lethe_error *err)
 {
     TRY(buffer_result(wrapped, err));
-    if (wrapped->size_bytes == 0 ||
-        sscanf(wrapped->bytes, "vault:v%" SCNu64 ":", &shard->key_version) != 1)
+    shard->key_version = wrapped->size_bytes == 0 ? 0 : wrapped_key_version(wrapped->bytes);
+    if (shard->key_version == 0)
         return error_set(err, LETHE_FAILED, "the key service gave no wrapped key for '%s'",
                          shard->key);
     free(shard->wrapped_key); /* of the model that is encrypted anew */

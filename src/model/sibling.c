@@ -17,6 +17,7 @@
 #include "model/listing.h"
 
 #define MARK ".lethe-"
+#define KEPT_MARK MARK "unfinished"
 #define MARK_DIGITS 16
 #define PARENT_NAMES_MAX ((size_t)1 << 24)
 #define CREATE_ATTEMPTS 8
@@ -120,7 +121,7 @@ static lethe_result lock_replaced(struct sibling *sibling, struct lethe_error *e
     return LETHE_OK;
 }
 
-static lethe_result open_parent(const char *path, struct sibling *out, struct lethe_error *err)
+lethe_result sibling_locate(const char *path, struct sibling *out, struct lethe_error *err)
 {
     *out = SIBLING_NONE;
     CLEANUP(memory_free) char *parent = NULL;
@@ -137,14 +138,14 @@ void sibling_remove_leftovers(const char *path, void (*first)(void *context, con
                               void *context)
 {
     CLEANUP(sibling_discard) struct sibling sibling = SIBLING_NONE;
-    if (open_parent(path, &sibling, NULL) == LETHE_OK)
+    if (sibling_locate(path, &sibling, NULL) == LETHE_OK)
         remove_leftovers(&sibling, first, context);
 }
 
 lethe_result sibling_prepare(const char *path, bool replace, struct sibling *out,
                              struct lethe_error *err)
 {
-    TRY(open_parent(path, out, err));
+    TRY(sibling_locate(path, out, err));
     remove_leftovers(out, NULL, NULL);
 
     struct stat status;
@@ -198,17 +199,24 @@ static lethe_result create_locked(struct sibling *sibling, mode_t mode, struct l
     return LETHE_CONFLICT;
 }
 
+static lethe_result draw_name(struct sibling *sibling, const struct random_source *random,
+                              struct lethe_error *err)
+{
+    uint64_t number;
+    if (random_fill(random, &number, sizeof number) != LETHE_OK)
+        return error_set(err, LETHE_FAILED, "the system gives no randomness");
+    int length = snprintf(sibling->temporary, sizeof sibling->temporary, ".%s" MARK "%0*" PRIx64,
+                          sibling->name, MARK_DIGITS, number);
+    if (length >= (int)sizeof sibling->temporary)
+        return error_set(err, LETHE_INVALID, "the name of %s is too long", sibling->path);
+    return LETHE_OK;
+}
+
 lethe_result sibling_create(struct sibling *sibling, mode_t mode,
                             const struct random_source *random, struct lethe_error *err)
 {
     for (int attempt = 0; attempt < CREATE_ATTEMPTS; attempt++) {
-        uint64_t number;
-        if (random_fill(random, &number, sizeof number) != LETHE_OK)
-            return error_set(err, LETHE_FAILED, "the system gives no randomness");
-        int length = snprintf(sibling->temporary, sizeof sibling->temporary,
-                              ".%s" MARK "%0*" PRIx64, sibling->name, MARK_DIGITS, number);
-        if (length >= (int)sizeof sibling->temporary)
-            return error_set(err, LETHE_INVALID, "the name of %s is too long", sibling->path);
+        TRY(draw_name(sibling, random, err));
         lethe_result result = create_locked(sibling, mode, err);
         if (result != LETHE_CONFLICT)
             return result;
@@ -217,14 +225,111 @@ lethe_result sibling_create(struct sibling *sibling, mode_t mode,
                      sibling->path);
 }
 
+/* ---- kept ------------------------------------------------------------------------------------ */
+
+static lethe_result kept_name(const struct sibling *sibling, char out[sizeof sibling->temporary],
+                              struct lethe_error *err)
+{
+    int length = snprintf(out, sizeof sibling->temporary, ".%s" KEPT_MARK, sibling->name);
+    return length < (int)sizeof sibling->temporary
+               ? LETHE_OK
+               : error_set(err, LETHE_INVALID, "the name of %s is too long", sibling->path);
+}
+
+lethe_result sibling_keep(struct sibling *sibling, struct lethe_error *err)
+{
+    char name[sizeof sibling->temporary];
+    TRY(kept_name(sibling, name, err));
+    if (fsync(sibling->fd) != 0)
+        return error_from_errno(err, "syncing the directory beside %s", sibling->path);
+    if (renameat2(sibling->parent_fd, sibling->temporary, sibling->parent_fd, name,
+                  RENAME_NOREPLACE) != 0)
+        return error_from_errno(err, "naming the directory beside %s", sibling->path);
+    memcpy(sibling->temporary, name, sizeof name);
+    sibling->kept = true;
+    return fsync(sibling->parent_fd) == 0
+               ? LETHE_OK
+               : error_from_errno(err, "syncing the directory of %s", sibling->path);
+}
+
+/* Whoever has this name without this beginning is somebody else, and is left alone. */
+static bool is_kept(int fd)
+{
+    char begin[sizeof KEPT_MAGIC - 1];
+    CLEANUP(fd_close)
+    int state = openat(fd, KEPT_STATE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    return is_ours(fd) && state >= 0 &&
+           pread(state, begin, sizeof begin, 0) == (ssize_t)sizeof begin &&
+           memcmp(begin, KEPT_MAGIC, sizeof begin) == 0;
+}
+
+static lethe_result not_kept(const struct sibling *sibling, const char *name,
+                             struct lethe_error *err)
+{
+    error_set(err, LETHE_EXISTS, "%s, beside %s, was not made by lethe reencrypt, or was changed",
+              name, sibling->path);
+    error_hint(err, "look at it, and move it away or remove it");
+    return LETHE_EXISTS;
+}
+
+lethe_result sibling_open_kept(struct sibling *sibling, bool lock, struct lethe_error *err)
+{
+    char name[sizeof sibling->temporary];
+    TRY(kept_name(sibling, name, err));
+    CLEANUP(fd_close) int fd = open_directory(sibling->parent_fd, name);
+    if (fd < 0)
+        return errno == ENOENT ? error_set(err, LETHE_NOT_FOUND, "there is no %s", name)
+                               : not_kept(sibling, name, err);
+    if (!is_kept(fd))
+        return not_kept(sibling, name, err);
+    if (lock && (flock(fd, LOCK_EX | LOCK_NB) != 0 || !is_in_place(sibling->parent_fd, name, fd)))
+        return error_set(err, LETHE_BUSY, "someone else works on %s", name);
+    memcpy(sibling->temporary, name, sizeof name);
+    sibling->fd = FD_MOVE(fd);
+    sibling->kept = true;
+    return LETHE_OK;
+}
+
+/* Under its other name it is what a dead process left. */
+lethe_result sibling_remove_kept(struct sibling *sibling, const struct random_source *random,
+                                 struct lethe_error *err)
+{
+    char name[sizeof sibling->temporary];
+    REQUIRE(sibling->kept);
+    memcpy(name, sibling->temporary, sizeof name);
+    TRY(draw_name(sibling, random, err));
+    if (renameat2(sibling->parent_fd, name, sibling->parent_fd, sibling->temporary,
+                  RENAME_NOREPLACE) != 0) {
+        lethe_result result = error_from_errno(err, "removing %s", name);
+        memcpy(sibling->temporary, name, sizeof name);
+        return result;
+    }
+    sibling->kept = false;
+    (void)!file_remove_tree(sibling->parent_fd, sibling->temporary, NULL);
+    fd_close(FD_MOVE(sibling->fd));
+    return LETHE_OK;
+}
+
+/* The target has been replaced: what was kept for the old one is of no use to anyone. */
+static void drop_kept(const struct sibling *published)
+{
+    struct sibling kept = *published;
+    kept.fd = -1;
+    if (sibling_open_kept(&kept, true, NULL) != LETHE_OK)
+        return;
+    (void)!sibling_remove_kept(&kept, &random_system, NULL);
+    fd_close(kept.fd);
+}
+
 /* ---- publish --------------------------------------------------------------------------------- */
 
-static lethe_result put_in_place(const struct sibling *sibling, struct lethe_error *err)
+static lethe_result put_in_place(const struct sibling *sibling, const char *new_path,
+                                 struct lethe_error *err)
 {
     bool exchange = sibling->replaced_fd >= 0;
     if (exchange && !is_in_place(sibling->parent_fd, sibling->name, sibling->replaced_fd))
         return error_set(err, LETHE_CONFLICT, "%s was moved meanwhile", sibling->path);
-    if (renameat2(sibling->parent_fd, sibling->temporary, sibling->parent_fd, sibling->name,
+    if (renameat2(sibling->parent_fd, new_path, sibling->parent_fd, sibling->name,
                   exchange ? RENAME_EXCHANGE : RENAME_NOREPLACE) == 0)
         return LETHE_OK;
     int number = errno;
@@ -238,26 +343,34 @@ static lethe_result put_in_place(const struct sibling *sibling, struct lethe_err
 }
 
 /* The way back, after a sync that failed: the old one was promised. */
-static void take_back(const struct sibling *sibling)
+static void take_back(const struct sibling *sibling, const char *new_path)
 {
     bool exchange = sibling->replaced_fd >= 0;
-    (void)!renameat2(sibling->parent_fd, sibling->name, sibling->parent_fd, sibling->temporary,
+    (void)!renameat2(sibling->parent_fd, sibling->name, sibling->parent_fd, new_path,
                      exchange ? RENAME_EXCHANGE : RENAME_NOREPLACE);
+}
+
+lethe_result sibling_exchange(const struct sibling *sibling, const char *new_path, int new_fd,
+                              struct lethe_error *err)
+{
+    if (fsync(new_fd) != 0)
+        return error_from_errno(err, "syncing %s", sibling->path);
+    TRY(put_in_place(sibling, new_path, err));
+    if (fsync(sibling->parent_fd) == 0)
+        return LETHE_OK;
+    lethe_result result = error_from_errno(err, "syncing the directory of %s", sibling->path);
+    take_back(sibling, new_path);
+    return result;
 }
 
 lethe_result sibling_publish(struct sibling *sibling, struct lethe_error *err)
 {
-    if (fsync(sibling->fd) != 0)
-        return error_from_errno(err, "syncing %s", sibling->path);
-    TRY(put_in_place(sibling, err));
-    if (fsync(sibling->parent_fd) != 0) {
-        lethe_result result = error_from_errno(err, "syncing the directory of %s", sibling->path);
-        take_back(sibling);
-        return result;
-    }
+    TRY(sibling_exchange(sibling, sibling->temporary, sibling->fd, err));
     /* Under the temporary name is the old one now, if anything; failing that, the next run does. */
-    if (sibling->replaced_fd >= 0)
+    if (sibling->replaced_fd >= 0) {
         (void)!file_remove_tree(sibling->parent_fd, sibling->temporary, NULL);
+        drop_kept(sibling);
+    }
     fd_close(sibling->fd);
     sibling->fd = -1;
     return LETHE_OK;
@@ -265,7 +378,7 @@ lethe_result sibling_publish(struct sibling *sibling, struct lethe_error *err)
 
 void sibling_discard(struct sibling *sibling)
 {
-    if (sibling->fd >= 0)
+    if (sibling->fd >= 0 && !sibling->kept)
         (void)!file_remove_tree(sibling->parent_fd, sibling->temporary, NULL);
     fd_close(sibling->fd);
     fd_close(sibling->replaced_fd);

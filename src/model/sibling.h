@@ -4,7 +4,11 @@
  * into place, or exchanged with the directory that is there. Whoever builds holds a flock on it:
  * one without holder was left by a process that died, and the next to build for the same target
  * removes it. A target that will be replaced is locked too, so that two who replace it at once do
- * not undo each other. */
+ * not undo each other.
+ *
+ * One sibling of a target may be kept for a later run to go on with: it has the name
+ * ".<name>.lethe-unfinished", appears and disappears whole, and goes when the target is replaced.
+ */
 #ifndef MODEL_SIBLING_H
 #define MODEL_SIBLING_H
 
@@ -19,6 +23,7 @@ struct sibling { /* plain storage; clear with sibling_discard() */
     char temporary[256];
     int fd;          /* the new directory, locked; -1: none (any more) */
     int replaced_fd; /* the directory to replace, locked; -1: none */
+    bool kept;       /* the new directory outlives a failure       */
 };
 #define SIBLING_NONE                                                                               \
     (struct sibling)                                                                               \
@@ -35,6 +40,9 @@ void sibling_remove_leftovers(const char *path, void (*first)(void *context, con
  * LETHE_INVALID: it is not a directory of its own (a symbolic link, "/", ".."). */
 LETHE_MUST_CHECK lethe_result sibling_prepare(const char *path, bool replace, struct sibling *out,
                                               struct lethe_error *err);
+/* The same, but removes, locks and asks for nothing: for looking. */
+LETHE_MUST_CHECK lethe_result sibling_locate(const char *path, struct sibling *out,
+                                             struct lethe_error *err);
 /* LETHE_NO_SPACE, with the figures, when needed_bytes are more than the file system has free. */
 LETHE_MUST_CHECK lethe_result sibling_check_space(const struct sibling *sibling,
                                                   uint64_t needed_bytes, struct lethe_error *err);
@@ -48,7 +56,27 @@ const char *sibling_digits(const struct sibling *sibling);
  * one is in place (but for a disk that takes the rename, fails the sync of it, and refuses the way
  * back). LETHE_CONFLICT: something has appeared, or gone, meanwhile. */
 LETHE_MUST_CHECK lethe_result sibling_publish(struct sibling *sibling, struct lethe_error *err);
-/* Removes the new directory unless it was published. */
+/* Syncs `new_fd`, the directory at `new_path` below the parent, and puts it into place; what it
+ * replaces is at `new_path` then. Failures as of sibling_publish(). */
+LETHE_MUST_CHECK lethe_result sibling_exchange(const struct sibling *sibling, const char *new_path,
+                                               int new_fd, struct lethe_error *err);
+
+/* Keeps the directory that sibling_create() made from now on, durable. LETHE_EXISTS: there is one.
+ */
+LETHE_MUST_CHECK lethe_result sibling_keep(struct sibling *sibling, struct lethe_error *err);
+/* Opens the one that was kept; `lock`: for this process alone. LETHE_NOT_FOUND; LETHE_BUSY;
+ * LETHE_EXISTS: something else has its name, or it lacks the file KEPT_STATE of its beginning. */
+LETHE_MUST_CHECK lethe_result sibling_open_kept(struct sibling *sibling, bool lock,
+                                                struct lethe_error *err);
+/* Removes it: it is gone at once, its files after that. */
+LETHE_MUST_CHECK lethe_result sibling_remove_kept(struct sibling *sibling,
+                                                  const struct random_source *random,
+                                                  struct lethe_error *err);
+/* What a directory that is kept must hold: a file with this name that begins with these bytes. */
+#define KEPT_STATE "state"
+#define KEPT_MAGIC "LTHREEN1"
+
+/* Removes the new directory unless it was published, or is kept. */
 void sibling_discard(struct sibling *sibling);
 static inline void sibling_discard_at_scope_end(struct sibling *sibling)
 {

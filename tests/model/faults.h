@@ -107,6 +107,11 @@ IN_PLACE int fdatasync(int fd)
     return fails(true) ? -1 : (int)syscall(SYS_fdatasync, fd);
 }
 
+IN_PLACE int ftruncate(int fd, off_t size_bytes)
+{
+    return fails(false) ? -1 : (int)syscall(SYS_ftruncate, fd, size_bytes);
+}
+
 IN_PLACE int renameat(int from_fd, const char *from, int to_fd, const char *to)
 {
     return fails(true) ? -1 : (int)syscall(SYS_renameat, from_fd, from, to_fd, to);

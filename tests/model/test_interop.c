@@ -1,70 +1,13 @@
 /* Another implementation of Tink's streams reads our shards with an exported keyset, and we read
  * what it writes; the digests in the manifest are those of `fsverity digest`. */
-#include "model_fixture.h"
+#include "tink_tool.h"
 
-#include <spawn.h>
-#include <sys/wait.h>
-
-#include "base/text.h"
-#include "model/opened.h"
-
-extern char **environ;
-
-#define READER TEST_VECTORS "/../model/tink_reader.py"
 #define SAMPLE TEST_VECTORS "/models/silero_vad_16k.safetensors"
-
-/* The program's exit status. */
-static int run(const char *const *arguments)
-{
-    pid_t child;
-    int status;
-    assert_int_equal(posix_spawnp(&child, arguments[0], NULL, NULL, (char **)arguments, environ),
-                     0);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
-static int reader(const char *verb, const char *keyset, const char *aad_hex, const char *in,
-                  const char *out)
-{
-    const char *arguments[] = {"/usr/bin/python3", READER, verb, keyset, aad_hex, in, out, NULL};
-    return run(arguments);
-}
 
 static void the_reader_proves_itself(void **state)
 {
     const char *arguments[] = {"/usr/bin/python3", READER, "vectors", TEST_VECTORS "/tink", NULL};
-    assert_int_equal(run(arguments), 0);
-}
-
-/* What `lethe key export --tink-keyset` does for a shard. */
-static void export_keyset(struct fixture *f, const struct model *model, const char *path,
-                          char aad_hex[512])
-{
-    const struct shard *shard = &model_manifest(model)->shards[0];
-    CLEANUP(buffer_clear) struct buffer aad = {0};
-    CLEANUP(lethe_secret_free) struct lethe_secret *key = NULL;
-    CLEANUP(lethe_secret_free) struct lethe_secret *keyset = NULL;
-    manifest_shard_aad(model_manifest(model), shard, &aad);
-    const struct key_use use = {
-        .key = shard->key, .shard = shard->id, .aad = aad.bytes, .aad_bytes = aad.size_bytes};
-    assert_ok(f->keys->source.unwrap(f->keys, &use, shard->wrapped_key, &key, &f->err), &f->err);
-    assert_ok(tink_keyset_json(&tink_shard_parameters, key, &keyset, &f->err), &f->err);
-    put_file(path, lethe_secret_bytes(keyset), lethe_secret_size(keyset));
-    hex_encode(aad.bytes, aad.size_bytes, aad_hex);
-}
-
-static void assert_same_file(const char *a, const char *b)
-{
-    size_t a_size;
-    size_t b_size;
-    uint8_t *a_bytes = get_file(a, &a_size);
-    uint8_t *b_bytes = get_file(b, &b_size);
-    assert_int_equal(a_size, b_size);
-    assert_memory_equal(a_bytes, b_bytes, a_size);
-    free(a_bytes);
-    free(b_bytes);
+    assert_int_equal(run_program(arguments), 0);
 }
 
 static void it_reads_our_shards(void **state)
@@ -73,7 +16,7 @@ static void it_reads_our_shards(void **state)
     char aad[512];
     must_encrypt(f, SAMPLE, AT(f, "model"));
     struct model *model = must_open(f, AT(f, "model"));
-    export_keyset(f, model, AT(f, "keyset"), aad);
+    export_keyset(f, model, 0, AT(f, "keyset"), aad);
     const char *shard = AT(f, "model/shards/0000.tink");
     assert_int_equal(reader("open", AT(f, "keyset"), aad, shard, AT(f, "out")), 0);
     assert_same_file(AT(f, "out"), SAMPLE);
@@ -91,7 +34,7 @@ static void we_read_its_shards(void **state)
     char aad[512];
     must_encrypt(f, SAMPLE, AT(f, "model"));
     struct model *model = must_open(f, AT(f, "model"));
-    export_keyset(f, model, AT(f, "keyset"), aad);
+    export_keyset(f, model, 0, AT(f, "keyset"), aad);
     const char *shard = AT(f, "model/shards/0000.tink");
     assert_int_equal(rename(shard, AT(f, "ours")), 0);
     assert_int_equal(reader("seal", AT(f, "keyset"), aad, SAMPLE, shard), 0);
