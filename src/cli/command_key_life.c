@@ -99,9 +99,11 @@ static lethe_result revoke(struct home *home, const struct invocation *invocatio
     TRY(keeper_revoke_key(home->keeper, invocation->positional[0],
                           reason != NULL ? reason : "not given", &info, err));
     printf("%s: revoked through version %" PRIu64 "\n", info.name, info.revoked_through);
-    fprintf(stderr,
-            "lethe: to use its models again: lethe key rotate %s, then lethe rewrap MODEL\n",
-            info.name);
+    fprintf(
+        stderr,
+        "lethe: to use its models again: lethe key rotate %s, then lethe rewrap MODEL, or lethe "
+        "reencrypt MODEL if data keys may be known\n",
+        info.name);
     return LETHE_OK;
 }
 

@@ -2,7 +2,6 @@
 #include <stdio.h>
 
 #include "base/error.h"
-#include "base/text.h"
 #include "cli/common.h"
 #include "model/model.h"
 
@@ -37,13 +36,11 @@ static lethe_result check(struct home *home, const struct invocation *invocation
 static lethe_result record(struct home *home, const struct rewrap_summary *summary,
                            struct lethe_error *err)
 {
-    char digest[2 * SHA256_BYTES + 1];
-    char text[sizeof "sha256:" + sizeof digest];
+    char digest[COMMON_DIGEST_SIZE];
     const struct audit_who who = keeper_who(home->keeper, summary->tenant);
-    hex_encode(summary->manifest_digest, sizeof summary->manifest_digest, digest);
-    snprintf(text, sizeof text, "sha256:%s", digest);
+    common_digest_text(summary->manifest_digest, digest);
     const struct audit_event event =
-        audit_model_rewrapped(summary->model, summary->release, summary->rewrapped, text);
+        audit_model_rewrapped(summary->model, summary->release, summary->rewrapped, digest);
     return audit_commit(keeper_log(home->keeper), &who, &event, err);
 }
 

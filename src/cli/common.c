@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "base/thread.h"
 
 lethe_result common_passphrase_fd(const struct invocation *invocation, int *out,
@@ -38,6 +39,13 @@ lethe_result common_open_home(const struct invocation *invocation, struct home *
 lethe_result common_check_signature(struct home *home, struct model *model, struct lethe_error *err)
 {
     return model_check_own_signature(model, keeper_key_source(home->keeper), false, err);
+}
+
+void common_digest_text(const uint8_t digest[32], char out[COMMON_DIGEST_SIZE])
+{
+    static const char prefix[] = "sha256:";
+    memcpy(out, prefix, strlen(prefix));
+    hex_encode(digest, 32, out + strlen(prefix));
 }
 
 const char *common_base_name(const char *path)

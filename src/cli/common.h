@@ -19,6 +19,9 @@ LETHE_MUST_CHECK lethe_result common_open_home(const struct invocation *invocati
 /* Checks the signature with the home's own signer of the model's tenant. */
 LETHE_MUST_CHECK lethe_result common_check_signature(struct home *home, struct model *model,
                                                      struct lethe_error *err);
+/* "sha256:<64 hex>", for records. */
+#define COMMON_DIGEST_SIZE (sizeof "sha256:" + 64)
+void common_digest_text(const uint8_t digest[32], char out[COMMON_DIGEST_SIZE]);
 /* The last part of a path, for messages and records. */
 const char *common_base_name(const char *path);
 /* Appends the text that a command line names: a file, a pipe, or stdin for "-". Not for secrets. */

@@ -87,6 +87,13 @@ static const struct option rewrap_options[] = {
     {"json", 0, NULL, "with --check: print JSON instead of text", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
     {0}};
+static const struct option reencrypt_options[] = {
+    {"check", 0, NULL, "only say what is left to do", false},
+    {"json", 0, NULL, "with --check: print JSON instead of text", false},
+    {"restart", 0, NULL, "begin anew, whatever an interrupted run left", false},
+    {"threads", 0, "N", "threads to work on (default: one per CPU)", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
 static const struct option key_export_options[] = {
     {"public", 0, NULL, "the public half: PEM, or a vkey for a log key", false},
     {"shard", 0, "ID", "the data key of this shard of MODEL", false},
@@ -172,8 +179,15 @@ const struct command commands[] = {
      exec_options, 1, 1, true, command_exec},
     {"rewrap", "[--check] MODEL", "Bring a model to the newest versions of its keys",
      "Data keys are wrapped anew and the manifest is signed anew; the shards stay the same files. If\n"
-     "data keys themselves may be known to somebody, this does not help: encrypt the model anew.",
+     "data keys themselves may be known to somebody, this does not help: lethe reencrypt does.",
      rewrap_options, 1, 1, false, command_rewrap},
+    {"reencrypt", "[--check] [--restart] MODEL", "Encrypt a model anew, after a compromise",
+     "Every shard gets a new data key, under the newest version of its key, and new ciphertext; the\n"
+     "model is replaced when all is done. If the key itself may be known: key revoke, key rotate, and\n"
+     "then this. What an interrupted run has finished is kept beside the model as\n"
+     ".NAME.lethe-unfinished, and the same command goes on from there after checking it; it goes with\n"
+     "--restart, when the model is replaced otherwise, or by rm -r.",
+     reencrypt_options, 1, 1, false, command_reencrypt},
     {"key create", "NAME", "Make a key: TENANT.MODEL.TIER or TENANT.signer",
      "encrypt makes the keys that it needs; this is for making them before.",
      key_change_options, 1, 1, false, command_key_create},
@@ -186,8 +200,8 @@ const struct command commands[] = {
      "key rotate --due, which a timer may run.",
      key_schedule_options, 1, 1, false, command_key_schedule},
     {"key revoke", "NAME", "Refuse every version of a key that there is, for ever",
-     "Models under these versions are refused from now on (exit 4), but can be rewrapped by their\n"
-     "owner after key rotate.",
+     "Models under these versions are refused from now on (exit 4), but can be rewrapped or encrypted\n"
+     "anew by their owner after key rotate.",
      key_revoke_options, 1, 1, false, command_key_revoke},
     {"key destroy", "NAME... --yes", "Erase keys and with them all that they protect, for ever",
      "The key is overwritten in the store's files, its name does not come back, and the store and a\n"

@@ -108,6 +108,20 @@ class Place:
         return path
 
 
+def version_of(model):
+    """The release of a model, and the versions of the keys that it is under."""
+    manifest = json.loads((model / "manifest.json").read_text())
+    return manifest["release"], {shard["key_version"] for shard in manifest["shards"]}
+
+
+def opened(place, model):
+    """What decrypt gives: the content of each file, by its name."""
+    out = place.root / "opened"
+    shutil.rmtree(out, ignore_errors=True)
+    place.good("decrypt", model, "-o", out)
+    return {path.name: path.read_bytes() for path in out.iterdir()}
+
+
 def case(name):
     def register(function):
         cases.append((name, function))

@@ -82,6 +82,8 @@ def _(place):
         assert "free" in outcome.err, outcome
         assert tree(disk) == before
         place.good("verify", disk / "m")
+        assert "free" in place.refused(1, "reencrypt", disk / "m").err
+        assert tree(disk) == before
         place.refused(1, "decrypt", disk / "m", "-o", disk / "plain")
         assert tree(disk) == before
     finally:

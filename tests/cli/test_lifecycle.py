@@ -6,21 +6,9 @@ import re
 import shutil
 import sqlite3
 
-from scenario import TIMEOUT_S, case, finish
+from scenario import TIMEOUT_S, case, finish, opened, version_of
 
 KEY = "default.a.hot"
-
-
-def version_of(model):
-    manifest = json.loads((model / "manifest.json").read_text())
-    return manifest["release"], {shard["key_version"] for shard in manifest["shards"]}
-
-
-def opened(place, model):
-    out = place.root / "opened"
-    shutil.rmtree(out, ignore_errors=True)
-    place.good("decrypt", model, "-o", out)
-    return {path.name: path.read_bytes() for path in out.iterdir()}
 
 
 @case("a rotated key: old models go on, rewrap brings them along without touching their shards")  # K-7, K-8
