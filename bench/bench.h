@@ -20,7 +20,8 @@
     X(memory)                                                                                      \
     X(audit)                                                                                       \
     X(prove)                                                                                       \
-    X(rewrap)
+    X(rewrap)                                                                                      \
+    X(reencrypt)
 
 #define BENCH_DECLARE(name) void bench_##name(void);
 BENCH_PARTS(BENCH_DECLARE)

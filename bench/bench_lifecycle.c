@@ -1,4 +1,5 @@
-/* The life of a key: how long a model of many shards takes to follow a rotation. */
+/* The life of a key: how long a model of many shards takes to follow a rotation, and how long it
+ * takes to encrypt one anew, beside encrypting its sources. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,4 +61,57 @@ void bench_rewrap(void)
                                         .ratio = median_s / 0.2,
                                         .aim = BENCH_AT_MOST,
                                         .target = 1});
+}
+
+/* ---- encrypting anew ------------------------------------------------------------------------- */
+
+#define MODEL_BYTES (1024 * MIB)
+#define REENCRYPT_ROUNDS 5u
+
+static lethe_result no_record(void *context, const struct reencrypt_summary *summary,
+                              struct lethe_error *err)
+{
+    return LETHE_OK;
+}
+
+static void encrypt(void *context)
+{
+    place_encrypt(context);
+}
+
+static void reencrypt(void *context)
+{
+    struct place *place = context;
+    struct reencrypt_summary summary;
+    const struct reencrypt_options options = {.path = place->model,
+                                              .clock = &clock_system,
+                                              .random = &random_system,
+                                              .published = no_record};
+    place_must(model_reencrypt(&options, &place->keys.source, &summary, &place->err), place);
+}
+
+/* Both write the same bytes; this one decrypts what it reads, too. */
+static void reencrypt_in(const char *name, const char *parent)
+{
+    struct place place;
+    double s[2];
+    place_open(&place, parent, MODEL_BYTES);
+    place_write_source(&place);
+    place_encrypt(&place);
+    const struct bench_way ways[] = {{reencrypt, &place}, {encrypt, &place}};
+    bench_medians(ways, ARRAY_LEN(ways), REENCRYPT_ROUNDS, s);
+    place_close(&place);
+    bench_report(&(struct bench_result){.name = name,
+                                        .value = gbytes_per_s(MODEL_BYTES, s[0]),
+                                        .unit = "GB/s",
+                                        .against = "speed of encrypt",
+                                        .ratio = s[1] / s[0],
+                                        .aim = BENCH_AT_LEAST,
+                                        .target = 0.9});
+}
+
+void bench_reencrypt(void)
+{
+    reencrypt_in("reencrypt/on disk", place_on_disk());
+    reencrypt_in("reencrypt/in memory", place_in_memory());
 }

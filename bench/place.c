@@ -7,39 +7,45 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "crypto/crypto.h"
 
 #define LARGE_MIB 4096u
+#define WRAPPED_PREFIX "vault:v1:"
 
-/* ---- a key source with one key --------------------------------------------------------------- */
-
-static lethe_result copy_key(const struct lethe_secret *from, struct lethe_secret **to,
-                             struct lethe_error *err)
-{
-    TRY(lethe_secret_create(AEAD_KEY_BYTES, to, err));
-    memcpy(lethe_secret_bytes(*to), lethe_secret_bytes_const(from), AEAD_KEY_BYTES);
-    return LETHE_OK;
-}
+/* ---- a key source that wraps nothing
+ * --------------------------------------------------------------- */
 
 static lethe_result ensure(void *context, const char *key, struct lethe_error *err)
 {
     return LETHE_OK;
 }
 
+/* The key itself, where a key service would put what it wrapped. */
 static lethe_result wrap(void *context, const struct key_use *use,
                          const struct lethe_secret *data_key, struct buffer *wrapped,
                          struct lethe_error *err)
 {
-    struct place_keys *keys = context;
-    lethe_secret_free(keys->data_key);
-    buffer_text(wrapped, "vault:v1:");
-    return copy_key(data_key, &keys->data_key, err);
+    buffer_text(wrapped, WRAPPED_PREFIX);
+    base64_append(wrapped, lethe_secret_bytes_const(data_key), AEAD_KEY_BYTES);
+    return buffer_result(wrapped, err);
 }
 
 static lethe_result unwrap(void *context, const struct key_use *use, const char *wrapped,
                            struct lethe_secret **data_key, struct lethe_error *err)
 {
-    return copy_key(((struct place_keys *)context)->data_key, data_key, err);
+    size_t size_bytes;
+    const char *encoded = wrapped + strlen(WRAPPED_PREFIX);
+    TRY(lethe_secret_create(AEAD_KEY_BYTES, data_key, err));
+    return base64_decode(encoded, strlen(encoded), lethe_secret_bytes(*data_key), AEAD_KEY_BYTES,
+                         &size_bytes);
+}
+
+static lethe_result newest(void *context, const char *key, uint64_t *version,
+                           struct lethe_error *err)
+{
+    *version = 1;
+    return LETHE_OK;
 }
 
 static lethe_result sign(void *context, const char *tenant, const void *bytes, size_t size_bytes,
@@ -116,6 +122,7 @@ void place_open(struct place *place, const char *parent, uint64_t size_bytes)
     keys->source = (struct key_source){.ensure = ensure,
                                        .wrap = wrap,
                                        .unwrap = unwrap,
+                                       .newest = newest,
                                        .sign = sign,
                                        .signer = signer,
                                        .context = keys};
@@ -125,7 +132,6 @@ void place_close(struct place *place)
 {
     place_must(file_remove_tree(AT_FDCWD, place->directory, &place->err), place);
     sign_pair_free(place->keys.pair);
-    lethe_secret_free(place->keys.data_key);
 }
 
 void place_write_source(struct place *place)

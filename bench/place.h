@@ -7,10 +7,9 @@
 
 #define MIB ((uint64_t)1 << 20)
 
-/* A key source that knows one key and wraps nothing. */
+/* A key source that wraps nothing. */
 struct place_keys {
     struct key_source source;
-    struct lethe_secret *data_key;
     struct sign_pair *pair;
 };
 

@@ -13,6 +13,8 @@
 #include "model/sibling.h"
 #include "model/signing.h"
 
+#define COPY_BYTES ((size_t)1 << 20)
+
 static lethe_result no_memory(struct lethe_error *err)
 {
     return error_set(err, LETHE_NO_MEMORY, "no memory for wrapped keys");
@@ -156,20 +158,60 @@ static lethe_result rewrap_shards(struct renewal *renewal, struct lethe_error *e
     return result;
 }
 
+/* Ciphertext: no secret. What was changed in it meanwhile stays refused, as in a link. */
+static lethe_result copy_bytes(int from_fd, int to_fd, const struct shard *shard,
+                               struct lethe_error *err)
+{
+    CLEANUP(memory_free) uint8_t *piece = malloc(COPY_BYTES);
+    if (piece == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory to copy with");
+    for (uint64_t at = 0; at < shard->cipher_size; at += COPY_BYTES) {
+        size_t size_bytes = (size_t)MIN(shard->cipher_size - at, COPY_BYTES);
+        TRY(file_read_at(from_fd, shard->file, at, piece, size_bytes, err));
+        TRY(file_write_at(to_fd, shard->file, at, piece, size_bytes, err));
+    }
+    return fdatasync(to_fd) == 0 ? LETHE_OK : error_from_errno(err, "syncing %s", shard->file);
+}
+
+static lethe_result copy_shard(const struct renewal *renewal, const struct shard *shard,
+                               struct lethe_error *err)
+{
+    CLEANUP(fd_close)
+    int from_fd =
+        openat(renewal->old->dir_fd, shard->file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (from_fd < 0)
+        return error_from_errno(err, "opening %s", shard->file);
+    CLEANUP(fd_close)
+    int to_fd = openat(renewal->place.fd, shard->file,
+                       O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (to_fd < 0)
+        return error_from_errno(err, "creating %s", shard->file);
+    return copy_bytes(from_fd, to_fd, shard, err);
+}
+
+/* Where there are no hard links (FAT, some network file systems), or no more of them. */
+static bool cannot_link(int number)
+{
+    return number == EPERM || number == EOPNOTSUPP || number == ENOSYS || number == EMLINK ||
+           number == EXDEV;
+}
+
 /* The same inodes under the new directory. */
+static lethe_result link_shard(const struct renewal *renewal, const struct shard *shard,
+                               struct lethe_error *err)
+{
+    if (linkat(renewal->old->dir_fd, shard->file, renewal->place.fd, shard->file, 0) == 0)
+        return LETHE_OK;
+    return cannot_link(errno) ? copy_shard(renewal, shard, err)
+                              : error_from_errno(err, "linking %s", shard->file);
+}
+
 static lethe_result link_shards(const struct renewal *renewal, struct lethe_error *err)
 {
     if (mkdirat(renewal->place.fd, SHARD_DIRECTORY, 0755) != 0)
         return error_from_errno(err, "creating the directory " SHARD_DIRECTORY);
-    for (size_t i = 0; i < renewal->manifest->count; i++) {
-        const char *file = renewal->manifest->shards[i].file;
-        if (linkat(renewal->old->dir_fd, file, renewal->place.fd, file, 0) != 0) {
-            lethe_result result = error_from_errno(err, "linking %s", file);
-            error_hint(err,
-                       "rewrap needs a file system with hard links; elsewhere: lethe reencrypt");
-            return result;
-        }
-    }
+    for (size_t i = 0; i < renewal->manifest->count; i++)
+        TRY(link_shard(renewal, &renewal->manifest->shards[i], err));
     return file_sync_directory(renewal->place.fd, SHARD_DIRECTORY, err);
 }
 

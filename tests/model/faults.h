@@ -26,6 +26,7 @@ static struct {
     enum fault fault;
     long at;
     atomic_long count;
+    bool no_links; /* as on a file system without hard links */
 } faults = {.fault = FAULT_UNARMED};
 
 static void faults_arm(enum fault fault, long at)
@@ -124,6 +125,9 @@ IN_PLACE int renameat2(int from_fd, const char *from, int to_fd, const char *to,
 
 IN_PLACE int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags)
 {
+    errno = EPERM;
+    if (faults.no_links)
+        return -1;
     return fails(true) ? -1 : (int)syscall(SYS_linkat, from_fd, from, to_fd, to, flags);
 }
 

@@ -17,6 +17,23 @@ extern char **environ;
 #endif
 #endif
 
+static lethe_result no_record(void *context, const struct reencrypt_summary *summary,
+                              struct lethe_error *err)
+{
+    return LETHE_OK;
+}
+
+static void encrypt_anew(struct fixture *f)
+{
+    struct reencrypt_summary summary;
+    const struct reencrypt_options options = {.path = AT(f, "model"),
+                                              .threads = 2,
+                                              .clock = &clock_system,
+                                              .random = &random_system,
+                                              .published = no_record};
+    assert_ok(model_reencrypt(&options, &f->keys->source, &summary, &f->err), &f->err);
+}
+
 /* Everything that goes through a whole model. */
 static int work_on(const char *directory)
 {
@@ -28,6 +45,7 @@ static int work_on(const char *directory)
     assert_ok(model_verify(model, &f.keys->source, &two_threads, &f.err), &f.err);
     assert_ok(model_decrypt(model, &f.keys->source, AT(&f, "out"), &two_threads, &f.err), &f.err);
     model_close(model);
+    encrypt_anew(&f);
     return 0;
 }
 

@@ -73,16 +73,21 @@ static void look(void *context, uint64_t done_bytes, uint64_t total_bytes)
 }
 
 /* Plaintext that is nowhere in memory once this returns. */
-static struct needle put_source(struct fixture *f)
+static struct needle put_source_and_learn(struct fixture *f, size_t offset)
 {
     uint8_t *bytes = pattern(PLAIN_BYTES, 5);
     put_file(AT(f, "a.bin"), bytes, PLAIN_BYTES);
-    struct needle needle = needle_of(bytes + PLAIN_BYTES - 4000, 32);
+    struct needle needle = needle_of(bytes + offset, 32);
     assert_true(count_in_own_memory(&needle) > 0);
     lethe_wipe(bytes, PLAIN_BYTES);
     free(bytes);
     assert_int_equal(count_in_own_memory(&needle), 0);
     return needle;
+}
+
+static struct needle put_source(struct fixture *f)
+{
+    return put_source_and_learn(f, PLAIN_BYTES - 4000);
 }
 
 /* Z-2 */
@@ -130,6 +135,44 @@ static void no_plaintext_stays_behind(void **state)
     model_close(model);
 }
 
+static struct needle carried; /* at the first report: in a block that goes on in the next segment */
+static size_t carried_seen;
+
+static void look_once(void *context, uint64_t done_bytes, uint64_t total_bytes)
+{
+    if (carried_seen == 0)
+        carried_seen = count_in_own_memory(&carried);
+}
+
+static lethe_result no_record(void *context, const struct reencrypt_summary *summary,
+                              struct lethe_error *err)
+{
+    return LETHE_OK;
+}
+
+/* E-1, Z-2: the data keys of both, and the plaintext in between. */
+static void nothing_stays_behind_when_a_model_is_encrypted_anew(void **state)
+{
+    struct fixture *f = *state;
+    size_t ninth_segment_end = 9 * (((size_t)1 << 20) - 16) - 40;
+    struct reencrypt_summary summary;
+    carried = put_source_and_learn(f, ninth_segment_end - 100);
+    must_encrypt(f, AT(f, "a.bin"), AT(f, "model"));
+    const struct model_progress progress = {.report = look_once};
+    const struct reencrypt_options options = {.path = AT(f, "model"),
+                                              .threads = 1,
+                                              .clock = &fixed_clock,
+                                              .random = &random_system,
+                                              .progress = &progress,
+                                              .published = no_record};
+    f->keys->source.wrap = learning_wrap;
+    f->keys->source.unwrap = learning_unwrap;
+    assert_ok(model_reencrypt(&options, &f->keys->source, &summary, &f->err), &f->err);
+    assert_true(carried_seen > 0 && data_keys_seen > 0);
+    assert_int_equal(count_in_own_memory(&carried), 0);
+    assert_int_equal(count_in_own_memory(&data_key), 0);
+}
+
 /* The text of an exported keyset is as secret as the key. */
 static void an_exported_keyset_is_wiped(void **state)
 {
@@ -157,6 +200,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_key_is_gone_before_its_shard_is_loaded),
         TEST(no_plaintext_stays_behind),
+        TEST(nothing_stays_behind_when_a_model_is_encrypted_anew),
         TEST(an_exported_keyset_is_wiped),
     };
     return cmocka_run_group_tests_name("residue", tests, NULL, NULL);

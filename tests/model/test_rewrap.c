@@ -85,6 +85,22 @@ static void shards_stay_the_same_files(void **state)
     assert_int_equal(summary.release, 2);
 }
 
+/* On a file system without hard links they are copied. */
+static void without_links_shards_are_copied(void **state)
+{
+    struct fixture *f = *state;
+    struct rewrap_summary summary;
+    make_model(f);
+    ino_t before = inode_of(AT(f, "model/shards/0000.tink"));
+    faults.no_links = true;
+    lethe_result result = rewrap(&f->keys->source, f->directory, &summary, &f->err);
+    faults.no_links = false;
+    assert_ok(result, &f->err);
+    assert_int_equal(must_be_whole(f), 2);
+    assert_int_not_equal(inode_of(AT(f, "model/shards/0000.tink")), before);
+    assert_int_equal(count_names(f->directory), 2);
+}
+
 /* A shard that somebody changed is not signed again as it is now: the signature goes on saying what
  * it was. */
 static void a_changed_shard_stays_refused(void **state)
@@ -133,7 +149,7 @@ static long try_step(struct fixture *f, enum fault fault, long step)
     return count;
 }
 
-static void every_step_may_fail(void **state)
+static void sweep(void **state)
 {
     static const enum fault kinds[] = {FAULT_ONCE, FAULT_FULL, FAULT_BROKEN};
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
@@ -143,6 +159,14 @@ static void every_step_may_fail(void **state)
         assert_true(step > 12);
         printf("%ld steps failed\n", step - 1);
     }
+}
+
+static void every_step_may_fail(void **state)
+{
+    sweep(state);
+    faults.no_links = true;
+    sweep(state);
+    faults.no_links = false;
 }
 
 static int die_while_rewrapping(const char *directory, long step)
@@ -200,9 +224,9 @@ int main(int argc, char **argv)
     if (argc == 4 && strcmp(argv[1], "die") == 0)
         return die_while_rewrapping(argv[2], atol(argv[3]));
     const struct CMUnitTest tests[] = {
-        TEST(shards_stay_the_same_files),    TEST(a_changed_shard_stays_refused),
-        TEST(a_refused_key_changes_nothing), TEST(every_step_may_fail),
-        TEST(killed_at_every_step),
+        TEST(shards_stay_the_same_files),    TEST(without_links_shards_are_copied),
+        TEST(a_changed_shard_stays_refused), TEST(a_refused_key_changes_nothing),
+        TEST(every_step_may_fail),           TEST(killed_at_every_step),
     };
     return cmocka_run_group_tests_name("rewrap", tests, NULL, NULL);
 }
