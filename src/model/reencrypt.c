@@ -281,7 +281,8 @@ static lethe_result finish(struct reencryption *r, struct lethe_error *err)
     const struct reencrypt_options *options = r->options;
     TRY(options->published(options->context, &r->summary, err));
     return error_context(err, sibling_remove_kept(&r->place, options->random, err),
-                         "%s was encrypted anew, but what was there before is left", options->path);
+                         "%s was encrypted anew, but not all of what was there before is gone",
+                         options->path);
 }
 
 /* ---- all of it ------------------------------------------------------------------------------- */
@@ -300,7 +301,7 @@ static lethe_result make_or_keep(struct reencryption *r, struct lethe_error *err
     tidy_up(r);
     bool may_go_on = lethe_result_exit_code(result) != lethe_result_exit_code(LETHE_INTEGRITY) &&
                      lethe_result_exit_code(result) != lethe_result_exit_code(LETHE_DENIED);
-    if (r->place.kept && may_go_on)
+    if (r->place.kept && may_go_on && err != NULL && err->hint[0] == '\0')
         error_hint(err, "%" PRIu64 " of %zu shards are done; the same command goes on from there",
                    count_done(r), r->manifest->count);
     return result;

@@ -305,9 +305,12 @@ lethe_result sibling_remove_kept(struct sibling *sibling, const struct random_so
         return result;
     }
     sibling->kept = false;
-    (void)!file_remove_tree(sibling->parent_fd, sibling->temporary, NULL);
+    lethe_result result = file_remove_tree(sibling->parent_fd, sibling->temporary, err);
     fd_close(FD_MOVE(sibling->fd));
-    return LETHE_OK;
+    if (result != LETHE_OK)
+        error_hint(err, "the next encrypt, rewrap or reencrypt of %s removes what is left",
+                   sibling->path);
+    return result;
 }
 
 /* The target has been replaced: what was kept for the old one is of no use to anyone. */

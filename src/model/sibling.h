@@ -68,7 +68,8 @@ LETHE_MUST_CHECK lethe_result sibling_keep(struct sibling *sibling, struct lethe
  * LETHE_EXISTS: something else has its name, or it lacks the file KEPT_STATE of its beginning. */
 LETHE_MUST_CHECK lethe_result sibling_open_kept(struct sibling *sibling, bool lock,
                                                 struct lethe_error *err);
-/* Removes it: it is gone at once, its files after that. */
+/* Removes it: it is gone at once, its files after that. What of them cannot be removed, an error
+ * all the same, is left for the next sibling_prepare(). */
 LETHE_MUST_CHECK lethe_result sibling_remove_kept(struct sibling *sibling,
                                                   const struct random_source *random,
                                                   struct lethe_error *err);
