@@ -83,7 +83,7 @@ def _(place):
     place.refused(2, "reencrypt", "--check", "--restart", model)
 
 
-LARGE, COUNT = 6 << 20, 24
+LARGE, COUNT = 4 << 20, 24
 
 
 def with_large_model(place):
