@@ -318,6 +318,36 @@ def _(place):
     place.refused(3, "audit", "verify", *made.words)
 
 
+@case("a home whose log is trimmed goes on: verify, prove, growth, and another verifier")
+def _(place):
+    log = Log(place, 3)
+    old, first = log.checkpoint("old"), log.lines()[0]
+    conf = place.home / "lethe.conf"
+    conf.write_text("[audit]\nrotate_bytes = 4KiB\nkeep_bytes = 8KiB\nrotate_after = off\n")
+    conf.chmod(0o600)
+    while (log.folder / "000001.jsonl").exists():
+        log.grow()
+    report = json.loads(place.good("audit", "verify", "--json").out)
+    assert 0 < report["first_record"] < report["records"], report
+    outcome = subprocess.run([TESTS / "audit" / "verify_log", log.folder, log.vkey], capture_output=True, text=True, timeout=60)
+    assert outcome.returncode == 0 and outcome.stdout.endswith(f"from {report['first_record']}\n"), outcome
+    assert log.check(log.prove(0), first).code == 0
+    place.good("audit", "verify", "--since", old)
+    path = place.write("growth", log.prove("--consistency", old).encode())
+    place.good("audit", "verify", "--proof", path, "--since", old, "--key", log.key_file)
+    assert "were trimmed" in place.good("audit", "show").err
+    assert [r["event"] for r in map(json.loads, log.lines())].count("log_trimmed") >= 1
+    boundary = sorted(log.folder.glob("*.boundary"))[-1]  # the newest: without it the command reads more
+    content = boundary.read_bytes()
+    boundary.unlink()
+    place.good("key", "list")
+    assert boundary.read_bytes() == content
+    boundary.write_bytes(content.replace(b"epoch ", b"epoch 1"))
+    place.refused(3, "key", "list")
+    boundary.write_bytes(content)
+    place.good("audit", "verify")
+
+
 @case("tail shows the newest, follows, and ends with 0 when interrupted; none missed, none twice")
 def _(place):
     log = Log(place)
