@@ -142,12 +142,17 @@ static lethe_result open_directories(struct model *model, struct lethe_error *er
     model->dir_fd = open(model->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (model->dir_fd < 0 && errno != ENOTDIR)
         return error_from_errno(err, "opening");
-    if (model->dir_fd < 0 || faccessat(model->dir_fd, MANIFEST_FILE, F_OK, 0) != 0)
+    bool is_there = model->dir_fd >= 0 && faccessat(model->dir_fd, MANIFEST_FILE, F_OK, 0) == 0;
+    if (!is_there && errno != ENOTDIR && errno != ENOENT)
+        return error_from_errno(err, "looking for " MANIFEST_FILE);
+    if (!is_there)
         return error_set(err, LETHE_MALFORMED,
                          "not a model: a model is a directory with a " MANIFEST_FILE);
     TRY(check_directory(model->dir_fd, ".", names, ARRAY_LEN(names), err));
     model->shards_fd =
         openat(model->dir_fd, SHARD_DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (model->shards_fd < 0 && errno != ENOTDIR && errno != ELOOP && errno != ENOENT)
+        return error_from_errno(err, "opening the directory " SHARD_DIRECTORY);
     if (model->shards_fd < 0)
         return error_set(err, LETHE_INTEGRITY, SHARD_DIRECTORY " is not a directory");
     return LETHE_OK;

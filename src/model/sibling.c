@@ -111,6 +111,8 @@ static void remove_leftovers(const struct sibling *sibling,
 static lethe_result lock_replaced(struct sibling *sibling, struct lethe_error *err)
 {
     sibling->replaced_fd = open_directory(sibling->parent_fd, sibling->name);
+    if (sibling->replaced_fd < 0 && errno != ENOTDIR && errno != ELOOP)
+        return error_from_errno(err, "opening the directory %s", sibling->path);
     if (sibling->replaced_fd < 0)
         return error_set(err, LETHE_INVALID, "%s is not a directory", sibling->path);
     if (flock(sibling->replaced_fd, LOCK_EX | LOCK_NB) != 0)
