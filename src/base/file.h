@@ -29,10 +29,11 @@ LETHE_MUST_CHECK lethe_result file_write(int fd, const char *path, const void *b
                                          size_t size_bytes, struct lethe_error *err);
 
 /* Temporary file, fsync, rename over `path`, fsync of the directory; on any failure the old file
- * stays and the temporary one is gone (but for the last fsync: then the new one is in place, and
- * may not survive a power cut). `mode` is less the umask. With `replace` false an existing file is
- * LETHE_EXISTS. A process killed half-way leaves FILE_TEMPORARY_PREFIX and 16 hex digits beside
- * `path`, which may be removed at any time. */
+ * stays and the temporary one is gone (but for the last fsync of one that replaces another:
+ * then the new one is in place, and may not survive a power cut). `mode` is less the umask. With
+ * `replace` false an existing file is LETHE_EXISTS. A process killed half-way leaves
+ * FILE_TEMPORARY_PREFIX and 16 hex digits beside `path`, unlocked, which the next write into that
+ * directory removes. */
 #define FILE_TEMPORARY_PREFIX ".lethe-tmp-"
 LETHE_MUST_CHECK lethe_result file_write_atomic(int dir_fd, const char *path, const void *bytes,
                                                 size_t size_bytes, mode_t mode, bool replace,

@@ -1,8 +1,10 @@
 /* Writing a file so that a crash leaves the old one or the new one, never a part. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -11,9 +13,13 @@
 #include "base/text.h"
 
 #define RANDOM_BYTES 8
+#define CREATE_ATTEMPTS 8
 
-/* A file that is being written: where it will be, and what it is called until then. */
+/* A file that is being written: where it will be, and what it is called until then. It is locked
+ * meanwhile: one that nobody holds was left by a process that died. */
 struct draft {
+    int fd;        /* to write; -1 once it is on disk */
+    int lock;      /* the same file again */
     int directory; /* the directory of both names */
     const char *path;
     const char *name;
@@ -39,16 +45,91 @@ static lethe_result write_and_sync(int fd, const char *path, const void *bytes, 
     return fsync(fd) == 0 ? LETHE_OK : error_from_errno(err, "syncing %s", path);
 }
 
+/* ---- what dead processes left ---------------------------------------------------------------- */
+
+static bool is_temporary_name(const char *name)
+{
+    size_t prefix = strlen(FILE_TEMPORARY_PREFIX);
+    return strncmp(name, FILE_TEMPORARY_PREFIX, prefix) == 0 &&
+           strspn(name + prefix, "0123456789abcdef") == 2 * RANDOM_BYTES &&
+           name[prefix + 2 * RANDOM_BYTES] == '\0';
+}
+
+/* Ours, held by nobody, and still under its name. */
+static bool is_left_over(int directory, const char *name)
+{
+    struct stat opened;
+    struct stat named;
+    CLEANUP(fd_close)
+    int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    return fd >= 0 && fstat(fd, &opened) == 0 && S_ISREG(opened.st_mode) &&
+           opened.st_uid == geteuid() && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+           fstatat(directory, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+}
+
+/* It may hold a key. What cannot be removed now is left for the next. Takes the descriptor. */
+static void remove_leftovers(int directory)
+{
+    DIR *entries = fdopendir(directory);
+    if (entries == NULL) {
+        fd_close(directory);
+        return;
+    }
+    for (const struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+        if (is_temporary_name(entry->d_name) && is_left_over(directory, entry->d_name))
+            unlinkat(directory, entry->d_name, 0);
+    }
+    closedir(entries);
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+static lethe_result name_draft(struct draft *draft, struct lethe_error *err)
+{
+    uint8_t random[RANDOM_BYTES];
+    if (random_fill(&random_system, random, sizeof random) != LETHE_OK)
+        return error_set(err, LETHE_FAILED, "no randomness to name a temporary file with");
+    char suffix[2 * RANDOM_BYTES + 1];
+    hex_encode(random, sizeof random, suffix);
+    snprintf(draft->temporary, sizeof draft->temporary, "%s%s", FILE_TEMPORARY_PREFIX, suffix);
+    return LETHE_OK;
+}
+
+/* Before it is locked somebody may take it for left over: with the lock we see whether it is gone.
+ */
+static lethe_result draft_create(struct draft *draft, mode_t mode, struct lethe_error *err)
+{
+    for (int attempt = 0; attempt < CREATE_ATTEMPTS; attempt++) {
+        struct stat status;
+        TRY(name_draft(draft, err));
+        CLEANUP(fd_close)
+        int fd = openat(draft->directory, draft->temporary,
+                        O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+        if (fd < 0)
+            return error_from_errno(err, "creating a temporary file beside %s", draft->path);
+        draft->lock = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        if (draft->lock < 0 || flock(fd, LOCK_EX) != 0 || fstat(fd, &status) != 0) {
+            lethe_result result = error_from_errno(err, "locking a file beside %s", draft->path);
+            unlinkat(draft->directory, draft->temporary, 0);
+            return result;
+        }
+        if (status.st_nlink > 0) {
+            draft->fd = FD_MOVE(fd);
+            return LETHE_OK;
+        }
+        fd_close(FD_MOVE(draft->lock));
+    }
+    return error_set(err, LETHE_CONFLICT, "someone else removes the files beside %s", draft->path);
+}
+
 /* Creates the temporary file with its whole content, on disk; on failure it is gone. */
 static lethe_result draft_write(struct draft *draft, mode_t mode, const void *bytes,
                                 size_t size_bytes, struct lethe_error *err)
 {
-    int fd = openat(draft->directory, draft->temporary,
-                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-    if (fd < 0)
-        return error_from_errno(err, "creating a temporary file beside %s", draft->path);
-    lethe_result result = write_and_sync(fd, draft->path, bytes, size_bytes, err);
-    if (close(fd) != 0 && result == LETHE_OK)
+    TRY(draft_create(draft, mode, err));
+    lethe_result result = write_and_sync(draft->fd, draft->path, bytes, size_bytes, err);
+    if (close(FD_MOVE(draft->fd)) != 0 && result == LETHE_OK)
         result = error_from_errno(err, "closing %s", draft->path);
     if (result != LETHE_OK)
         unlinkat(draft->directory, draft->temporary, 0);
@@ -77,9 +158,12 @@ static lethe_result draft_publish(const struct draft *draft, bool replace, struc
         unlinkat(directory, draft->temporary, 0);
         return result;
     }
-    if (fsync(directory) != 0)
-        return error_from_errno(err, "syncing the directory of %s", draft->path);
-    return LETHE_OK;
+    if (fsync(directory) == 0)
+        return LETHE_OK;
+    lethe_result result = error_from_errno(err, "syncing the directory of %s", draft->path);
+    if (!replace)
+        unlinkat(directory, draft->name, 0);
+    return result;
 }
 
 lethe_result file_write_atomic(int dir_fd, const char *path, const void *bytes, size_t size_bytes,
@@ -87,17 +171,17 @@ lethe_result file_write_atomic(int dir_fd, const char *path, const void *bytes, 
 {
     CLEANUP(fd_close) int directory = -1;
     TRY(open_directory_of(dir_fd, path, &directory, err));
+    remove_leftovers(FD_MOVE(directory));
+    TRY(open_directory_of(dir_fd, path, &directory, err));
     const char *slash = strrchr(path, '/');
-    struct draft draft = {
-        .directory = directory, .path = path, .name = slash == NULL ? path : slash + 1};
-
-    uint8_t random[RANDOM_BYTES];
-    if (random_fill(&random_system, random, sizeof random) != LETHE_OK)
-        return error_set(err, LETHE_FAILED, "no randomness to name a temporary file with");
-    char suffix[2 * RANDOM_BYTES + 1];
-    hex_encode(random, sizeof random, suffix);
-    snprintf(draft.temporary, sizeof draft.temporary, "%s%s", FILE_TEMPORARY_PREFIX, suffix);
-
-    TRY(draft_write(&draft, mode, bytes, size_bytes, err));
-    return draft_publish(&draft, replace, err);
+    struct draft draft = {.fd = -1,
+                          .lock = -1,
+                          .directory = directory,
+                          .path = path,
+                          .name = slash == NULL ? path : slash + 1};
+    lethe_result result = draft_write(&draft, mode, bytes, size_bytes, err);
+    if (result == LETHE_OK)
+        result = draft_publish(&draft, replace, err);
+    fd_close(draft.lock);
+    return result;
 }

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 
@@ -203,6 +204,34 @@ static void a_process_that_dies_leaves_the_old_or_the_new_file(void **state)
 }
 
 /* File systems without RENAME_NOREPLACE (NFS) say EINVAL. */
+/* What is held, is no file, or has another name stays. */
+static void what_the_dead_left_is_removed(void **state)
+{
+    static const char *const names[] = {
+        FILE_TEMPORARY_PREFIX "0123456789abcdef",  /* left over */
+        FILE_TEMPORARY_PREFIX "00000000deadbeef",  /* somebody is writing it */
+        FILE_TEMPORARY_PREFIX "0123456789abcdef0", /* not ours */
+        FILE_TEMPORARY_PREFIX "0123456789ABCDEF",
+    };
+    struct lethe_error err = {0};
+    CLEANUP(memory_free) char *directory = temp_dir();
+    CLEANUP(memory_free) char *path = path_join(directory, "file");
+    CLEANUP(fd_close) int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        CLEANUP(memory_free) char *other = path_join(directory, names[i]);
+        put_file(other, "a key", 5);
+    }
+    assert_int_equal(symlinkat("file", fd, FILE_TEMPORARY_PREFIX "1111111111111111"), 0);
+    CLEANUP(fd_close) int held = openat(fd, names[1], O_RDONLY | O_CLOEXEC);
+    assert_int_equal(flock(held, LOCK_EX), 0);
+
+    assert_ok(write_new(path, true, &err), &err);
+    assert_int_equal(faccessat(fd, names[0], F_OK, 0), -1);
+    for (size_t i = 1; i < ARRAY_LEN(names); i++)
+        assert_int_equal(faccessat(fd, names[i], F_OK, 0), 0);
+    assert_int_equal(count_entries(directory), 5);
+}
+
 static void write_without_noreplace(void *context)
 {
     const struct fault fault = {.call = "renameat2"};
@@ -291,6 +320,7 @@ int main(void)
         cmocka_unit_test(a_symlink_is_not_written_through),
         cmocka_unit_test(every_failing_call_leaves_the_old_file),
         cmocka_unit_test(a_process_that_dies_leaves_the_old_or_the_new_file),
+        cmocka_unit_test(what_the_dead_left_is_removed),
         cmocka_unit_test(a_file_system_without_noreplace_is_served),
         cmocka_unit_test(a_write_cut_short_anywhere_leaves_the_old_file),
         cmocka_unit_test(a_full_disk_leaves_the_old_file),
