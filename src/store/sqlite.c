@@ -24,9 +24,19 @@ static const struct {
     {SQLITE_INTERNAL, LETHE_INTEGRITY}, {SQLITE_IOERR_SHORT_READ, LETHE_INTEGRITY},
 };
 
+/* SQLite calls a disk that cannot be read a malformed file. */
+static bool disk_failed(const struct sqlite_file *file)
+{
+    int number = 0;
+    sqlite3_file_control(file->db, "main", SQLITE_FCNTL_LAST_ERRNO, &number);
+    return number == EIO || number == ENXIO;
+}
+
 static lethe_result result_of(const struct sqlite_file *file, int code)
 {
     int primary = code & 0xff;
+    if (primary == SQLITE_CORRUPT && disk_failed(file))
+        return LETHE_IO;
     int system_error = sqlite3_system_errno(file->db);
     if ((primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN) &&
         (system_error == ENOSPC || system_error == EDQUOT))
