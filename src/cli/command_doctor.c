@@ -193,7 +193,12 @@ static void check_home(struct finding *out)
         finding_set(out, FINDING_BAD, "set LETHE_HOME", "%s", err.text);
         return;
     }
-    if (!home_is_there(&paths)) {
+    bool is_there;
+    if (home_look(&paths, &is_there, &err) != LETHE_OK) {
+        finding_set(out, FINDING_BAD, err.hint, "%s", err.text);
+        return;
+    }
+    if (!is_there) {
         finding_set(out, FINDING_WARNING, "lethe init", "no home at %.180s", paths.directory);
         return;
     }

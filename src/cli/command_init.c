@@ -19,7 +19,9 @@ COMMAND_FUNCTION(init)
     CLEANUP(home_paths_clear) struct home_paths paths = {0};
     struct root_spec root;
     TRY(home_locate(&paths, err));
-    if (home_is_there(&paths)) {
+    bool is_there;
+    TRY(home_look(&paths, &is_there, err));
+    if (is_there) {
         TRY(keeper_peek_root(paths.store, &root, err));
         return print_home("There is a home already, and nothing was changed.\nHome:         ",
                           &paths, &root, "", err);

@@ -1,5 +1,6 @@
 #include "cli/home.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,14 +84,23 @@ void home_paths_clear(struct home_paths *paths)
     *paths = (struct home_paths){0};
 }
 
-bool home_is_there(const struct home_paths *paths)
+/* What cannot be looked at is not what is missing. */
+static lethe_result look(const char *path, bool *is_there, struct lethe_error *err)
 {
-    return access(paths->directory, F_OK) == 0 && access(paths->store, F_OK) == 0;
+    *is_there = access(path, F_OK) == 0;
+    if (*is_there || errno == ENOENT || errno == ENOTDIR)
+        return LETHE_OK;
+    return error_from_errno(err, "looking for %s", path);
 }
 
-lethe_result home_check_not_torn(const struct home_paths *paths, struct lethe_error *err)
+lethe_result home_look(const struct home_paths *paths, bool *is_there, struct lethe_error *err)
 {
-    if (access(paths->audit, F_OK) != 0)
+    bool has_log;
+    TRY(look(paths->store, is_there, err));
+    if (*is_there)
+        return LETHE_OK;
+    TRY(look(paths->audit, &has_log, err));
+    if (!has_log)
         return LETHE_OK;
     error_set(err, LETHE_INTEGRITY, "the home at %s has lost its store.db", paths->directory);
     error_hint(err, "put back a backup of store.db: it holds every key");
@@ -99,9 +109,10 @@ lethe_result home_check_not_torn(const struct home_paths *paths, struct lethe_er
 
 lethe_result home_require(const struct home_paths *paths, struct lethe_error *err)
 {
-    if (home_is_there(paths))
+    bool is_there;
+    TRY(home_look(paths, &is_there, err));
+    if (is_there)
         return LETHE_OK;
-    TRY(home_check_not_torn(paths, err));
     error_set(err, LETHE_NOT_FOUND, "there is no home at %s", paths->directory);
     error_hint(err, "lethe init");
     return LETHE_NOT_FOUND;

@@ -29,11 +29,10 @@ LETHE_MUST_CHECK lethe_result home_user_directory(const char *variable, const ch
                                                   char **out, struct lethe_error *err);
 /* All other paths, from the directory. */
 LETHE_MUST_CHECK lethe_result home_paths_fill(struct home_paths *paths, struct lethe_error *err);
-/* LETHE_INTEGRITY for a log without its store: what is left of a home. */
-LETHE_MUST_CHECK lethe_result home_check_not_torn(const struct home_paths *paths,
-                                                  struct lethe_error *err);
-/* Whether there is a home at these paths. */
-bool home_is_there(const struct home_paths *paths);
+/* Whether there is a home at these paths. LETHE_INTEGRITY for a log without its store: what is left
+ * of a home. */
+LETHE_MUST_CHECK lethe_result home_look(const struct home_paths *paths, bool *is_there,
+                                        struct lethe_error *err);
 /* LETHE_NOT_FOUND with the hint `lethe init` when there is none. */
 LETHE_MUST_CHECK lethe_result home_require(const struct home_paths *paths, struct lethe_error *err);
 

@@ -152,6 +152,5 @@ lethe_result home_create(const struct home_paths *paths, const struct home_init 
         TRY(validate_identifier("the node's name", init->node, NAME_PART_MAX, err));
         memcpy(node, init->node, strlen(init->node) + 1);
     }
-    TRY(home_check_not_torn(paths, err));
     return make(paths, init, node, root, err);
 }

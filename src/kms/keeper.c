@@ -1,5 +1,6 @@
 #include "kms/keeper.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -70,6 +71,8 @@ static lethe_result check_log_is_there(const struct keeper_options *options, con
 {
     if (pin->records == 0 || access(options->audit_directory, F_OK) == 0)
         return LETHE_OK;
+    if (errno != ENOENT && errno != ENOTDIR)
+        return error_from_errno(err, "looking for the log %s", options->audit_directory);
     error_set(err, LETHE_INTEGRITY, "the log %s is missing: it had %" PRIu64 " records",
               options->audit_directory, pin->records);
     error_hint(err, "put back the files of the log");

@@ -198,6 +198,7 @@ static lethe_result create_locked(struct sibling *sibling, mode_t mode, struct l
         return LETHE_OK;
     fd_close(sibling->fd);
     sibling->fd = -1;
+    unlinkat(sibling->parent_fd, sibling->temporary, AT_REMOVEDIR); /* if it could not be seen */
     return LETHE_CONFLICT;
 }
 
