@@ -1,7 +1,5 @@
 """The log as its owner and others use it: shown, followed, proved, witnessed."""
 import base64
-import importlib.machinery
-import importlib.util
 import json
 import os
 import pty
@@ -11,11 +9,8 @@ import threading
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from scenario import LETHE, TESTS, case, finish
-
-loader = importlib.machinery.SourceFileLoader("verify_log", str(TESTS / "audit" / "verify_log"))
-other = importlib.util.module_from_spec(importlib.util.spec_from_loader("verify_log", loader))
-loader.exec_module(other)
+from scenario import LETHE, case, finish
+from witness import Witness, other
 
 
 class Log:
@@ -55,16 +50,6 @@ class Log:
         record = self.place.write("record", line)
         return self.place.lethe("audit", "verify", "--proof", path, "--record", record,
                                 "--key", self.key_file, *words)
-
-
-class Witness:
-    def __init__(self, place, name):
-        self.name, self.private = name, Ed25519PrivateKey.generate()
-        key = self.private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        self.key_file = place.write(f"{name}.vkey", other.vkey(name, 4, key).encode())
-
-    def cosign(self, note, when=1795176000):
-        return other.cosign(note, self.name, self.private, when)
 
 
 @case("each record is proved, and another verifier agrees, both ways")  # A-1, A-7

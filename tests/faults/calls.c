@@ -73,6 +73,11 @@ const struct call calls[] = {
     CALL(fstat, STAT),
     CALL(newfstatat, STAT),
     CALL(statx, STAT),
+    CALL(statfs, STAT),
+    CALL(fstatfs, STAT),
+    CALL(faccessat, STAT),
+    CALL(faccessat2, STAT),
+    CALL(readlinkat, STAT),
 #ifdef SYS_rename /* the older forms, which newer machines do not have */
     CALL(rename, RENAME),
     CALL(link, LINK),
@@ -88,6 +93,8 @@ const struct call calls[] = {
     CALL(pipe, CHANNEL),
     CALL(stat, STAT),
     CALL(lstat, STAT),
+    CALL(access, STAT),
+    CALL(readlink, STAT),
 #endif
 };
 const size_t call_count = sizeof calls / sizeof *calls;

@@ -28,7 +28,7 @@
     X(FLOCK, "flock")     /* flock, fcntl */                                                       \
     X(OPEN, "open")       /* without O_CREAT */                                                    \
     X(READ, "read")                                                                                \
-    X(STAT, "stat")
+    X(STAT, "stat") /* what is there, and whether */
 
 enum call_class {
 #define CALL_ENUM(name, text) CALL_##name,

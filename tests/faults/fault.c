@@ -36,6 +36,7 @@ static unsigned short build_filter(unsigned classes, struct sock_filter out[FILT
         classes |= CALL_BIT(OPEN);
     if ((classes & CALL_BIT(OUTPUT)) != 0)
         classes |= CALL_BIT(WRITE);
+    classes |= CALL_BIT(LIMIT); /* with which a program begins */
     for (size_t i = 0; i < call_count; i++) {
         if ((classes & 1u << calls[i].class_) == 0)
             continue;
@@ -83,6 +84,7 @@ struct run {
     struct fault_report *report;
     pid_t body;
     int listener;
+    bool begun;
 };
 
 static bool is_due(const struct fault_plan *plan, unsigned count)
@@ -149,6 +151,22 @@ static bool kill_at(struct run *run, const struct seccomp_notif *asked)
     return true;
 }
 
+static bool is_of_program(struct run *run, const struct seccomp_notif *asked)
+{
+    if (run->plan->program == NULL)
+        return true;
+    if (!run->begun) {
+        run->begun = asked->data.nr == SYS_prlimit64 && asked->data.args[2] != 0;
+        return false;
+    }
+    char link[64];
+    char target[4096];
+    snprintf(link, sizeof link, "/proc/%u/exe", asked->pid);
+    ssize_t length = readlink(link, target, sizeof target - 1);
+    target[length > 0 ? length : 0] = '\0';
+    return strcmp(target, run->plan->program) == 0;
+}
+
 static void handle(struct run *run, const struct seccomp_notif *asked)
 {
     const struct fault_plan *plan = run->plan;
@@ -156,7 +174,7 @@ static void handle(struct run *run, const struct seccomp_notif *asked)
                                           .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
     const struct call *call = call_find(asked->data.nr);
     enum call_class class_ = call_classify(call, (const uint64_t *)asked->data.args);
-    bool counts = (plan->classes & 1u << class_) != 0;
+    bool counts = is_of_program(run, asked) && (plan->classes & 1u << class_) != 0;
     if (counts) {
         run->report->calls++;
         run->report->by_class[class_]++;

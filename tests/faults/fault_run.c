@@ -1,9 +1,10 @@
 /* fault-run [--KIND CLASS,...:N[:ERRNO]] [--caller] [--report FILE] COMMAND...
  *
- * Runs the command with one fault at its Nth system call of these classes; KIND is count, kill,
- * kill-half, fail, fail-from or short. FILE gets one line of JSON: how many calls there were, in
- * all and by class, whether the fault happened and at what. Ends as the command did (128 and the
- * signal, if one killed it); 125 when the fault cannot be made. */
+ * Runs the command with one fault at its Nth system call of these classes, other programs that it
+ * starts not counted; KIND is count, kill, kill-half, fail, fail-from or short. FILE gets one line
+ * of JSON: how many calls there were, in all and by class, whether the fault happened and at what.
+ * Ends as the command did (128 and the signal, if one killed it); 125 when the fault cannot be
+ * made. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@ static const struct {
     int number;
 } numbers[] = {{"EIO", EIO},       {"ENOSPC", ENOSPC}, {"ENOMEM", ENOMEM}, {"EINTR", EINTR},
                {"EACCES", EACCES}, {"EPERM", EPERM},   {"EMFILE", EMFILE}, {"EAGAIN", EAGAIN},
-               {"EROFS", EROFS},   {"EDQUOT", EDQUOT}, {"ENOSYS", ENOSYS}};
+               {"EROFS", EROFS},   {"EDQUOT", EDQUOT}, {"ENOSYS", ENOSYS}, {"ENOLCK", ENOLCK}};
 
 static void run_command(void *context)
 {
@@ -118,6 +119,7 @@ int main(int argc, char **argv)
         return 2;
     }
     plan.context = argv + command;
+    plan.program = realpath(argv[command], NULL); /* never freed: there is one */
     if (!fault_run(&plan, &report) || (path != NULL && !write_report(path, &report)))
         return UNABLE;
     return WIFEXITED(report.status) ? WEXITSTATUS(report.status) : 128 + WTERMSIG(report.status);
