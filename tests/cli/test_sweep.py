@@ -94,6 +94,12 @@ def minimum(place):
     return place.good("key", "minimum", "default.a").out
 
 
+def root_record(place):
+    """How often the root was rotated, from the log: the keys themselves say nothing."""
+    place.good("key", "list")
+    return len(place.records("root_rotated"))
+
+
 def exported(name):
     def look(place):
         place.good("key", "list")
@@ -125,6 +131,10 @@ SCENARIOS = (
     Scenario("key revoke", a_model, ("key", "revoke", "default.a.hot"), key_life, "key_revoked", owed=True),
     Scenario("key destroy", a_model, ("key", "destroy", "default.a.hot", "--yes"), key_life, "key_destroyed",
              owed=True),
+    Scenario("key schedule", a_model, ("key", "schedule", "default.a.hot", "--every", "30"), key_life, "key_scheduled",
+             owed=True),
+    Scenario("root rotate", a_model, ("root", "rotate"), root_record, "root_rotated", owed=True,
+             next=("root", "rotate")),
     Scenario("key minimum", a_model, ("key", "minimum", "default.a", "--set", "2"), minimum),
     Scenario("key export", a_model, ("key", "export", "default.signer", "--public", "-o", "signer.pem"),
              exported("signer.pem")),
