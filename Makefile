@@ -1,7 +1,7 @@
 # The front door of Lethe: every target is a line or two; the work is done in tools/ and meson.build.
 
 .DEFAULT_GOAL := all
-.PHONY: all deps build test test-long bench check coverage fuzz demo install clean help
+.PHONY: all deps build test test-long bench check coverage fuzz fuzz-planted demo install clean help
 
 all: ## installs what is missing (asks for root once) and builds build/lethe
 	@tools/deps build
@@ -42,6 +42,10 @@ fuzz: ## every parser under libFuzzer; ONLY=name for one, SECONDS_EACH=60
 	@tools/deps build test
 	@tools/fuzz $(ONLY)
 
+fuzz-planted: ## shows that every fuzz target finds the bugs planted for it; ONLY=name for one
+	@tools/deps build test
+	@tools/fuzz-planted $(ONLY)
+
 demo: ## the main job end to end on a real model; MODEL=path ENGINE='command {model}'
 	@tools/deps build engine
 	@tools/build gcc
@@ -55,4 +59,4 @@ clean: ## removes everything that was built
 	@rm -rf build build-asan build-clang build-coverage build-fuzz
 
 help: ## prints this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 15

@@ -18,6 +18,17 @@ static void check_same_raw(const struct sign_public *a, const struct sign_public
                   memcmp(raw_a, raw_b, bytes_a) == 0);
 }
 
+/* Nothing stands before the block, and only white space behind it. */
+static void check_one_block(const char *pem, size_t size)
+{
+    static const char begin[] = "-----BEGIN PUBLIC KEY-----", end[] = "-----END PUBLIC KEY-----";
+    FUZZ_PROPERTY(size > sizeof begin && memcmp(pem, begin, sizeof begin - 1) == 0);
+    const char *at = memmem(pem, size, end, sizeof end - 1);
+    FUZZ_PROPERTY(at != NULL);
+    for (at += sizeof end - 1; at < pem + size; at++)
+        FUZZ_PROPERTY(*at != '\0' && strchr(" \t\r\n", *at) != NULL);
+}
+
 static void check_pem(const char *pem, size_t size)
 {
     struct lethe_error err = {0};
@@ -26,6 +37,7 @@ static void check_pem(const char *pem, size_t size)
     CLEANUP(buffer_clear) struct buffer text = {0};
     if (sign_public_from_pem(pem, size, &key, &err) != LETHE_OK)
         return;
+    check_one_block(pem, size);
     FUZZ_PROPERTY(sign_public_pem(key, &text, &err) == LETHE_OK);
     FUZZ_PROPERTY(sign_public_from_pem(text.bytes, text.size_bytes, &again, &err) == LETHE_OK);
     check_same_raw(key, again);

@@ -1,4 +1,5 @@
 /* Wrapped data keys: whatever opens was wrapped, and nobody here can have wrapped the input. */
+#include <stdio.h>
 #include <string.h>
 
 #include "kms/transit.h"
@@ -10,8 +11,11 @@ static void open_text(const struct lethe_secret *key, const char *text)
     struct lethe_error err = {0};
     CLEANUP(lethe_secret_free) struct lethe_secret *plain = NULL;
     struct transit_binding binding = {.key = key, .aad = "fuzz", .aad_bytes = 4};
-    if (transit_version(text, &binding.version, &err) == LETHE_OK)
-        FUZZ_PROPERTY(binding.version > 0);
+    if (transit_version(text, &binding.version, &err) == LETHE_OK) {
+        char prefix[32];
+        snprintf(prefix, sizeof prefix, "vault:v%llu:", (unsigned long long)binding.version);
+        FUZZ_PROPERTY(binding.version > 0 && strncmp(text, prefix, strlen(prefix)) == 0);
+    }
     FUZZ_PROPERTY(transit_unwrap(&binding, text, &plain, &err) != LETHE_OK);
     FUZZ_PROPERTY(plain == NULL);
 }

@@ -141,12 +141,27 @@ lethe_result sign_public_pem(const struct sign_public *key, struct buffer *out,
     return buffer_result(out, err);
 }
 
+static bool is_white(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* OpenSSL's reader drops control characters at the end of a line, NUL included; they belong in no
+ * PEM. */
+static bool is_text(const char *bytes, size_t size_bytes)
+{
+    for (size_t i = 0; i < size_bytes; i++)
+        if (!is_white(bytes[i]) && (bytes[i] < 0x20 || bytes[i] >= 0x7f))
+            return false;
+    return true;
+}
+
 /* The one block of `pem`, decoded; NULL when there is anything before it or behind it. */
 static EVP_PKEY *pkey_from_pem(const char *pem, size_t size_bytes)
 {
     static const char begin[] = "-----BEGIN " PEM_STRING_PUBLIC "-----";
     if (size_bytes > PEM_MAX_BYTES || size_bytes < sizeof begin ||
-        memcmp(pem, begin, sizeof begin - 1) != 0)
+        memcmp(pem, begin, sizeof begin - 1) != 0 || !is_text(pem, size_bytes))
         return NULL;
     CLEANUP(BIO_free_all) BIO *bio = BIO_new_mem_buf(pem, (int)size_bytes);
     if (bio == NULL)
@@ -155,7 +170,7 @@ static EVP_PKEY *pkey_from_pem(const char *pem, size_t size_bytes)
     char *rest;
     size_t rest_bytes = (size_t)BIO_get_mem_data(bio, &rest);
     for (size_t i = 0; i < rest_bytes; i++)
-        if (strchr(" \t\r\n", rest[i]) == NULL || rest[i] == '\0')
+        if (!is_white(rest[i]))
             return NULL;
     return MOVE(pkey);
 }

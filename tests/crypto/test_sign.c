@@ -296,6 +296,11 @@ static void only_one_known_public_key_is_taken_from_pem(void **state)
         "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n",
         P256_PEM P256_PEM, /* which one? */
         P256_PEM "x",
+        P256_PEM "\x01",
+        "-----BEGIN PUBLIC KEY-----\n"
+        "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEYP7UuiVanTHJYet0xjVtaMBJuJI7\n"
+        "Yfps5mliLmDyn7Z5A/4QCLi8maQa6elWKLxk8vGyDC1+n1F3o8KU1EYimQ==\n"
+        "-----END PUBLIC KEY-----\x05\n", /* a control character that OpenSSL overlooks */
         "# mine\n" P256_PEM,
         /* the point moved off the curve: last byte of y */
         "-----BEGIN PUBLIC KEY-----\n"
