@@ -54,10 +54,10 @@ static int find_wanted(const struct seccomp_notif *asked, struct wanted *out)
         return 0;
     case SYS_pwritev2:
         out->flags = (int)arguments[5];
-        /* fallthrough */
+        __attribute__((fallthrough));
     case SYS_pwritev:
         out->offset = (off_t)arguments[3];
-        /* fallthrough */
+        __attribute__((fallthrough));
     case SYS_writev:
         if (arguments[2] > PARTS_MAX)
             return -1;
