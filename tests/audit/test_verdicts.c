@@ -1,6 +1,6 @@
 /* What golang.org/x/mod (sumdb/note, sumdb/tlog) says of good and bad notes and proofs, and what we
  * say of them: tests/vectors/tlog/verdicts.json. */
-#include "small_log.h"
+#include "audit_check.h"
 
 #include "audit/prover.h"
 #include "base/json.h"
@@ -219,16 +219,35 @@ static void proofs_have_the_verdict_of_go(void **state)
 
 /* ---- the other way --------------------------------------------------------------------------- */
 
+/* However often it is looked at: what is written depends on nothing else. */
+static uint64_t noon_ns(void *context)
+{
+    return 1795176000000000000; /* 2026-11-20T12:00:00Z */
+}
+
+/* Four records: two groups, of one and of three. */
+static struct node *log_at_noon(void)
+{
+    struct node *node = node_fresh("alpha");
+    node->clock = (struct clock_source){noon_ns, noon_ns, NULL};
+    struct audit_log *log = must_open(node);
+    must_commit(log, 1);
+    must_commit_group(log, 3);
+    must_close(log);
+    must_verify(node, 4);
+    return node;
+}
+
 /* key, checkpoint and proof as a log of ours has them, which Go took: still the same. */
 static void what_go_took_of_ours_is_what_we_write(void **state)
 {
     const json_t *ours = json_object_get(verdicts, "ours");
-    struct node *node = small_log();
+    struct node *node = log_at_noon();
     struct lethe_error err = {0};
     struct prover *prover = NULL;
     struct proof_text text;
     struct buffer proof = {0}, vkey = {0};
-    struct log_copy files = log_take(DIRECTORY(node));
+    struct log_copy files = log_take(node->options.directory);
     const char *line;
     size_t length = nth_line(&files.files[0], 2, &line);
     audit_key_text(&node->options.signer.key, &vkey);
@@ -236,7 +255,7 @@ static void what_go_took_of_ours_is_what_we_write(void **state)
     assert_string_equal(files.files[2].bytes, text_of(ours, "note"));
     assert_int_equal(length - 1, strlen(text_of(ours, "line")));
     assert_memory_equal(line, text_of(ours, "line"), length - 1);
-    assert_ok(prover_open(DIRECTORY(node), &node->options.signer.key, &prover, &err), &err);
+    assert_ok(prover_open(node->options.directory, &node->options.signer.key, &prover, &err), &err);
     assert_ok(prover_inclusion(prover, 2, &text, &err), &err);
     proof_text_append(&text, &proof);
     assert_string_equal(proof.bytes, text_of(ours, "proof"));
