@@ -146,33 +146,40 @@ static bool is_white(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* OpenSSL's reader drops control characters at the end of a line, NUL included; they belong in no
- * PEM. */
-static bool is_text(const char *bytes, size_t size_bytes)
+static bool is_base64(char c)
 {
-    for (size_t i = 0; i < size_bytes; i++)
-        if (!is_white(bytes[i]) && (bytes[i] < 0x20 || bytes[i] >= 0x7f))
-            return false;
-    return true;
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
+           c == '/' || c == '=';
 }
 
-/* The one block of `pem`, decoded; NULL when there is anything before it or behind it. */
-static EVP_PKEY *pkey_from_pem(const char *pem, size_t size_bytes)
+/* One block with nothing before it, and white space behind it. OpenSSL's reader would pass over
+ * control characters at the end of a line, and over all that follows a '-' within one. */
+static bool is_one_block(const char *pem, size_t size_bytes)
 {
     static const char begin[] = "-----BEGIN " PEM_STRING_PUBLIC "-----";
+    static const char end[] = "-----END " PEM_STRING_PUBLIC "-----";
     if (size_bytes > PEM_MAX_BYTES || size_bytes < sizeof begin ||
-        memcmp(pem, begin, sizeof begin - 1) != 0 || !is_text(pem, size_bytes))
+        memcmp(pem, begin, sizeof begin - 1) != 0)
+        return false;
+    const char *at = pem + sizeof begin - 1;
+    const char *behind = pem + size_bytes;
+    while (at < behind && (is_base64(*at) || is_white(*at)))
+        at++;
+    if ((size_t)(behind - at) < sizeof end - 1 || memcmp(at, end, sizeof end - 1) != 0)
+        return false;
+    at += sizeof end - 1;
+    while (at < behind && is_white(*at))
+        at++;
+    return at == behind;
+}
+
+/* NULL for anything else than one block. */
+static EVP_PKEY *pkey_from_pem(const char *pem, size_t size_bytes)
+{
+    if (!is_one_block(pem, size_bytes))
         return NULL;
     CLEANUP(BIO_free_all) BIO *bio = BIO_new_mem_buf(pem, (int)size_bytes);
-    if (bio == NULL)
-        return NULL;
-    CLEANUP(EVP_PKEY_free) EVP_PKEY *pkey = PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
-    char *rest;
-    size_t rest_bytes = (size_t)BIO_get_mem_data(bio, &rest);
-    for (size_t i = 0; i < rest_bytes; i++)
-        if (!is_white(rest[i]))
-            return NULL;
-    return MOVE(pkey);
+    return bio != NULL ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
 }
 
 static bool find_kind(const EVP_PKEY *pkey, enum signature_kind *out)

@@ -301,6 +301,10 @@ static void only_one_known_public_key_is_taken_from_pem(void **state)
         "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEYP7UuiVanTHJYet0xjVtaMBJuJI7\n"
         "Yfps5mliLmDyn7Z5A/4QCLi8maQa6elWKLxk8vGyDC1+n1F3o8KU1EYimQ==\n"
         "-----END PUBLIC KEY-----\x05\n", /* a control character that OpenSSL overlooks */
+        "-----BEGIN PUBLIC KEY-----\n"
+        "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEYP7UuiVanTHJYet0xjVtaMBJuJI7\n"
+        "Yfps5mliLmDyn7Z5A/4QCLi8maQa6elWKLxk8vGyDC1+n1F3o8KU1EYimQ==-more\n"
+        "-----END PUBLIC KEY-----\n", /* and what is behind a '-' */
         "# mine\n" P256_PEM,
         /* the point moved off the curve: last byte of y */
         "-----BEGIN PUBLIC KEY-----\n"
