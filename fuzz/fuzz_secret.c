@@ -1,5 +1,5 @@
-/* Secrets from outside: the root file, a systemd credential, a passphrase on a descriptor. Each
- * input is tried as all three. */
+/* Secrets from outside: a systemd credential, and a passphrase on a descriptor. Each input is tried
+ * as both. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,41 +9,24 @@
 
 #include "base/file.h"
 #include "crypto/crypto.h"
-#include "kms/root.h"
 #include "kms/secret_file.h"
 
 #include "fuzz.h"
 
 static char directory[64];
 static char path[96];
-static struct buffer record;        /* of the root whose file is among the seeds */
-static struct buffer original_file; /* and that file */
-
-static lethe_result always_the_same(void *context, void *out, size_t size_bytes)
-{
-    memset(out, 0x5a, size_bytes);
-    return LETHE_OK;
-}
 
 static void remove_directory(void)
 {
     (void)!file_remove_tree(AT_FDCWD, directory, NULL);
-    buffer_clear(&record);
-    buffer_clear(&original_file);
 }
 
 static void start(void)
 {
-    static const struct random_source random = {always_the_same, NULL};
-    struct root_spec spec = {.kind = ROOT_FILE, .passphrase_fd = -1};
-    CLEANUP(lethe_secret_free) struct lethe_secret *key = NULL;
     REQUIRE(crypto_start(NULL) == LETHE_OK);
     snprintf(directory, sizeof directory, "/dev/shm/lethe-fuzz-XXXXXX");
     REQUIRE(mkdtemp(directory) != NULL);
-    snprintf(path, sizeof path, "%s/root", directory);
-    memcpy(spec.where, path, strlen(path) + 1);
-    REQUIRE(root_create(&spec, &random, &record, &key, NULL) == LETHE_OK);
-    REQUIRE(file_read_all(AT_FDCWD, path, 4096, &original_file, NULL) == LETHE_OK);
+    snprintf(path, sizeof path, "%s/credential", directory);
     REQUIRE(setenv("CREDENTIALS_DIRECTORY", directory, 1) == 0);
     atexit(remove_directory);
 }
@@ -55,18 +38,6 @@ static void write_file(const void *bytes, size_t size_bytes)
     fd_close(fd);
 }
 
-/* There is one root file for a root: no other byte opens it. */
-static void try_root(const uint8_t *data, size_t size_bytes)
-{
-    struct root_spec spec;
-    CLEANUP(lethe_secret_free) struct lethe_secret *key = NULL;
-    bool same = size_bytes == original_file.size_bytes &&
-                memcmp(data, original_file.bytes, size_bytes) == 0;
-    bool opened = root_open(&record, -1, &spec, &key, NULL) == LETHE_OK;
-    FUZZ_PROPERTY(opened == same);
-    FUZZ_PROPERTY(opened || key == NULL);
-}
-
 static bool is_space(uint8_t c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
@@ -76,7 +47,7 @@ static bool is_space(uint8_t c)
 static void try_credential(const uint8_t *data, size_t size_bytes)
 {
     CLEANUP(lethe_secret_free) struct lethe_secret *read = NULL;
-    if (secret_credential_read("root", &read, NULL) != LETHE_OK)
+    if (secret_credential_read("credential", &read, NULL) != LETHE_OK)
         return;
     const uint8_t *bytes = lethe_secret_bytes_const(read);
     size_t length = lethe_secret_size(read);
@@ -107,10 +78,9 @@ static void try_passphrase(const uint8_t *data, size_t size_bytes)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
 {
-    if (record.bytes == NULL)
+    if (directory[0] == '\0')
         start();
     write_file(data, size_bytes);
-    try_root(data, size_bytes);
     try_credential(data, size_bytes);
     try_passphrase(data, size_bytes);
     return 0;
