@@ -1,4 +1,7 @@
 /* JSON in: what jansson would not notice, or would notice too late, is checked first. */
+#include <pthread.h>
+#include <stdlib.h>
+
 #include "base/error.h"
 #include "base/json.h"
 
@@ -73,6 +76,22 @@ static const char *fault_words(enum json_error_code code)
     }
 }
 
+/* jansson does not always say that memory was what it lacked, and a document that could not be held
+ * must not be called malformed: so its allocations are watched. They are malloc's, as before. */
+static _Thread_local bool starved;
+
+static void *watched_malloc(size_t size_bytes)
+{
+    void *block = malloc(size_bytes);
+    starved |= block == NULL;
+    return block;
+}
+
+static void watch_memory(void)
+{
+    json_set_alloc_funcs(watched_malloc, free);
+}
+
 lethe_result json_parse(const char *text, size_t size_bytes, json_t **out, struct lethe_error *err)
 {
     *out = NULL;
@@ -81,11 +100,14 @@ lethe_result json_parse(const char *text, size_t size_bytes, json_t **out, struc
                          size_bytes, JSON_SIZE_MAX);
     TRY(check_shape(text, size_bytes, err));
 
+    static pthread_once_t watched = PTHREAD_ONCE_INIT;
+    REQUIRE(pthread_once(&watched, watch_memory) == 0);
+    starved = false;
     json_error_t error;
     *out = json_loadb(text, size_bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (*out != NULL)
         return LETHE_OK;
-    if (json_error_code(&error) == json_error_out_of_memory)
+    if (starved || json_error_code(&error) == json_error_out_of_memory)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a tree of %zu bytes of JSON",
                          size_bytes);
     struct position position = {(size_t)MAX(error.line, 1), (size_t)MAX(error.column, 1)};

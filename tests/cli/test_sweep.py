@@ -10,7 +10,7 @@ import os
 import sys
 
 from scenario import Skip, case, finish
-from sweep import FAIL_ALLOC, Scenario, with_sweep
+from sweep import FAIL_ALLOC, SANITIZER_OPTIONS, Scenario, with_sweep
 from witness import Witness
 
 FAILURES_SHOWN = int(os.environ.get("SWEEP_SHOWN", "10"))
@@ -126,6 +126,7 @@ SCENARIOS = (
              "model_encrypted", next=("encrypt", "b.bin", "-o", "m", "--force", "--model", "a")),
     Scenario("decrypt", a_model, ("decrypt", "m", "-o", "plain"), plain, "model_loaded"),
     Scenario("rewrap", a_rotated_model, ("rewrap", "m"), model, "model_rewrapped", next=("rewrap", "m")),
+    Scenario("reencrypt", a_model, ("reencrypt", "m"), model, "model_reencrypted", next=("reencrypt", "m")),
     Scenario("key create", a_home, ("key", "create", "default.x.hot"), key_life, "key_created", owed=True),
     Scenario("key rotate", a_model, ("key", "rotate", "default.a.hot"), key_life, "key_rotated", owed=True),
     Scenario("key revoke", a_model, ("key", "revoke", "default.a.hot"), key_life, "key_revoked", owed=True),
@@ -170,7 +171,7 @@ def leaks_are_seen(place):
     if "address" not in os.environ.get("SANITIZE", ""):
         raise Skip("not built with a leak checker")
     done = place.lethe("version", env={**place.env, "LD_PRELOAD": FAIL_ALLOC, "FAIL_ALLOC": "0", "FAIL_ALLOC_LEAK": "1",
-                                       "ASAN_OPTIONS": "verify_asan_link_order=0"})
+                                       **SANITIZER_OPTIONS})
     assert "LeakSanitizer" in done.err and "1000 byte" in done.err, done
 
 
