@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -20,6 +21,29 @@ lethe_result sandbox_no_dump(struct lethe_error *err)
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
         return error_set(err, LETHE_UNPROTECTED,
                          "this process cannot be made non-dumpable (PR_SET_DUMPABLE: %s)",
+                         strerrordesc_np(errno));
+    return LETHE_OK;
+}
+
+lethe_result sandbox_adopt_orphans(struct lethe_error *err)
+{
+    int adopts = 0;
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0 || prctl(PR_GET_CHILD_SUBREAPER, &adopts) != 0 ||
+        adopts == 0)
+        return error_set(err, LETHE_UNPROTECTED,
+                         "processes that an engine leaves behind could not be ended "
+                         "(PR_SET_CHILD_SUBREAPER: %s)",
+                         strerrordesc_np(errno));
+    return LETHE_OK;
+}
+
+lethe_result sandbox_die_with_parent(struct lethe_error *err)
+{
+    int signal_number = 0;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_GET_PDEATHSIG, &signal_number) != 0 ||
+        signal_number != SIGKILL)
+        return error_set(err, LETHE_UNPROTECTED,
+                         "this process would outlive its parent (PR_SET_PDEATHSIG: %s)",
                          strerrordesc_np(errno));
     return LETHE_OK;
 }

@@ -18,6 +18,15 @@ LETHE_MUST_CHECK lethe_result sandbox_no_dump(struct lethe_error *err);
  * own /proc/self away. */
 LETHE_MUST_CHECK lethe_result sandbox_no_core_across_exec(struct lethe_error *err);
 
+/* PR_SET_CHILD_SUBREAPER, checked: descendants whose parents end become children of this process.
+ */
+LETHE_MUST_CHECK lethe_result sandbox_adopt_orphans(struct lethe_error *err);
+
+/* PR_SET_PDEATHSIG, checked: SIGKILL when the parent ends (its thread that forked, to be exact).
+ * Survives execve of anything that gains no privileges. The caller looks whether the parent is
+ * still there. */
+LETHE_MUST_CHECK lethe_result sandbox_die_with_parent(struct lethe_error *err);
+
 /* PR_SET_NO_NEW_PRIVS, checked. */
 LETHE_MUST_CHECK lethe_result sandbox_no_new_privileges(struct lethe_error *err);
 

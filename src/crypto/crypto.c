@@ -38,8 +38,11 @@ static lethe_result check_secure_heap(bool complete, struct lethe_error *err)
     bool locked = flags & MAP_FLAG_LOCKED;
     if (!inside)
         return refuse(err, "is not used");
-    if (!(flags & MAP_FLAG_UNDUMPABLE))
-        return refuse(err, "would be in core files");
+    if (!(flags & MAP_FLAG_UNDUMPABLE)) {
+        error_set(err, LETHE_UNPROTECTED, "OpenSSL's heap for private keys would be in core files");
+        error_hint(err, "use Linux 3.4 or later, and allow madvise in sandboxes");
+        return LETHE_UNPROTECTED;
+    }
     if (locked && !complete)
         return refuse(err, "has no guard pages");
     if (!locked && swap_may_keep_pages())

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/sandbox.h"
 #include "engine/arguments.h"
 #include "engine/guardian.h"
 #include "engine/supervisor.h"
@@ -69,12 +70,12 @@ lethe_result engine_check_cancelled(const struct engine *engine, struct lethe_er
 }
 
 /* Whatever outlives a guardian becomes ours to end. */
-static void become_subreaper(struct engine *engine)
+static lethe_result become_subreaper(struct engine *engine, struct lethe_error *err)
 {
     int before = 0;
     prctl(PR_GET_CHILD_SUBREAPER, &before);
     engine->was_subreaper = before != 0;
-    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    return sandbox_adopt_orphans(err);
 }
 
 static lethe_result begin_trace(struct engine *engine, struct lethe_error *err)
@@ -232,7 +233,7 @@ lethe_result engine_prepare(const struct engine_options *options, struct engine 
                               .scratch = -1,
                               .signals = -1,
                               .trace = {.fd = -1}};
-    become_subreaper(engine);
+    TRY(become_subreaper(engine, err));
     TRY(hold_signals(engine, err));
     TRY(begin_trace(engine, err));
     TRY(climb_down(engine, err));

@@ -149,7 +149,8 @@ static lethe_result start_engine(struct guardian *guardian, struct lethe_error *
     int channel = guardian->channel;
     const struct launch_options options = {.storage = &guardian->storage,
                                            .signal_mask = guardian->inherited->signal_mask,
-                                           .group = guardian->group};
+                                           .group = guardian->group,
+                                           .guardian = getpid()};
     struct message message;
     TRY(channel_expect(channel, MESSAGE_SEAL, &message, NULL, err));
     TRY(storage_seal(&guardian->storage, err));
@@ -221,8 +222,10 @@ static void close_everything_else(struct guardian *guardian)
     const struct guardian_inheritance *inherited = guardian->inherited;
     int channel = fcntl(inherited->channel, F_DUPFD_CLOEXEC, BEHIND);
     int trace = fcntl(inherited->trace, F_DUPFD_CLOEXEC, BEHIND);
-    guardian->channel = dup3(channel, CHANNEL, O_CLOEXEC);
-    guardian->trace = dup3(trace, TRACE, O_CLOEXEC);
+    close(CHANNEL);
+    close(TRACE);
+    guardian->channel = fcntl(channel, F_DUPFD_CLOEXEC, CHANNEL);
+    guardian->trace = fcntl(trace, F_DUPFD_CLOEXEC, TRACE);
     closefrom(BEHIND);
     if (guardian->channel < 0)
         _exit(1); /* nobody to talk to */
@@ -230,7 +233,7 @@ static void close_everything_else(struct guardian *guardian)
 
 /* Nothing but SIGKILL and its own faults ends the guardian: what comes from the terminal is for the
  * engine, and what is sent to the supervisor's process group does not come here. */
-static void stand_apart(struct guardian *guardian)
+static lethe_result stand_apart(struct guardian *guardian, struct lethe_error *err)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
     sigset_t blocked;
@@ -243,9 +246,14 @@ static void stand_apart(struct guardian *guardian)
     sigaddset(&children, SIGCHLD);
     guardian->children = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
     guardian->group = getpgrp();
-    setpgid(0, 0);
     prctl(PR_SET_NAME, "lethe-guardian");
-    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    if (guardian->children < 0)
+        return error_from_errno(err, "signals of the guardian");
+    if (setpgid(0, 0) != 0)
+        return error_set(err, LETHE_UNPROTECTED,
+                         "the guardian would be killed with the caller's group (setpgid: %s)",
+                         strerrordesc_np(errno));
+    return sandbox_adopt_orphans(err);
 }
 
 _Noreturn void guardian_run(const struct guardian_inheritance *inheritance)
@@ -256,8 +264,9 @@ _Noreturn void guardian_run(const struct guardian_inheritance *inheritance)
                                 .drop = DROP_NONE};
     struct message failed = {.kind = MESSAGE_FAILED};
     close_everything_else(&guardian);
-    stand_apart(&guardian);
-    lethe_result result = make_storage(&guardian, &failed.error);
+    lethe_result result = stand_apart(&guardian, &failed.error);
+    if (result == LETHE_OK)
+        result = make_storage(&guardian, &failed.error);
     if (result == LETHE_OK)
         result = start_engine(&guardian, &failed.error);
     if (result == LETHE_OK)

@@ -64,9 +64,19 @@ static lethe_result expand(const struct storage *storage, char ***out, struct le
     return result;
 }
 
+/* The guardian's death is the engine's; the guardian may have died before the call. */
+static lethe_result die_with(pid_t guardian, struct lethe_error *err)
+{
+    TRY(sandbox_die_with_parent(err));
+    if (getppid() != guardian)
+        _exit(125);
+    return LETHE_OK;
+}
+
 static lethe_result prepare_process(const struct launch_options *options, struct lethe_error *err)
 {
     const struct storage *storage = options->storage;
+    TRY(die_with(options->guardian, err));
     if (!storage->options->keep_home)
         TRY(environment_make_private(storage->directory, err));
     environment_hide_lethe();
@@ -75,14 +85,6 @@ static lethe_result prepare_process(const struct launch_options *options, struct
     setpgid(0, options->group);
     TRY(storage_pass_on(storage, err));
     return confine(err);
-}
-
-/* The guardian's death is the engine's; the guardian may have died before the call. */
-static void die_with(pid_t guardian)
-{
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != guardian)
-        _exit(125);
 }
 
 /* The ends of the two pipes that the new process has. */
@@ -134,10 +136,8 @@ lethe_result launch_fork(const struct launch_options *options, struct launch *ou
         close(go[1]);
         return result;
     }
-    pid_t guardian = getpid();
     pid_t pid = fork();
     if (pid == 0) {
-        die_with(guardian);
         close(go[1]);
         close(status[0]);
         const struct ends ends = {.go = go[0], .status = status[1]};

@@ -11,6 +11,7 @@ struct launch_options {
     const struct storage *storage;
     const sigset_t *signal_mask; /* the engine's */
     pid_t group;                 /* the engine's process group */
+    pid_t guardian;              /* this process */
 };
 struct launch {
     pid_t pid;

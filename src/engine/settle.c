@@ -7,16 +7,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/cursor.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "engine/engine.h"
 #include "engine/scratch.h"
 #include "engine/swap.h"
+#include "engine/trace.h"
 #include "engine/trace_name.h"
-
-#define TRACE_MAX_BYTES 65536
 
 struct settling {
     int directory;
@@ -41,48 +38,16 @@ static void remove_leftover(const char *path)
     rmdir(path);
 }
 
-/* All lines as one object, but for what is torn or damaged. */
-static json_t *merge_lines(const struct buffer *text)
-{
-    json_t *all = json_object();
-    struct cursor cursor = cursor_over(text->bytes, text->size_bytes);
-    const char *line;
-    size_t length;
-    while (cursor_line(&cursor, &line, &length) == LETHE_OK) {
-        CLEANUP(json_decref) json_t *object = NULL;
-        if (json_parse(line, length, &object, NULL) == LETHE_OK)
-            json_object_update(all, object);
-    }
-    return all;
-}
-
-/* A damaged trace leaves "unknown" and "unwiped" standing. */
 static lethe_result settle(const struct settling *settling, const struct buffer *text,
                            struct lethe_error *err)
 {
-    const char *engine = "unknown";
-    const char *model = "unknown";
-    const char *directory = "";
-    const char *group = "";
-    const char *wiped = "unwiped";
-    uint64_t bytes = 0;
-    uint64_t pid = 0;
-    CLEANUP(json_decref) json_t *content = merge_lines(text);
-    const struct json_field fields[] = {{"bytes", JSON_FIELD_UINT, true, &bytes},
-                                        {"directory", JSON_FIELD_TEXT, true, &directory},
-                                        {"engine", JSON_FIELD_TEXT, true, &engine},
-                                        {"group", JSON_FIELD_TEXT, true, &group},
-                                        {"model", JSON_FIELD_TEXT, true, &model},
-                                        {"pid", JSON_FIELD_UINT, true, &pid},
-                                        {"wiped", JSON_FIELD_TEXT, true, &wiped}};
-    bool good = json_read_fields(content, "trace", fields, ARRAY_LEN(fields), NULL) == LETHE_OK;
-    if (good) {
-        swap_group_remove(group);
-        remove_leftover(directory);
-    }
-    good = good && strcmp(wiped, "wiped") == 0;
-    const struct audit_event event = audit_engine_exited(engine, model, pid, "supervisor died", 0,
-                                                         bytes, good ? "wiped" : "unwiped");
+    CLEANUP(trace_content_clear) struct trace_content content;
+    trace_read(text->bytes, text->size_bytes, &content);
+    swap_group_remove(content.group);
+    remove_leftover(content.directory);
+    const struct audit_event event =
+        audit_engine_exited(content.engine, content.model, content.pid, "supervisor died", 0,
+                            content.bytes, content.wiped ? "wiped" : "unwiped");
     return audit_commit(settling->log, settling->who, &event, err);
 }
 

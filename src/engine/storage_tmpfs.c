@@ -97,31 +97,6 @@ static lethe_result hide_all(const struct engine_options *options, struct lethe_
     return LETHE_OK;
 }
 
-static lethe_result tmpfs_prepare(struct storage *storage, struct lethe_error *err)
-{
-    bool ignored;
-    TRY(namespace_enter(&ignored, err));
-    TRY(storage_make_directory(runtime_directory(), storage->directory, err));
-    TRY(mount_tmpfs(storage, storage->directory, scratch_mount_bytes(), err));
-    CLEANUP(memory_free) char *models = path_join(storage->directory, "models");
-    if (models == NULL)
-        return error_set(err, LETHE_NO_MEMORY, "no memory for a path");
-    TRY(file_make_directories(models, 0700, err));
-    TRY(mount_tmpfs(storage, models, models_mount_bytes(storage), err));
-    return hide_all(storage->options, err);
-}
-
-static lethe_result tmpfs_create_file(struct storage *storage, struct memory_file *file,
-                                      struct lethe_error *err)
-{
-    CLEANUP(memory_free) char *path = NULL;
-    TRY(storage_file_path(storage, file, &path, err));
-    file->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
-    if (file->fd < 0 || ftruncate(file->fd, (off_t)file->shard->size) != 0)
-        return error_from_errno(err, "%s", path);
-    return LETHE_OK;
-}
-
 /* A second mount of the same files lies on top of the first, read-only: the first has writers (our
  * mappings) and could not be made so. The engine has no right to look below, and does not inherit
  * our descriptors. */
@@ -134,6 +109,43 @@ static lethe_result tmpfs_seal(struct storage *storage, struct lethe_error *err)
         mount(NULL, models, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MOUNT_FLAGS, NULL) != 0)
         return error_set(err, LETHE_UNPROTECTED, "the weights cannot be made read-only: %s",
                          strerrordesc_np(errno));
+    return LETHE_OK;
+}
+
+/* What could not be sealed is not even begun: there may be another rung. */
+static lethe_result check_sealing(struct storage *storage, const char *models,
+                                  struct lethe_error *err)
+{
+    TRY(tmpfs_seal(storage, err));
+    if (umount2(models, MNT_DETACH) != 0)
+        return error_set(err, LETHE_UNPROTECTED, "what was mounted cannot be unmounted: %s",
+                         strerrordesc_np(errno));
+    return LETHE_OK;
+}
+
+static lethe_result tmpfs_prepare(struct storage *storage, struct lethe_error *err)
+{
+    bool ignored;
+    TRY(namespace_enter(&ignored, err));
+    TRY(storage_make_directory(runtime_directory(), storage->directory, err));
+    TRY(mount_tmpfs(storage, storage->directory, scratch_mount_bytes(), err));
+    CLEANUP(memory_free) char *models = path_join(storage->directory, "models");
+    if (models == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for a path");
+    TRY(file_make_directories(models, 0700, err));
+    TRY(mount_tmpfs(storage, models, models_mount_bytes(storage), err));
+    TRY(check_sealing(storage, models, err));
+    return hide_all(storage->options, err);
+}
+
+static lethe_result tmpfs_create_file(struct storage *storage, struct memory_file *file,
+                                      struct lethe_error *err)
+{
+    CLEANUP(memory_free) char *path = NULL;
+    TRY(storage_file_path(storage, file, &path, err));
+    file->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
+    if (file->fd < 0 || ftruncate(file->fd, (off_t)file->shard->size) != 0)
+        return error_from_errno(err, "%s", path);
     return LETHE_OK;
 }
 

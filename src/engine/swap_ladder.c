@@ -15,6 +15,7 @@
 #include "mem/swap.h"
 
 #define MIB ((uint64_t)1 << 20)
+#define PAGE_BYTES ((size_t)4096) /* enough of one to try */
 /* The supervisor locks its mappings of the same files, and its keys. */
 #define LOCK_RESERVE_BYTES (4 * MIB)
 
@@ -69,7 +70,10 @@ static bool say_lock_limit(struct lethe_error *why, int error)
     char text[BYTES_TEXT_SIZE];
     getrlimit(RLIMIT_MEMLOCK, &limit);
     bytes_text(limit.rlim_cur, text);
-    error_set(why, LETHE_UNPROTECTED, "only %s may be locked (%s)", text, strerrordesc_np(error));
+    if (error == ENOMEM || error == EAGAIN)
+        error_set(why, LETHE_UNPROTECTED, "only %s may be locked", text);
+    else
+        error_set(why, LETHE_UNPROTECTED, "the kernel refuses it (%s)", strerrordesc_np(error));
     return false;
 }
 
@@ -100,7 +104,12 @@ static bool probe_locks(struct lethe_error *why)
     struct lethe_mem_budget budget;
     if (lethe_mem_budget(&budget, why) != LETHE_OK)
         return false;
-    return budget.unlimited || say_lock_limit(why, ENOMEM);
+    void *page = mmap(NULL, PAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bool locked = page != MAP_FAILED && lock_one(page, PAGE_BYTES);
+    int error = locked ? ENOMEM : errno;
+    if (page != MAP_FAILED)
+        munmap(page, PAGE_BYTES);
+    return (locked && budget.unlimited) || say_lock_limit(why, error);
 }
 
 /* ---- a control group ---------------------------------------------------------------------------

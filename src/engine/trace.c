@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/cursor.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -68,6 +69,53 @@ void trace_note_number(int fd, const char *field, uint64_t number)
     int length = snprintf(line, sizeof line, "{\"%s\":%" PRIu64 "}\n", field, number);
     if (fd >= 0)
         (void)!file_write(fd, "trace", line, (size_t)length, NULL);
+}
+
+/* All lines as one object. */
+static json_t *merge_lines(const void *bytes, size_t size_bytes)
+{
+    json_t *all = json_object();
+    struct cursor cursor = cursor_over(bytes, size_bytes);
+    const char *line;
+    size_t length;
+    while (cursor_line(&cursor, &line, &length) == LETHE_OK) {
+        CLEANUP(json_decref) json_t *object = NULL;
+        if (json_parse(line, length, &object, NULL) == LETHE_OK)
+            json_object_update(all, object);
+    }
+    return all;
+}
+
+static const struct trace_content nothing = {
+    .engine = "unknown", .model = "unknown", .directory = "", .group = ""};
+
+void trace_read(const void *bytes, size_t size_bytes, struct trace_content *out)
+{
+    const char *wiped = "";
+    struct trace_content read = nothing;
+    *out = nothing;
+    if (size_bytes > TRACE_MAX_BYTES)
+        return;
+    read.lines = merge_lines(bytes, size_bytes);
+    const struct json_field fields[] = {{"bytes", JSON_FIELD_UINT, true, &read.bytes},
+                                        {"directory", JSON_FIELD_TEXT, true, &read.directory},
+                                        {"engine", JSON_FIELD_TEXT, true, &read.engine},
+                                        {"group", JSON_FIELD_TEXT, true, &read.group},
+                                        {"model", JSON_FIELD_TEXT, true, &read.model},
+                                        {"pid", JSON_FIELD_UINT, true, &read.pid},
+                                        {"wiped", JSON_FIELD_TEXT, true, &wiped}};
+    if (json_read_fields(read.lines, "trace", fields, ARRAY_LEN(fields), NULL) == LETHE_OK) {
+        read.wiped = strcmp(wiped, "wiped") == 0;
+        *out = read;
+    } else {
+        json_decref(read.lines);
+    }
+}
+
+void trace_content_clear(struct trace_content *content)
+{
+    json_decref(content->lines);
+    *content = nothing;
 }
 
 void trace_finish(struct trace *trace)

@@ -63,10 +63,11 @@ class Place:
         return subprocess.Popen([LETHE, *map(str, words)], stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, **options)
 
-    def lethe(self, *words, binary=False, **options):
+    def lethe(self, *words, binary=False, program=(LETHE,), **options):
+        """`program`: what is run in lethe's place, in the end lethe itself."""
         options = {"cwd": self.work, "env": self.env, "stdin": subprocess.DEVNULL,
                    "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        done = subprocess.run([LETHE, *map(str, words)], timeout=TIMEOUT_S, check=False, **options)
+        done = subprocess.run([*map(str, program), *map(str, words)], timeout=TIMEOUT_S, check=False, **options)
         if not binary:
             for name in ("stdout", "stderr"):
                 text = getattr(done, name)
