@@ -90,7 +90,8 @@ struct engine_watch {
                   */
 };
 #define ENGINE_WATCH_INTERVAL_MS 500
-#define ENGINE_GRACE_MS 5000 /* between SIGTERM and SIGKILL */
+#define ENGINE_GRACE_MS                                                                            \
+    5000 /* between SIGTERM and SIGKILL, and between that and the guardian's end */
 
 /* What the run needs of the rooms that the caller holds. */
 struct engine_services {

@@ -22,9 +22,10 @@ struct run {
     bool on_record; /* engine_started was written, so engine_exited must be */
     bool signalled;
     bool over;
-    bool lost_leave;     /* the watch said no, which is on record */
-    uint64_t kill_at_ns; /* 0: never */
-    bool ready;          /* the engine's address has answered */
+    bool lost_leave;        /* the watch said no, which is on record */
+    uint64_t kill_at_ns;    /* 0: never */
+    uint64_t give_up_at_ns; /* 0: never; then the guardian is killed, and the engine with it */
+    bool ready;             /* the engine's address has answered */
     uint64_t dropped_bytes;
 };
 
@@ -187,7 +188,9 @@ static void inherit(struct run *run)
     const struct engine_options *options = &engine->options;
     bool wiped = guardian_kill_descendants();
     engine->guardian = -1; /* reaped */
-    *run->exit = (struct engine_exit){.exit_code = 128 + SIGKILL};
+    run->exit->exit_code = 128 + SIGKILL;
+    run->exit->start_errno = 0;
+    run->exit->wiped_bytes = run->dropped_bytes; /* the rest is done anew */
     for (size_t i = 0; i <= options->model_count; i++) {
         struct wipe wipe = WIPE_NONE;
         if (i < options->model_count)
@@ -250,6 +253,26 @@ static void send_signal(const struct run *run, int number)
     (void)!channel_send(run->engine->channel, &message, -1, NULL);
 }
 
+static uint64_t after_grace_ns(void)
+{
+    return clock_monotonic_ns(&clock_system) + ENGINE_GRACE_MS * (uint64_t)1000000;
+}
+
+/* An engine that must not go on. */
+static void kill_engine(struct run *run)
+{
+    send_signal(run, SIGKILL);
+    run->kill_at_ns = 0;
+    run->give_up_at_ns = after_grace_ns();
+}
+
+/* A guardian that is stopped, or hangs, does not kill anybody. */
+static void give_up_guardian(struct run *run)
+{
+    kill(run->engine->guardian, SIGKILL);
+    run->give_up_at_ns = 0;
+}
+
 /* The act does not wait for its record: an engine that must not go on is ended in any case. */
 static void lose_leave(struct run *run, const char *key)
 {
@@ -262,7 +285,7 @@ static void lose_leave(struct run *run, const char *key)
     run->exit->revoked = !finish;
     if (!finish) {
         send_signal(run, SIGTERM);
-        run->kill_at_ns = clock_monotonic_ns(&clock_system) + ENGINE_GRACE_MS * (uint64_t)1000000;
+        run->kill_at_ns = after_grace_ns();
     }
     (void)!audit_commit(run->services->log, &run->services->who, &event, NULL);
 }
@@ -274,7 +297,7 @@ static void watch_swap(struct run *run)
     if (engine->ready.safety != SWAP_NONE || run->exit->swapped_on || !swap_may_keep_pages())
         return;
     run->exit->swapped_on = true;
-    send_signal(run, SIGKILL);
+    kill_engine(run);
     const struct audit_event event = audit_policy_violation(
         "weights out of swap", "swap was turned on", "the weights relied on there being none",
         "critical", engine->options.arguments[0], "the engine was ended");
@@ -285,10 +308,11 @@ static void watch_leave(struct run *run)
 {
     const struct engine_watch *watch = run->services->watch;
     char key[256] = "";
-    if (run->kill_at_ns != 0 && clock_monotonic_ns(&clock_system) >= run->kill_at_ns) {
-        send_signal(run, SIGKILL);
-        run->kill_at_ns = 0;
-    }
+    uint64_t now_ns = clock_monotonic_ns(&clock_system);
+    if (run->kill_at_ns != 0 && now_ns >= run->kill_at_ns)
+        kill_engine(run);
+    if (run->give_up_at_ns != 0 && now_ns >= run->give_up_at_ns)
+        give_up_guardian(run);
     if (watch != NULL && !run->lost_leave &&
         watch->check(watch->context, key, sizeof key) == LETHE_REVOKED)
         lose_leave(run, key);

@@ -233,6 +233,14 @@ has "swap turned on: on record" policy_violation "$(as user $LETHE audit show --
 is "swap turned on: wiped" wiped \
     "$(as user $LETHE audit show --json --event engine_exited | tail -n 1 | sed -n 's/.*"wiped":"\([a-z]*\)".*/\1/p')"
 
+# ---- an engine that the kernel kills, because its group's memory is at an end ----
+mkdir -p $GROUPS_AT/t/small
+echo 16M >$GROUPS_AT/t/small/memory.max
+as root $LETHE exec /tmp/root.model -- sh -c "cat \$1 >/dev/null; echo \$\$ >$GROUPS_AT/t/small/cgroup.procs
+    exec dd if=/dev/zero of=/dev/null bs=64M count=1" sh '{model}' >/tmp/out 2>&1
+is "engine out of memory: exit" 137 $?
+has "engine out of memory: wiped" "12.0 MiB wiped and verified" "$(cat /tmp/out)"
+
 # ---- doctor ----
 make_groups yes
 text=$(sh -c "echo \$\$ >$GROUPS_AT/t/in/cgroup.procs; exec sh -c '. /as.sh; as user $LETHE doctor'")

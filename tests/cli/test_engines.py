@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Real engines, every hand-over, and what is left of the weights meanwhile and afterwards."""
+import contextlib
 import hashlib
+import itertools
 import os
 import pathlib
 import re
@@ -11,7 +13,7 @@ import stat
 import subprocess
 import time
 
-from scenario import GGUF, LETHE, TESTS, Skip, case, finish
+from scenario import GGUF, LETHE, LONG, TESTS, Skip, case, finish
 
 ENGINES = pathlib.Path(os.environ.get("LETHE_TEST_ENGINES", TESTS.parent / "build" / "engines"))
 COMPLETE = TESTS / "engines" / "complete.mjs"
@@ -259,6 +261,121 @@ def _(place):
     assert "without a supervisor" in outcome.err, outcome
     assert place.records("engine_exited")[-1]["wiped"] == "unwiped"
     assert "without a supervisor" not in place.good("key", "list").err
+
+
+# Z-6, Z-9
+@case("whoever of supervisor, guardian and engine is killed, alone or together: wiped, or on record as unwiped")
+def _(place):
+    model = place.with_model(GGUF)
+    everyone = ("supervisor", "guardian", "engine")
+    subsets = [set(some) for count in (1, 2, 3) for some in itertools.combinations(everyone, count)]
+    for handover, victims in itertools.product(HANDOVERS, subsets):
+        process = start_sleeper(place, model, handover)
+        guardian = children_of(process.pid)[0]
+        pids = {"supervisor": process.pid, "guardian": guardian, "engine": children_of(guardian)[0]}
+        for pid in pids.values():
+            os.kill(pid, signal.SIGSTOP)
+        for name in victims:
+            os.kill(pids[name], signal.SIGKILL)
+        for pid in (pid for name, pid in pids.items() if name not in victims):
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:  # the engine dies with its guardian
+                assert pid == pids["engine"] and "guardian" in victims
+        process.communicate(timeout=20)
+        assert all(wait_gone(pid) for pid in pids.values()), (handover, victims)
+        if "supervisor" in victims:
+            assert process.returncode == -signal.SIGKILL
+            assert "without a supervisor" in place.good("key", "list").err
+        else:
+            assert process.returncode == 137, (handover, victims, process.returncode)
+        expected = "unwiped" if {"supervisor", "guardian"} <= victims else "wiped"
+        assert place.records("engine_exited")[-1]["wiped"] == expected, (handover, victims)
+        assert not list((place.home / "run").iterdir()) and not list(place.tmp.iterdir())
+    assert len(place.records("engine_exited")) == len(place.records("engine_started")) == 14
+
+
+@case("supervisor or guardian stopped: nothing is lost, and all goes on when they do")
+def _(place):
+    model = place.with_model(GGUF)
+    for handover in HANDOVERS:
+        process = start_sleeper(place, model, handover)  # a signal that the guardian is to pass on
+        guardian = children_of(process.pid)[0]
+        os.kill(guardian, signal.SIGSTOP)
+        process.terminate()
+        time.sleep(0.2)
+        assert process.poll() is None
+        os.kill(guardian, signal.SIGCONT)
+        process.communicate(timeout=20)
+        assert process.returncode == 128 + 15, (handover, process.returncode)
+
+        process = start_sleeper(place, model, handover)  # an end that the supervisor is to hear of
+        guardian = children_of(process.pid)[0]
+        engine = children_of(guardian)[0]
+        os.kill(process.pid, signal.SIGSTOP)
+        os.kill(engine, signal.SIGKILL)
+        for _ in range(500):
+            if pathlib.Path(f"/proc/{guardian}/stat").read_text().split()[2] == "Z":
+                break
+            time.sleep(0.01)
+        assert "Z" in pathlib.Path(f"/proc/{guardian}/stat").read_text()
+        os.kill(process.pid, signal.SIGCONT)
+        process.communicate(timeout=20)
+        assert process.returncode == 137, (handover, process.returncode)
+
+        process = start_sleeper(place, model, handover)  # an end of the supervisor's
+        guardian = children_of(process.pid)[0]
+        engine = children_of(guardian)[0]
+        os.kill(guardian, signal.SIGSTOP)
+        process.kill()
+        process.wait(timeout=20)  # not for its output, which the others hold open
+        with contextlib.suppress(ProcessLookupError):  # the kernel may have continued it already
+            os.kill(guardian, signal.SIGCONT)
+        process.communicate(timeout=20)
+        assert wait_gone(engine) and wait_gone(guardian)
+        place.good("key", "list")
+    assert [row["wiped"] for row in place.records("engine_exited")] == ["wiped"] * 6
+
+
+@case("a key revoked while the guardian is stopped: the engine is ended all the same")
+def _(place):
+    if not LONG:
+        raise Skip("runs when LETHE_TEST_LONG is set: it waits for ten seconds")
+    model = place.with_model(GGUF)
+    process = start_sleeper(place, model, "tmpfs")
+    guardian = children_of(process.pid)[0]
+    engine = children_of(guardian)[0]
+    os.kill(guardian, signal.SIGSTOP)
+    key = next(word for word in place.good("key", "list").out.split() if word.endswith(".hot"))
+    place.good("key", "revoke", key)
+    _, err = process.communicate(timeout=40)
+    assert process.returncode == 4, (process.returncode, err)
+    assert wait_gone(engine) and wait_gone(guardian)
+    assert place.records("engine_exited")[-1]["wiped"] == "wiped"
+
+
+@case("an engine that ignores signals and one that goes into the background end, and are wiped")
+def _(place):
+    model = place.with_model(GGUF)
+    stubborn = "import os,signal,sys,time\nfor n in (1,2,3,15): signal.signal(n, signal.SIG_IGN)\n" \
+               "d=open(sys.argv[1],'rb').read()\nprint('ready',os.getpid(),flush=True)\ntime.sleep(30)"
+    daemon = "import os,signal,sys,time\nm=open(sys.argv[1],'rb')\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\n" \
+             "for n in (1,2,3,15): signal.signal(n, signal.SIG_IGN)\nprint('ready',os.getpid(),flush=True)\ntime.sleep(30)"
+    for handover in HANDOVERS:
+        process = place.start("exec", model, "--handover", handover, "--", "/usr/bin/python3", "-c", stubborn, "{model}")
+        pid = int(process.stdout.readline().split()[1])
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            process.send_signal(number)
+        time.sleep(0.2)
+        assert process.poll() is None and os.path.exists(f"/proc/{pid}")
+        os.kill(pid, signal.SIGKILL)
+        process.communicate(timeout=20)
+        assert process.returncode == 137
+
+        process = place.start("exec", model, "--handover", handover, "--", "/usr/bin/python3", "-c", daemon, "{model}")
+        process.communicate(timeout=20)  # returns when nobody holds the output open any more
+        assert process.returncode == 0
+    assert {row["wiped"] for row in place.records("engine_exited")} == {"wiped"}
 
 
 @case("children that an engine leaves behind die before the memory is wiped")
