@@ -54,8 +54,11 @@ static lethe_result open_models(const struct invocation *invocation, struct mode
             continue;
         const char *value = invocation->values[i];
         const char *equals = strchr(value, '=');
-        if (equals == NULL)
-            return error_set(err, LETHE_INVALID, "--with takes NAME=MODEL");
+        if (equals == NULL || equals == value || equals[1] == '\0') {
+            error_set(err, LETHE_INVALID, "--with takes NAME=MODEL");
+            error_hint(err, "--with draft=small.lethe ... -- engine {model} {draft}");
+            return LETHE_INVALID;
+        }
         TRY(add_model(models, value, (size_t)(equals - value), equals + 1, err));
     }
     return LETHE_OK;

@@ -185,7 +185,7 @@ for part in "nothing keeps the weights from swap" "tmpfs with noswap:" "mlock: o
     "systemd-run --user --scope -p MemorySwapMax=0 lethe exec" "--allow-swap"; do
     has "user without groups: says '$part'" "$part" "$(cat /tmp/out)"
 done
-limit=$(sed -n 's/.*ulimit -l \([0-9]*\).*/\1/p' /tmp/out)
+enough=$(sed -n 's/.*ulimit -l \([0-9]*\).*/\1/p' /tmp/out)
 
 # The control: it is swapped, when that is allowed, and can be found.
 for how in tmpfs memfd; do
@@ -202,10 +202,10 @@ done
 
 # What the hint says is enough.
 fresh_swap
-start user "$limit"
+start user "$enough"
 found=$(squeeze)
 stop
-is "user with the limit of the hint: by locks ($limit)" locked "$(record user swap)"
+is "user with the limit of the hint: by locks ($enough)" locked "$(record user swap)"
 has "user with the limit of the hint: wiped" "wiped and verified" "$(cat /tmp/out)"
 is "user with the limit of the hint: nothing reaches swap" 0 "$found"
 

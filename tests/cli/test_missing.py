@@ -236,6 +236,34 @@ def _(place):
     assert place.records("policy_violation")[-1]["violation"] == "swap was turned on"
 
 
+@case("each mistake on the command line is named, before anything is done")
+def _(place):
+    model = place.with_model()
+    mistakes = [
+        ([], "too few arguments"), ([model], "no engine behind --"), ([model, "--"], "no engine behind --"),
+        ([model, "cat", "{model}"], "the engine goes behind --"), ([model, "--", "cat"], "no argument of the engine contains {model}"),
+        ([model, "--with", "x", "--", "cat", "{model}"], "NAME=MODEL"), ([model, "--with", "=m", "--", "cat", "{model}"], "NAME=MODEL"),
+        ([model, "--with", "x=", "--", "cat", "{model}"], "NAME=MODEL"), ([model, "--with", "a b=m", "--", "cat", "{model}"], "character 2"),
+        ([model, "--with", "model=m", "--", "cat", "{model}"], "two models have the name {model}"),
+        ([model, "--with", "x=m", "--", "cat", "{model}"], "contains {x}"), ([model, "--handover", "x", "--", "cat", "{model}"], "auto, tmpfs, memfd"),
+        ([model, "--on-revoke", "x", "--", "cat", "{model}"], "kill or finish"), ([model, "--threads", "0", "--", "cat", "{model}"], "from 1 to"),
+        ([model, "--ready-url", "http://127.0.0.1:1/", "--", "cat", "{model}"], "--drop-after-ready only"),
+        ([model, "--drop-after-ready", "--ready-url", "http://example.org:80/", "--", "cat", "{model}"], "http://127.0.0.1:8080/health"),
+        ([model, "--drop-after-ready", "--handover", "memfd", "--", "cat", "{model}"], "needs --handover tmpfs"),
+        ([model, "--keep-home=x", "--", "cat", "{model}"], "takes no value"), ([model, "--no-such", "--", "cat", "{model}"], "no option --no-such"),
+    ]
+    for words, text in mistakes:
+        assert text in place.refused(2, "exec", *words).err, (words, text)
+    for path, text in ((place.work / "none", "No such file"), (place.write("file", b"x"), "not a model")):
+        outcome = place.lethe("exec", path, "--", "cat", "{model}")
+        assert outcome.code in (1, 3) and text in outcome.err, outcome
+    for name, code in (("/nonexistent", 127), ("/etc/passwd", 126)):
+        outcome = place.lethe("exec", model, "--", name, "{model}")
+        assert outcome.code == code and f"lethe: {name}: " in outcome.err, outcome
+    assert len(place.records("engine_started")) == 2  # the last two
+    nothing_left(place)
+
+
 # ---- users and containers ----
 
 LARGE = 9 << 20  # more than an ordinary user may lock

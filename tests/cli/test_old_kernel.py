@@ -18,7 +18,7 @@ LETHE = pathlib.Path(os.environ["LETHE"]).resolve()
 KERNEL = pathlib.Path(os.environ.get("LETHE_TEST_KERNEL", TESTS.parent / "build" / "kernel"))
 QEMU = "qemu-system-x86_64"
 PROGRAMS = """sh mount mkswap swapon swapoff setpriv cat ls mkdir chown chmod sleep rm ln touch env cut tr sed
-              awk grep find wc head tail seq ps kill uname dd sync basename dirname test true sha256sum id setsid""".split()
+              awk grep find wc head tail seq ps kill uname dd sync basename dirname test true sha256sum id setsid cmp""".split()
 ROOM = ("confinement", "crash", "drop", "exec", "signals", "storage", "traces", "wipe")
 MEMORY_MIB = 768
 TIMEOUT_S = 500
