@@ -5,16 +5,26 @@
 #include "cli/common.h"
 #include "model/model.h"
 
-static void print_age(const char *path, const struct model_age *age, bool json)
+/* The names of keys need no escaping. */
+static void print_age_json(const struct model_age *age)
 {
-    if (json) {
-        printf("{\"format\":\"lethe-model-age/1\",\"old_shards\":%" PRIu64
-               ",\"old_signature\":%s,\"shards\":%" PRIu64 "}\n",
-               age->old_shards, age->old_signature ? "true" : "false", age->shards);
-        return;
+    printf("{\"format\":\"lethe-model-age/1\",\"keys\":[");
+    for (size_t i = 0; i < age->key_count; i++) {
+        const struct model_key_age *key = &age->keys[i];
+        printf("%s{\"key\":\"%s\",\"newest_version\":%" PRIu64 ",\"old_shards\":%" PRIu64
+               ",\"shards\":%" PRIu64 "}",
+               i == 0 ? "" : ",", key->key, key->newest_version, key->old_shards, key->shards);
     }
-    printf("%s: %" PRIu64 " of %" PRIu64 " shards still need the newest version of their key\n",
-           path, age->old_shards, age->shards);
+    printf("],\"old_signature\":%s}\n", age->old_signature ? "true" : "false");
+}
+
+static void print_age(const char *path, const struct model_age *age)
+{
+    for (size_t i = 0; i < age->key_count; i++) {
+        const struct model_key_age *key = &age->keys[i];
+        printf("%s: %" PRIu64 " of %" PRIu64 " shards still need version %" PRIu64 " of %s\n", path,
+               key->old_shards, key->shards, key->newest_version, key->key);
+    }
     if (age->old_signature)
         printf("%s: the signature still is of an older version of the signer\n", path);
 }
@@ -29,7 +39,10 @@ static lethe_result check(struct home *home, const struct invocation *invocation
     TRY(model_open(path, &model, err));
     TRY(model_check_own_signature(model, keys, true, err));
     TRY(model_age(model, keys, &age, err));
-    print_age(path, &age, option_given(invocation, "json"));
+    if (option_given(invocation, "json"))
+        print_age_json(&age);
+    else
+        print_age(path, &age);
     return LETHE_OK;
 }
 
@@ -56,8 +69,8 @@ static lethe_result rewrap(struct home *home, const struct invocation *invocatio
         return LETHE_OK;
     }
     TRY(record(home, &summary, err));
-    printf("%s: release %" PRIu64 ", %" PRIu64 " data keys wrapped anew\n", options.path,
-           summary.release, summary.rewrapped);
+    printf("%s: release %" PRIu64 ", %" PRIu64 " data key%s wrapped anew\n", options.path,
+           summary.release, summary.rewrapped, summary.rewrapped == 1 ? "" : "s");
     return LETHE_OK;
 }
 

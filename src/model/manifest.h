@@ -19,6 +19,7 @@
 #define SHARD_DIRECTORY "shards"
 
 enum tier { TIER_HOT, TIER_WARM, TIER_COLD, TIER_ARCHIVE };
+#define TIER_COUNT 4
 const char *tier_name(enum tier tier);
 /* LETHE_INVALID for any other word. */
 LETHE_MUST_CHECK lethe_result tier_parse(const char *text, enum tier *out);

@@ -98,11 +98,18 @@ LETHE_MUST_CHECK lethe_result model_verify(struct model *model, const struct key
 
 /* ---- after a rotation ------------------------------------------------------------------------ */
 
-/* How far a model is behind its keys. */
-struct model_age {
+/* How far a model is behind its keys, of which it has one for each tier. */
+struct model_key_age {
+    const char *key; /* borrowed from the manifest */
+    uint64_t newest_version;
     uint64_t shards;
-    uint64_t old_shards; /* whose data key is not wrapped under the newest version of its key */
-    bool old_signature;  /* not made by the newest version of the tenant's signer            */
+    uint64_t old_shards; /* whose data key is not wrapped under the newest version */
+};
+struct model_age {
+    struct model_key_age keys[TIER_COUNT];
+    size_t key_count;
+    uint64_t old_shards; /* of all keys                                             */
+    bool old_signature;  /* not made by the newest version of the tenant's signer   */
 };
 /* The model's signature has been checked. */
 LETHE_MUST_CHECK lethe_result model_age(const struct model *model, const struct key_source *keys,

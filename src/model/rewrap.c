@@ -41,16 +41,21 @@ static lethe_result check_signer_age(const struct model *model, const struct key
 lethe_result model_age(const struct model *model, const struct key_source *keys,
                        struct model_age *out, struct lethe_error *err)
 {
-    const char *key = "";
-    uint64_t newest = 0;
+    struct model_key_age *ages[TIER_COUNT] = {0};
     REQUIRE(model->is_signed);
-    *out = (struct model_age){.shards = model->manifest->count};
+    *out = (struct model_age){0};
     for (size_t i = 0; i < model->manifest->count; i++) {
         const struct shard *shard = &model->manifest->shards[i];
-        if (strcmp(shard->key, key) != 0)
-            TRY(keys->newest(keys->context, shard->key, &newest, err));
-        key = shard->key;
-        out->old_shards += shard->key_version < newest;
+        struct model_key_age **age = &ages[shard->tier];
+        if (*age == NULL) {
+            *age = &out->keys[out->key_count++];
+            (*age)->key = shard->key;
+            TRY(keys->newest(keys->context, shard->key, &(*age)->newest_version, err));
+        }
+        bool is_old = shard->key_version < (*age)->newest_version;
+        (*age)->shards++;
+        (*age)->old_shards += is_old;
+        out->old_shards += is_old;
     }
     return check_signer_age(model, keys, &out->old_signature, err);
 }
@@ -269,7 +274,9 @@ lethe_result model_rewrap(const struct rewrap_options *options, const struct key
     TRY(model_open(options->path, &renewal.old, err));
     TRY(model_check_own_signature(renewal.old, keys, true, err));
     TRY(model_age(renewal.old, keys, &age, err));
-    TRY(keys->ensure(keys->context, renewal.old->manifest->shards[0].key, err)); /* LETHE_REVOKED */
+    for (size_t i = 0; i < age.key_count; i++)
+        TRY(keys->ensure(keys->context, age.keys[i].key, err)); /* LETHE_REVOKED; may rotate it */
+    TRY(model_age(renewal.old, keys, &age, err));
     if (age.old_shards > 0 || age.old_signature) {
         TRY(copy_manifest(&renewal, err));
         if (age.old_shards > 0)

@@ -18,14 +18,15 @@ def _(place):
     inodes = {path.name: path.stat().st_ino for path in (model / "shards").iterdir()}
     place.good("key", "rotate", KEY)
     assert opened(place, model) == plain
-    assert "1 of 1 shards still need" in place.good("rewrap", "--check", model).out
+    assert f"1 of 1 shards still need version 2 of {KEY}" in place.good("rewrap", "--check", model).out
     place.good("rewrap", model)
     assert version_of(model) == (2, {2})
     assert inodes == {path.name: path.stat().st_ino for path in (model / "shards").iterdir()}
     assert opened(place, model) == plain
     place.good("verify", model)
     age = json.loads(place.good("rewrap", "--check", "--json", model).out)
-    assert age == {"format": "lethe-model-age/1", "old_shards": 0, "old_signature": False, "shards": 1}
+    assert age == {"format": "lethe-model-age/1", "old_signature": False,
+                   "keys": [{"key": KEY, "newest_version": 2, "old_shards": 0, "shards": 1}]}
     before = (model / "manifest.json").read_bytes()
     assert "nothing was changed" in place.good("rewrap", model).err
     assert (model / "manifest.json").read_bytes() == before
