@@ -59,8 +59,10 @@ static void log_make(struct log *log)
     must(crypto_start(&err), &err);
     must(sign_generate(SIGNATURE_ED25519, &private_key, &err), &err);
     must(sign_pair_create(SIGNATURE_ED25519, private_key, &log->pair, &err), &err);
-    log->options = (struct audit_options){
-        .directory = log->directory, .node = NODE, .signer = {sign, log, {.name = "lethe/" NODE}}};
+    log->options = (struct audit_options){.directory = log->directory,
+                                          .node = NODE,
+                                          .signer = {sign, log, {.name = "lethe/" NODE}},
+                                          .limits = {.identity_bytes = AUDIT_NO_LIMIT}};
     sign_public_raw(sign_pair_public(log->pair), raw, &raw_bytes);
     memcpy(log->options.signer.key.public_key, raw, raw_bytes);
     must(audit_open(&log->options, &log->log, &err), &err);

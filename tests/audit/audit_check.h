@@ -29,6 +29,7 @@ struct node {
     char directory[512];
     struct sign_pair *pair;
     uint64_t now_ns;
+    uint64_t latest_ns; /* that it has been */
     struct clock_source clock;
     struct audit_options options;
 };
@@ -39,11 +40,18 @@ static uint64_t node_now_ns(void *context)
     return __atomic_fetch_add(&node->now_ns, 1000, __ATOMIC_RELAXED);
 }
 
-/* How often something measures a duration leaves no trace in the log. */
-static uint64_t node_still_ns(void *context)
+/* How often something measures a duration leaves no trace in the log. Never steps back, as the wall
+ * clock may. */
+static uint64_t node_monotonic_ns(void *context)
 {
     struct node *node = context;
-    return __atomic_load_n(&node->now_ns, __ATOMIC_RELAXED);
+    uint64_t now_ns = __atomic_load_n(&node->now_ns, __ATOMIC_RELAXED);
+    uint64_t latest_ns = __atomic_load_n(&node->latest_ns, __ATOMIC_RELAXED);
+    while (latest_ns < now_ns &&
+           !__atomic_compare_exchange_n(&node->latest_ns, &latest_ns, now_ns, false,
+                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+    return MAX(latest_ns, now_ns);
 }
 
 static lethe_result node_sign(void *context, const void *bytes, size_t size_bytes,
@@ -87,7 +95,7 @@ __attribute__((unused)) static struct node *node_create(const char *name, const 
     snprintf(node->directory, sizeof node->directory, "%s", directory);
     node->pair = pair_of_seed(seed);
     node->now_ns = 1795176000000000000; /* 2026-11-20T12:00:00Z */
-    node->clock = (struct clock_source){node_now_ns, node_still_ns, node};
+    node->clock = (struct clock_source){node_now_ns, node_monotonic_ns, node};
     node->options = (struct audit_options){.directory = node->directory,
                                            .node = name,
                                            .clock = &node->clock,
