@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC1091,SC2086,SC3045,SC2154 # dash has ulimit -l; words are split where they are meant to be
 # The first process of a virtual machine (test_old_kernel.py makes it). Says "@ok NAME" or "@not ok NAME # WHY"
 # for each thing that it looks at, and turns the machine off.
 export PATH=/usr/bin:/usr/sbin:/bin
