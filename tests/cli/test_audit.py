@@ -9,7 +9,7 @@ import threading
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from scenario import LETHE, case, finish
+from scenario import LETHE, TESTS, case, finish
 from witness import Witness, other
 
 
