@@ -12,10 +12,9 @@
 
 #include "crypto/openssl.h"
 
-/* What is asked of a context that was set up needs no memory, and cannot go wrong. */
 #define MUST(call) REQUIRE((call) == 1)
 
-/* Its many callers have no way to fail, and it must not abort for want of a context. */
+/* None of these allocates, or can fail: their many callers have no way to. */
 void sha256(const void *bytes, size_t size_bytes, uint8_t out[SHA256_BYTES])
 {
     SHA256_CTX context;
@@ -26,38 +25,31 @@ void sha256(const void *bytes, size_t size_bytes, uint8_t out[SHA256_BYTES])
 }
 
 struct sha256_stream {
-    EVP_MD_CTX *context;
+    SHA256_CTX context;
 };
 
 lethe_result sha256_create(struct sha256_stream **out, struct lethe_error *err)
 {
-    *out = NULL;
-    CLEANUP(sha256_free) struct sha256_stream *stream = calloc(1, sizeof *stream);
-    if (stream != NULL)
-        stream->context = EVP_MD_CTX_new();
-    if (stream == NULL || stream->context == NULL ||
-        EVP_DigestInit_ex2(stream->context, openssl()->sha256, NULL) != 1)
+    *out = calloc(1, sizeof **out);
+    if (*out == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory to hash with");
-    *out = MOVE(stream);
+    MUST(SHA256_Init(&(*out)->context));
     return LETHE_OK;
 }
 
 void sha256_update(struct sha256_stream *stream, const void *bytes, size_t size_bytes)
 {
-    MUST(EVP_DigestUpdate(stream->context, bytes, size_bytes));
+    MUST(SHA256_Update(&stream->context, bytes, size_bytes));
 }
 
 void sha256_finish(struct sha256_stream *stream, uint8_t out[SHA256_BYTES])
 {
-    MUST(EVP_DigestFinal_ex(stream->context, out, NULL));
-    MUST(EVP_DigestInit_ex2(stream->context, openssl()->sha256, NULL));
+    MUST(SHA256_Final(out, &stream->context));
+    MUST(SHA256_Init(&stream->context));
 }
 
 void sha256_free(struct sha256_stream *stream)
 {
-    if (stream == NULL)
-        return;
-    EVP_MD_CTX_free(stream->context);
     free(stream);
 }
 
