@@ -150,17 +150,19 @@ static lethe_result commit_entries(struct audit_log *log, struct entry *entries,
 {
     pthread_mutex_lock(&log->mutex);
     lethe_result result = charge(log, entries, count, err);
-    bool queued = result == LETHE_OK;
-    for (size_t i = 0; queued && i < count; i++) {
+    for (size_t i = 0; result == LETHE_OK && i < count; i++) {
         entries[i].behind = log->ring.pushed;
         queue_push(&log->queue, &entries[i]);
     }
+    if (result == LETHE_OK && !log->leading)
+        atomic_store(&entries->turn, ENTRY_LEADS);
+    pthread_mutex_unlock(&log->mutex);
+    TRY(result);
     /* A group that fails may be followed by one that does not. */
-    for (size_t i = 0; queued && i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         log_wait_for(log, &entries[i]);
         result = result == LETHE_OK ? entries[i].result : result;
     }
-    pthread_mutex_unlock(&log->mutex);
     return result;
 }
 
@@ -221,10 +223,9 @@ static lethe_result catch_up(struct audit_log *log, struct lethe_error *err)
     lethe_result result = writer_catch_up(&log->writer, err);
 
     pthread_mutex_lock(&log->mutex);
-    log->leading = false;
     if (result == LETHE_OK)
         log_publish_head(log);
-    pthread_cond_broadcast(&log->group_done);
+    log_end_leading(log);
     return result;
 }
 

@@ -21,7 +21,7 @@ struct gathering {
 };
 
 /* The first thread that finds nobody writing leads: it takes what waits, writes it as one group,
- * and tells the others. Whoever came meanwhile leads the next group.
+ * and tells each of the others. Of those who came meanwhile, the first is told to lead the next.
  *
  * `mutex` guards all but `writer` and `gathering`, and is never held while a file is looked at;
  * those two belong to the leader. */
@@ -64,7 +64,8 @@ static inline bool log_has_waiting(const struct audit_log *log)
 void log_publish_head(struct audit_log *log);
 /* Waits until nobody writes, and writes one group. */
 lethe_result log_lead(struct audit_log *log, struct lethe_error *err);
-void log_wait_for(struct audit_log *log, const struct entry *entry);
+/* Nobody writes any more: whoever waits for that goes on. */
+void log_end_leading(struct audit_log *log);
 /* Until all that was emitted or lost before the call is on disk, or a group fails. */
 lethe_result log_flush(struct audit_log *log, struct lethe_error *err);
 /* Something was emitted or dropped; it was the first if nothing waited before. True when the thread
@@ -75,6 +76,9 @@ bool log_note_waiting(struct audit_log *log, bool is_first, uint64_t now_ns);
 bool log_is_essential(const struct audit_event *event);
 
 /* The rest without it. */
+
+/* Until the entry is done: its result is there. Leads, if it falls to this thread. */
+void log_wait_for(struct audit_log *log, struct entry *entry);
 
 /* LETHE_UNAVAILABLE in a forked child. */
 LETHE_MUST_CHECK lethe_result log_check_ours(const struct audit_log *log, struct lethe_error *err);

@@ -3,6 +3,7 @@
 
 #include "audit/log_core.h"
 #include "audit/space.h"
+#include "base/thread.h"
 
 #define GATHER_NS 100000
 
@@ -59,6 +60,7 @@ bool log_is_essential(const struct audit_event *event)
 struct list {
     struct entry *first;
     struct entry **end;
+    struct entry *waiting; /* the commits among them; the others are the gathering's */
 };
 
 static void link_entry(struct list *list, struct entry *entry)
@@ -76,7 +78,7 @@ static void link_emitted(struct gathering *group, uint64_t *next, uint64_t end, 
 
 /* The commits leave their queue here: each is in the list, or refused. */
 static void make_list(struct audit_log *log, lethe_result space, struct list *list,
-                      struct queue *refused)
+                      struct entry **refused)
 {
     struct gathering *group = &log->gathering;
     uint64_t next = 0;
@@ -87,10 +89,13 @@ static void make_list(struct audit_log *log, lethe_result space, struct list *li
         if (entry->behind > log->ring.released)
             link_emitted(group, &next, MIN(entry->behind - log->ring.released, usable), list);
         if (space != LETHE_OK && !log_is_essential(entry->event)) {
-            queue_push(refused, entry);
+            entry->next_told = *refused;
+            *refused = entry;
             continue;
         }
         link_entry(list, entry);
+        entry->next_told = list->waiting;
+        list->waiting = entry;
     }
     link_emitted(group, &next, usable, list);
 }
@@ -127,22 +132,26 @@ static void wait_for_more(struct audit_log *log)
     }
 }
 
+static void give_turn(struct entry *entry, enum entry_turn turn)
+{
+    atomic_store(&entry->turn, turn);
+    word_wake(&entry->turn); /* when it is done, the entry may be gone by now */
+}
+
 static void tell(struct entry *entry, lethe_result result, const struct lethe_error *err)
 {
     entry->result = result;
     if (entry->err != NULL && result != LETHE_OK)
         *entry->err = *err;
-    entry->done = true; /* the entry may be gone from here on */
+    give_turn(entry, ENTRY_DONE);
 }
 
-/* Those who wait read `done` under the mutex only. */
-static void tell_all(struct entry *list, lethe_result result, const struct lethe_error *err)
+/* Without the mutex, which those who are woken may want next, and while others may lead already. */
+static void tell_all(struct entry *waiting, lethe_result result, const struct lethe_error *err)
 {
-    for (struct entry *next; list != NULL; list = next) {
-        next = list->next;
-        if (list->is_emitted)
-            continue;
-        tell(list, result, err);
+    for (struct entry *next; waiting != NULL; waiting = next) {
+        next = waiting->next_told;
+        tell(waiting, result, err);
     }
 }
 
@@ -168,7 +177,7 @@ struct outcome {
     lethe_result space;
     struct lethe_error space_err;
     struct list list; /* what was committed and emitted */
-    struct queue refused;
+    struct entry *refused;
 };
 
 /* Without the mutex. */
@@ -181,6 +190,14 @@ static void write_gathered(struct audit_log *log, bool flushing, struct outcome 
     make_list(log, out->space, &out->list, &out->refused);
     const struct entry *first = put_losses_in_front(log, out->space, flushing, &out->list);
     out->result = first == NULL ? LETHE_OK : writer_group(&log->writer, first, &out->err);
+}
+
+void log_end_leading(struct audit_log *log)
+{
+    log->leading = false;
+    pthread_cond_broadcast(&log->group_done);
+    if (log->queue.first != NULL)
+        give_turn(log->queue.first, ENTRY_LEADS);
 }
 
 lethe_result log_lead(struct audit_log *log, struct lethe_error *err)
@@ -198,24 +215,38 @@ lethe_result log_lead(struct audit_log *log, struct lethe_error *err)
     write_gathered(log, flushing, &outcome);
 
     pthread_mutex_lock(&log->mutex);
-    log->leading = false;
     log->expected = taken + log->queue.count;
     settle(log, outcome.result, outcome.space);
-    tell_all(outcome.list.first, outcome.result, &outcome.err);
-    tell_all(outcome.refused.first, outcome.space, &outcome.space_err);
+    log_end_leading(log);
+    pthread_mutex_unlock(&log->mutex);
+
+    tell_all(outcome.list.waiting, outcome.result, &outcome.err);
+    tell_all(outcome.refused, outcome.space, &outcome.space_err);
     if (outcome.result != LETHE_OK && err != NULL)
         *err = outcome.err;
-    pthread_cond_broadcast(&log->group_done);
+    pthread_mutex_lock(&log->mutex);
     return outcome.result;
 }
 
-void log_wait_for(struct audit_log *log, const struct entry *entry)
+/* Somebody else may be leading by now, perhaps with this entry in the group: then there is a turn
+ * to come. The entry has the result of its group, whoever led it. */
+static void take_lead(struct audit_log *log, struct entry *entry)
 {
-    while (!entry->done) {
-        if (log->leading)
-            pthread_cond_wait(&log->group_done, &log->mutex);
+    unsigned turn = ENTRY_LEADS;
+    pthread_mutex_lock(&log->mutex);
+    if (atomic_compare_exchange_strong(&entry->turn, &turn, ENTRY_WAITS) && !log->leading &&
+        log->queue.first != NULL)
+        log_lead(log, NULL);
+    pthread_mutex_unlock(&log->mutex);
+}
+
+void log_wait_for(struct audit_log *log, struct entry *entry)
+{
+    for (unsigned turn; (turn = atomic_load(&entry->turn)) != ENTRY_DONE;) {
+        if (turn == ENTRY_LEADS)
+            take_lead(log, entry);
         else
-            log_lead(log, NULL); /* the entry has the result, if it was in that group */
+            word_wait(&entry->turn, ENTRY_WAITS);
     }
 }
 

@@ -5,8 +5,13 @@
 #ifndef AUDIT_QUEUE_H
 #define AUDIT_QUEUE_H
 
+#include <stdatomic.h>
+
 #include "audit/event.h"
 #include "audit/log.h"
+
+/* What the one who waits for an entry is to do. */
+enum entry_turn { ENTRY_WAITS, ENTRY_LEADS, ENTRY_DONE };
 
 struct entry {
     struct entry *next;
@@ -16,8 +21,9 @@ struct entry {
     bool is_emitted;
     /* Of a committed one: the emitted records that go before it, counted from the first ever. */
     uint64_t behind;
-    /* What became of it, for the one who waits. */
-    bool done;
+    struct entry *next_told; /* of those who wait for the same group */
+    /* What became of it, for the one who waits: true once the turn is ENTRY_DONE. */
+    atomic_uint turn;
     lethe_result result;
     struct lethe_error *err;
 };

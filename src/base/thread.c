@@ -1,8 +1,10 @@
 #include "base/thread.h"
 
+#include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -118,4 +120,14 @@ lethe_result thread_start(pthread_t *thread, void *(*work)(void *context), void 
     error_set(err, LETHE_UNAVAILABLE, "no thread can be started: %s", strerror(failure));
     error_hint(err, "look at ulimit -u, and at the pids limit of the cgroup");
     return LETHE_UNAVAILABLE;
+}
+
+void word_wait(atomic_uint *word, unsigned value)
+{
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+void word_wake(atomic_uint *word)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }

@@ -3,6 +3,7 @@
 #define BASE_THREAD_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/base.h"
 
@@ -25,5 +26,11 @@ LETHE_MUST_CHECK lethe_result threads_run(unsigned threads,
  * knows, never to this one. LETHE_UNAVAILABLE when the system gives no thread. */
 LETHE_MUST_CHECK lethe_result thread_start(pthread_t *thread, void *(*work)(void *context),
                                            void *context, struct lethe_error *err);
+
+/* A word that one thread waits on until another changes it (futex(2)). Waiting ends, perhaps early,
+ * after word_wake(); at once when the word is no longer `value`. Waking a word that is gone by then
+ * does no harm. */
+void word_wait(atomic_uint *word, unsigned value);
+void word_wake(atomic_uint *word);
 
 #endif
