@@ -171,14 +171,33 @@ static void settle(struct audit_log *log, lethe_result result, lethe_result spac
     log_publish_head(log);
 }
 
+/* What becomes of the commits of a group. */
 struct outcome {
+    struct audit_log *log;
     lethe_result result; /* of the group */
     struct lethe_error err;
     lethe_result space;
     struct lethe_error space_err;
     struct list list; /* what was committed and emitted */
     struct entry *refused;
+    size_t taken;
+    bool told;
 };
+
+/* Without the mutex. Who is told goes on while the files are written: how many may come back is
+ * known before. */
+static void tell_outcome(void *context)
+{
+    struct outcome *outcome = context;
+    struct audit_log *log = outcome->log;
+    pthread_mutex_lock(&log->mutex);
+    log->expected = outcome->taken + log->queue.count;
+    settle(log, outcome->result, outcome->space);
+    pthread_mutex_unlock(&log->mutex);
+    outcome->told = true;
+    tell_all(outcome->list.waiting, outcome->result, &outcome->err);
+    tell_all(outcome->refused, outcome->space, &outcome->space_err);
+}
 
 /* Without the mutex. */
 static void write_gathered(struct audit_log *log, bool flushing, struct outcome *out)
@@ -189,7 +208,10 @@ static void write_gathered(struct audit_log *log, bool flushing, struct outcome 
     read_emitted(log);
     make_list(log, out->space, &out->list, &out->refused);
     const struct entry *first = put_losses_in_front(log, out->space, flushing, &out->list);
-    out->result = first == NULL ? LETHE_OK : writer_group(&log->writer, first, &out->err);
+    if (first != NULL)
+        out->result = writer_group(&log->writer, first, tell_outcome, out, &out->err);
+    if (!out->told)
+        tell_outcome(out);
 }
 
 void log_end_leading(struct audit_log *log)
@@ -202,29 +224,22 @@ void log_end_leading(struct audit_log *log)
 
 lethe_result log_lead(struct audit_log *log, struct lethe_error *err)
 {
-    struct outcome outcome = {0};
+    struct outcome outcome = {.log = log};
     while (log->leading)
         pthread_cond_wait(&log->group_done, &log->mutex);
     log->leading = true;
     wait_for_more(log);
     gather(log);
-    size_t taken = log->gathering.commits.count;
+    outcome.taken = log->gathering.commits.count;
     bool flushing = log->flushing > 0;
     pthread_mutex_unlock(&log->mutex);
 
     write_gathered(log, flushing, &outcome);
-
-    pthread_mutex_lock(&log->mutex);
-    log->expected = taken + log->queue.count;
-    settle(log, outcome.result, outcome.space);
-    log_end_leading(log);
-    pthread_mutex_unlock(&log->mutex);
-
-    tell_all(outcome.list.waiting, outcome.result, &outcome.err);
-    tell_all(outcome.refused, outcome.space, &outcome.space_err);
     if (outcome.result != LETHE_OK && err != NULL)
         *err = outcome.err;
+
     pthread_mutex_lock(&log->mutex);
+    log_end_leading(log);
     return outcome.result;
 }
 

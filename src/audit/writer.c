@@ -290,9 +290,11 @@ static lethe_result write_records(struct writer *writer, const struct entry *lis
     TRY(reserve_room(writer, &placed_group, err));
     TRY(cut_tails(writer, own->tail, err));
     TRY(write_journal(writer, &placed_group, err));
+    keep_group(writer, &group, own);
+    if (writer->durable != NULL)
+        writer->durable(writer->durable_context);
     write_files(writer, &placed_group);
     write_tiles(writer, &group, placed_group.records);
-    keep_group(writer, &group, own);
     return LETHE_OK;
 }
 
@@ -347,14 +349,19 @@ lethe_result writer_undo_failed(struct writer *writer, struct lethe_error *err)
     return LETHE_OK;
 }
 
-lethe_result writer_group(struct writer *writer, const struct entry *list, struct lethe_error *err)
+lethe_result writer_group(struct writer *writer, const struct entry *list, writer_durable *durable,
+                          void *context, struct lethe_error *err)
 {
     struct replay_tail tail;
     CLEANUP(files_unlock) int lock = -1;
     TRY(files_lock_exclusive(writer->directory, &lock, err));
     TRY(writer_undo_failed(writer, err));
     TRY(writer_catch_up_locked(writer, &tail, err));
-    return writer_group_locked(writer, list, &tail, err);
+    writer->durable = durable;
+    writer->durable_context = context;
+    lethe_result result = writer_group_locked(writer, list, &tail, err);
+    writer->durable = NULL;
+    return result;
 }
 
 lethe_result writer_catch_up(struct writer *writer, struct lethe_error *err)

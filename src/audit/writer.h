@@ -27,6 +27,9 @@
 #define WRITER_GROUP_MAX 512 /* records in a group, apart from the log's own */
 #define WRITER_OWN_MAX 3     /* log_rotated, log_trimmed, log_repaired       */
 
+/* What a writer calls when a group is durable. */
+typedef void writer_durable(void *context);
+
 struct writer {
     int directory;
     int records; /* the newest file of records */
@@ -44,7 +47,9 @@ struct writer {
     bool sync_failed;        /* what is in the files may be on its way to nowhere */
     bool files_lag;          /* the last group is in the journal only           */
     bool checkpoint_lags;
-    bool broken; /* a group that failed is still to be undone           */
+    bool broken;             /* a group that failed is still to be undone           */
+    writer_durable *durable; /* of the group that is being written; NULL: nobody waits for it */
+    void *durable_context;
 };
 
 /* Reads and checks the log, or begins a new one. `directory` is moved on success. */
@@ -57,8 +62,11 @@ LETHE_MUST_CHECK lethe_result writer_close(struct writer *writer, struct lethe_e
 /* Closes its descriptors, and does nothing else. */
 void writer_abandon(struct writer *writer);
 
-/* Writes the entries of a list as one group: all of them are in the log, or none. */
+/* Writes the entries of a list as one group: all of them are in the log, or none. `durable` is
+ * called once they are, before the files have them too: those who look into the files wait for the
+ * lock until they do. */
 LETHE_MUST_CHECK lethe_result writer_group(struct writer *writer, const struct entry *list,
+                                           writer_durable *durable, void *context,
                                            struct lethe_error *err);
 
 /* Reads and checks what other processes appended. */
