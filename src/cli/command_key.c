@@ -39,18 +39,27 @@ static lethe_result print_key(void *context, const struct key_info *info, struct
     return LETHE_OK;
 }
 
+struct json_list {
+    struct keeper *keeper;
+    json_t *rows;
+};
+
 static lethe_result add_key_json(void *context, const struct key_info *info,
                                  struct lethe_error *err)
 {
+    const struct json_list *list = context;
     char created[TIME_TEXT_SIZE];
+    char fingerprint[FINGERPRINT_SIZE] = ""; /* of nothing */
+    if (!info->destroyed)
+        TRY(keeper_fingerprint(list->keeper, info, fingerprint, err));
     time_text_s(info->created_s * 1000000000u, created);
     json_t *row =
-        json_pack("{s:s, s:s, s:I, s:I, s:b, s:s, s:I, s:I}", "name", info->name, "kind",
+        json_pack("{s:s, s:s, s:I, s:I, s:b, s:s, s:I, s:I, s:s}", "name", info->name, "kind",
                   key_kind_name(info->kind), "newest_version", (json_int_t)info->newest_version,
                   "revoked_through", (json_int_t)info->revoked_through, "destroyed",
                   info->destroyed, "created", created, "uses", (json_int_t)info->uses,
-                  "rotate_every_s", (json_int_t)info->rotate_every_s);
-    if (row == NULL || json_array_append_new(context, row) != 0)
+                  "rotate_every_s", (json_int_t)info->rotate_every_s, "fingerprint", fingerprint);
+    if (row == NULL || json_array_append_new(list->rows, row) != 0)
         return error_set(err, LETHE_NO_MEMORY, "no memory for the list of keys");
     return LETHE_OK;
 }
@@ -58,7 +67,8 @@ static lethe_result add_key_json(void *context, const struct key_info *info,
 static lethe_result list_json(struct home *home, struct lethe_error *err)
 {
     CLEANUP(json_decref) json_t *rows = json_array();
-    TRY(keeper_list(home->keeper, add_key_json, rows, err));
+    struct json_list list = {home->keeper, rows};
+    TRY(keeper_list(home->keeper, add_key_json, &list, err));
     CLEANUP(json_decref)
     json_t *all = json_pack("{s:s, s:O}", "format", "lethe-keys/1", "keys", rows);
     CLEANUP(buffer_clear) struct buffer text = {0};

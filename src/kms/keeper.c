@@ -16,8 +16,6 @@
 #include "kms/outbox.h"
 #include "kms/root_record.h"
 
-#define LOG_ORIGIN_PREFIX "lethe/"
-
 /* ---- putting the pieces together ------------------------------------------------------------- */
 
 static void keeper_free(struct keeper *keeper)

@@ -21,6 +21,7 @@
 #define KMS_KEEPER_H
 
 #include "audit/log.h"
+#include "kms/fingerprint.h"
 #include "kms/keyring.h"
 #include "kms/root.h"
 #include "model/key_source.h"
@@ -124,6 +125,10 @@ LETHE_MUST_CHECK lethe_result keeper_check_usable(struct keeper *keeper, const c
 
 LETHE_MUST_CHECK lethe_result keeper_list(struct keeper *keeper, key_visit *visit, void *context,
                                           struct lethe_error *err);
+/* What the records key_created and key_rotated call the newest version's material. */
+LETHE_MUST_CHECK lethe_result keeper_fingerprint(struct keeper *keeper, const struct key_info *info,
+                                                 char out[FINGERPRINT_SIZE],
+                                                 struct lethe_error *err);
 /* Public half of a signature key: PEM for a manifest signer, vkey for the log. LETHE_INVALID for an
  * encryption key, LETHE_NOT_FOUND. */
 LETHE_MUST_CHECK lethe_result keeper_export_public(struct keeper *keeper, const char *name,

@@ -6,6 +6,8 @@
 #include "base/validate.h"
 #include "kms/keeper.h"
 
+#define LOG_ORIGIN_PREFIX "lethe/"
+
 /* A key that was used since the home was opened: an encryption key, or one version of a signer. */
 struct working_key {
     struct working_key *next;
@@ -30,6 +32,11 @@ struct keeper {
     bool owes; /* a change of ours is durable, its record may not be */
     struct working_key *working;
 };
+
+static inline uint64_t keeper_now_s(const struct keeper *keeper)
+{
+    return clock_wall_ns(keeper->clock) / 1000000000u;
+}
 
 /* Fills the table of keeper->source. */
 void keeper_keys_init(struct keeper *keeper);

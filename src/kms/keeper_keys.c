@@ -104,16 +104,20 @@ void keeper_keys_forget(struct keeper *keeper, const char *name)
 
 struct creation {
     const char *name;
+    char fingerprint[FINGERPRINT_SIZE];
 };
 
 static lethe_result create_in_transaction(struct keeper *keeper, void *context, uint64_t epoch,
                                           struct audit_event *event, struct lethe_error *err)
 {
-    const char *name = ((const struct creation *)context)->name;
+    struct creation *creation = context;
+    const char *name = creation->name;
     struct key_info made;
-    TRY(keyring_create(keeper->store, name, clock_wall_ns(keeper->clock) / 1000000000u, err));
+    TRY(keyring_create(keeper->store, name, keeper_now_s(keeper), err));
     TRY(keyring_info(keeper->store, name, &made, err));
-    *event = audit_key_created(name, key_kind_name(made.kind), made.newest_version, epoch);
+    TRY(keeper_fingerprint(keeper, &made, creation->fingerprint, err));
+    *event = audit_key_created(name, key_kind_name(made.kind), made.newest_version,
+                               creation->fingerprint, epoch);
     return LETHE_OK;
 }
 
@@ -387,6 +391,14 @@ void keeper_keys_init(struct keeper *keeper)
         .signer = source_signer,
         .context = keeper,
     };
+}
+
+lethe_result keeper_fingerprint(struct keeper *keeper, const struct key_info *info,
+                                char out[FINGERPRINT_SIZE], struct lethe_error *err)
+{
+    char log_key[KEY_NAME_MAX + 1];
+    keeper_log_key_name(keeper->log_key.name + strlen(LOG_ORIGIN_PREFIX), log_key);
+    return key_fingerprint(keeper->store, log_key, info, out, err);
 }
 
 /* ---- looking --------------------------------------------------------------------------------- */

@@ -12,22 +12,19 @@ struct key_change {
     const char *name;
     const char *reason;
     struct key_info made;
+    char fingerprint[FINGERPRINT_SIZE];
     uint64_t minimum;
 };
-
-static uint64_t now_s(const struct keeper *keeper)
-{
-    return clock_wall_ns(keeper->clock) / 1000000000u;
-}
 
 static lethe_result create(struct keeper *keeper, void *context, uint64_t epoch,
                            struct audit_event *event, struct lethe_error *err)
 {
     struct key_change *change = context;
-    TRY(keyring_create(keeper->store, change->name, now_s(keeper), err));
+    TRY(keyring_create(keeper->store, change->name, keeper_now_s(keeper), err));
     TRY(keyring_info(keeper->store, change->name, &change->made, err));
+    TRY(keeper_fingerprint(keeper, &change->made, change->fingerprint, err));
     *event = audit_key_created(change->name, key_kind_name(change->made.kind),
-                               change->made.newest_version, epoch);
+                               change->made.newest_version, change->fingerprint, epoch);
     return LETHE_OK;
 }
 
@@ -35,9 +32,11 @@ static lethe_result rotate(struct keeper *keeper, void *context, uint64_t epoch,
                            struct audit_event *event, struct lethe_error *err)
 {
     struct key_change *change = context;
-    TRY(keyring_rotate(keeper->store, change->name, now_s(keeper), err));
+    TRY(keyring_rotate(keeper->store, change->name, keeper_now_s(keeper), err));
     TRY(keyring_info(keeper->store, change->name, &change->made, err));
-    *event = audit_key_rotated(change->name, change->made.newest_version, epoch);
+    TRY(keeper_fingerprint(keeper, &change->made, change->fingerprint, err));
+    *event =
+        audit_key_rotated(change->name, change->made.newest_version, change->fingerprint, epoch);
     return LETHE_OK;
 }
 

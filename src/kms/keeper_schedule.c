@@ -9,12 +9,8 @@ struct schedule_change {
     const char *name;
     uint64_t rotate_every_s;
     struct key_info made;
+    char fingerprint[FINGERPRINT_SIZE];
 };
-
-static uint64_t now_s(const struct keeper *keeper)
-{
-    return clock_wall_ns(keeper->clock) / 1000000000u;
-}
 
 static lethe_result set(struct keeper *keeper, void *context, uint64_t epoch,
                         struct audit_event *event, struct lethe_error *err)
@@ -42,11 +38,13 @@ static lethe_result rotate_due(struct keeper *keeper, void *context, uint64_t ep
 {
     struct schedule_change *change = context;
     TRY(keyring_info(keeper->store, change->name, &change->made, err));
-    if (!key_is_due(&change->made, now_s(keeper)))
+    if (!key_is_due(&change->made, keeper_now_s(keeper)))
         return LETHE_EXISTS;
-    TRY(keyring_rotate(keeper->store, change->name, now_s(keeper), err));
+    TRY(keyring_rotate(keeper->store, change->name, keeper_now_s(keeper), err));
     TRY(keyring_info(keeper->store, change->name, &change->made, err));
-    *event = audit_key_rotated(change->name, change->made.newest_version, epoch);
+    TRY(keeper_fingerprint(keeper, &change->made, change->fingerprint, err));
+    *event =
+        audit_key_rotated(change->name, change->made.newest_version, change->fingerprint, epoch);
     return LETHE_OK;
 }
 
@@ -55,7 +53,7 @@ lethe_result keeper_rotate_if_due(struct keeper *keeper, const struct key_info *
 {
     struct schedule_change change = {.name = info->name};
     char tenant[NAME_PART_MAX + 1];
-    if (!key_is_due(info, now_s(keeper)))
+    if (!key_is_due(info, keeper_now_s(keeper)))
         return LETHE_OK;
     keeper_owner_of(info->name, tenant);
     lethe_result result = keeper_make_change(keeper, tenant, rotate_due, &change, err);
@@ -92,7 +90,7 @@ static lethe_result note_due(void *context, const struct key_info *info, struct 
 lethe_result keeper_rotate_due(struct keeper *keeper, key_visit *visit, void *context,
                                struct lethe_error *err)
 {
-    CLEANUP(due_keys_clear) struct due_keys due = {.now_s = now_s(keeper)};
+    CLEANUP(due_keys_clear) struct due_keys due = {.now_s = keeper_now_s(keeper)};
     TRY(keyring_list(keeper->store, note_due, &due, err));
     for (size_t i = 0; i < due.count; i++) {
         struct key_info after;

@@ -1,4 +1,4 @@
-#include "kms/root.h"
+#include "kms/root_core.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,25 +7,16 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/medium.h"
 #include "base/validate.h"
-#include "crypto/hash.h"
-#include "kms/root_file.h"
-#include "kms/root_record.h"
 #include "kms/secret_file.h"
 
 /* scrypt for interactive use: 128 MiB and a third of a second (RFC 7914; OWASP's first choice). */
 #define COST_LOG2_N 17
 #define COST_R 8
 #define COST_P 1
-/* What a record may ask for: 1 GiB. */
-#define COST_LOG2_N_MAX 20
-#define COST_RP_MAX 16
 
 /* A credential is used as it is, not stretched, so it must be a key and not a word. */
 #define CREDENTIAL_MIN_BYTES 32u
-
-#define WRAP_DOMAIN "lethe-root-wrap/1"
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
@@ -53,8 +44,8 @@ static lethe_result read_passphrase(const struct root_spec *spec, struct lethe_s
     return secret_passphrase_read(spec->passphrase_fd, false, out, err);
 }
 
-static lethe_result read_credential(const struct root_spec *spec, struct lethe_secret **out,
-                                    struct lethe_error *err)
+lethe_result root_read_credential(const struct root_spec *spec, struct lethe_secret **out,
+                                  struct lethe_error *err)
 {
     TRY(secret_credential_read(spec->where, out, err));
     if (lethe_secret_size(*out) >= CREDENTIAL_MIN_BYTES)
@@ -69,7 +60,7 @@ static lethe_result make_credential(const struct root_spec *spec,
                                     const struct random_source *random, struct lethe_secret **out,
                                     struct lethe_error *err)
 {
-    return read_credential(spec, out, err);
+    return root_read_credential(spec, out, err);
 }
 
 /* On failure *out may be set; the caller frees it. A file is read by the line, elsewhere. */
@@ -89,7 +80,7 @@ static const struct {
     [ROOT_PASSPHRASE] = {make_passphrase, read_passphrase, true,
                          "A copy of the home can be attacked by guessing: only the passphrase's\n"
                          "strength protects it. Without it the home cannot be opened."},
-    [ROOT_CREDENTIAL] = {make_credential, read_credential, false,
+    [ROOT_CREDENTIAL] = {make_credential, root_read_credential, false,
                          "Whoever can have systemd decrypt this credential, and has a copy of the\n"
                          "home, has every key. Without it the home cannot be opened."},
 };
@@ -157,135 +148,7 @@ void root_describe(const struct root_spec *spec, struct buffer *out)
     buffer_text(out, kinds[spec->kind].about);
 }
 
-/* ---- wrapping the store key ------------------------------------------------------------------ */
-
-static lethe_result stretch(const struct root_record *record, const struct lethe_secret *passphrase,
-                            struct lethe_secret **out, struct lethe_error *err)
-{
-    if (record->log2_n > COST_LOG2_N_MAX || record->r > COST_RP_MAX || record->p > COST_RP_MAX)
-        return error_set(err, LETHE_INTEGRITY,
-                         "the store's record of its root asks for a cost that "
-                         "no root has");
-    TRY(lethe_secret_create(ROOT_KEY_BYTES, out, err));
-    const struct scrypt_input input = {
-        .passphrase = passphrase,
-        .salt = record->salt,
-        .salt_bytes = sizeof record->salt,
-        .log2_n = record->log2_n,
-        .r = record->r,
-        .p = record->p,
-    };
-    return scrypt(&input, *out, err);
-}
-
-/* What the root gave, as it wraps: bytes in guarded memory. */
-struct material {
-    const uint8_t *bytes;
-    size_t size_bytes;
-};
-
-static struct material material_of(const struct lethe_secret *secret)
-{
-    return (struct material){lethe_secret_bytes_const(secret), lethe_secret_size(secret)};
-}
-
-static lethe_result wrapping_key(const struct root_record *record, struct material material,
-                                 struct aead_key **out, struct lethe_error *err)
-{
-    CLEANUP(lethe_secret_free) struct lethe_secret *derived = NULL;
-    TRY(lethe_secret_create(AEAD_KEY_BYTES, &derived, err));
-    const struct hkdf_input input = {
-        .hash = HKDF_SHA256,
-        .key = material.bytes,
-        .key_bytes = material.size_bytes,
-        .salt = record->salt,
-        .salt_bytes = sizeof record->salt,
-        .info = WRAP_DOMAIN,
-        .info_bytes = strlen(WRAP_DOMAIN),
-    };
-    TRY(hkdf(&input, lethe_secret_bytes(derived), AEAD_KEY_BYTES, err));
-    return aead_key_create(lethe_secret_bytes_const(derived), AEAD_KEY_BYTES, AEAD_BACKEND_BEST,
-                           out, err);
-}
-
-static lethe_result seal_store_key(struct root_record *record, struct material material,
-                                   const struct lethe_secret *store_key, struct lethe_error *err)
-{
-    CLEANUP(aead_key_free) struct aead_key *key = NULL;
-    CLEANUP(buffer_clear) struct buffer aad = {0};
-    TRY(wrapping_key(record, material, &key, err));
-    root_record_binding(record, &aad);
-    TRY(buffer_result(&aad, err));
-    const struct aead_message message = {
-        .nonce = record->sealed,
-        .aad = aad.bytes,
-        .aad_bytes = aad.size_bytes,
-        .in = lethe_secret_bytes_const(store_key),
-        .out = record->sealed + AEAD_NONCE_BYTES,
-        .size_bytes = ROOT_KEY_BYTES,
-    };
-    lethe_result result =
-        aead_seal(key, &message, record->sealed + AEAD_NONCE_BYTES + ROOT_KEY_BYTES);
-    return result == LETHE_OK ? result
-                              : error_set(err, result, "the store key could not be wrapped");
-}
-
-/* LETHE_DENIED, without a text, when this material does not open it. */
-static lethe_result unseal_store_key(const struct root_record *record, struct material material,
-                                     struct lethe_secret **out, struct lethe_error *err)
-{
-    CLEANUP(aead_key_free) struct aead_key *key = NULL;
-    CLEANUP(buffer_clear) struct buffer aad = {0};
-    CLEANUP(lethe_secret_free) struct lethe_secret *store_key = NULL;
-    TRY(wrapping_key(record, material, &key, err));
-    root_record_binding(record, &aad);
-    TRY(buffer_result(&aad, err));
-    TRY(lethe_secret_create(ROOT_KEY_BYTES, &store_key, err));
-    const struct aead_message message = {
-        .nonce = record->sealed,
-        .aad = aad.bytes,
-        .aad_bytes = aad.size_bytes,
-        .in = record->sealed + AEAD_NONCE_BYTES,
-        .out = lethe_secret_bytes(store_key),
-        .size_bytes = ROOT_KEY_BYTES,
-    };
-    if (aead_open(key, &message, record->sealed + AEAD_NONCE_BYTES + ROOT_KEY_BYTES) != LETHE_OK)
-        return LETHE_DENIED;
-    *out = MOVE(store_key);
-    return LETHE_OK;
-}
-
 /* ---- making ---------------------------------------------------------------------------------- */
-
-static lethe_result draw(const struct random_source *random, void *out, size_t size_bytes,
-                         struct lethe_error *err)
-{
-    return random_fill(random, out, size_bytes) == LETHE_OK
-               ? LETHE_OK
-               : error_set(err, LETHE_FAILED, "there is no randomness for a store key");
-}
-
-static lethe_result draw_store_key(const struct random_source *random, struct root_record *record,
-                                   struct lethe_secret **out, struct lethe_error *err)
-{
-    TRY(lethe_secret_create(ROOT_KEY_BYTES, out, err));
-    TRY(draw(random, record->sealed, AEAD_NONCE_BYTES, err));
-    return draw(random, lethe_secret_bytes(*out), ROOT_KEY_BYTES, err);
-}
-
-/* Wraps a fresh store key, and gives both. */
-static lethe_result wrap_fresh(struct root_record *record, struct material material,
-                               const struct random_source *random, struct buffer *bytes,
-                               struct lethe_secret **store_key, struct lethe_error *err)
-{
-    CLEANUP(lethe_secret_free) struct lethe_secret *drawn = NULL;
-    TRY(draw_store_key(random, record, &drawn, err));
-    TRY(seal_store_key(record, material, drawn, err));
-    root_record_append(record, bytes);
-    TRY(buffer_result(bytes, err));
-    *store_key = MOVE(drawn);
-    return LETHE_OK;
-}
 
 static lethe_result wrap_first(struct root_record *record, const struct lethe_secret *given,
                                const struct random_source *random, struct buffer *bytes,
@@ -293,10 +156,10 @@ static lethe_result wrap_first(struct root_record *record, const struct lethe_se
 {
     CLEANUP(lethe_secret_free) struct lethe_secret *stretched = NULL;
     if (kinds[record->spec.kind].stretched) {
-        TRY(stretch(record, given, &stretched, err));
+        TRY(root_stretch(record, given, &stretched, err));
         given = stretched;
     }
-    return wrap_fresh(record, material_of(given), random, bytes, store_key, err);
+    return root_wrap_fresh(record, root_material_of(given), random, bytes, store_key, err);
 }
 
 lethe_result root_create(const struct root_spec *spec, const struct random_source *random,
@@ -311,7 +174,7 @@ lethe_result root_create(const struct root_spec *spec, const struct random_sourc
         made.p = COST_P;
     }
     CLEANUP(lethe_secret_free) struct lethe_secret *given = NULL;
-    TRY(draw(random, made.salt, sizeof made.salt, err));
+    TRY(root_draw(random, made.salt, sizeof made.salt, err));
     TRY(kinds[spec->kind].make(spec, random, &given, err));
     lethe_result result = wrap_first(&made, given, random, record, store_key, err);
     if (result != LETHE_OK)
@@ -326,12 +189,6 @@ void root_remove(const struct root_spec *spec)
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
-
-struct root {
-    struct root_record record; /* the last one that it opened, or that it was read for */
-    bool has_opened;
-    struct lethe_region *kept; /* the stretched passphrase, closed but for a use */
-};
 
 void root_free(struct root *root)
 {
@@ -364,7 +221,7 @@ static lethe_result ask(struct root *root, int passphrase_fd, struct lethe_error
     CLEANUP(lethe_secret_free) struct lethe_secret *stretched = NULL;
     root->record.spec.passphrase_fd = passphrase_fd;
     TRY(read_passphrase(&root->record.spec, &passphrase, err));
-    TRY(stretch(&root->record, passphrase, &stretched, err));
+    TRY(root_stretch(&root->record, passphrase, &stretched, err));
     return keep(root, stretched, err);
 }
 
@@ -386,8 +243,8 @@ static lethe_result unseal_with_passphrase(struct root *root, const struct root_
                                            struct lethe_secret **store_key, struct lethe_error *err)
 {
     lethe_region_open(root->kept);
-    const struct material material = {lethe_region_bytes(root->kept), ROOT_KEY_BYTES};
-    lethe_result result = unseal_store_key(record, material, store_key, err);
+    const struct root_material material = {lethe_region_bytes(root->kept), ROOT_KEY_BYTES};
+    lethe_result result = root_unseal(record, material, store_key, err);
     lethe_region_close(root->kept);
     return result == LETHE_DENIED
                ? error_set(err, LETHE_DENIED, "the passphrase does not open this home")
@@ -398,8 +255,8 @@ static lethe_result unseal_with_credential(const struct root_record *record,
                                            struct lethe_secret **store_key, struct lethe_error *err)
 {
     CLEANUP(lethe_secret_free) struct lethe_secret *credential = NULL;
-    TRY(read_credential(&record->spec, &credential, err));
-    lethe_result result = unseal_store_key(record, material_of(credential), store_key, err);
+    TRY(root_read_credential(&record->spec, &credential, err));
+    lethe_result result = root_unseal(record, root_material_of(credential), store_key, err);
     return result == LETHE_DENIED
                ? error_set(err, LETHE_DENIED,
                            "this root belongs to another home: it does not open this one")
@@ -428,17 +285,16 @@ static lethe_result refuse_file(const struct root_record *record, const struct r
                      "this root belongs to another home: it does not open this one");
 }
 
-/* *which is the line that opens it. */
-static lethe_result unseal_with_file(const struct root_record *record, struct root_lines *lines,
-                                     size_t *which, struct lethe_secret **store_key,
-                                     struct lethe_error *err)
+lethe_result root_unseal_with_file(const struct root_record *record, struct root_lines *lines,
+                                   size_t *which, struct lethe_secret **store_key,
+                                   struct lethe_error *err)
 {
     TRY(root_file_read(record->spec.where, lines, err));
     for (*which = 0; *which < ARRAY_LEN(lines->at); ++*which) {
         const struct lethe_secret *key = lines->at[*which].key;
         if (key == NULL)
             continue;
-        lethe_result result = unseal_store_key(record, material_of(key), store_key, err);
+        lethe_result result = root_unseal(record, root_material_of(key), store_key, err);
         if (result != LETHE_DENIED)
             return result;
     }
@@ -453,7 +309,7 @@ static lethe_result unseal_from_file(const struct root_record *record,
     for (int attempt = 0; attempt < 2; attempt++) {
         CLEANUP(root_lines_clear) struct root_lines lines = {0};
         size_t which;
-        result = unseal_with_file(record, &lines, &which, store_key, err);
+        result = root_unseal_with_file(record, &lines, &which, store_key, err);
         if (result != LETHE_INTEGRITY)
             break;
     }
@@ -477,113 +333,4 @@ lethe_result root_unwrap(struct root *root, const struct buffer *bytes,
     root->record = record;
     root->has_opened = true;
     return LETHE_OK;
-}
-
-/* ---- changing -------------------------------------------------------------------------------- */
-
-lethe_result root_settle(const struct root *root, struct lethe_error *err)
-{
-    const struct root_record *record = &root->record;
-    if (record->spec.kind != ROOT_FILE)
-        return LETHE_OK;
-    CLEANUP(root_lines_clear) struct root_lines lines = {0};
-    CLEANUP(lethe_secret_free) struct lethe_secret *store_key = NULL;
-    size_t which;
-    TRY(unseal_with_file(record, &lines, &which, &store_key, err));
-    return which == 0 && lines.tidy ? LETHE_OK
-                                    : root_file_settle(record->spec.where, &lines.at[which], err);
-}
-
-/* Whether the file's key can be changed, and why the old one may stay after all ("": it will not).
- */
-static bool can_change(const char *path, char kept[ROOT_KEPT_SIZE])
-{
-    struct medium medium;
-    CLEANUP(fd_close) int fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0) {
-        snprintf(kept, ROOT_KEPT_SIZE,
-                 "the root file cannot be written, and still opens older copies of store.db");
-        return false;
-    }
-    medium_of(fd, &medium);
-    const char *keeps = medium_keeps(&medium);
-    kept[0] = '\0';
-    if (keeps != NULL)
-        snprintf(kept, ROOT_KEPT_SIZE,
-                 "the old root key, which opens older copies of store.db, may still lie where the "
-                 "root file does (%s)",
-                 keeps);
-    return true;
-}
-
-static lethe_result draw_next(struct root_record *record, const struct random_source *random,
-                              struct lethe_secret **key, struct lethe_error *err)
-{
-    TRY(lethe_secret_create(ROOT_KEY_BYTES, key, err));
-    TRY(draw(random, lethe_secret_bytes(*key), ROOT_KEY_BYTES, err));
-    const struct root_line next = {.key = *key, .generation = record->generation};
-    return root_file_stage(record->spec.where, &next, err);
-}
-
-static lethe_result rotate_file(struct root_record *record, const struct random_source *random,
-                                struct root_rotation *out, struct lethe_error *err)
-{
-    CLEANUP(lethe_secret_free) struct lethe_secret *key = NULL;
-    CLEANUP(root_lines_clear) struct root_lines lines = {0};
-    if (can_change(record->spec.where, out->kept)) {
-        out->new_root_key = true;
-        TRY(draw_next(record, random, &key, err));
-        return wrap_fresh(record, material_of(key), random, &out->record, &out->store_key, err);
-    }
-    TRY(root_file_read(record->spec.where, &lines, err));
-    if (lines.at[0].key == NULL)
-        return error_set(err, LETHE_INTEGRITY, "the root file %s is damaged", record->spec.where);
-    record->generation = lines.at[0].generation;
-    return wrap_fresh(record, material_of(lines.at[0].key), random, &out->record, &out->store_key,
-                      err);
-}
-
-static lethe_result rotate_credential(struct root_record *record,
-                                      const struct random_source *random, struct root_rotation *out,
-                                      struct lethe_error *err)
-{
-    CLEANUP(lethe_secret_free) struct lethe_secret *credential = NULL;
-    snprintf(out->kept, sizeof out->kept, "the credential still opens older copies of store.db");
-    TRY(read_credential(&record->spec, &credential, err));
-    return wrap_fresh(record, material_of(credential), random, &out->record, &out->store_key, err);
-}
-
-/* The salt stays, and with it what the passphrase was stretched to: who has the home open can
- * follow without asking for it. */
-static lethe_result rotate_passphrase(struct root *root, struct root_record *record,
-                                      const struct random_source *random, struct root_rotation *out,
-                                      struct lethe_error *err)
-{
-    snprintf(out->kept, sizeof out->kept, "the passphrase still opens older copies of store.db");
-    lethe_region_open(root->kept);
-    const struct material material = {lethe_region_bytes(root->kept), ROOT_KEY_BYTES};
-    lethe_result result = wrap_fresh(record, material, random, &out->record, &out->store_key, err);
-    lethe_region_close(root->kept);
-    return result;
-}
-
-void root_rotation_clear(struct root_rotation *rotation)
-{
-    buffer_clear(&rotation->record);
-    lethe_secret_free(rotation->store_key);
-    *rotation = (struct root_rotation){0};
-}
-
-lethe_result root_rotate(struct root *root, const struct random_source *random,
-                         struct root_rotation *out, struct lethe_error *err)
-{
-    *out = (struct root_rotation){0};
-    REQUIRE(root->has_opened);
-    struct root_record next = root->record;
-    next.generation++;
-    if (next.spec.kind == ROOT_PASSPHRASE)
-        return rotate_passphrase(root, &next, random, out, err);
-    TRY(draw(random, next.salt, sizeof next.salt, err));
-    return next.spec.kind == ROOT_FILE ? rotate_file(&next, random, out, err)
-                                       : rotate_credential(&next, random, out, err);
 }

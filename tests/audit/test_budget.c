@@ -240,7 +240,7 @@ static void critical_commits_are_never_refused(void **state)
     struct audit_log *log = must_open(node);
     struct lethe_error err = {0};
     const struct audit_event critical = audit_integrity_violation("what", "why");
-    const struct audit_event owed = audit_key_created("k", "aes256-gcm96", 1, 7);
+    const struct audit_event owed = audit_key_created("k", "aes256-gcm96", 1, "0123456789ab", 7);
     const struct audit_event both[] = {audit_session_started("with it"), critical};
     lethe_result result = LETHE_OK;
     for (unsigned i = 0; result == LETHE_OK && i < 100; i++)

@@ -33,7 +33,8 @@ static void play_scenario(struct audit_log *log)
 {
     struct lethe_error err = {0};
     const struct audit_who session = {"uid:1000", "default", "s-1"};
-    const struct audit_event created = audit_key_created("default.vad.hot", "aes256-gcm96", 1, 2);
+    const struct audit_event created =
+        audit_key_created("default.vad.hot", "aes256-gcm96", 1, "0123456789ab", 2);
     const struct audit_event wiped = audit_region_wiped("weights", "s-1", 4096, 1234, true);
     assert_ok(audit_commit(log, &someone, &created, &err), &err);
     audit_emit(log, &session, &wiped);
@@ -201,7 +202,8 @@ static void the_largest_epoch_is_the_heads(void **state)
     struct audit_head head;
     static const uint64_t epochs[] = {3, 9, 4};
     for (size_t i = 0; i < ARRAY_LEN(epochs); i++) {
-        const struct audit_event event = audit_key_created("k", "aes256-gcm96", 1, epochs[i]);
+        const struct audit_event event =
+            audit_key_created("k", "aes256-gcm96", 1, "0123456789ab", epochs[i]);
         assert_ok(audit_commit(log, &someone, &event, &err), &err);
     }
     must_commit(log, 77); /* has no epoch */

@@ -28,10 +28,12 @@ static lethe_result parse(const char *line, size_t length)
 static void a_record_is_these_bytes(void **state)
 {
     const struct audit_who who = {"uid:1000", "default", "s-1"};
-    const struct audit_event event = audit_key_created("default.vad.hot", "aes256-gcm96", 1, 12);
+    const struct audit_event event =
+        audit_key_created("default.vad.hot", "aes256-gcm96", 1, "0123456789ab", 12);
     struct buffer line = line_of(&who, &event);
     assert_string_equal(
         line.bytes, "{\"actor\":\"uid:1000\",\"epoch\":12,\"event\":\"key_created\","
+                    "\"fingerprint\":\"0123456789ab\","
                     "\"key\":\"default.vad.hot\",\"kind\":\"aes256-gcm96\",\"node\":\"alpha\","
                     "\"prev\":\"abcd000000000000000000000000000000000000000000000000000000000000\","
                     "\"seq\":7,\"session\":\"s-1\",\"severity\":\"notice\",\"tenant\":\"default\","

@@ -88,7 +88,7 @@ static void below_the_floor_only_essential_records_go_in(void **state)
     struct node *node = node_with_disk(&disk);
     struct lethe_error err = {0};
     struct audit_log *log = must_open(node);
-    const struct audit_event owed = audit_key_created("k", "aes256-gcm96", 1, 7);
+    const struct audit_event owed = audit_key_created("k", "aes256-gcm96", 1, "0123456789ab", 7);
     const struct audit_event both[] = {audit_session_started("beside it"), *critical()};
     must_commit(log, 1);
     disk.free_bytes = 999;

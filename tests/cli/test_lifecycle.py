@@ -34,6 +34,23 @@ def _(place):
     assert "key_rotated" in seen and "model_rewrapped" in seen
 
 
+@case("the log names a key by a fingerprint that only the home can check")
+def _(place):
+    def listed():
+        rows = json.loads(place.good("key", "list", "--json").out)["keys"]
+        return {row["name"]: row["fingerprint"] for row in rows}
+    place.with_model(place.write("a.bin", b"a" * 3000))
+    created = {record["key"]: record["fingerprint"] for record in place.records("key_created")}
+    assert created == {name: listed()[name] for name in (KEY, "default.signer")}
+    place.good("key", "rotate", KEY)
+    (rotated,) = place.records("key_rotated")
+    assert rotated["fingerprint"] == listed()[KEY]
+    seen = [*created.values(), rotated["fingerprint"]]
+    assert len(set(seen)) == 3 and all(re.fullmatch("[0-9a-f]{12}", text) for text in seen), seen
+    place.good("key", "destroy", KEY, "--yes")
+    assert listed()[KEY] == ""
+
+
 @case("a schedule is kept with the key, and what is not due stays as it is")  # K-7
 def _(place):
     place.with_model(place.write("a.bin", b"a" * 3000))

@@ -2,7 +2,7 @@
 which everything is killed; with `allocations`, allocations that fail, whoever asked for them.
 
 A few places of each sweep in the default run, all with LETHE_TEST_LONG. SWEEP_ONLY=NAME runs what starts with that
-name. Prints how many places were covered. A-2, A-5, K-9, M-6
+name. Prints how many places were covered. A-2, A-5, K-9
 """
 import collections
 import json
