@@ -135,10 +135,10 @@ static lethe_result make_storage(struct guardian *guardian, struct lethe_error *
     const struct guardian_inheritance *inherited = guardian->inherited;
     prctl(PR_SET_DUMPABLE, 1);
     TRY(sandbox_no_core_across_exec(err));
-    TRY(storage_create(inherited->options, inherited->handover, &guardian->storage, err));
+    TRY(storage_create(inherited->options, inherited->handover, guardian->trace, &guardian->storage,
+                       err));
     TRY(sandbox_no_dump(err));
     TRY(drop_begin(&guardian->storage, guardian->supervisor, &guardian->drop, err));
-    trace_note_text(guardian->trace, "directory", guardian->storage.directory);
     if (guardian->storage.group.directory[0] != '\0')
         trace_note_text(guardian->trace, "group", guardian->storage.group.directory);
     return send_storage(guardian, err);

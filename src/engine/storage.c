@@ -6,27 +6,54 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "engine/scratch.h"
 #include "engine/swap_ladder.h"
+#include "engine/trace.h"
 
 #define OTHER_DESCRIPTORS 64 /* what guardian and engine have open besides the files */
 
 /* ---- paths -------------------------------------------------------------------------------------
  */
 
-lethe_result storage_make_directory(const char *above, char out[STORAGE_PATH_MAX],
+static lethe_result draw_name(const char *above, char out[STORAGE_PATH_MAX],
+                              struct lethe_error *err)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    uint8_t drawn[6];
+    char name[sizeof drawn + 1] = "";
+    if (random_fill(&random_system, drawn, sizeof drawn) != LETHE_OK)
+        return error_set(err, LETHE_FAILED, "there is no randomness for a name");
+    for (size_t i = 0; i < sizeof drawn; i++)
+        name[i] = letters[drawn[i] % (sizeof letters - 1)];
+    if (snprintf(out, STORAGE_PATH_MAX, "%s/lethe-%s", above, name) >= STORAGE_PATH_MAX)
+        return error_set(err, LETHE_INVALID, "the path %s is too long", above);
+    return LETHE_OK;
+}
+
+#define NAMES_TRIED 100
+
+lethe_result storage_make_directory(struct storage *storage, const char *above,
                                     struct lethe_error *err)
 {
-    int length = snprintf(out, STORAGE_PATH_MAX, "%s/lethe-XXXXXX", above);
-    if (length < 0 || length >= STORAGE_PATH_MAX || mkdtemp(out) == NULL) {
-        out[0] = '\0';
-        return error_from_errno(err, "a private directory below %s", above);
+    char path[STORAGE_PATH_MAX];
+    int made = -1;
+    errno = EEXIST;
+    for (int i = 0; i < NAMES_TRIED && made != 0 && errno == EEXIST; i++) {
+        TRY(draw_name(above, path, err));
+        trace_note_text(storage->trace, "directory", path);
+        made = mkdir(path, 0700);
     }
+    if (made != 0)
+        return error_from_errno(err, "a private directory below %s", above);
+    memcpy(storage->directory, path, sizeof path);
     return LETHE_OK;
 }
 
@@ -146,10 +173,11 @@ static lethe_result make_files(struct storage *storage, struct lethe_error *err)
     return LETHE_OK;
 }
 
-lethe_result storage_create(const struct engine_options *options, enum handover handover,
+lethe_result storage_create(const struct engine_options *options, enum handover handover, int trace,
                             struct storage *out, struct lethe_error *err)
 {
     *out = STORAGE_NONE;
+    out->trace = trace;
     out->options = options;
     out->rung = handover == HANDOVER_TMPFS ? &storage_tmpfs : &storage_memfd;
     lethe_result result = make_files(out, err);

@@ -27,6 +27,7 @@ struct memory_file {
 struct storage {
     const struct engine_options *options;
     const struct storage_rung *rung; /* NULL: nothing was made */
+    int trace;                       /* borrowed; -1: none */
     enum swap_safety safety;
     struct swap_group group; /* that this process is in, by SWAP_CGROUP */
     bool no_swap_mount;
@@ -41,7 +42,7 @@ struct storage {
 #define STORAGE_NONE                                                                               \
     (struct storage)                                                                               \
     {                                                                                              \
-        .scratch = -1                                                                              \
+        .scratch = -1, .trace = -1                                                                 \
     }
 
 struct storage_rung {
@@ -68,7 +69,7 @@ LETHE_MUST_CHECK lethe_result storage_memfd_check(struct lethe_error *err);
 /* Makes and maps the files on that rung (not HANDOVER_AUTO). LETHE_UNPROTECTED, with the remedy,
  * when it does not hold or swap could see the weights; LETHE_NO_MEMORY when they do not fit. */
 LETHE_MUST_CHECK lethe_result storage_create(const struct engine_options *options,
-                                             enum handover handover, struct storage *out,
+                                             enum handover handover, int trace, struct storage *out,
                                              struct lethe_error *err);
 /* Call when everything is loaded. */
 LETHE_MUST_CHECK lethe_result storage_seal(struct storage *storage, struct lethe_error *err);
@@ -93,8 +94,9 @@ LETHE_MUST_CHECK lethe_result storage_file_path(const struct storage *storage,
                                                 const struct memory_file *file, char **out,
                                                 struct lethe_error *err);
 
-/* A fresh 0700 directory "lethe-XXXXXX" below `above`. */
-LETHE_MUST_CHECK lethe_result storage_make_directory(const char *above, char out[STORAGE_PATH_MAX],
+/* A fresh 0700 directory "lethe-XXXXXX" below `above`. Its name is in the trace before it is there,
+ * so that no death leaves one that nobody looks for. */
+LETHE_MUST_CHECK lethe_result storage_make_directory(struct storage *storage, const char *above,
                                                      struct lethe_error *err);
 
 #endif

@@ -54,7 +54,7 @@ lethe_result storage_memfd_check(struct lethe_error *err)
 static lethe_result memfd_prepare(struct storage *storage, struct lethe_error *err)
 {
     TRY(storage_memfd_check(err));
-    return storage_make_directory("/dev/shm", storage->directory, err);
+    return storage_make_directory(storage, "/dev/shm", err);
 }
 
 static lethe_result memfd_create_file(struct storage *storage, struct memory_file *file,

@@ -127,7 +127,7 @@ static lethe_result tmpfs_prepare(struct storage *storage, struct lethe_error *e
 {
     bool ignored;
     TRY(namespace_enter(&ignored, err));
-    TRY(storage_make_directory(runtime_directory(), storage->directory, err));
+    TRY(storage_make_directory(storage, runtime_directory(), err));
     TRY(mount_tmpfs(storage, storage->directory, scratch_mount_bytes(), err));
     CLEANUP(memory_free) char *models = path_join(storage->directory, "models");
     if (models == NULL)

@@ -67,7 +67,7 @@ def key_life(place):
     """Keys without what use and time change."""
     rows = json.loads(place.good("key", "list", "--json").out)
     rows = rows["keys"] if isinstance(rows, dict) else rows
-    return [{name: row[name] for name in sorted(row) if name not in ("uses", "created", "created_at")} for row in rows]
+    return [{name: row[name] for name in sorted(row) if name not in ("uses", "created", "fingerprint")} for row in rows]
 
 
 def model(place):

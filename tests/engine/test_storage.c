@@ -148,7 +148,7 @@ static void create_storage_on_a_disk(struct world *world)
         mount("/var/tmp", "/dev/shm", NULL, MS_BIND, NULL) != 0)
         _exit(NOT_HERE);
     unsigned before = leftovers();
-    assert_result(LETHE_UNPROTECTED, storage_create(&options, HANDOVER_MEMFD, &storage, err));
+    assert_result(LETHE_UNPROTECTED, storage_create(&options, HANDOVER_MEMFD, -1, &storage, err));
     assert_non_null(strstr(err->text, "disk"));
     assert_int_equal(leftovers(), before);
     CHILD_REQUIRE(umount2("/dev/shm", MNT_DETACH) == 0);
@@ -182,7 +182,7 @@ static void create_storage_under(void *context)
     fake_read(swapping->swap ? swap_on_disk : no_swap);
     struct storage storage;
     struct lethe_error err = {0};
-    lethe_result result = storage_create(&options, HANDOVER_MEMFD, &storage, &err);
+    lethe_result result = storage_create(&options, HANDOVER_MEMFD, -1, &storage, &err);
     if (swapping->safety == SWAP_UNSAFE && !swapping->allowed) {
         assert_result(LETHE_UNPROTECTED, result);
         assert_non_null(strstr(err.hint, "--allow-swap"));
@@ -215,7 +215,7 @@ static void the_best_tmpfs_is_taken(struct world *world)
     const char *const words[] = {"true", "{model}", NULL};
     const struct engine_options options = options_of(place, HANDOVER_TMPFS, words);
     struct storage storage;
-    assert_ok(storage_create(&options, HANDOVER_TMPFS, &storage, &place->models->err),
+    assert_ok(storage_create(&options, HANDOVER_TMPFS, -1, &storage, &place->models->err),
               &place->models->err);
     assert_int_equal(storage.safety == SWAP_NO_SWAP_FS, given.swap[0].holds);
     size_t size_bytes;
