@@ -43,9 +43,9 @@ lethe_result common_check_signature(struct home *home, struct model *model, stru
 
 void common_digest_text(const uint8_t digest[32], char out[COMMON_DIGEST_SIZE])
 {
-    static const char prefix[] = "sha256:";
-    memcpy(out, prefix, strlen(prefix));
-    hex_encode(digest, 32, out + strlen(prefix));
+    char hex[2 * 32 + 1];
+    hex_encode(digest, 32, hex);
+    snprintf(out, COMMON_DIGEST_SIZE, "sha256:%s", hex);
 }
 
 const char *common_base_name(const char *path)
