@@ -1,0 +1,238 @@
+/* The table of commands, and the options of each. */
+#include "cli/command.h"
+
+/* clang-format off */
+static const struct option init_options[] = {
+    {"root", 0, "KIND", "where the root key is: file:PATH, passphrase, or credential:NAME", false},
+    {"node", 0, "NAME", "this node's name in the log (default: from the host name)", false},
+    {"passphrase-fd", 0, "N", "read the passphrase from descriptor N, not the terminal", false},
+    {0}};
+static const struct option encrypt_options[] = {
+    {"output", 'o', "MODEL", "the model directory to make", false},
+    {"model", 0, "NAME", "the model's name (default: from the first source's name)", false},
+    {"tenant", 0, "NAME", "whose model it is (default: 'default')", false},
+    {"tier", 0, "TIER", "hot, warm, cold or archive (default: hot)", false},
+    {"raw", 0, NULL, "take files that do not parse as what they say they are", false},
+    {"force", 0, NULL, "replace an existing model, as its next release", false},
+    {"threads", 0, "N", "threads to work on (default: one per CPU)", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option inspect_options[] = {
+    {"json", 0, NULL, "print JSON instead of text", false},
+    {0}};
+static const struct option verify_options[] = {
+    {"key", 0, "PEM", "check with this public key: needs no home and no secret", false},
+    {"threads", 0, "N", "threads to work on (default: one per CPU)", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option decrypt_options[] = {
+    {"output", 'o', "DIR", "the directory to make", false},
+    {"threads", 0, "N", "threads to work on (default: one per CPU)", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option exec_options[] = {
+    {"with", 0, "NAME=MODEL", "one more model, as {NAME}", true},
+    {"handover", 0, "HOW", "auto, tmpfs or memfd: how the engine gets the files (default: auto)", false},
+    {"allow-swap", 0, NULL, "go on, on record, where nothing keeps the weights from swap", false},
+    {"on-revoke", 0, "HOW", "kill or finish: what becomes of a running engine when a key of its model is "
+     "revoked (default: kill)", false},
+    {"drop-after-ready", 0, NULL, "wipe and free the weights once the engine is ready and lets go of them", false},
+    {"ready-url", 0, "URL", "with --drop-after-ready: ready when it answers 200, besides sd_notify's READY=1", false},
+    {"check-digest", 0, NULL, "recompute the plaintext digest after loading", false},
+    {"keep-home", 0, NULL, "leave HOME, TMPDIR and cache directories as they are", false},
+    {"threads", 0, "N", "threads to load with (default: one per CPU)", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option key_list_options[] = {
+    {"json", 0, NULL, "print JSON instead of text", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option key_change_options[] = {
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option key_rotate_options[] = {
+    {"due", 0, NULL, "every key whose schedule says so, instead of one", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option key_schedule_options[] = {
+    {"every", 0, "DAYS", "how old a version may become", false},
+    {"never", 0, NULL, "only by hand, as from the beginning", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option key_revoke_options[] = {
+    {"reason", 0, "TEXT", "why, for the record", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option key_destroy_options[] = {
+    {"yes", 0, NULL, "yes, for ever", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option root_options[] = {
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option key_minimum_options[] = {
+    {"set", 0, "RELEASE", "raise the minimum to this release number", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option rewrap_options[] = {
+    {"check", 0, NULL, "only say how many shards still need it", false},
+    {"json", 0, NULL, "with --check: print JSON instead of text", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option reencrypt_options[] = {
+    {"check", 0, NULL, "only say what is left to do", false},
+    {"json", 0, NULL, "with --check: print JSON instead of text", false},
+    {"restart", 0, NULL, "begin anew, whatever an interrupted run left", false},
+    {"threads", 0, "N", "threads to work on (default: one per CPU)", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option key_export_options[] = {
+    {"public", 0, NULL, "the public half: PEM, or a vkey for a log key", false},
+    {"shard", 0, "ID", "the data key of this shard of MODEL", false},
+    {"tink-keyset", 0, NULL, "... as a Tink keyset, which opens the shard without Lethe", false},
+    {"output", 'o', "FILE", "where to write it (mode 0600 for a secret)", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option audit_show_options[] = {
+    {"log", 0, "DIR", "another log than the home's; needs --key", false},
+    {"key", 0, "FILE", "the log's verifier key (from lethe key export)", false},
+    {"since", 0, "WHEN", "from this time (2026-11-20T12:00:00Z, or its beginning) or record on", false},
+    {"event", 0, "NAME", "only records of this event", false},
+    {"json", 0, NULL, "print the records as they are stored", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option audit_tail_options[] = {
+    {"log", 0, "DIR", "another log than the home's; needs --key", false},
+    {"key", 0, "FILE", "the log's verifier key (from lethe key export)", false},
+    {"lines", 'n', "N", "how many records (default: 10)", false},
+    {"follow", 'f', NULL, "go on with new records, until interrupted", false},
+    {"json", 0, NULL, "print the records as they are stored", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option audit_verify_options[] = {
+    {"log", 0, "DIR", "another log than the home's; needs --key", false},
+    {"key", 0, "FILE", "the log's verifier key (from lethe key export)", false},
+    {"since", 0, "FILE", "a checkpoint that someone kept: finds truncation and rollback", false},
+    {"witness", 0, "FILE", "a witness's key: it must have signed a checkpoint", true},
+    {"quorum", 0, "N", "how many of the witnesses must have (default: all)", false},
+    {"proof", 0, "FILE", "check this proof instead, from lethe audit prove; needs no log", false},
+    {"record", 0, "FILE", "the record that the proof is of, as one line (default: stdin)", false},
+    {"json", 0, NULL, "print JSON instead of text", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option audit_prove_options[] = {
+    {"log", 0, "DIR", "another log than the home's; needs --key", false},
+    {"key", 0, "FILE", "the log's verifier key: with it the home stays closed", false},
+    {"consistency", 0, "FILE", "prove that the log only grew since this checkpoint", false},
+    {"output", 'o', "FILE", "where to write the proof (default: stdout)", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option audit_checkpoint_options[] = {
+    {"log", 0, "DIR", "another log than the home's; needs --key", false},
+    {"key", 0, "FILE", "the log's verifier key: with it the home stays closed", false},
+    {"output", 'o', "FILE", "where to write it (default: stdout)", false},
+    {"add", 0, "FILE", "keep this checkpoint of the log, which witnesses signed", false},
+    {"witness", 0, "FILE", "with --add: a witness's key", true},
+    {"quorum", 0, "N", "with --add: how many must have signed (default: all)", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option doctor_options[] = {
+    {"json", 0, NULL, "print JSON instead of text", false},
+    {0}};
+static const struct option help_options[] = {
+    {"man", 0, NULL, "the man page, as roff", false},
+    {"completion", 0, NULL, "completion for bash", false},
+    {0}};
+
+const struct command commands[] = {
+    {"init", "[--root KIND]", "Make a home: key store, root key and log",
+     "A second init does nothing.\n"
+     "The root key opens everything else. By default it is a file outside the home; whoever has a\n"
+     "copy of both has your keys. With a passphrase nothing on the disk opens the home.",
+     init_options, 0, 0, false, command_init},
+    {"encrypt", "SRC... -o MODEL [--model NAME] [--tenant NAME] [--tier TIER]",
+     "Encrypt model files or directories into a model directory",
+     "Every file becomes a shard under a key of its own. Files that say they are GGUF or safetensors\n"
+     "are checked. An existing model is left whole until the new one is complete.",
+     encrypt_options, 1, -1, false, command_encrypt},
+    {"inspect", "MODEL", "Show what a model directory holds; needs no key", NULL,
+     inspect_options, 1, 1, false, command_inspect},
+    {"verify", "[--key PEM] MODEL", "Check every byte of a model",
+     "With --key: signature, structure and every ciphertext byte. With a home: the same with the\n"
+     "home's own key, and every shard is decrypted and its digest recomputed.",
+     verify_options, 1, 1, false, command_verify},
+    {"decrypt", "MODEL -o DIR", "Decrypt a model into plain files", NULL,
+     decrypt_options, 1, 1, false, command_decrypt},
+    {"exec", "MODEL [--with NAME=MODEL]... -- ENGINE ARGS...",
+     "Run an unmodified engine on a model, in memory that forgets",
+     "{model} in an argument is replaced by the path of the decrypted file, or of the directory when\n"
+     "the model has several; {NAME} by that of a --with model. The files are in memory only, the\n"
+     "engine cannot write them, and they are wiped and checked when it ends.",
+     exec_options, 1, 1, true, command_exec},
+    {"rewrap", "[--check] MODEL", "Bring a model to the newest versions of its keys",
+     "Data keys are wrapped anew and the manifest is signed anew; the shards stay the same files. If\n"
+     "data keys themselves may be known to somebody, this does not help: lethe reencrypt does.",
+     rewrap_options, 1, 1, false, command_rewrap},
+    {"reencrypt", "[--check] [--restart] MODEL", "Encrypt a model anew, after a compromise",
+     "Every shard gets a new data key, under the newest version of its key, and new ciphertext; the\n"
+     "model is replaced when all is done. If the key itself may be known: key revoke, key rotate, and\n"
+     "then this. What an interrupted run has finished is kept beside the model as\n"
+     ".NAME.lethe-unfinished, and the same command goes on from there after checking it; it goes with\n"
+     "--restart, when the model is replaced otherwise, or by rm -r.",
+     reencrypt_options, 1, 1, false, command_reencrypt},
+    {"key create", "NAME", "Make a key: TENANT.MODEL.TIER or TENANT.signer",
+     "encrypt makes the keys that it needs; this is for making them before.",
+     key_change_options, 1, 1, false, command_key_create},
+    {"key rotate", "NAME | --due", "Make a new version of a key",
+     "What is encrypted or signed from now on uses it. Older versions go on opening and verifying\n"
+     "until they are revoked; lethe rewrap --check MODEL says how far a model is.",
+     key_rotate_options, 0, 1, false, command_key_rotate},
+    {"key schedule", "NAME --every DAYS | --never", "Have a key rotated when a version is so old",
+     "A key that is due is rotated when something is next encrypted or signed with it, and by lethe\n"
+     "key rotate --due, which a timer may run.",
+     key_schedule_options, 1, 1, false, command_key_schedule},
+    {"key revoke", "NAME", "Refuse every version of a key that there is, for ever",
+     "Models under these versions are refused from now on (exit 4), but can be rewrapped or encrypted\n"
+     "anew by their owner after key rotate.",
+     key_revoke_options, 1, 1, false, command_key_revoke},
+    {"key destroy", "NAME... --yes", "Erase keys and with them all that they protect, for ever",
+     "The key is overwritten in the store's files, its name does not come back, and the store and a\n"
+     "root file get new keys, so that older copies of store.db open no more: \"erased\". Where they\n"
+     "may open after all, it says \"erased except from copies\" and why. Keep a new copy of the root\n"
+     "file, and destroy the old ones: an old copy of both together still holds the key.",
+     key_destroy_options, 1, -1, false, command_key_destroy},
+    {"key minimum", "TENANT.MODEL [--set RELEASE]", "The smallest release of a model that gets keys",
+     "An old manifest is signed as well as a new one; below the minimum it is refused (exit 4).",
+     key_minimum_options, 1, 1, false, command_key_minimum},
+    {"root rotate", "", "Give the home a new store key, and a root file a new root key",
+     "Every key stays. Older copies of store.db no longer open with the new root file; copies of the\n"
+     "root file made before no longer open the home, so make a new one. A passphrase and a credential\n"
+     "stay what they are.",
+     root_options, 0, 0, false, command_root_rotate},
+    {"key list", "", "List keys, their versions and use", NULL,
+     key_list_options, 0, 0, false, command_key_list},
+    {"key export", "NAME --public | --shard ID MODEL --tink-keyset -o FILE",
+     "Export a public key, or one shard's data key (on record)", NULL,
+     key_export_options, 1, 1, false, command_key_export},
+    {"audit show", "", "Show the log, checked on the way", NULL,
+     audit_show_options, 0, 0, false, command_audit_show},
+    {"audit tail", "[-n N] [--follow]", "Show the newest records, and those to come", NULL,
+     audit_tail_options, 0, 0, false, command_audit_tail},
+    {"audit verify", "", "Check the log from its files and a public key",
+     "Without an anchor, a log that was cut back to an earlier checkpoint cannot be told from a\n"
+     "shorter one; the home's own log is compared with what the store remembers.",
+     audit_verify_options, 0, 0, false, command_audit_verify},
+    {"audit prove", "SEQ | --consistency CHECKPOINT",
+     "Write a proof that a record is in the log, or that the log only grew",
+     "Whoever has the proof, the record and the log's key can check it without the log: lethe audit\n"
+     "verify --proof. It is a C2SP tlog-proof; a consistency proof is what a C2SP witness takes.",
+     audit_prove_options, 0, 1, false, command_audit_prove},
+    {"audit checkpoint", "[-o FILE] [--add FILE --witness FILE...]",
+     "Print the newest checkpoint, to be kept elsewhere", NULL,
+     audit_checkpoint_options, 0, 0, false, command_audit_checkpoint},
+    {"doctor", "", "Say what this host can protect, and what to do about the rest", NULL,
+     doctor_options, 0, 0, false, command_doctor},
+    {"version", "", "Print the version", NULL, NULL, 0, 0, false, command_version},
+    {"help", "[COMMAND...]", "Explain a command", NULL, help_options, 0, 2, false, command_help},
+    {0}};
+/* clang-format on */
