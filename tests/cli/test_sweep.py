@@ -156,9 +156,13 @@ def said(counter):
     return ", ".join(f"{key} {counter[key]}" for key in sorted(counter, key=str))
 
 
-def cover(scenario, action):
+def need_root():
     if os.geteuid() != 0:
         raise Skip("needs root to see which program makes a call")
+
+
+def cover(scenario, action):
+    need_root()
     sweep = with_sweep(scenario, action)
     total.update(sweep.counts)
     ends.update(sweep.ends)
@@ -189,6 +193,7 @@ def main(allocations):
 
     @case("places were covered")
     def _(_):
+        need_root()
         print(f"# in all {sum(total.values())} places: {said(total)}; ended: {said(ends)}")
         assert sum(total.values()) > len(chosen)
     finish()
