@@ -24,6 +24,7 @@ struct lethe_region {
 
     pthread_mutex_t access_lock;
     unsigned opens;
+    bool is_read_only;
 };
 
 static const char *const class_names[] = {
@@ -190,6 +191,14 @@ void lethe_region_close(struct lethe_region *region)
     pthread_mutex_unlock(&region->access_lock);
 }
 
+void region_set_read_only(struct lethe_region *region, bool read_only)
+{
+    if (region->is_read_only == read_only)
+        return;
+    set_access(region, read_only ? PROT_READ : PROT_READ | PROT_WRITE);
+    region->is_read_only = read_only;
+}
+
 /* ---- wipe and free --------------------------------------------------------------------------- */
 
 static lethe_result wipe_and_report(struct lethe_region *region, struct lethe_error *err)
@@ -201,6 +210,7 @@ static lethe_result wipe_and_report(struct lethe_region *region, struct lethe_er
     };
     uint64_t started_ns = clock_monotonic_ns(&clock_system);
     lethe_region_open(region);
+    region_set_read_only(region, false);
     host.wipe(region->pages.bytes, region->pages.size_bytes);
     report.verified = lethe_is_zero(region->pages.bytes, region->pages.size_bytes);
     lethe_region_close(region);

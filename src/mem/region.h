@@ -19,6 +19,10 @@ LETHE_MUST_CHECK lethe_result region_wipe_at_exit(struct lethe_region *region,
                                                   struct lethe_error *err);
 void regions_wipe_at_exit(void);
 
+/* A region that is read only faults when it is written, and is made writable for its wipe. Not for
+ * class `key`; one thread at a time. */
+void region_set_read_only(struct lethe_region *region, bool read_only);
+
 /* LETHE_INVALID unless each text in it ends within its field. */
 LETHE_MUST_CHECK lethe_result label_check(const struct lethe_label *label, struct lethe_error *err);
 
