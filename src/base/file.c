@@ -147,6 +147,12 @@ lethe_result file_check_private(const char *path, const struct stat *status,
     return LETHE_OK;
 }
 
+const char *path_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
+}
+
 char *path_join(const char *directory, const char *name)
 {
     size_t length = strlen(directory);

@@ -53,5 +53,7 @@ LETHE_MUST_CHECK lethe_result file_check_private(const char *path, const struct 
                                                  struct lethe_error *err);
 /* "<dir>/<name>", owned by the caller (memory_free); NULL when memory is out. */
 char *path_join(const char *directory, const char *name);
+/* The last part of a path, for messages and records: of the path's text. */
+const char *path_base_name(const char *path);
 
 #endif

@@ -41,6 +41,6 @@ COMMAND_FUNCTION(decrypt)
     if (result == LETHE_OK)
         printf("Decrypted %zu file%s into %s: plain files, to be guarded by you\n",
                model_manifest(model)->count, model_manifest(model)->count == 1 ? "" : "s", output);
-    result = home_reject_model(home, common_base_name(path), "decrypt", result, err);
+    result = home_reject_model(home, path, "decrypt", result, err);
     return home_finish(&home, result, err);
 }

@@ -189,7 +189,7 @@ static void check_home(struct finding *out)
     CLEANUP(home_paths_clear) struct home_paths paths = {0};
     struct lethe_error err = {0};
     struct stat status;
-    if (home_locate(&paths, &err) != LETHE_OK) {
+    if (home_locate(NULL, &paths, &err) != LETHE_OK) {
         finding_set(out, FINDING_BAD, "set LETHE_HOME", "%s", err.text);
         return;
     }
@@ -231,7 +231,7 @@ static void check_configuration(struct finding *out)
     struct configuration configuration;
     struct lethe_error err = {0};
     char settings[240];
-    if (home_locate(&paths, &err) != LETHE_OK ||
+    if (home_locate(NULL, &paths, &err) != LETHE_OK ||
         configuration_read(paths.configuration, &configuration, &err) != LETHE_OK) {
         finding_set(out, FINDING_BAD, "docs/configuration.md says what it may hold", "%.240s",
                     err.text);
@@ -247,7 +247,7 @@ static void check_log_space(struct finding *out)
     CLEANUP(home_paths_clear) struct home_paths paths = {0};
     struct configuration configuration = {0};
     struct lethe_error err = {0};
-    if (home_locate(&paths, &err) == LETHE_OK)
+    if (home_locate(NULL, &paths, &err) == LETHE_OK)
         (void)!configuration_read(paths.configuration, &configuration, NULL);
     CLEANUP(fd_close)
     int fd = paths.audit == NULL ? -1 : open(paths.audit, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -268,7 +268,7 @@ static void check_root(struct finding *out)
     struct stat home_status;
     struct stat root_status;
     int no_input = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    lethe_result result = home_open(no_input, &home, &err);
+    lethe_result result = home_open(NULL, no_input, &home, &err);
     fd_close(no_input);
     if (result != LETHE_OK) {
         finding_set(out, result == LETHE_NOT_FOUND ? FINDING_WARNING : FINDING_BAD,
@@ -277,6 +277,7 @@ static void check_root(struct finding *out)
                     "%.200s", err.text);
         return;
     }
+    common_report_settled(home);
     const struct root_spec *root = keeper_root(home->keeper);
     if (root->kind == ROOT_FILE && stat(root->where, &root_status) == 0 &&
         stat(home->paths.directory, &home_status) == 0 && root_status.st_dev == home_status.st_dev)

@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "cli/common.h"
 #include "cli/progress.h"
@@ -52,7 +53,7 @@ static lethe_result encrypt(struct home *home, struct encrypt_options *options,
     if (result == LETHE_MALFORMED) {
         const struct audit_who who = keeper_who(home->keeper, options->tenant);
         const struct audit_event event =
-            audit_malformed_model_rejected(common_base_name(options->output), err->text);
+            audit_malformed_model_rejected(path_base_name(options->output), err->text);
         audit_emit(keeper_log(home->keeper), &who, &event);
     }
     TRY(result);

@@ -228,7 +228,7 @@ static lethe_result run_engine(struct run *run, int *exit_code, struct lethe_err
 COMMAND_FUNCTION(exec)
 {
     CLEANUP(run_clear) struct run run = {.invocation = invocation};
-    TRY(home_locate(&run.paths, err));
+    TRY(home_locate(NULL, &run.paths, err));
     TRY(home_require(&run.paths, err));
     progress_begin(&run.progress, "load");
 
@@ -245,7 +245,6 @@ COMMAND_FUNCTION(exec)
     if (result == LETHE_OK)
         result = run_engine(&run, &invocation->exit_code, err);
     progress_end(&run.progress);
-    result = home_reject_model(run.home, common_base_name(invocation->positional[0]), "exec",
-                               result, err);
+    result = home_reject_model(run.home, invocation->positional[0], "exec", result, err);
     return home_finish(&run.home, result, err);
 }

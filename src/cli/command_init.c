@@ -18,7 +18,7 @@ COMMAND_FUNCTION(init)
 {
     CLEANUP(home_paths_clear) struct home_paths paths = {0};
     struct root_spec root;
-    TRY(home_locate(&paths, err));
+    TRY(home_locate(NULL, &paths, err));
     bool is_there;
     TRY(home_look(&paths, &is_there, err));
     if (is_there) {

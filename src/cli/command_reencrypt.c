@@ -127,7 +127,7 @@ static lethe_result reencrypt(struct home *home, const struct invocation *invoca
     progress_begin(&progress, "reencrypt");
     lethe_result result = model_reencrypt(&options, keeper_key_source(home->keeper), &made, err);
     progress_end(&progress);
-    result = home_reject_model(home, common_base_name(options.path), "reencrypt", result, err);
+    result = home_reject_model(home, options.path, "reencrypt", result, err);
     TRY(result);
     print_made(options.path, &made);
     return say_what_is_left(home, &made, err);

@@ -50,7 +50,7 @@ static lethe_result verify_at_home(struct invocation *invocation, const char *pa
     progress_end(&progress);
     if (result == LETHE_OK)
         print_good(model, "signature, every ciphertext byte, every plaintext digest");
-    result = home_reject_model(home, common_base_name(path), "verify", result, err);
+    result = home_reject_model(home, path, "verify", result, err);
     return home_finish(&home, result, err);
 }
 

@@ -28,12 +28,23 @@ lethe_result common_threads(const struct invocation *invocation, unsigned *out,
     return LETHE_OK;
 }
 
+void common_report_settled(const struct home *home)
+{
+    size_t runs = home->settled_runs;
+    if (runs > 0)
+        fprintf(stderr,
+                "lethe: %zu earlier run%s ended without a supervisor; see lethe audit show\n", runs,
+                runs == 1 ? "" : "s");
+}
+
 lethe_result common_open_home(const struct invocation *invocation, struct home **out,
                               struct lethe_error *err)
 {
     int passphrase_fd;
     TRY(common_passphrase_fd(invocation, &passphrase_fd, err));
-    return home_open(passphrase_fd, out, err);
+    TRY(home_open(NULL, passphrase_fd, out, err));
+    common_report_settled(*out);
+    return LETHE_OK;
 }
 
 lethe_result common_check_signature(struct home *home, struct model *model, struct lethe_error *err)
@@ -46,12 +57,6 @@ void common_digest_text(const uint8_t digest[32], char out[COMMON_DIGEST_SIZE])
     char hex[2 * 32 + 1];
     hex_encode(digest, 32, hex);
     snprintf(out, COMMON_DIGEST_SIZE, "sha256:%s", hex);
-}
-
-const char *common_base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
 }
 
 /* Pipes are fine here, unlike in a home or a model: whoever names one has something to say by it.

@@ -1,11 +1,11 @@
-/* cli/common.h -- what several commands do the same way. */
+/* home/common.h -- what several commands do the same way. */
 #ifndef CLI_COMMON_H
 #define CLI_COMMON_H
 
 #include <sys/types.h>
 
 #include "cli/command.h"
-#include "cli/home.h"
+#include "home/home.h"
 #include "model/model.h"
 
 /* --passphrase-fd, -1 when it was not given. */
@@ -14,6 +14,8 @@ LETHE_MUST_CHECK lethe_result common_passphrase_fd(const struct invocation *invo
 /* --threads, 0 when it was not given. */
 LETHE_MUST_CHECK lethe_result common_threads(const struct invocation *invocation, unsigned *out,
                                              struct lethe_error *err);
+/* Says on stderr what opening the home has tidied up after. */
+void common_report_settled(const struct home *home);
 LETHE_MUST_CHECK lethe_result common_open_home(const struct invocation *invocation,
                                                struct home **out, struct lethe_error *err);
 /* Checks the signature with the home's own signer of the model's tenant. */
@@ -22,8 +24,6 @@ LETHE_MUST_CHECK lethe_result common_check_signature(struct home *home, struct m
 /* "sha256:<64 hex>", for records. */
 #define COMMON_DIGEST_SIZE (sizeof "sha256:" + 64)
 void common_digest_text(const uint8_t digest[32], char out[COMMON_DIGEST_SIZE]);
-/* The last part of a path, for messages and records. */
-const char *common_base_name(const char *path);
 /* Appends the text that a command line names: a file, a pipe, or stdin for "-". Not for secrets. */
 LETHE_MUST_CHECK lethe_result common_read_text(const char *path, size_t max_bytes,
                                                struct buffer *out, struct lethe_error *err);

@@ -50,7 +50,7 @@ lethe_result log_source_open(const struct invocation *invocation, enum log_sourc
         TRY(read_key(key_path, audit_key_parse, &out->key, err));
     if (out->directory != NULL || (key_path != NULL && need == LOG_SOURCE_NO_LOG))
         return LETHE_OK;
-    TRY(home_locate(&out->paths, err));
+    TRY(home_locate(NULL, &out->paths, err));
     TRY(home_require(&out->paths, err));
     out->directory = out->paths.audit;
     if (key_path != NULL && need == LOG_SOURCE_KEY)

@@ -97,10 +97,11 @@ static lethe_result open_log(struct keeper *keeper, const struct keeper_options 
     uint8_t raw[SIGNATURE_PUBLIC_MAX_BYTES];
     TRY(load_log_pair(keeper, options->node, err));
     sign_public_raw(sign_pair_public(keeper->log_pair), raw, &raw_bytes);
-    REQUIRE(raw_bytes == sizeof keeper->log_key.public_key);
-    memcpy(keeper->log_key.public_key, raw, raw_bytes);
-    snprintf(keeper->log_key.name, sizeof keeper->log_key.name, LOG_ORIGIN_PREFIX "%s",
-             options->node);
+    struct audit_signer *signer = &keeper->log_signer;
+    *signer = (struct audit_signer){.sign = sign_for_log, .context = keeper};
+    REQUIRE(raw_bytes == sizeof signer->key.public_key);
+    memcpy(signer->key.public_key, raw, raw_bytes);
+    snprintf(signer->key.name, sizeof signer->key.name, LOG_ORIGIN_PREFIX "%s", options->node);
 
     TRY(pin_get(keeper->store, &pin, err));
     TRY(check_log_is_there(options, &pin, err));
@@ -108,7 +109,7 @@ static lethe_result open_log(struct keeper *keeper, const struct keeper_options 
         .directory = options->audit_directory,
         .node = options->node,
         .clock = keeper->clock,
-        .signer = {.sign = sign_for_log, .context = keeper, .key = keeper->log_key},
+        .signer = *signer,
         .limits = options->audit_limits,
     };
     return audit_open(&log_options, &keeper->log, err);
@@ -343,8 +344,13 @@ const struct key_source *keeper_key_source(struct keeper *keeper)
     return &keeper->source;
 }
 
+const struct audit_signer *keeper_log_signer(const struct keeper *keeper)
+{
+    return &keeper->log_signer;
+}
+
 lethe_result keeper_log_key(struct keeper *keeper, struct audit_key *out, struct lethe_error *err)
 {
-    *out = keeper->log_key;
+    *out = keeper->log_signer.key;
     return LETHE_OK;
 }

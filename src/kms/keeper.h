@@ -133,6 +133,9 @@ LETHE_MUST_CHECK lethe_result keeper_fingerprint(struct keeper *keeper, const st
  * encryption key, LETHE_NOT_FOUND. */
 LETHE_MUST_CHECK lethe_result keeper_export_public(struct keeper *keeper, const char *name,
                                                    struct buffer *out, struct lethe_error *err);
+/* What signs the log's checkpoints, for statements of the node that its verifiers should believe
+ * too: valid until close, from any thread. */
+const struct audit_signer *keeper_log_signer(const struct keeper *keeper);
 /* The log's verifier key. */
 LETHE_MUST_CHECK lethe_result keeper_log_key(struct keeper *keeper, struct audit_key *out,
                                              struct lethe_error *err);

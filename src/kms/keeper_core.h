@@ -21,7 +21,7 @@ struct keeper {
     struct store *store;
     struct audit_log *log;
     struct sign_pair *log_pair;
-    struct audit_key log_key;
+    struct audit_signer log_signer;
     struct root_spec root;
     struct root *opened; /* NULL while the home is made */
     char *lock_path;

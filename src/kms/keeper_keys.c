@@ -397,7 +397,7 @@ lethe_result keeper_fingerprint(struct keeper *keeper, const struct key_info *in
                                 char out[FINGERPRINT_SIZE], struct lethe_error *err)
 {
     char log_key[KEY_NAME_MAX + 1];
-    keeper_log_key_name(keeper->log_key.name + strlen(LOG_ORIGIN_PREFIX), log_key);
+    keeper_log_key_name(keeper->log_signer.key.name + strlen(LOG_ORIGIN_PREFIX), log_key);
     return key_fingerprint(keeper->store, log_key, info, out, err);
 }
 

@@ -58,17 +58,6 @@ lethe_result secret_file_read(const char *path, struct lethe_secret **out, struc
     return read_checked(path, file_check_private, out, err);
 }
 
-/* ---- credentials ----------------------------------------------------------------------------- */
-
-/* systemd hands credentials over as files of this user, or as files of root that an access control
- * list opens to it; the list shows in the group's bits. */
-static lethe_result check_credential(const char *path, const struct stat *status,
-                                     struct lethe_error *err)
-{
-    bool through_list = status->st_uid == 0 && (status->st_mode & 0037) == 0;
-    return through_list ? LETHE_OK : file_check_private(path, status, err);
-}
-
 static bool is_space(uint8_t c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
@@ -81,6 +70,41 @@ static lethe_result cut_out(const struct lethe_secret *whole, size_t begin, size
     TRY(lethe_secret_create(end - begin, out, err));
     memcpy(lethe_secret_bytes(*out), lethe_secret_bytes_const(whole) + begin, end - begin);
     return LETHE_OK;
+}
+
+/* Without the white space around it; `what` is empty when nothing is left. */
+static lethe_result cut_space(const struct lethe_secret *whole, const char *what,
+                              struct lethe_secret **out, struct lethe_error *err)
+{
+    const uint8_t *bytes = lethe_secret_bytes_const(whole);
+    size_t begin = 0;
+    size_t end = lethe_secret_size(whole);
+    while (begin < end && is_space(bytes[begin]))
+        begin++;
+    while (begin < end && is_space(bytes[end - 1]))
+        end--;
+    if (begin == end)
+        return error_set(err, LETHE_INVALID, "%s is empty", what);
+    return cut_out(whole, begin, end, out, err);
+}
+
+lethe_result secret_token_read(const char *path, struct lethe_secret **out, struct lethe_error *err)
+{
+    *out = NULL;
+    CLEANUP(lethe_secret_free) struct lethe_secret *whole = NULL;
+    TRY(secret_file_read(path, &whole, err));
+    return cut_space(whole, path, out, err);
+}
+
+/* ---- credentials ----------------------------------------------------------------------------- */
+
+/* systemd hands credentials over as files of this user, or as files of root that an access control
+ * list opens to it; the list shows in the group's bits. */
+static lethe_result check_credential(const char *path, const struct stat *status,
+                                     struct lethe_error *err)
+{
+    bool through_list = status->st_uid == 0 && (status->st_mode & 0037) == 0;
+    return through_list ? LETHE_OK : file_check_private(path, status, err);
 }
 
 lethe_result secret_credential_path(const char *name, char **out, struct lethe_error *err)
@@ -105,17 +129,7 @@ lethe_result secret_credential_read(const char *name, struct lethe_secret **out,
     CLEANUP(lethe_secret_free) struct lethe_secret *whole = NULL;
     TRY(secret_credential_path(name, &path, err));
     TRY(read_checked(path, check_credential, &whole, err));
-
-    const uint8_t *bytes = lethe_secret_bytes_const(whole);
-    size_t begin = 0;
-    size_t end = lethe_secret_size(whole);
-    while (begin < end && is_space(bytes[begin]))
-        begin++;
-    while (begin < end && is_space(bytes[end - 1]))
-        end--;
-    if (begin == end)
-        return error_set(err, LETHE_INVALID, "the credential %s is empty", name);
-    return cut_out(whole, begin, end, out, err);
+    return error_context(err, cut_space(whole, name, out, err), "the credential");
 }
 
 /* ---- passphrases ----------------------------------------------------------------------------- */

@@ -14,6 +14,10 @@
  * LETHE_UNPROTECTED: others can read it; LETHE_INTEGRITY: empty, too large, or no regular file. */
 LETHE_MUST_CHECK lethe_result secret_file_read(const char *path, struct lethe_secret **out,
                                                struct lethe_error *err);
+/* The same without the white space around it, as people leave it behind a token. LETHE_INVALID:
+ * there is nothing else. */
+LETHE_MUST_CHECK lethe_result secret_token_read(const char *path, struct lethe_secret **out,
+                                                struct lethe_error *err);
 /* A credential of this service (systemd.exec(5), CREDENTIALS_DIRECTORY), without the white space
  * around it. Results as above. */
 LETHE_MUST_CHECK lethe_result secret_credential_read(const char *name, struct lethe_secret **out,

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The installed library: found by pkg-config, used by a C program, showing nothing but lethe_*.
+"""The installed library: found by pkg-config, used by C programs, showing nothing but lethe_*.
 
     test_library.py SOURCE_DIR BUILD_DIR CC
 """
@@ -10,23 +10,71 @@ import sys
 import tempfile
 
 source, build, compiler = sys.argv[1:]
-use = pathlib.Path(source) / "tests" / "library" / "use.c"
+tests = pathlib.Path(source) / "tests"
+gguf = tests / "vectors" / "models" / "ollama_llama-2-tiny-random.gguf"
+
+
+def run(*words, **options):
+    return subprocess.run([str(word) for word in words], stdout=subprocess.PIPE, check=False, **options)
 
 
 def output(*words, **options):
-    return subprocess.run([str(word) for word in words], stdout=subprocess.PIPE, check=True, **options).stdout.decode()
+    done = run(*words, **options)
+    assert done.returncode == 0, (words, done.returncode)
+    return done.stdout.decode()
 
 
-with tempfile.TemporaryDirectory(prefix="lethe-library-") as folder:
-    output("meson", "install", "-C", build, "--no-rebuild", "--quiet", "--destdir", folder)
-    pc = next(pathlib.Path(folder).rglob("lethe.pc"))
-    library = next(path for path in pathlib.Path(folder).rglob("liblethe.so*") if not path.is_symlink())
-    env = {**os.environ, "PKG_CONFIG_PATH": str(pc.parent), "PKG_CONFIG_SYSROOT_DIR": folder,
-           "LD_LIBRARY_PATH": str(library.parent)}
-    flags = output("pkg-config", "--cflags", "--libs", "lethe", env=env).split()
-    program = pathlib.Path(folder) / "use"
-    output(compiler, "-std=c17", "-Wall", "-Wextra", "-Werror", "-pedantic", use, "-o", program, *flags, env=env)
-    output(program, env=env)
-    shown = {line.split()[-1].split("@")[0] for line in output("nm", "-D", "--defined-only", library).splitlines()}
+class Installed:
+    def __init__(self, folder):
+        self.folder = folder
+        output("meson", "install", "-C", build, "--no-rebuild", "--quiet", "--destdir", folder)
+        self.library = next(path for path in folder.rglob("liblethe.so*") if not path.is_symlink())
+        self.lethe = next(path for path in folder.rglob("bin/lethe"))
+        # No other package is to be found: a user of the library needs only the library.
+        pc = next(folder.rglob("lethe.pc"))
+        env = {**os.environ, "PKG_CONFIG_LIBDIR": str(pc.parent), "PKG_CONFIG_SYSROOT_DIR": str(folder)}
+        self.flags = output("pkg-config", "--cflags", "--libs", "lethe", env=env).split()
+        self.env = {**os.environ, "LD_LIBRARY_PATH": str(self.library.parent), "LETHE_HOME": str(folder / "home"),
+                    "XDG_CONFIG_HOME": str(folder / "config")}
+
+    def compile(self, name):
+        program = self.folder / name
+        output(compiler, "-std=c17", "-Wall", "-Wextra", "-Werror", "-pedantic", tests / "library" / f"{name}.c",
+               "-o", program, *self.flags)
+        return program
+
+
+def shows_only_its_own_names(installed):
+    listed = output("nm", "-D", "--defined-only", installed.library).splitlines()
+    shown = {line.split()[-1].split("@")[0] for line in listed}
     assert shown and all(name.startswith("lethe_") for name in shown), sorted(shown)[:5]
-print("1..1\nok 1 - the library is installed, found, used, and shows only its own names")
+
+
+def memory_needs_no_home(installed):
+    output(installed.compile("use"), env=installed.env)
+
+
+def opens_what_the_program_made(installed):
+    """A model of one shard, in a home of the program's; then one byte of it is changed."""
+    program, model = installed.compile("open"), installed.folder / "m.lethe"
+    assert run(program, installed.folder / "home", model, env=installed.env, stderr=subprocess.DEVNULL).returncode == 1
+    output(installed.lethe, "init", env=installed.env)
+    output(installed.lethe, "encrypt", gguf, "-o", model, env=installed.env)
+    listed = output(program, installed.folder / "home", model, env=installed.env)
+    assert listed == f"0000 weights {gguf.name} {gguf.stat().st_size}\n", listed
+
+    manifest = model / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b'"release":1', b'"release":2'))
+    refused = run(program, installed.folder / "home", model, env=installed.env, stderr=subprocess.PIPE)
+    assert refused.returncode == 3 and refused.stderr, refused
+    shown = output(installed.lethe, "audit", "show", "--json", env=installed.env)
+    assert '"event":"model_rejected"' in shown, shown
+
+
+cases = (shows_only_its_own_names, memory_needs_no_home, opens_what_the_program_made)
+with tempfile.TemporaryDirectory(prefix="lethe-library-") as place:
+    installation = Installed(pathlib.Path(place))
+    print(f"1..{len(cases)}")
+    for number, case in enumerate(cases, 1):
+        case(installation)
+        print(f"ok {number} - {case.__name__.replace('_', ' ')}")

@@ -1,4 +1,4 @@
-#include "cli/configuration.h"
+#include "home/configuration.h"
 
 #define KIB ((uint64_t)1 << 10)
 #define GIB ((uint64_t)1 << 30)

@@ -1,12 +1,15 @@
-/* cli/home.h -- one directory with keys and log, and the pieces of Lethe put together over it.
+/* home/home.h -- one directory with keys and log, and the pieces of Lethe put together over it.
  *
  * $LETHE_HOME, else $XDG_DATA_HOME/lethe, else ~/.local/share/lethe; mode 0700:
- *   store.db  audit/  node  lock  run/ (traces of running engines)  lethe.conf (optional) */
-#ifndef CLI_HOME_H
-#define CLI_HOME_H
+ *   store.db  audit/  node  lock  run/ (traces of running engines)  lethe.conf (optional)
+ *
+ * For the program, and behind <lethe/home.h>, for any other. Nothing is printed here. Thread rule:
+ * as kms/keeper.h. */
+#ifndef HOME_HOME_H
+#define HOME_HOME_H
 
 #include "base/validate.h"
-#include "cli/configuration.h"
+#include "home/configuration.h"
 #include "kms/keeper.h"
 
 struct home_paths { /* all owned */
@@ -18,7 +21,9 @@ struct home_paths { /* all owned */
     char *run;
     char *configuration;
 };
-LETHE_MUST_CHECK lethe_result home_locate(struct home_paths *out, struct lethe_error *err);
+/* `directory`, or for NULL what the environment says; there need be nothing yet. */
+LETHE_MUST_CHECK lethe_result home_locate(const char *directory, struct home_paths *out,
+                                          struct lethe_error *err);
 void home_paths_clear(struct home_paths *paths);
 static inline void home_paths_clear_at_scope_end(struct home_paths *paths)
 {
@@ -57,11 +62,13 @@ struct home {
     char node[NAME_PART_MAX + 1];
     struct configuration configuration;
     struct keeper *keeper;
+    size_t settled_runs; /* traces of engines whose supervisor died, settled on opening */
 };
 /* Opens keeper and log, sends reports of wiped memory to the log, and settles the traces of engines
- * whose supervisor died. LETHE_NOT_FOUND with the hint `lethe init`; LETHE_UNPROTECTED when others
- * can read it. */
-LETHE_MUST_CHECK lethe_result home_open(int passphrase_fd, struct home **out,
+ * whose supervisor died. `directory` as for home_locate; -1: a passphrase is asked for on the
+ * terminal. LETHE_NOT_FOUND with the hint `lethe init`; LETHE_UNPROTECTED when others can read it.
+ */
+LETHE_MUST_CHECK lethe_result home_open(const char *directory, int passphrase_fd, struct home **out,
                                         struct lethe_error *err);
 /* Closes the log durably: its failure matters. */
 LETHE_MUST_CHECK lethe_result home_close(struct home *home, struct lethe_error *err);
@@ -76,8 +83,9 @@ LETHE_MUST_CHECK static inline lethe_result home_finish(struct home **home, leth
 {
     return result != LETHE_OK ? result : home_close(MOVE(*home), err);
 }
-/* Records that a model was refused, when `result` says so; gives `result`. */
-lethe_result home_reject_model(struct home *home, const char *model, const char *purpose,
+/* Records that the model at `path` was refused, when `result` says so; gives `result`. When the
+ * refusal could not be recorded the error's text says that too. */
+lethe_result home_reject_model(struct home *home, const char *path, const char *purpose,
                                lethe_result result, struct lethe_error *err);
 
 #endif

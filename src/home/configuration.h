@@ -1,6 +1,6 @@
-/* cli/configuration.h -- what lethe.conf says, for each room that has settings. */
-#ifndef CLI_CONFIGURATION_H
-#define CLI_CONFIGURATION_H
+/* home/configuration.h -- what lethe.conf says, for each room that has settings. */
+#ifndef HOME_CONFIGURATION_H
+#define HOME_CONFIGURATION_H
 
 #include "audit/log.h"
 #include "base/conf.h"

@@ -1,4 +1,4 @@
-#include "cli/home.h"
+#include "home/home.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,10 +57,10 @@ lethe_result home_paths_fill(struct home_paths *paths, struct lethe_error *err)
     return LETHE_OK;
 }
 
-lethe_result home_locate(struct home_paths *out, struct lethe_error *err)
+lethe_result home_locate(const char *directory, struct home_paths *out, struct lethe_error *err)
 {
     *out = (struct home_paths){0};
-    const char *set = getenv("LETHE_HOME");
+    const char *set = directory != NULL ? directory : getenv("LETHE_HOME");
     if (set != NULL && set[0] != '\0')
         out->directory = strdup(set);
     else
@@ -193,22 +193,18 @@ static lethe_result open_keeper(struct home *home, int passphrase_fd, struct let
     lethe_mem_observe(&observer);
 
     const struct audit_who who = keeper_who(home->keeper, "");
-    size_t settled = 0;
-    TRY(engine_settle_traces(home->paths.run, keeper_log(home->keeper), &who, &settled, err));
-    if (settled > 0)
-        fprintf(stderr,
-                "lethe: %zu earlier run%s ended without a supervisor; see lethe audit show\n",
-                settled, settled == 1 ? "" : "s");
-    return LETHE_OK;
+    return engine_settle_traces(home->paths.run, keeper_log(home->keeper), &who,
+                                &home->settled_runs, err);
 }
 
-lethe_result home_open(int passphrase_fd, struct home **out, struct lethe_error *err)
+lethe_result home_open(const char *directory, int passphrase_fd, struct home **out,
+                       struct lethe_error *err)
 {
     *out = NULL;
     CLEANUP(home_abandon) struct home *home = calloc(1, sizeof *home);
     if (home == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a home");
-    TRY(home_locate(&home->paths, err));
+    TRY(home_locate(directory, &home->paths, err));
     TRY(home_require(&home->paths, err));
     TRY(check_private(&home->paths, err));
     TRY(read_node(home, err));
@@ -238,7 +234,16 @@ void home_abandon(struct home *home)
     free(home);
 }
 
-lethe_result home_reject_model(struct home *home, const char *model, const char *purpose,
+static void add_unrecorded(const struct lethe_error *why, struct lethe_error *err)
+{
+    if (err == NULL)
+        return;
+    size_t length = strlen(err->text);
+    snprintf(err->text + length, sizeof err->text - length,
+             "; and the refusal could not be recorded: %s", why->text);
+}
+
+lethe_result home_reject_model(struct home *home, const char *path, const char *purpose,
                                lethe_result result, struct lethe_error *err)
 {
     bool refused = result == LETHE_INTEGRITY || result == LETHE_MALFORMED ||
@@ -247,9 +252,9 @@ lethe_result home_reject_model(struct home *home, const char *model, const char 
         return result;
     const struct audit_who who = keeper_who(home->keeper, "");
     const struct audit_event event =
-        audit_model_rejected(model, err != NULL ? err->text : "", purpose);
+        audit_model_rejected(path_base_name(path), err != NULL ? err->text : "", purpose);
     struct lethe_error log_error = {0};
     if (audit_commit(keeper_log(home->keeper), &who, &event, &log_error) != LETHE_OK)
-        fprintf(stderr, "lethe: the refusal could not be recorded: %s\n", log_error.text);
+        add_unrecorded(&log_error, err);
     return result;
 }

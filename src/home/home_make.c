@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/validate.h"
-#include "cli/home.h"
+#include "home/home.h"
 #include "model/sibling.h"
 
 /* The host name, reduced to what a node's name may hold. */

@@ -1,0 +1,107 @@
+/* What <lethe/home.h> offers, and the part of <lethe/model.h> that needs a home. */
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include <lethe/home.h>
+#include <lethe/model.h>
+
+#include "audit/recorder.h"
+#include "base/error.h"
+#include "crypto/crypto.h"
+#include "home/home.h"
+#include "kms/secret_file.h"
+#include "model/handle.h"
+
+struct lethe_home {
+    struct home *home;
+    struct lethe_log log;
+};
+
+/* ---- the home ---------------------------------------------------------------------------------
+ */
+
+/* One at a time: it is the one observer of memory that this process has. */
+static atomic_bool is_open;
+
+static lethe_result open_home(struct lethe_home *home, const char *directory, int passphrase_fd,
+                              struct lethe_error *err)
+{
+    TRY(crypto_start(err));
+    TRY(home_open(directory, passphrase_fd, &home->home, err));
+    home->log = (struct lethe_log){.log = keeper_log(home->home->keeper),
+                                   .actor = home->home->actor,
+                                   .signer = keeper_log_signer(home->home->keeper),
+                                   .node = home->home->node};
+    return LETHE_OK;
+}
+
+lethe_result lethe_home_open_with_passphrase(const char *directory, int passphrase_fd,
+                                             struct lethe_home **out, struct lethe_error *err)
+{
+    *out = NULL;
+    if (atomic_exchange(&is_open, true))
+        return error_set(err, LETHE_BUSY, "this process has a home open already");
+    struct lethe_home *home = calloc(1, sizeof *home);
+    lethe_result result = home == NULL ? error_set(err, LETHE_NO_MEMORY, "no memory for a home")
+                                       : open_home(home, directory, passphrase_fd, err);
+    if (result == LETHE_OK) {
+        *out = home;
+        return LETHE_OK;
+    }
+    free(home);
+    atomic_store(&is_open, false);
+    return result;
+}
+
+lethe_result lethe_home_open(const char *directory, struct lethe_home **out,
+                             struct lethe_error *err)
+{
+    return lethe_home_open_with_passphrase(directory, -1, out, err);
+}
+
+lethe_result lethe_home_close(struct lethe_home *home, struct lethe_error *err)
+{
+    if (home == NULL)
+        return LETHE_OK;
+    lethe_result result = home_close(home->home, err);
+    free(home);
+    atomic_store(&is_open, false);
+    return result;
+}
+
+struct lethe_log *lethe_home_log(struct lethe_home *home)
+{
+    return &home->log;
+}
+
+lethe_result lethe_secret_read_file(const char *path, struct lethe_secret **out,
+                                    struct lethe_error *err)
+{
+    return secret_token_read(path, out, err);
+}
+
+/* ---- its models ------------------------------------------------------------------------------ */
+
+DEFINE_CLEANUP(lethe_model_close, struct lethe_model *);
+
+static lethe_result open_model(struct lethe_home *home, const char *path, struct lethe_model **out,
+                               struct lethe_error *err)
+{
+    CLEANUP(lethe_model_close) struct lethe_model *model = calloc(1, sizeof *model);
+    if (model == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for a model");
+    model->keys = keeper_key_source(home->home->keeper);
+    TRY(model_open(path, &model->model, err));
+    TRY(model_check_own_signature(model->model, model->keys, false, err));
+    *out = MOVE(model);
+    return LETHE_OK;
+}
+
+lethe_result lethe_model_open(struct lethe_home *home, const char *path, struct lethe_model **out,
+                              struct lethe_error *err)
+{
+    struct lethe_error unwanted; /* the record has the reason, whether the caller wants it or not */
+    *out = NULL;
+    err = err != NULL ? err : &unwanted;
+    return home_reject_model(home->home, path, "load", open_model(home, path, out, err), err);
+}

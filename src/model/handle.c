@@ -1,0 +1,29 @@
+#include "model/handle.h"
+
+#include <stdlib.h>
+
+#include <lethe/model.h>
+
+void lethe_model_close(struct lethe_model *model)
+{
+    if (model == NULL)
+        return;
+    model_close(model->model);
+    free(model);
+}
+
+size_t lethe_model_shard_count(const struct lethe_model *model)
+{
+    return model_manifest(model->model)->count;
+}
+
+void lethe_model_shard(const struct lethe_model *model, size_t index, struct lethe_model_shard *out)
+{
+    const struct manifest *manifest = model_manifest(model->model);
+    REQUIRE(index < manifest->count);
+    const struct shard *shard = &manifest->shards[index];
+    *out = (struct lethe_model_shard){.id = shard->id,
+                                      .name = shard->name,
+                                      .kind = shard_kind_name(shard->kind),
+                                      .size_bytes = shard->size};
+}
