@@ -14,6 +14,7 @@
     X(slab)                                                                                        \
     X(digest)                                                                                      \
     X(load)                                                                                        \
+    X(tags)                                                                                        \
     X(encrypt)                                                                                     \
     X(verify)                                                                                      \
     X(exec)                                                                                        \
