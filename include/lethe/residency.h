@@ -9,7 +9,9 @@
  *
  * A complete use, errors aside:
  *
- *     lethe_worker_create(&(struct lethe_worker_options){.name = "w0", .log = log}, &worker, &err);
+ *     const struct lethe_worker_options options = {
+ *         .name = "w0", .policy = LETHE_HOST_ALLOWED, .log = log};
+ *     lethe_worker_create(&options, &worker, &err);
  *     lethe_shard_seal_model(worker, model, 0, &(struct lethe_placement){0}, &shard, &err);
  *     lethe_worker_ready(worker, &err);
  *     lethe_execution_begin(worker, &shard, 1, LETHE_VERIFY_DEFAULT, &execution, &err);
@@ -69,6 +71,8 @@ struct lethe_worker_device {
     uint64_t limit_bytes; /* what this process may use of it; 0: all that it has */
 };
 
+#define LETHE_SHARD_LIMIT_BYTES ((uint64_t)100 * 1000 * 1000 * 1000) /* 100 GB */
+
 struct lethe_worker_options {
     const char *name; /* 1 to 64 of [A-Za-z0-9_-] */
     /* The seal key is HKDF-SHA256 of the token (at least 16 bytes), with the hardware id as salt.
@@ -78,9 +82,11 @@ struct lethe_worker_options {
     size_t hardware_id_bytes;
     enum lethe_residency_policy policy;
     enum lethe_seal_profile profile;
-    const struct lethe_worker_device *devices; /* NULL: the host alone, under LETHE_HOST_ALLOWED */
+    /* NULL: one, the host under LETHE_HOST_ALLOWED, the first CUDA device under LETHE_DEVICE_ONLY.
+     */
+    const struct lethe_worker_device *devices;
     size_t device_count;
-    uint64_t shard_limit_bytes; /* 0: 100 GB (IV-001) */
+    uint64_t shard_limit_bytes; /* 0: LETHE_SHARD_LIMIT_BYTES (IV-001) */
     unsigned threads;           /* for digests and verification; 0: as many as there are CPUs */
     unsigned optional;     /* enum lethe_protection that host memory may go without, if need be */
     struct lethe_log *log; /* NULL: nobody records */
@@ -127,7 +133,7 @@ struct lethe_worker_metrics {
     uint64_t evict_failures; /* not shown to be zero, or the device failed */
     uint64_t executions;
 };
-void lethe_worker_metrics(const struct lethe_worker *worker, struct lethe_worker_metrics *out);
+void lethe_worker_metrics(struct lethe_worker *worker, struct lethe_worker_metrics *out);
 
 /* ---- shards ---------------------------------------------------------------------------------- */
 

@@ -156,7 +156,7 @@ enum audit_severity { AUDIT_INFO, AUDIT_NOTICE, AUDIT_WARNING, AUDIT_CRITICAL };
 #define FIELDS_vram_allocated(T, U, B, N) U(requested_bytes) U(allocated_bytes) U(available_bytes) U(used_bytes) T(device) T(worker)
 #define FIELDS_vram_allocation_failed(T, U, B, N) U(requested_bytes) U(available_bytes) T(reason) T(device) T(worker)
 #define FIELDS_vram_sealed(T, U, B, N) T(shard) T(device) U(bytes) T(digest) T(worker) T(mode)
-#define FIELDS_seal_verified(T, U, B, N) T(shard) T(worker) T(mode)
+#define FIELDS_seal_verified(T, U, B, N) T(shard) T(worker) T(mode) U(count)
 #define FIELDS_seal_verification_failed(T, U, B, N) T(shard) T(reason) T(expected_digest) T(actual_digest) T(worker)
 #define FIELDS_vram_deallocated(T, U, B, N) T(shard) U(freed_bytes) U(remaining_bytes) T(device) T(worker) B(wiped)
 #define FIELDS_device_quarantined(T, U, B, N) T(device) T(reason) T(worker)

@@ -1,0 +1,356 @@
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "residency/shard_core.h"
+
+/* ---- who uses it ----------------------------------------------------------------------------- */
+
+static lethe_result busy(const struct lethe_shard *shard, const char *why, struct lethe_error *err)
+{
+    return error_set(err, LETHE_BUSY, "shard '%s' %s", shard->seal.id, why);
+}
+
+lethe_result shard_read_begin(struct lethe_shard *shard, struct lethe_error *err)
+{
+    REQUIRE(shard->alive == SHARD_ALIVE);
+    pthread_mutex_lock(&shard->worker->lock);
+    bool is_sealed = shard->phase == SHARD_SEALED;
+    shard->readers += is_sealed;
+    pthread_mutex_unlock(&shard->worker->lock);
+    return is_sealed ? LETHE_OK : busy(shard, "is being evicted or replaced", err);
+}
+
+void shard_read_end(struct lethe_shard *shard)
+{
+    pthread_mutex_lock(&shard->worker->lock);
+    REQUIRE(shard->readers > 0);
+    if (--shard->readers == 0)
+        pthread_cond_broadcast(&shard->worker->idle);
+    pthread_mutex_unlock(&shard->worker->lock);
+}
+
+lethe_result shard_hold(struct lethe_shard *shard, struct lethe_error *err)
+{
+    REQUIRE(shard->alive == SHARD_ALIVE);
+    pthread_mutex_lock(&shard->worker->lock);
+    bool is_sealed = shard->phase == SHARD_SEALED;
+    shard->holds += is_sealed;
+    pthread_mutex_unlock(&shard->worker->lock);
+    return is_sealed ? LETHE_OK : busy(shard, "is being evicted or replaced", err);
+}
+
+void shard_release(struct lethe_shard *shard)
+{
+    REQUIRE(shard->alive == SHARD_ALIVE);
+    pthread_mutex_lock(&shard->worker->lock);
+    REQUIRE(shard->holds > 0);
+    shard->holds--;
+    pthread_mutex_unlock(&shard->worker->lock);
+}
+
+/* From here on nobody begins to use it; those who verify it are waited for. */
+static lethe_result begin_leaving(struct lethe_shard *shard, struct lethe_error *err)
+{
+    struct lethe_worker *worker = shard->worker;
+    REQUIRE(shard->alive == SHARD_ALIVE);
+    pthread_mutex_lock(&worker->lock);
+    REQUIRE(shard->phase == SHARD_SEALED); /* or two evict it at once */
+    bool is_held = shard->holds > 0;
+    if (!is_held) {
+        shard->phase = SHARD_LEAVING;
+        while (shard->readers > 0)
+            pthread_cond_wait(&worker->idle, &worker->lock);
+    }
+    pthread_mutex_unlock(&worker->lock);
+    return is_held ? busy(shard, "is held by an execution, a group or a cache", err) : LETHE_OK;
+}
+
+/* ---- the worker's list ----------------------------------------------------------------------- */
+
+static bool has_id(const struct lethe_worker *worker, const char *id)
+{
+    const struct lethe_shard *shard;
+    TAILQ_FOREACH(shard, &worker->shards, link)
+    {
+        if (strcmp(shard->seal.id, id) == 0)
+            return true;
+    }
+    return false;
+}
+
+static lethe_result list_add(struct lethe_shard *shard, struct lethe_error *err)
+{
+    struct lethe_worker *worker = shard->worker;
+    pthread_mutex_lock(&worker->lock);
+    bool is_new = !has_id(worker, shard->seal.id);
+    if (is_new)
+        TAILQ_INSERT_TAIL(&worker->shards, shard, link);
+    pthread_mutex_unlock(&worker->lock);
+    if (is_new)
+        return LETHE_OK;
+    return error_set(err, LETHE_EXISTS, "worker %s has a shard '%s' already", worker->name,
+                     shard->seal.id);
+}
+
+static void list_remove(struct lethe_shard *shard)
+{
+    pthread_mutex_lock(&shard->worker->lock);
+    TAILQ_REMOVE(&shard->worker->shards, shard, link);
+    pthread_mutex_unlock(&shard->worker->lock);
+}
+
+/* ---- make and drop --------------------------------------------------------------------------- */
+
+static lethe_result shard_create(struct lethe_worker *worker,
+                                 const struct lethe_placement *placement, struct lethe_shard **out,
+                                 struct lethe_error *err)
+{
+    CLEANUP(memory_free) struct lethe_shard *shard = calloc(1, sizeof *shard);
+    if (shard == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for a shard");
+    shard->alive = SHARD_ALIVE;
+    shard->worker = worker;
+    shard->device_index = placement->device;
+    shard->class_ = placement->class_ == LETHE_CLASS_KEY ? LETHE_CLASS_WEIGHTS : placement->class_;
+    strncat(shard->seal.id, placement->id, sizeof shard->seal.id - 1);
+    if (placement->tenant != NULL)
+        strncat(shard->tenant, placement->tenant, sizeof shard->tenant - 1);
+    TRY(list_add(shard, err));
+    *out = MOVE(shard);
+    return LETHE_OK;
+}
+
+/* Wipes what it holds: the weights, provably, and the tags with their key. */
+static lethe_result shard_empty(struct lethe_shard *shard, struct lethe_error *err)
+{
+    seal_tags_free(MOVE(shard->tags));
+    return worker_release(shard->worker, shard->seal.id, shard->tenant, MOVE(shard->memory), err);
+}
+
+static lethe_result shard_drop(struct lethe_shard *shard, struct lethe_error *err)
+{
+    lethe_result result = shard_empty(shard, err);
+    list_remove(shard);
+    shard->alive = 0;
+    free(shard);
+    return result;
+}
+
+/* ---- seal ------------------------------------------------------------------------------------ */
+
+/* Not what was expected is no failed verification: nothing had been sealed. */
+static lethe_result check_expected(const struct lethe_shard *shard, const char *expected,
+                                   struct lethe_error *err)
+{
+    if (expected == NULL || bytes_equal(expected, shard->seal.digest, SEAL_DIGEST_DIGITS))
+        return LETHE_OK;
+    struct lethe_error log_err = {0};
+    const struct audit_event event =
+        audit_integrity_violation(shard->seal.id, "its digest is not the expected one");
+    if (worker_commit(shard->worker, shard->tenant, &event, &log_err) != LETHE_OK) {
+        error_set(err, LETHE_INTEGRITY, "its digest is not the expected one");
+        error_hint(err, "this is not on record: %.160s", log_err.text);
+        return LETHE_INTEGRITY;
+    }
+    return error_set(err, LETHE_INTEGRITY, "its digest is %s, and %s was expected",
+                     shard->seal.digest, expected);
+}
+
+/* CI-004: digest and tags are of what the device holds now. */
+static lethe_result seal_memory(struct lethe_shard *shard, const char *expected_digest,
+                                struct lethe_error *err)
+{
+    struct lethe_worker *worker = shard->worker;
+    uint8_t digest[DEVICE_DIGEST_BYTES];
+    TRY(device_set_read_only(shard->memory, true, err));
+    TRY(device_digest(shard->memory, shard_digest_kind(shard), worker->threads, digest, err));
+    hex_encode(digest, sizeof digest, shard->seal.digest);
+    TRY(check_expected(shard, expected_digest, err));
+    if (worker->profile == LETHE_SEAL)
+        TRY(seal_tags_create(shard->memory, worker->threads, &shard->tags, err));
+    shard->seal.sealed_at_s = worker_now_s(worker);
+    strncpy(shard->seal.device, device_name(device_of(shard->memory)),
+            sizeof shard->seal.device - 1);
+    return seal_sign(worker->seal_key, &shard->seal, err);
+}
+
+static lethe_result fill_and_seal(struct lethe_shard *shard, const struct shard_source *source,
+                                  struct lethe_error *err)
+{
+    struct lethe_worker *worker = shard->worker;
+    const struct worker_request request = {.device = shard->device_index,
+                                           .id = shard->seal.id,
+                                           .tenant = shard->tenant,
+                                           .class_ = shard->class_,
+                                           .size_bytes = source->size_bytes};
+    TRY(worker_alloc(worker, &request, &shard->memory, err));
+    shard->size_bytes = source->size_bytes;
+    TRY(source->fill(source, shard->memory, worker->threads, err));
+    TRY(seal_memory(shard, source->expected_digest, err));
+    return worker_check(worker, err); /* may have been stopped meanwhile */
+}
+
+static void publish(struct lethe_shard *shard)
+{
+    struct lethe_worker *worker = shard->worker;
+    const struct lethe_seal *seal = &shard->seal;
+    const char *mode = lethe_verify_mode_name(shard_verify_mode(shard, LETHE_VERIFY_DEFAULT));
+    const struct audit_event event = audit_vram_sealed(seal->id, seal->device, shard->size_bytes,
+                                                       seal->digest, worker->name, mode);
+    worker_emit(worker, shard->tenant, "", &event);
+    count_one(&worker->counters.sealed);
+    pthread_mutex_lock(&worker->lock);
+    shard->turn = ++worker->turns;
+    shard->verified_mode = LETHE_VERIFY_DEFAULT;
+    shard->phase = SHARD_SEALED;
+    pthread_mutex_unlock(&worker->lock);
+}
+
+/* What could not be sealed is gone, and the record of its memory says how. */
+static lethe_result seal_or_drop(struct lethe_shard **shard, const struct shard_source *source,
+                                 struct lethe_error *err)
+{
+    lethe_result result = fill_and_seal(*shard, source, err);
+    if (result == LETHE_OK) {
+        publish(*shard);
+        return LETHE_OK;
+    }
+    count_one(&(*shard)->worker->counters.seal_failures);
+    error_context(err, result, "shard '%s'", (*shard)->seal.id);
+    (void)!shard_drop(MOVE(*shard), NULL);
+    return result;
+}
+
+lethe_result shard_seal(struct lethe_worker *worker, const struct lethe_placement *placement,
+                        const struct shard_source *source, struct lethe_shard **out,
+                        struct lethe_error *err)
+{
+    *out = NULL;
+    TRY(worker_check(worker, err));
+    TRY(placement_check(placement, err));
+    TRY(shard_size_check(worker, source->size_bytes, err));
+    TRY(shard_create(worker, placement, out, err));
+    return seal_or_drop(out, source, err);
+}
+
+/* ---- from bytes ------------------------------------------------------------------------------ */
+
+static lethe_result fill_from_bytes(const struct shard_source *source, struct device_memory *memory,
+                                    unsigned threads, struct lethe_error *err)
+{
+    return device_write(memory, 0, source->bytes, source->size_bytes, err);
+}
+
+static lethe_result check_bytes(const void *bytes, struct lethe_error *err)
+{
+    return bytes != NULL ? LETHE_OK : error_set(err, LETHE_INVALID, "bytes: there are none");
+}
+
+static lethe_result seal_bytes(struct lethe_worker *worker, const struct lethe_placement *placement,
+                               const struct shard_source *source, struct lethe_shard **out,
+                               struct lethe_error *err)
+{
+    TRY(check_bytes(source->bytes, err));
+    return shard_seal(worker, placement, source, out, err);
+}
+
+lethe_result lethe_shard_seal(struct lethe_worker *worker, const struct lethe_placement *placement,
+                              void *bytes, size_t size_bytes, bool wipe_source,
+                              struct lethe_shard **out, struct lethe_error *err)
+{
+    const struct shard_source source = {.fill = fill_from_bytes,
+                                        .size_bytes = size_bytes,
+                                        .expected_digest = placement->expected_digest,
+                                        .bytes = bytes};
+    *out = NULL;
+    lethe_result result = seal_bytes(worker, placement, &source, out, err);
+    if (wipe_source && bytes != NULL)
+        lethe_wipe(bytes, size_bytes);
+    return result;
+}
+
+/* ---- evict and replace ----------------------------------------------------------------------- */
+
+static void count_evicted(struct lethe_worker *worker, lethe_result result)
+{
+    count_one(&worker->counters.evicted);
+    if (result != LETHE_OK)
+        count_one(&worker->counters.evict_failures);
+}
+
+lethe_result lethe_shard_evict(struct lethe_shard *shard, struct lethe_error *err)
+{
+    if (shard == NULL)
+        return LETHE_OK;
+    struct lethe_worker *worker = shard->worker;
+    TRY(begin_leaving(shard, err));
+    lethe_result result = shard_drop(shard, err);
+    count_evicted(worker, result);
+    return result;
+}
+
+static lethe_result check_replacement(struct lethe_shard *shard, const struct shard_source *source,
+                                      struct lethe_error *err)
+{
+    TRY(worker_check(shard->worker, err));
+    TRY(check_bytes(source->bytes, err));
+    return shard_size_check(shard->worker, source->size_bytes, err);
+}
+
+/* Z-5: the old content is gone before the memory for the new one is even there. */
+static lethe_result wipe_old(struct lethe_shard *shard, struct lethe_error *err)
+{
+    uint64_t old_bytes = shard->size_bytes;
+    lethe_result result = shard_empty(shard, err);
+    const struct audit_event event = audit_checkpoint_replaced(
+        lethe_class_name(shard->class_), shard->seal.id, old_bytes, result == LETHE_OK);
+    worker_emit(shard->worker, shard->tenant, "", &event);
+    count_evicted(shard->worker, result);
+    return result;
+}
+
+static lethe_result replace(struct lethe_shard **shard, const struct shard_source *source,
+                            struct lethe_error *err)
+{
+    TRY(check_replacement(*shard, source, err));
+    TRY(begin_leaving(*shard, err));
+    lethe_result result = wipe_old(*shard, err);
+    if (result == LETHE_OK)
+        return seal_or_drop(shard, source, err);
+    (void)!shard_drop(MOVE(*shard), NULL);
+    return result;
+}
+
+lethe_result lethe_shard_replace(struct lethe_shard **shard, void *bytes, size_t size_bytes,
+                                 bool wipe_source, struct lethe_error *err)
+{
+    const struct shard_source source = {
+        .fill = fill_from_bytes, .size_bytes = size_bytes, .bytes = bytes};
+    lethe_result result = replace(shard, &source, err);
+    if (wipe_source && bytes != NULL)
+        lethe_wipe(bytes, size_bytes);
+    return result;
+}
+
+/* ---- what it says ---------------------------------------------------------------------------- */
+
+void lethe_shard_get_seal(const struct lethe_shard *shard, struct lethe_seal *out)
+{
+    REQUIRE(shard->alive == SHARD_ALIVE);
+    *out = shard->seal;
+}
+
+const char *lethe_shard_id(const struct lethe_shard *shard)
+{
+    REQUIRE(shard->alive == SHARD_ALIVE);
+    return shard->seal.id;
+}
+
+uint64_t lethe_shard_size(const struct lethe_shard *shard)
+{
+    REQUIRE(shard->alive == SHARD_ALIVE);
+    return shard->size_bytes;
+}

@@ -1,0 +1,32 @@
+/* residency/shard_core.h -- making a shard, wherever its bytes come from. */
+#ifndef RESIDENCY_SHARD_CORE_H
+#define RESIDENCY_SHARD_CORE_H
+
+#include "residency/inside.h"
+
+/* Where the bytes of a shard come from. */
+struct shard_source {
+    /* Puts all of them into the memory, which is zeroed, and as large as they are. */
+    lethe_result (*fill)(const struct shard_source *source, struct device_memory *memory,
+                         unsigned threads, struct lethe_error *err);
+    uint64_t size_bytes;
+    const char *expected_digest; /* 64 hex digits; NULL: whatever is found */
+    /* For `fill`. */
+    const void *bytes;
+    struct lethe_model *model;
+    size_t shard_index;
+};
+
+/* Seals what `source` gives. `placement` with an id; results as lethe_shard_seal. */
+LETHE_MUST_CHECK lethe_result shard_seal(struct lethe_worker *worker,
+                                         const struct lethe_placement *placement,
+                                         const struct shard_source *source,
+                                         struct lethe_shard **out, struct lethe_error *err);
+
+/* IV-001, IV-003, IV-004, and what else can be said before there is any memory. */
+LETHE_MUST_CHECK lethe_result placement_check(const struct lethe_placement *placement,
+                                              struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result shard_size_check(const struct lethe_worker *worker,
+                                               uint64_t size_bytes, struct lethe_error *err);
+
+#endif
