@@ -49,6 +49,13 @@ struct shard_access {
 LETHE_MUST_CHECK lethe_result shard_reader_open(const struct model *model, size_t shard_index,
                                                 const struct shard_access *access,
                                                 struct shard_reader *out, struct lethe_error *err);
+/* The same without a stream, for whoever opens segments elsewhere: *key is the stream's derived
+ * key, which the caller frees as soon as it was handed on. */
+LETHE_MUST_CHECK lethe_result shard_reader_open_key(const struct model *model, size_t shard_index,
+                                                    const struct shard_access *access,
+                                                    struct shard_reader *out,
+                                                    struct lethe_secret **key,
+                                                    struct lethe_error *err);
 /* Reads segment `index` to `cipher` (its cipher_bytes); opens it to `plain` (its plain_bytes),
  * which may be the same place; or both at once. Any thread. LETHE_INTEGRITY: `plain` has been
  * wiped. */
@@ -60,6 +67,9 @@ LETHE_MUST_CHECK lethe_result shard_open_segment(const struct shard_reader *read
 LETHE_MUST_CHECK lethe_result shard_read_segment(const struct shard_reader *reader, uint64_t index,
                                                  void *cipher, void *plain,
                                                  struct lethe_error *err);
+/* Gives LETHE_INTEGRITY: names the segment that did not open. */
+lethe_result shard_segment_refused(const struct shard_reader *reader, uint64_t index,
+                                   struct lethe_error *err);
 static inline struct tink_segment shard_segment(const struct shard_reader *reader, uint64_t index)
 {
     return tink_segment_at(&tink_shard_parameters, reader->shard->size, index);

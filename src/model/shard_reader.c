@@ -31,8 +31,18 @@ static lethe_result open_file(const struct model *model, struct shard_reader *re
     return LETHE_OK;
 }
 
+/* The stream, or its key alone. */
+static lethe_result begin(const struct tink_binding *binding, struct shard_reader *reader,
+                          struct lethe_secret **key, struct lethe_error *err)
+{
+    if (key != NULL)
+        return tink_open_key(&tink_shard_parameters, binding, reader->header, key, err);
+    return tink_open_begin(&tink_shard_parameters, binding, reader->header, &reader->stream, err);
+}
+
 static lethe_result open_stream(const struct model *model, const struct shard_access *access,
-                                struct shard_reader *reader, struct lethe_error *err)
+                                struct shard_reader *reader, struct lethe_secret **key,
+                                struct lethe_error *err)
 {
     const struct shard *shard = reader->shard;
     TRY(file_read_at(reader->fd, shard->file, 0, reader->header,
@@ -50,26 +60,35 @@ static lethe_result open_stream(const struct model *model, const struct shard_ac
     TRY(access->keys->unwrap(access->keys->context, &use, shard->wrapped_key, &data_key, err));
     const struct tink_binding binding = {
         .key = data_key, .aad = aad.bytes, .aad_bytes = aad.size_bytes, .backend = access->backend};
-    return tink_open_begin(&tink_shard_parameters, &binding, reader->header, &reader->stream, err);
+    return begin(&binding, reader, key, err);
 }
 
 static lethe_result reader_open(const struct model *model, const struct shard_access *access,
-                                struct shard_reader *reader, struct lethe_error *err)
+                                struct shard_reader *reader, struct lethe_secret **key,
+                                struct lethe_error *err)
 {
     TRY(open_file(model, reader, err));
-    return open_stream(model, access, reader, err);
+    return open_stream(model, access, reader, key, err);
 }
 
 lethe_result shard_reader_open(const struct model *model, size_t shard_index,
                                const struct shard_access *access, struct shard_reader *out,
                                struct lethe_error *err)
 {
+    return shard_reader_open_key(model, shard_index, access, out, NULL, err);
+}
+
+lethe_result shard_reader_open_key(const struct model *model, size_t shard_index,
+                                   const struct shard_access *access, struct shard_reader *out,
+                                   struct lethe_secret **key, struct lethe_error *err)
+{
     REQUIRE(model->is_signed);
     REQUIRE(shard_index < model->manifest->count);
     CLEANUP(shard_reader_close) struct shard_reader reader = SHARD_READER_NONE;
     reader.shard = &model->manifest->shards[shard_index];
     reader.segments = tink_segment_count(&tink_shard_parameters, reader.shard->size);
-    TRY(error_context(err, reader_open(model, access, &reader, err), "%s", reader.shard->file));
+    TRY(error_context(err, reader_open(model, access, &reader, key, err), "%s",
+                      reader.shard->file));
     *out = reader;
     reader = SHARD_READER_NONE; /* moved */
     return LETHE_OK;
@@ -89,6 +108,13 @@ lethe_result shard_open_segment(const struct shard_reader *reader, uint64_t inde
     struct tink_segment segment = shard_segment(reader, index);
     if (tink_open_segment(reader->stream, &segment, cipher, plain) == LETHE_OK)
         return LETHE_OK;
+    return shard_segment_refused(reader, index, err);
+}
+
+lethe_result shard_segment_refused(const struct shard_reader *reader, uint64_t index,
+                                   struct lethe_error *err)
+{
+    struct tink_segment segment = shard_segment(reader, index);
     return error_set(err, LETHE_INTEGRITY,
                      "%s: segment %" PRIu64 " of %" PRIu64 " (bytes %" PRIu64 " to %" PRIu64
                      ") was changed, or the key is not its own",

@@ -89,23 +89,29 @@ struct tink_segment tink_segment_at(const struct tink_parameters *parameters, ui
 /* ---- streams --------------------------------------------------------------------------------- */
 
 static lethe_result derive_key(const struct tink_parameters *parameters,
-                               const struct tink_binding *binding, const uint8_t *salt,
-                               struct aead_key **out, struct lethe_error *err)
+                               const struct tink_binding *binding, const uint8_t *header,
+                               struct lethe_secret **out, struct lethe_error *err)
 {
-    size_t key_bytes = parameters->derived_key_bytes;
+    size_t key_bytes = lethe_secret_size(binding->key);
+    size_t least = MAX(16u, parameters->derived_key_bytes);
+    if (key_bytes < least)
+        return error_set(err, LETHE_INVALID, "a stream key of %zu bytes: at least %zu are needed",
+                         key_bytes, least);
+    size_t derived_bytes = parameters->derived_key_bytes;
     CLEANUP(lethe_secret_free) struct lethe_secret *derived = NULL;
-    TRY(lethe_secret_create(key_bytes, &derived, err));
+    TRY(lethe_secret_create(derived_bytes, &derived, err));
     const struct hkdf_input input = {
         .hash = parameters->hash,
         .key = lethe_secret_bytes_const(binding->key),
-        .key_bytes = lethe_secret_size(binding->key),
-        .salt = salt,
-        .salt_bytes = key_bytes,
+        .key_bytes = key_bytes,
+        .salt = header + 1,
+        .salt_bytes = derived_bytes,
         .info = binding->aad,
         .info_bytes = binding->aad_bytes,
     };
-    TRY(hkdf(&input, lethe_secret_bytes(derived), key_bytes, err));
-    return aead_key_create(lethe_secret_bytes(derived), key_bytes, binding->backend, out, err);
+    TRY(hkdf(&input, lethe_secret_bytes(derived), derived_bytes, err));
+    *out = MOVE(derived);
+    return LETHE_OK;
 }
 
 /* header: byte(8 + dk) || salt[dk] || nonce_prefix[7] */
@@ -113,18 +119,15 @@ static lethe_result stream_create(const struct tink_parameters *parameters,
                                   const struct tink_binding *binding, const uint8_t *header,
                                   struct tink_stream **out, struct lethe_error *err)
 {
-    size_t key_bytes = lethe_secret_size(binding->key);
-    size_t least = MAX(16u, parameters->derived_key_bytes);
-    if (key_bytes < least)
-        return error_set(err, LETHE_INVALID, "a stream key of %zu bytes: at least %zu are needed",
-                         key_bytes, least);
-
+    CLEANUP(lethe_secret_free) struct lethe_secret *derived = NULL;
+    TRY(derive_key(parameters, binding, header, &derived, err));
     CLEANUP(tink_stream_free) struct tink_stream *stream = calloc(1, sizeof *stream);
     if (stream == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a stream");
     stream->parameters = *parameters;
     memcpy(stream->nonce_prefix, header + 1 + parameters->derived_key_bytes, NONCE_PREFIX_BYTES);
-    TRY(derive_key(parameters, binding, header + 1, &stream->key, err));
+    TRY(aead_key_create(lethe_secret_bytes(derived), parameters->derived_key_bytes,
+                        binding->backend, &stream->key, err));
     *out = MOVE(stream);
     return LETHE_OK;
 }
@@ -143,16 +146,32 @@ lethe_result tink_seal_begin(const struct tink_parameters *parameters,
     return stream_create(parameters, binding, header, out, err);
 }
 
+static lethe_result check_header(const struct tink_parameters *parameters, const uint8_t *header,
+                                 struct lethe_error *err)
+{
+    require_valid(parameters);
+    if (header[0] == tink_header_bytes(parameters))
+        return LETHE_OK;
+    return error_set(err, LETHE_INTEGRITY, "the stream's header has length %u instead of %u",
+                     header[0], tink_header_bytes(parameters));
+}
+
 lethe_result tink_open_begin(const struct tink_parameters *parameters,
                              const struct tink_binding *binding, const uint8_t *header,
                              struct tink_stream **out, struct lethe_error *err)
 {
-    require_valid(parameters);
     *out = NULL;
-    if (header[0] != tink_header_bytes(parameters))
-        return error_set(err, LETHE_INTEGRITY, "the stream's header has length %u instead of %u",
-                         header[0], tink_header_bytes(parameters));
+    TRY(check_header(parameters, header, err));
     return stream_create(parameters, binding, header, out, err);
+}
+
+lethe_result tink_open_key(const struct tink_parameters *parameters,
+                           const struct tink_binding *binding, const uint8_t *header,
+                           struct lethe_secret **out, struct lethe_error *err)
+{
+    *out = NULL;
+    TRY(check_header(parameters, header, err));
+    return derive_key(parameters, binding, header, out, err);
 }
 
 void tink_stream_free(struct tink_stream *stream)
@@ -166,20 +185,26 @@ void tink_stream_free(struct tink_stream *stream)
 /* ---- segments -------------------------------------------------------------------------------- */
 
 /* nonce: nonce_prefix[7] || be32(index) || last ? 1 : 0 */
-static void segment_nonce(const struct tink_stream *stream, const struct tink_segment *segment,
-                          uint8_t nonce[AEAD_NONCE_BYTES])
+static void make_nonce(const uint8_t *prefix, const struct tink_segment *segment,
+                       uint8_t nonce[AEAD_NONCE_BYTES])
 {
-    memcpy(nonce, stream->nonce_prefix, NONCE_PREFIX_BYTES);
+    memcpy(nonce, prefix, NONCE_PREFIX_BYTES);
     uint32_t index_be = htobe32((uint32_t)segment->index);
     memcpy(nonce + NONCE_PREFIX_BYTES, &index_be, sizeof index_be);
     nonce[AEAD_NONCE_BYTES - 1] = segment->last;
+}
+
+void tink_segment_nonce(const struct tink_parameters *parameters, const uint8_t *header,
+                        const struct tink_segment *segment, uint8_t nonce[AEAD_NONCE_BYTES])
+{
+    make_nonce(header + 1 + parameters->derived_key_bytes, segment, nonce);
 }
 
 lethe_result tink_seal_segment(const struct tink_stream *stream, const struct tink_segment *segment,
                                const void *plain, void *cipher)
 {
     uint8_t nonce[AEAD_NONCE_BYTES];
-    segment_nonce(stream, segment, nonce);
+    make_nonce(stream->nonce_prefix, segment, nonce);
     const struct aead_message message = {
         .nonce = nonce, .in = plain, .out = cipher, .size_bytes = segment->plain_bytes};
     return aead_seal(stream->key, &message, (uint8_t *)cipher + segment->plain_bytes);
@@ -189,7 +214,7 @@ lethe_result tink_open_segment(const struct tink_stream *stream, const struct ti
                                const void *cipher, void *plain)
 {
     uint8_t nonce[AEAD_NONCE_BYTES];
-    segment_nonce(stream, segment, nonce);
+    make_nonce(stream->nonce_prefix, segment, nonce);
     const struct aead_message message = {
         .nonce = nonce, .in = cipher, .out = plain, .size_bytes = segment->plain_bytes};
     return aead_open(stream->key, &message, (const uint8_t *)cipher + segment->plain_bytes);

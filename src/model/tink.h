@@ -73,6 +73,15 @@ LETHE_MUST_CHECK lethe_result tink_open_begin(const struct tink_parameters *para
 void tink_stream_free(struct tink_stream *stream);
 DEFINE_CLEANUP(tink_stream_free, struct tink_stream *);
 
+/* For whoever opens segments elsewhere, as on a device: the key of the stream, which the caller
+ * frees, and the nonce of a segment. Results as tink_open_begin. */
+LETHE_MUST_CHECK lethe_result tink_open_key(const struct tink_parameters *parameters,
+                                            const struct tink_binding *binding,
+                                            const uint8_t *header, struct lethe_secret **out,
+                                            struct lethe_error *err);
+void tink_segment_nonce(const struct tink_parameters *parameters, const uint8_t *header,
+                        const struct tink_segment *segment, uint8_t nonce[AEAD_NONCE_BYTES]);
+
 /* plain_bytes in, cipher_bytes out; and back; in place, too. LETHE_INTEGRITY: `plain` has then been
  * wiped. */
 LETHE_MUST_CHECK lethe_result tink_seal_segment(const struct tink_stream *stream,

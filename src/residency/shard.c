@@ -141,34 +141,60 @@ static lethe_result shard_drop(struct lethe_shard *shard, struct lethe_error *er
 
 /* ---- seal ------------------------------------------------------------------------------------ */
 
-/* Not what was expected is no failed verification: nothing had been sealed. */
-static lethe_result check_expected(const struct lethe_shard *shard, const char *expected,
-                                   struct lethe_error *err)
+/* No failed verification, as nothing had been sealed: the worker goes on. */
+static lethe_result refuse_digest(const struct lethe_shard *shard, const char *expected,
+                                  const char *found, struct lethe_error *err)
 {
-    if (expected == NULL || bytes_equal(expected, shard->seal.digest, SEAL_DIGEST_DIGITS))
-        return LETHE_OK;
     struct lethe_error log_err = {0};
     const struct audit_event event =
         audit_integrity_violation(shard->seal.id, "its digest is not the expected one");
-    if (worker_commit(shard->worker, shard->tenant, &event, &log_err) != LETHE_OK) {
-        error_set(err, LETHE_INTEGRITY, "its digest is not the expected one");
+    lethe_result recorded = worker_commit(shard->worker, shard->tenant, &event, &log_err);
+    error_set(err, LETHE_INTEGRITY, "its digest is %s, and %s was expected", found, expected);
+    if (recorded != LETHE_OK)
         error_hint(err, "this is not on record: %.160s", log_err.text);
-        return LETHE_INTEGRITY;
-    }
-    return error_set(err, LETHE_INTEGRITY, "its digest is %s, and %s was expected",
-                     shard->seal.digest, expected);
+    return LETHE_INTEGRITY;
+}
+
+/* A manifest knows fs-verity digests only, whatever the seal says. */
+static lethe_result check_manifest(const struct lethe_shard *shard, const uint8_t *expected,
+                                   const uint8_t *sealed, struct lethe_error *err)
+{
+    uint8_t digest[DEVICE_DIGEST_BYTES];
+    if (shard_digest_kind(shard) == DEVICE_FSVERITY)
+        memcpy(digest, sealed, sizeof digest);
+    else
+        TRY(device_digest(shard->memory, DEVICE_FSVERITY, shard->worker->threads, digest, err));
+    if (bytes_equal(digest, expected, sizeof digest))
+        return LETHE_OK;
+    char expected_text[SEAL_DIGEST_DIGITS + 1];
+    char found_text[SEAL_DIGEST_DIGITS + 1];
+    hex_encode(expected, DEVICE_DIGEST_BYTES, expected_text);
+    hex_encode(digest, sizeof digest, found_text);
+    return refuse_digest(shard, expected_text, found_text, err);
+}
+
+static lethe_result take_digest(struct lethe_shard *shard, const struct shard_source *source,
+                                struct lethe_error *err)
+{
+    uint8_t digest[DEVICE_DIGEST_BYTES];
+    TRY(device_digest(shard->memory, shard_digest_kind(shard), shard->worker->threads, digest,
+                      err));
+    hex_encode(digest, sizeof digest, shard->seal.digest);
+    if (source->manifest_digest != NULL)
+        TRY(check_manifest(shard, source->manifest_digest, digest, err));
+    if (source->expected_digest == NULL ||
+        bytes_equal(source->expected_digest, shard->seal.digest, SEAL_DIGEST_DIGITS))
+        return LETHE_OK;
+    return refuse_digest(shard, source->expected_digest, shard->seal.digest, err);
 }
 
 /* CI-004: digest and tags are of what the device holds now. */
-static lethe_result seal_memory(struct lethe_shard *shard, const char *expected_digest,
+static lethe_result seal_memory(struct lethe_shard *shard, const struct shard_source *source,
                                 struct lethe_error *err)
 {
     struct lethe_worker *worker = shard->worker;
-    uint8_t digest[DEVICE_DIGEST_BYTES];
     TRY(device_set_read_only(shard->memory, true, err));
-    TRY(device_digest(shard->memory, shard_digest_kind(shard), worker->threads, digest, err));
-    hex_encode(digest, sizeof digest, shard->seal.digest);
-    TRY(check_expected(shard, expected_digest, err));
+    TRY(take_digest(shard, source, err));
     if (worker->profile == LETHE_SEAL)
         TRY(seal_tags_create(shard->memory, worker->threads, &shard->tags, err));
     shard->seal.sealed_at_s = worker_now_s(worker);
@@ -189,7 +215,7 @@ static lethe_result fill_and_seal(struct lethe_shard *shard, const struct shard_
     TRY(worker_alloc(worker, &request, &shard->memory, err));
     shard->size_bytes = source->size_bytes;
     TRY(source->fill(source, shard->memory, worker->threads, err));
-    TRY(seal_memory(shard, source->expected_digest, err));
+    TRY(seal_memory(shard, source, err));
     return worker_check(worker, err); /* may have been stopped meanwhile */
 }
 

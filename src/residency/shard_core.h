@@ -10,7 +10,8 @@ struct shard_source {
     lethe_result (*fill)(const struct shard_source *source, struct device_memory *memory,
                          unsigned threads, struct lethe_error *err);
     uint64_t size_bytes;
-    const char *expected_digest; /* 64 hex digits; NULL: whatever is found */
+    const char *expected_digest;    /* 64 hex digits; NULL: whatever is found    */
+    const uint8_t *manifest_digest; /* fs-verity; NULL: there is no manifest     */
     /* For `fill`. */
     const void *bytes;
     struct lethe_model *model;
