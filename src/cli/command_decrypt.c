@@ -38,9 +38,11 @@ COMMAND_FUNCTION(decrypt)
     lethe_result result = model_open(path, &model, err);
     if (result == LETHE_OK)
         result = decrypt(home, model, output, &work, err);
-    if (result == LETHE_OK)
-        printf("Decrypted %zu file%s into %s: plain files, to be guarded by you\n",
-               model_manifest(model)->count, model_manifest(model)->count == 1 ? "" : "s", output);
+    if (result == LETHE_OK) {
+        size_t count = model_manifest(model)->files.count;
+        printf("Decrypted %zu file%s into %s: plain files, to be guarded by you\n", count,
+               count == 1 ? "" : "s", output);
+    }
     result = home_reject_model(home, path, "decrypt", result, err);
     return home_finish(&home, result, err);
 }

@@ -149,17 +149,17 @@ static lethe_result receive_storage(struct engine *engine, struct lethe_error *e
     TRY(channel_expect(engine->channel, MESSAGE_READY, &engine->ready, &engine->scratch, err));
     size_t count = 0;
     for (size_t i = 0; i < options->model_count; i++)
-        count += model_manifest(options->models[i].model)->count;
+        count += model_manifest(options->models[i].model)->files.count;
     engine->files = calloc(count, sizeof *engine->files);
     if (engine->files == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for %zu files", count);
     for (size_t i = 0; i < options->model_count; i++) {
-        const struct manifest *manifest = model_manifest(options->models[i].model);
-        for (size_t j = 0; j < manifest->count; j++) {
+        const struct model_files *files = &model_manifest(options->models[i].model)->files;
+        for (size_t j = 0; j < files->count; j++) {
             struct loaded_file *file = &engine->files[engine->count++];
             *file = (struct loaded_file){.model = &options->models[i],
-                                         .shard_index = j,
-                                         .size_bytes = manifest->shards[j].size};
+                                         .file_index = j,
+                                         .size_bytes = files->items[j].size_bytes};
             TRY(receive_file(engine, file, err));
         }
     }

@@ -61,10 +61,10 @@ static lethe_result load_file(const struct run *run, const struct loaded_file *f
                               const struct model_work *work, struct lethe_error *err)
 {
     struct model *model = file->model->model;
-    TRY(model_load_shard(model, file->shard_index, run->services->keys, file->mapping, work, err));
+    TRY(model_load_file(model, file->file_index, run->services->keys, file->mapping, work, err));
     if (!run->engine->options.check_digest)
         return LETHE_OK;
-    return model_check_digest(model, file->shard_index, file->mapping, work->threads, err);
+    return model_check_file_digests(model, file->file_index, file->mapping, work->threads, err);
 }
 
 static lethe_result load_files(const struct run *run, struct lethe_error *err)

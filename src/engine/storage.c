@@ -60,10 +60,10 @@ lethe_result storage_make_directory(struct storage *storage, const char *above,
 lethe_result storage_model_path(const struct storage *storage, const struct engine_model *model,
                                 char **out, struct lethe_error *err)
 {
-    const struct manifest *manifest = model_manifest(model->model);
-    bool single = manifest->count == 1;
+    const struct model_files *files = &model_manifest(model->model)->files;
+    bool single = files->count == 1;
     if (asprintf(out, "%s/models/%s%s%s", storage->directory, model->placeholder, single ? "/" : "",
-                 single ? manifest->shards[0].name : "") < 0)
+                 single ? files->items[0].name : "") < 0)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a path");
     return LETHE_OK;
 }
@@ -73,7 +73,7 @@ lethe_result storage_file_path(const struct storage *storage, const struct memor
 {
     CLEANUP(memory_free) char *path = NULL;
     if (asprintf(&path, "%s/models/%s/%s", storage->directory, file->model->placeholder,
-                 file->shard->name) < 0)
+                 file->content->name) < 0)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a path");
     char *last = strrchr(path, '/');
     *last = '\0';
@@ -90,17 +90,17 @@ static lethe_result list_files(struct storage *storage, struct lethe_error *err)
 {
     const struct engine_options *options = storage->options;
     for (size_t i = 0; i < options->model_count; i++)
-        storage->count += model_manifest(options->models[i].model)->count;
+        storage->count += model_manifest(options->models[i].model)->files.count;
     storage->files = calloc(storage->count, sizeof *storage->files);
     if (storage->files == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for %zu files", storage->count);
     struct memory_file *file = storage->files;
     for (size_t i = 0; i < options->model_count; i++) {
-        const struct manifest *manifest = model_manifest(options->models[i].model);
-        for (size_t j = 0; j < manifest->count; j++) {
+        const struct model_files *files = &model_manifest(options->models[i].model)->files;
+        for (size_t j = 0; j < files->count; j++) {
             *file++ = (struct memory_file){
-                .model = &options->models[i], .shard = &manifest->shards[j], .fd = -1};
-            storage->total_bytes += manifest->shards[j].size;
+                .model = &options->models[i], .content = &files->items[j], .fd = -1};
+            storage->total_bytes += files->items[j].size_bytes;
         }
     }
     return LETHE_OK;
@@ -148,14 +148,15 @@ static lethe_result make_room_for_descriptors(struct storage *storage, struct le
 
 static lethe_result map_file(struct memory_file *file, struct lethe_error *err)
 {
-    if (file->shard->size == 0)
+    if (file->content->size_bytes == 0)
         return LETHE_OK;
-    void *mapping = mmap(NULL, file->shard->size, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd, 0);
+    void *mapping =
+        mmap(NULL, file->content->size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd, 0);
     if (mapping == MAP_FAILED)
-        return error_from_errno(err, "mapping %s", file->shard->name);
+        return error_from_errno(err, "mapping %s", file->content->name);
     file->mapping = mapping;
-    if (madvise(mapping, file->shard->size, MADV_DONTDUMP) != 0)
-        return error_from_errno(err, "keeping %s out of core files", file->shard->name);
+    if (madvise(mapping, file->content->size_bytes, MADV_DONTDUMP) != 0)
+        return error_from_errno(err, "keeping %s out of core files", file->content->name);
     return LETHE_OK;
 }
 
@@ -205,7 +206,7 @@ lethe_result storage_pass_on(const struct storage *storage, struct lethe_error *
                    : error_from_errno(err, "the limit of open files");
     for (size_t i = 0; i < storage->count; i++) {
         if (fcntl(storage->files[i].fd, F_SETFD, 0) != 0)
-            return error_from_errno(err, "passing on %s", storage->files[i].shard->name);
+            return error_from_errno(err, "passing on %s", storage->files[i].content->name);
     }
     return LETHE_OK;
 }
@@ -221,7 +222,7 @@ static void wipe_file(const struct memory_file *file, struct wipe *sum)
     for (off_t begin = 0; file_next_data(file->fd, &begin, &end, &failed); begin = end)
         mapping_wipe(file->mapping + begin, (uint64_t)(end - begin), sum);
     if (failed)
-        mapping_wipe(file->mapping, file->shard->size, sum);
+        mapping_wipe(file->mapping, file->content->size_bytes, sum);
 }
 
 void storage_wipe_model(const struct storage *storage, const struct engine_model *model,
@@ -243,7 +244,7 @@ void storage_wipe_scratch(const struct storage *storage, struct wipe *sum)
 static void release_mapping(struct memory_file *file)
 {
     if (file->mapping != NULL)
-        munmap(file->mapping, file->shard->size);
+        munmap(file->mapping, file->content->size_bytes);
     file->mapping = NULL;
 }
 

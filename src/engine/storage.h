@@ -19,8 +19,8 @@
 
 struct memory_file {
     const struct engine_model *model;
-    const struct shard *shard;
-    uint8_t *mapping; /* shard->size bytes, shared and writable; NULL for an empty file */
+    const struct model_file *content; /* what will be in it */
+    uint8_t *mapping; /* content->size_bytes, shared and writable; NULL for an empty file */
     int fd;           /* writable; after sealing read-only (memfd) or out of reach (tmpfs) */
 };
 

@@ -61,8 +61,8 @@ static lethe_result memfd_create_file(struct storage *storage, struct memory_fil
                                       struct lethe_error *err)
 {
     TRY(make_memfd(&file->fd, err));
-    if (fchmod(file->fd, 0400) != 0 || ftruncate(file->fd, (off_t)file->shard->size) != 0)
-        return error_from_errno(err, "%s", file->shard->name);
+    if (fchmod(file->fd, 0400) != 0 || ftruncate(file->fd, (off_t)file->content->size_bytes) != 0)
+        return error_from_errno(err, "%s", file->content->name);
     return LETHE_OK;
 }
 
@@ -75,7 +75,7 @@ static lethe_result link_read_only(struct storage *storage, struct memory_file *
     snprintf(self, sizeof self, "/proc/self/fd/%d", file->fd);
     int readable = open(self, O_RDONLY | O_CLOEXEC);
     if (readable < 0)
-        return error_from_errno(err, "a read-only descriptor for %s", file->shard->name);
+        return error_from_errno(err, "a read-only descriptor for %s", file->content->name);
     close(file->fd);
     file->fd = readable;
     snprintf(self, sizeof self, "/proc/self/fd/%d", readable);
@@ -87,7 +87,7 @@ static lethe_result memfd_seal(struct storage *storage, struct lethe_error *err)
 {
     for (size_t i = 0; i < storage->count; i++) {
         struct memory_file *file = &storage->files[i];
-        TRY(seal(file->fd, file->shard->name, err));
+        TRY(seal(file->fd, file->content->name, err));
         TRY(link_read_only(storage, file, err));
     }
     return LETHE_OK;

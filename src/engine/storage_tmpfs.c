@@ -144,7 +144,7 @@ static lethe_result tmpfs_create_file(struct storage *storage, struct memory_fil
     CLEANUP(memory_free) char *path = NULL;
     TRY(storage_file_path(storage, file, &path, err));
     file->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
-    if (file->fd < 0 || ftruncate(file->fd, (off_t)file->shard->size) != 0)
+    if (file->fd < 0 || ftruncate(file->fd, (off_t)file->content->size_bytes) != 0)
         return error_from_errno(err, "%s", path);
     return LETHE_OK;
 }

@@ -10,8 +10,8 @@
 
 struct loaded_file { /* the supervisor's own mapping, in the guardian's order */
     const struct engine_model *model;
-    size_t shard_index;
-    uint8_t *mapping; /* NULL for an empty file */
+    size_t file_index; /* in the model */
+    uint8_t *mapping;  /* NULL for an empty file */
     uint64_t size_bytes;
 };
 

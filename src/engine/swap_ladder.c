@@ -60,7 +60,7 @@ static bool lock_all(const struct storage *storage, void *reserve)
 {
     bool locked = lock_one(reserve, LOCK_RESERVE_BYTES);
     for (size_t i = 0; i < storage->count && locked; i++)
-        locked = lock_one(storage->files[i].mapping, storage->files[i].shard->size);
+        locked = lock_one(storage->files[i].mapping, storage->files[i].content->size_bytes);
     return locked;
 }
 
@@ -121,7 +121,8 @@ static lethe_result charge_files(const struct storage *storage, struct lethe_err
 {
     for (size_t i = 0; i < storage->count; i++) {
         const struct memory_file *file = &storage->files[i];
-        if (file->shard->size > 0 && fallocate(file->fd, 0, 0, (off_t)file->shard->size) != 0)
+        if (file->content->size_bytes > 0 &&
+            fallocate(file->fd, 0, 0, (off_t)file->content->size_bytes) != 0)
             return error_set(err, LETHE_UNPROTECTED, "its memory cannot be taken beforehand: %s",
                              strerrordesc_np(errno));
     }

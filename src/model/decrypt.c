@@ -23,7 +23,7 @@ struct decryption { /* of a model */
     struct progress progress;
 };
 
-/* ---- one file -------------------------------------------------------------------------------- */
+/* ---- one shard ------------------------------------------------------------------------------- */
 
 struct file_writing {
     struct decryption *decryption;
@@ -33,21 +33,34 @@ struct file_writing {
     atomic_bool failed;
 };
 
+static lethe_result write_segment(const struct file_writing *file, uint64_t index,
+                                  const uint8_t *plain, struct lethe_error *err)
+{
+    const struct shard *shard = file->reader->shard;
+    struct tink_segment segment = shard_segment(file->reader, index);
+    for (size_t done = 0; done < segment.plain_bytes;) {
+        struct extent piece =
+            extent_piece(&shard->extents, segment.plain_offset + done, segment.plain_bytes - done);
+        size_t piece_bytes = extent_bytes(&piece);
+        TRY(file_write_at(file->fd, shard->name, piece.begin, plain + done, piece_bytes, err));
+        done += piece_bytes;
+    }
+    if (shard->extents.count == 0)
+        staging_write_behind(file->fd, index);
+    return LETHE_OK;
+}
+
 /* A segment is written when its tag was checked; nobody else can see the file before all were. */
 static lethe_result write_segments(struct file_writing *file, const struct staging *staging,
                                    struct lethe_error *err)
 {
-    const char *name = file->reader->shard->name;
     while (!atomic_load(&file->failed)) {
         uint64_t index = atomic_fetch_add(&file->next, 1);
         if (index >= file->reader->segments)
             return LETHE_OK;
-        struct tink_segment segment = shard_segment(file->reader, index);
         TRY(shard_read_segment(file->reader, index, staging->segment, staging->segment, err));
-        TRY(file_write_at(file->fd, name, segment.plain_offset, staging->segment,
-                          segment.plain_bytes, err));
-        staging_write_behind(file->fd, index);
-        progress_add(&file->decryption->progress, segment.plain_bytes);
+        TRY(write_segment(file, index, staging->segment, err));
+        progress_add(&file->decryption->progress, shard_segment(file->reader, index).plain_bytes);
     }
     return LETHE_OK;
 }
@@ -61,15 +74,16 @@ static lethe_result write_worker(void *context, unsigned worker, struct lethe_er
     return result;
 }
 
-static lethe_result decrypt_to(struct decryption *d, const struct shard_reader *reader, int fd,
-                               struct lethe_error *err)
+static lethe_result decrypt_shard(struct decryption *d, size_t index, int fd,
+                                  struct lethe_error *err)
 {
-    struct file_writing file = {.decryption = d, .reader = reader, .fd = fd};
-    unsigned threads = (unsigned)MIN(d->staging.count, reader->segments);
-    TRY(threads_run(threads, write_worker, &file, err));
-    if (fdatasync(fd) != 0)
-        return error_from_errno(err, "syncing %s", reader->shard->name);
-    return LETHE_OK;
+    CLEANUP(shard_reader_close) struct shard_reader reader = SHARD_READER_NONE;
+    const struct shard_access access = {
+        .keys = d->keys, .purpose = "decrypt", .backend = d->work->backend};
+    TRY(shard_reader_open(d->model, index, &access, &reader, err));
+    struct file_writing file = {.decryption = d, .reader = &reader, .fd = fd};
+    unsigned threads = (unsigned)MIN(d->staging.count, reader.segments);
+    return threads_run(threads, write_worker, &file, err);
 }
 
 /* ---- folders --------------------------------------------------------------------------------- */
@@ -98,20 +112,20 @@ static lethe_result make_folder(int dir_fd, const char *folder, struct lethe_err
     return error_from_errno(err, "creating the directory %s", folder);
 }
 
-static lethe_result decrypt_shard(struct decryption *d, size_t index, struct lethe_error *err)
+static lethe_result decrypt_file(struct decryption *d, const struct model_file *file,
+                                 struct lethe_error *err)
 {
-    CLEANUP(shard_reader_close) struct shard_reader reader = SHARD_READER_NONE;
-    const struct shard_access access = {
-        .keys = d->keys, .purpose = "decrypt", .backend = d->work->backend};
-    TRY(shard_reader_open(d->model, index, &access, &reader, err));
-    const char *name = reader.shard->name;
-    TRY(for_each_folder(d->place.fd, name, make_folder, err));
+    TRY(for_each_folder(d->place.fd, file->name, make_folder, err));
     CLEANUP(fd_close)
-    int fd = openat(d->place.fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd =
+        openat(d->place.fd, file->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
-        return error_from_errno(err, "creating %s", name);
-    TRY(decrypt_to(d, &reader, fd, err));
-    return for_each_folder(d->place.fd, name, file_sync_directory, err);
+        return error_from_errno(err, "creating %s", file->name);
+    for (size_t i = 0; i < file->shard_count; i++)
+        TRY(decrypt_shard(d, file->shards[i], fd, err));
+    if (fdatasync(fd) != 0)
+        return error_from_errno(err, "syncing %s", file->name);
+    return for_each_folder(d->place.fd, file->name, file_sync_directory, err);
 }
 
 /* ---- all ------------------------------------------------------------------------------------- */
@@ -120,8 +134,9 @@ static lethe_result decrypt_all(struct decryption *d, struct lethe_error *err)
 {
     TRY(sibling_check_space(&d->place, model_plain_bytes(d->model), err));
     TRY(sibling_create(&d->place, 0700, &random_system, err));
-    for (size_t i = 0; i < d->model->manifest->count; i++)
-        TRY(decrypt_shard(d, i, err));
+    const struct model_files *files = &d->model->manifest->files;
+    for (size_t i = 0; i < files->count; i++)
+        TRY(decrypt_file(d, &files->items[i], err));
     return sibling_publish(&d->place, err);
 }
 

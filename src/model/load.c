@@ -9,8 +9,10 @@
 #include "model/progress.h"
 #include "model/staging.h"
 
-struct load {
+struct load { /* of a shard */
     const struct shard_reader *reader;
+    const char *tenant;
+    const struct extent_list *places; /* in the destination */
     uint8_t *destination;
     struct progress *progress;
     const atomic_bool *cancelled;
@@ -26,12 +28,48 @@ static void make_pages(uint8_t *place, size_t size_bytes)
     (void)madvise(place - into_page, into_page + size_bytes, MADV_POPULATE_WRITE);
 }
 
-/* The ciphertext goes through one small buffer per worker, which stays in the cache, and from there
- * straight to its place. */
+/* What a worker has to itself. The ciphertext goes through one small buffer, which stays in the
+ * cache, and from there straight to its place; what has several places goes by way of a region. */
+struct desk {
+    void *cipher;
+    struct lethe_region *region; /* NULL until it is needed */
+};
+static void desk_clear_at_scope_end(struct desk *desk)
+{
+    free(desk->cipher);
+    lethe_region_free(desk->region);
+}
+
+static lethe_result load_in_pieces(const struct load *load, uint64_t index, struct desk *desk,
+                                   struct lethe_error *err)
+{
+    struct tink_segment segment = shard_segment(load->reader, index);
+    if (desk->region == NULL)
+        TRY(staging_region(SEGMENT_BYTES, load->tenant, &desk->region, err));
+    uint8_t *plain = lethe_region_bytes(desk->region);
+    TRY(shard_read_segment(load->reader, index, desk->cipher, plain, err));
+    extent_list_scatter(load->places, segment.plain_offset, plain, segment.plain_bytes,
+                        load->destination);
+    return LETHE_OK;
+}
+
+static lethe_result load_segment(const struct load *load, uint64_t index, struct desk *desk,
+                                 struct lethe_error *err)
+{
+    struct tink_segment segment = shard_segment(load->reader, index);
+    struct extent piece = extent_piece(load->places, segment.plain_offset, segment.plain_bytes);
+    if (extent_bytes(&piece) < segment.plain_bytes)
+        return load_in_pieces(load, index, desk, err);
+    uint8_t *place = load->destination + piece.begin;
+    make_pages(place, segment.plain_bytes);
+    return shard_read_segment(load->reader, index, desk->cipher, place, err);
+}
+
 static lethe_result load_segments(struct load *load, struct lethe_error *err)
 {
-    CLEANUP(memory_free) void *cipher = aligned_alloc(TREE_BLOCK_BYTES, SEGMENT_BYTES);
-    if (cipher == NULL)
+    CLEANUP(desk_clear)
+    struct desk desk = {.cipher = aligned_alloc(TREE_BLOCK_BYTES, SEGMENT_BYTES)};
+    if (desk.cipher == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a worker's buffer");
     while (!atomic_load(&load->failed)) {
         uint64_t index = atomic_fetch_add(&load->next, 1);
@@ -39,11 +77,8 @@ static lethe_result load_segments(struct load *load, struct lethe_error *err)
             return LETHE_OK;
         if (load->cancelled != NULL && atomic_load(load->cancelled))
             return error_set(err, LETHE_CANCELLED, "loading was cancelled");
-        struct tink_segment segment = shard_segment(load->reader, index);
-        uint8_t *place = load->destination + segment.plain_offset;
-        make_pages(place, segment.plain_bytes);
-        TRY(shard_read_segment(load->reader, index, cipher, place, err));
-        progress_add(load->progress, segment.plain_bytes);
+        TRY(load_segment(load, index, &desk, err));
+        progress_add(load->progress, shard_segment(load->reader, index).plain_bytes);
     }
     return LETHE_OK;
 }
@@ -57,46 +92,76 @@ static lethe_result load_worker(void *context, unsigned worker, struct lethe_err
     return result;
 }
 
-static lethe_result load_shard(struct model *model, size_t shard_index,
-                               const struct key_source *keys, void *destination,
-                               const struct model_work *work, struct lethe_error *err)
+/* Where to, and how. */
+struct loading {
+    struct model *model;
+    const struct key_source *keys;
+    const struct model_work *work;
+    uint8_t *destination;
+    struct progress progress;
+};
+
+static lethe_result load_shard(struct loading *loading, size_t shard_index,
+                               const struct extent_list *places, struct lethe_error *err)
 {
     CLEANUP(shard_reader_close) struct shard_reader reader = SHARD_READER_NONE;
-    const struct shard_access access = {.keys = keys, .purpose = "load", .backend = work->backend};
-    TRY(shard_reader_open(model, shard_index, &access, &reader, err));
-    struct progress progress;
-    progress_init(&progress, work->progress, reader.shard->size);
+    const struct model_work *work = loading->work;
+    const struct shard_access access = {
+        .keys = loading->keys, .purpose = "load", .backend = work->backend};
+    TRY(shard_reader_open(loading->model, shard_index, &access, &reader, err));
     struct load load = {.reader = &reader,
-                        .destination = destination,
-                        .progress = &progress,
+                        .tenant = loading->model->manifest->tenant,
+                        .places = places,
+                        .destination = loading->destination,
+                        .progress = &loading->progress,
                         .cancelled = work->cancelled};
-    lethe_result result =
-        threads_run(workers_for(work->threads, reader.segments), load_worker, &load, err);
-    progress_clear(&progress);
-    return result;
+    return threads_run(workers_for(work->threads, reader.segments), load_worker, &load, err);
+}
+
+static lethe_result load_file(struct loading *loading, const struct model_file *file,
+                              struct lethe_error *err)
+{
+    for (size_t i = 0; i < file->shard_count; i++) {
+        const struct shard *shard = &loading->model->manifest->shards[file->shards[i]];
+        TRY(load_shard(loading, file->shards[i], &shard->extents, err));
+    }
+    return LETHE_OK;
+}
+
+static lethe_result finish(struct loading *loading, uint64_t size_bytes, lethe_result result,
+                           struct lethe_error *err)
+{
+    progress_clear(&loading->progress);
+    if (result != LETHE_OK)
+        lethe_wipe(loading->destination, size_bytes);
+    return error_context(err, result, "model %s", loading->model->path);
 }
 
 lethe_result model_load_shard(struct model *model, size_t shard_index,
                               const struct key_source *keys, void *destination,
                               const struct model_work *work, struct lethe_error *err)
 {
+    static const struct extent_list one_piece = {0};
     REQUIRE(model->is_signed);
     REQUIRE(shard_index < model->manifest->count);
-    lethe_result result = load_shard(model, shard_index, keys, destination, work, err);
-    if (result != LETHE_OK)
-        lethe_wipe(destination, model->manifest->shards[shard_index].size);
-    return error_context(err, result, "model %s", model->path);
+    uint64_t size_bytes = model->manifest->shards[shard_index].size;
+    struct loading loading = {
+        .model = model, .keys = keys, .work = work, .destination = destination};
+    progress_init(&loading.progress, work->progress, size_bytes);
+    lethe_result result = load_shard(&loading, shard_index, &one_piece, err);
+    return finish(&loading, size_bytes, result, err);
 }
 
-lethe_result model_check_digest(const struct model *model, size_t shard_index,
-                                const void *plaintext, unsigned threads, struct lethe_error *err)
+lethe_result model_load_file(struct model *model, size_t file_index, const struct key_source *keys,
+                             void *destination, const struct model_work *work,
+                             struct lethe_error *err)
 {
-    REQUIRE(shard_index < model->manifest->count);
-    const struct shard *shard = &model->manifest->shards[shard_index];
-    uint8_t digest[TREE_HASH_BYTES];
-    TRY(tree_digest(plaintext, shard->size, workers_for(threads, UINT64_MAX), digest, err));
-    if (bytes_equal(digest, shard->digest, sizeof digest))
-        return LETHE_OK;
-    return error_set(err, LETHE_INTEGRITY, "model %s: %s is not what its digest says", model->path,
-                     shard->file);
+    REQUIRE(model->is_signed);
+    REQUIRE(file_index < model->manifest->files.count);
+    const struct model_file *file = &model->manifest->files.items[file_index];
+    struct loading loading = {
+        .model = model, .keys = keys, .work = work, .destination = destination};
+    progress_init(&loading.progress, work->progress, file->size_bytes);
+    lethe_result result = load_file(&loading, file, err);
+    return finish(&loading, file->size_bytes, result, err);
 }

@@ -67,6 +67,7 @@ static void shard_clear(struct shard *shard)
     free(shard->name);
     free(shard->key);
     free(shard->wrapped_key);
+    extent_list_clear(&shard->extents);
     tensor_list_clear(&shard->tensors);
 }
 
@@ -77,6 +78,8 @@ void manifest_free(struct manifest *manifest)
     for (size_t i = 0; i < manifest->count; i++)
         shard_clear(&manifest->shards[i]);
     free(manifest->shards);
+    model_files_clear(&manifest->files);
+    model_experts_clear(&manifest->experts);
     free(manifest->tenant);
     free(manifest->model);
     free(manifest->created);

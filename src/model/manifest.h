@@ -2,16 +2,20 @@
  *
  * A struct manifest owns all its text. Reading refuses unknown, missing and duplicate fields,
  * unknown formats, tiers, kinds and ciphers, ids and file names that do not belong together, sizes
- * that do not fit the cipher, and tensors outside their file. */
+ * that do not fit the cipher, tensors outside their shard, and shards that do not make whole files.
+ */
 #ifndef MODEL_MANIFEST_H
 #define MODEL_MANIFEST_H
 
 #include "base/validate.h"
 #include "crypto/tree.h"
+#include "model/extents.h"
+#include "model/files.h"
 #include "model/tensors.h"
 
 #define MANIFEST_SHARDS_MAX 100000u
 #define MANIFEST_BYTES_MAX ((size_t)256 << 20)
+#define EXPERT_NUMBER_MAX 65535u /* of layers, and of experts in one: models have hundreds */
 
 #define MANIFEST_FILE "manifest.json"
 #define MANIFEST_FORMAT "lethe-model/1"
@@ -36,10 +40,12 @@ const char *shard_kind_name(enum shard_kind kind);
 LETHE_MUST_CHECK lethe_result shard_kind_parse(const char *text, enum shard_kind *out);
 
 struct shard {
-    char *id;   /* "0000" */
-    char *file; /* "shards/0000.tink" */
-    char *name; /* the source's relative name */
+    char *id;                   /* "0000" */
+    char *file;                 /* "shards/0000.tink" */
+    char *name;                 /* the source's relative name */
+    struct extent_list extents; /* what of the source it holds */
     enum shard_kind kind;
+    struct expert_id expert; /* whose it is, when the kind is SHARD_EXPERT */
     enum tier tier;
     uint64_t size;
     uint64_t cipher_size;
@@ -47,7 +53,8 @@ struct shard {
     char *key;
     uint64_t key_version;
     char *wrapped_key;
-    struct tensor_list tensors; /* its type is the shard's "type" */
+    /* Whole, or in slices, and where in the plaintext. Its type is the shard's "type". */
+    struct tensor_list tensors;
 };
 struct manifest {
     char *tenant;
@@ -56,6 +63,9 @@ struct manifest {
     char *created; /* RFC 3339 */
     struct shard *shards;
     size_t count;
+    /* Of a manifest that was read. */
+    struct model_files files;
+    struct model_experts experts;
 };
 void manifest_free(struct manifest *manifest);
 DEFINE_CLEANUP(manifest_free, struct manifest *);

@@ -92,11 +92,69 @@ static lethe_result read_tensors(const json_t *array, struct shard *shard, struc
     return LETHE_OK;
 }
 
+/* ---- what of its file a shard holds ---------------------------------------------------------- */
+
+static bool read_bound(const json_t *value, uint64_t *out)
+{
+    json_int_t number = json_integer_value(value);
+    *out = (uint64_t)number;
+    return json_is_integer(value) && number >= 0 && *out <= JSON_INTEGER_MAX;
+}
+
+/* Behind the last one, with something between them. */
+static lethe_result read_extent(const json_t *pair, struct extent_list *list,
+                                struct lethe_error *err)
+{
+    uint64_t begin;
+    uint64_t end;
+    if (json_array_size(pair) != 2 || !read_bound(json_array_get(pair, 0), &begin) ||
+        !read_bound(json_array_get(pair, 1), &end))
+        return error_set(err, LETHE_MALFORMED, "not two places in a file");
+    if (begin >= end)
+        return error_set(err, LETHE_MALFORMED, "it is empty");
+    if (list->count > 0 && begin <= list->items[list->count - 1].end)
+        return error_set(err, LETHE_MALFORMED, "it does not lie behind the one before");
+    return extent_list_add(list, begin, end, err);
+}
+
+static lethe_result read_extents(const json_t *array, struct shard *shard, struct lethe_error *err)
+{
+    size_t count = json_array_size(array);
+    if (count == 0 || count > SHARD_EXTENTS_MAX)
+        return error_set(err, LETHE_MALFORMED,
+                         "field 'extents' holds %zu ranges instead of 1 to %u", count,
+                         SHARD_EXTENTS_MAX);
+    for (size_t i = 0; i < count; i++)
+        TRY(error_context(err, read_extent(json_array_get(array, i), &shard->extents, err),
+                          "field 'extents', range %zu", i));
+    if (extent_list_bytes(&shard->extents) != shard->size)
+        return error_set(err, LETHE_MALFORMED,
+                         "field 'extents' holds %" PRIu64 " bytes, and field "
+                         "'size' is %" PRIu64,
+                         extent_list_bytes(&shard->extents), shard->size);
+    return LETHE_OK;
+}
+
+static lethe_result read_expert(const json_t *object, struct shard *shard, struct lethe_error *err)
+{
+    const struct json_field fields[] = {
+        {"index", JSON_FIELD_UINT, .target = &shard->expert.index},
+        {"layer", JSON_FIELD_UINT, .target = &shard->expert.layer},
+    };
+    TRY(json_read_fields(object, "expert", fields, ARRAY_LEN(fields), err));
+    if (MAX(shard->expert.index, shard->expert.layer) > EXPERT_NUMBER_MAX)
+        return error_set(err, LETHE_MALFORMED, "field 'expert' holds a number over %u",
+                         EXPERT_NUMBER_MAX);
+    return LETHE_OK;
+}
+
 /* ---- shards ---------------------------------------------------------------------------------- */
 
 struct shard_fields {
     const char *cipher;
     const char *digest;
+    const json_t *expert; /* NULL when there is none */
+    const json_t *extents;
     const char *file;
     const char *id;
     const char *key;
@@ -115,6 +173,8 @@ static lethe_result read_shard_fields(const json_t *object, struct shard_fields 
         {"cipher", JSON_FIELD_TEXT, .target = &f->cipher},
         {"cipher_size", JSON_FIELD_UINT, .target = &shard->cipher_size},
         {"digest", JSON_FIELD_TEXT, .target = &f->digest},
+        {"expert", JSON_FIELD_OBJECT, .optional = true, .target = &f->expert},
+        {"extents", JSON_FIELD_ARRAY, .optional = true, .target = &f->extents},
         {"file", JSON_FIELD_TEXT, .target = &f->file},
         {"id", JSON_FIELD_TEXT, .target = &f->id},
         {"key", JSON_FIELD_TEXT, .target = &f->key},
@@ -182,6 +242,17 @@ static lethe_result check_sizes(const struct shard *shard, struct lethe_error *e
     return LETHE_OK;
 }
 
+static lethe_result read_part(const struct shard_fields *f, struct shard *shard,
+                              struct lethe_error *err)
+{
+    if ((f->expert != NULL) != (shard->kind == SHARD_EXPERT))
+        return error_set(err, LETHE_MALFORMED,
+                         "field 'expert' belongs to shards of the kind \"expert\", and to each");
+    if (f->expert != NULL)
+        TRY(read_expert(f->expert, shard, err));
+    return f->extents == NULL ? LETHE_OK : read_extents(f->extents, shard, err);
+}
+
 static lethe_result read_shard(const json_t *object, const struct manifest *manifest,
                                struct shard *shard, struct lethe_error *err)
 {
@@ -190,6 +261,7 @@ static lethe_result read_shard(const json_t *object, const struct manifest *mani
     TRY(check_words(&f, shard, err));
     TRY(check_names(&f, manifest, shard, err));
     TRY(check_sizes(shard, err));
+    TRY(read_part(&f, shard, err));
     TRY(copy_text(f.id, &shard->id, err));
     TRY(copy_text(f.file, &shard->file, err));
     TRY(copy_text(f.name, &shard->name, err));
@@ -214,27 +286,15 @@ static bool is_time_text(const char *text)
     return true;
 }
 
-static const char *shard_id(const struct shard *shard)
+static lethe_result check_ids(const struct manifest *manifest, struct lethe_error *err)
 {
-    return shard->id;
-}
-
-static const char *shard_source_name(const struct shard *shard)
-{
-    return shard->name;
-}
-
-static lethe_result check_distinct(const struct manifest *manifest, const char *field,
-                                   const char *(*name_of)(const struct shard *shard),
-                                   struct lethe_error *err)
-{
-    CLEANUP(memory_free) const char **names = calloc(manifest->count, sizeof *names);
-    if (names == NULL)
+    CLEANUP(memory_free) const char **ids = calloc(manifest->count, sizeof *ids);
+    if (ids == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for the manifest");
     for (size_t i = 0; i < manifest->count; i++)
-        names[i] = name_of(&manifest->shards[i]);
-    if (paths_clash(names, manifest->count) != NULL)
-        return error_set(err, LETHE_MALFORMED, "two shards with clashing field '%s'", field);
+        ids[i] = manifest->shards[i].id;
+    if (paths_clash(ids, manifest->count) != NULL)
+        return error_set(err, LETHE_MALFORMED, "two shards with clashing field 'id'");
     return LETHE_OK;
 }
 
@@ -254,8 +314,9 @@ static lethe_result read_shards(const json_t *array, struct manifest *manifest,
                           read_shard(json_array_get(array, i), manifest, &manifest->shards[i], err),
                           "shard %zu", i));
     }
-    TRY(check_distinct(manifest, "id", shard_id, err));
-    return check_distinct(manifest, "name", shard_source_name, err);
+    TRY(check_ids(manifest, err));
+    TRY(model_files_find(manifest, &manifest->files, err));
+    return model_experts_find(manifest, &manifest->experts, err);
 }
 
 static lethe_result read_manifest(const json_t *root, struct manifest *manifest,

@@ -36,6 +36,15 @@ static void write_tensors(struct buffer *out, const struct tensor_list *list)
     buffer_byte(out, ']');
 }
 
+static void write_extents(struct buffer *out, const struct extent_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        buffer_format(out, "%s[%" PRIu64 ",%" PRIu64 "]", i == 0 ? ",\"extents\":[" : ",",
+                      list->items[i].begin, list->items[i].end);
+    if (list->count > 0)
+        buffer_byte(out, ']');
+}
+
 static void write_shard(struct buffer *out, const struct shard *shard)
 {
     char digest[TREE_DIGEST_TEXT_SIZE];
@@ -43,6 +52,10 @@ static void write_shard(struct buffer *out, const struct shard *shard)
     write_text(out, "{\"cipher\":", TINK_SHARD_CIPHER);
     buffer_format(out, ",\"cipher_size\":%" PRIu64, shard->cipher_size);
     write_text(out, ",\"digest\":", digest);
+    if (shard->kind == SHARD_EXPERT)
+        buffer_format(out, ",\"expert\":{\"index\":%" PRIu64 ",\"layer\":%" PRIu64 "}",
+                      shard->expert.index, shard->expert.layer);
+    write_extents(out, &shard->extents);
     write_text(out, ",\"file\":", shard->file);
     write_text(out, ",\"id\":", shard->id);
     write_text(out, ",\"key\":", shard->key);

@@ -202,10 +202,21 @@ LETHE_MUST_CHECK lethe_result model_load_shard(struct model *model, size_t shard
                                                const struct key_source *keys, void *destination,
                                                const struct model_work *work,
                                                struct lethe_error *err);
+/* The same for all shards of a file, each to its places in it: the file's size_bytes, unless they
+ * are 0. */
+LETHE_MUST_CHECK lethe_result model_load_file(struct model *model, size_t file_index,
+                                              const struct key_source *keys, void *destination,
+                                              const struct model_work *work,
+                                              struct lethe_error *err);
 /* Compares a loaded shard with the manifest's digest. LETHE_INTEGRITY. */
 LETHE_MUST_CHECK lethe_result model_check_digest(const struct model *model, size_t shard_index,
                                                  const void *plaintext, unsigned threads,
                                                  struct lethe_error *err);
+/* The same for all shards of a loaded file. LETHE_UNPROTECTED: there is no guarded memory, of which
+ * a file of several shards takes 1 MiB a thread. */
+LETHE_MUST_CHECK lethe_result model_check_file_digests(const struct model *model, size_t file_index,
+                                                       const void *content, unsigned threads,
+                                                       struct lethe_error *err);
 
 /* Decrypts into files below `directory` (made new, mode 0700; files 0600) under their original
  * names. On failure nothing is left. LETHE_EXISTS. */

@@ -267,11 +267,11 @@ static void fail_for_want_of_memory(struct world *world)
     const char *const words[] = {"true", "{model}", NULL};
     const struct engine_options options = options_of(place, HANDOVER_AUTO, words);
     struct engine *engine;
-    struct shard *shard = &model_manifest(place->list[0].model)->shards[0];
-    shard->size = (uint64_t)1 << 50;
+    struct model_file *file = &model_manifest(place->list[0].model)->files.items[0];
+    file->size_bytes = (uint64_t)1 << 50;
     assert_result(LETHE_NO_MEMORY, engine_prepare(&options, &engine, &place->models->err));
     assert_non_null(strstr(place->models->err.text, "1.00 PiB"));
-    shard->size = SMALL_BYTES;
+    file->size_bytes = SMALL_BYTES;
 }
 
 static void fail_without_a_run_directory(struct world *world)
