@@ -12,6 +12,7 @@ static const struct option encrypt_options[] = {
     {"model", 0, "NAME", "the model's name (default: from the first source's name)", false},
     {"tenant", 0, "NAME", "whose model it is (default: 'default')", false},
     {"tier", 0, "TIER", "hot, warm, cold or archive (default: hot)", false},
+    {"split", 0, "HOW", "experts: make a shard of each expert of a mixture-of-experts model", false},
     {"raw", 0, NULL, "take files that do not parse as what they say they are", false},
     {"force", 0, NULL, "replace an existing model, as its next release", false},
     {"threads", 0, "N", "threads to work on (default: one per CPU)", false},
@@ -150,10 +151,12 @@ const struct command commands[] = {
      "The root key opens everything else. By default it is a file outside the home; whoever has a\n"
      "copy of both has your keys. With a passphrase nothing on the disk opens the home.",
      init_options, 0, 0, false, command_init},
-    {"encrypt", "SRC... -o MODEL [--model NAME] [--tenant NAME] [--tier TIER]",
+    {"encrypt", "SRC... -o MODEL [--model NAME] [--tenant NAME] [--tier TIER] [--split experts]",
      "Encrypt model files or directories into a model directory",
      "Every file becomes a shard under a key of its own. Files that say they are GGUF or safetensors\n"
-     "are checked. An existing model is left whole until the new one is complete.",
+     "are checked. An existing model is left whole until the new one is complete.\n"
+     "With --split experts each expert of such a file becomes a shard, its routers another, and all\n"
+     "else one more; a file without experts stays whole. What is decrypted is the same file.",
      encrypt_options, 1, -1, false, command_encrypt},
     {"inspect", "MODEL", "Show what a model directory holds; needs no key", NULL,
      inspect_options, 1, 1, false, command_inspect},

@@ -1,8 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,13 +8,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "base/text.h"
-#include "model/model.h"
+#include "model/describe.h"
 #include "model/seal.h"
 #include "model/sibling.h"
 #include "model/signing.h"
-#include "model/sources.h"
-#include "model/tink.h"
 
 /* What is being made. */
 struct encryption {
@@ -24,7 +19,8 @@ struct encryption {
     const struct key_source *keys;
     struct source_list sources;
     struct sibling place;
-    struct manifest *manifest;
+    struct description description;
+    struct manifest *manifest; /* the description's */
     struct oms_list signed_list;
     struct buffer manifest_text;
 };
@@ -33,7 +29,7 @@ static void encryption_clear(struct encryption *encryption)
 {
     source_list_clear(&encryption->sources);
     sibling_discard(&encryption->place);
-    manifest_free(encryption->manifest);
+    description_clear(&encryption->description);
     oms_list_clear(&encryption->signed_list);
     buffer_clear(&encryption->manifest_text);
 }
@@ -42,85 +38,7 @@ static inline void encryption_clear_at_scope_end(struct encryption *encryption)
     encryption_clear(encryption);
 }
 
-static lethe_result no_memory(struct lethe_error *err)
-{
-    return error_set(err, LETHE_NO_MEMORY, "no memory for a manifest");
-}
-
-/* ---- the manifest, but for what sealing gives ------------------------------------------------ */
-
-/* "dir/llama-3.1.Q4_K.gguf" is "llama-3-1-Q4_K", the directory "llama-3.1" is "llama-3-1". */
-static void model_name_from(const char *path, char out[NAME_PART_MAX + 1])
-{
-    CLEANUP(memory_free) char *resolved = realpath(path, NULL);
-    const char *base = basename(resolved != NULL ? resolved : path);
-    struct stat status;
-    bool is_file = stat(path, &status) == 0 && S_ISREG(status.st_mode);
-    const char *suffix = is_file ? strrchr(base, '.') : NULL;
-    size_t length = suffix != NULL && suffix != base ? (size_t)(suffix - base) : strlen(base);
-    length = MIN(length, NAME_PART_MAX);
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
-    for (size_t i = 0; i < length; i++)
-        out[i] = strchr(letters, base[i]) != NULL ? base[i] : '-';
-    out[length] = '\0';
-    if (length == 0)
-        strcpy(out, "model");
-}
-
-static lethe_result name_manifest(struct encryption *e, struct lethe_error *err)
-{
-    char model[NAME_PART_MAX + 1];
-    char created[TIME_TEXT_SIZE];
-    if (e->options->model == NULL)
-        model_name_from(e->options->sources[0], model);
-    time_text_s(clock_wall_ns(e->options->clock), created);
-    e->manifest->release = 1;
-    e->manifest->tenant = strdup(e->options->tenant);
-    e->manifest->model = strdup(e->options->model != NULL ? e->options->model : model);
-    e->manifest->created = strdup(created);
-    if (e->manifest->tenant == NULL || e->manifest->model == NULL || e->manifest->created == NULL)
-        return no_memory(err);
-    return LETHE_OK;
-}
-
-static lethe_result describe_shard(const struct encryption *e, size_t index, int id_digits,
-                                   struct lethe_error *err)
-{
-    struct source *source = &e->sources.items[index];
-    struct shard *shard = &e->manifest->shards[index];
-    shard->size = (uint64_t)source->status.st_size;
-    if (shard->size > JSON_INTEGER_MAX ||
-        tink_cipher_size(&tink_shard_parameters, shard->size, &shard->cipher_size) != LETHE_OK)
-        return error_set(err, LETHE_LIMIT, "%s is too large for a shard", source->path);
-    shard->kind = source->kind;
-    shard->tier = e->options->tier;
-    shard->tensors = source->tensors;
-    source->tensors = (struct tensor_list){0}; /* moved */
-    shard->name = strdup(source->name);
-    if (shard->name == NULL || asprintf(&shard->id, "%0*zu", id_digits, index) < 0 ||
-        asprintf(&shard->file, SHARD_DIRECTORY "/%s.tink", shard->id) < 0 ||
-        asprintf(&shard->key, "%s.%s.%s", e->manifest->tenant, e->manifest->model,
-                 tier_name(shard->tier)) < 0)
-        return no_memory(err);
-    return LETHE_OK;
-}
-
-static lethe_result describe(struct encryption *e, struct lethe_error *err)
-{
-    size_t count = e->sources.count;
-    e->manifest = calloc(1, sizeof *e->manifest);
-    if (e->manifest == NULL)
-        return no_memory(err);
-    TRY(name_manifest(e, err));
-    e->manifest->shards = calloc(count, sizeof *e->manifest->shards);
-    if (e->manifest->shards == NULL)
-        return no_memory(err);
-    e->manifest->count = count;
-    int id_digits = MAX(4, snprintf(NULL, 0, "%zu", count - 1));
-    for (size_t i = 0; i < count; i++)
-        TRY(describe_shard(e, i, id_digits, err));
-    return LETHE_OK;
-}
+/* ---- what it replaces ------------------------------------------------------------------------ */
 
 /* The release after the one that is replaced, if it is one of the same model. */
 static lethe_result continue_release(struct encryption *e, struct lethe_error *err)
@@ -172,15 +90,17 @@ static lethe_result seal(struct encryption *e, struct lethe_error *err)
     e->signed_list.shard_bytes = OMS_SHARD_BYTES;
     e->signed_list.subject = strdup(e->manifest->model);
     if (e->signed_list.subject == NULL)
-        return no_memory(err);
+        return error_set(err, LETHE_NO_MEMORY, "no memory for a signature");
     CLEANUP(fd_close)
     int shards_fd =
         openat(e->place.fd, SHARD_DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (shards_fd < 0)
         return error_from_errno(err, "opening the directory " SHARD_DIRECTORY);
+    struct seal_sources input = {
+        .sources = &e->sources, .manifest = e->manifest, .source_of = e->description.source_of};
     const struct seal_work work = {
         .input = &seal_from_sources,
-        .input_context = &e->sources,
+        .input_context = &input,
         .manifest = e->manifest,
         .shards_fd = shards_fd,
         .keys = e->keys,
@@ -234,7 +154,10 @@ static lethe_result find_sources(struct encryption *e, struct lethe_error *err)
 
 static void summarise(const struct encryption *e, struct encrypt_summary *out)
 {
-    *out = (struct encrypt_summary){.release = e->manifest->release, .shards = e->manifest->count};
+    *out = (struct encrypt_summary){.release = e->manifest->release,
+                                    .files = e->sources.count,
+                                    .split_files = e->description.split_files,
+                                    .shards = e->manifest->count};
     strcpy(out->model, e->manifest->model);
     for (size_t i = 0; i < e->manifest->count; i++)
         out->plain_bytes += e->manifest->shards[i].size;
@@ -249,7 +172,8 @@ lethe_result model_encrypt(const struct encrypt_options *options, const struct k
     TRY(check_options(options, err));
     TRY(prepare_place(&e, err));
     TRY(find_sources(&e, err));
-    TRY(describe(&e, err));
+    TRY(describe_sources(options, &e.sources, &e.description, err));
+    e.manifest = e.description.manifest;
     TRY(continue_release(&e, err));
     TRY(keys->ensure(keys->context, e.manifest->shards[0].key, err));
     TRY(make_place(&e, err));

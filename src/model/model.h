@@ -22,6 +22,11 @@ struct model_progress {
 
 /* ---- encrypt --------------------------------------------------------------------------------- */
 
+enum encrypt_split {
+    SPLIT_NONE,    /* a file is a shard */
+    SPLIT_EXPERTS, /* of a file with experts, each of them is, and so are its routers, and the rest
+                    */
+};
 struct encrypt_options {
     const char *const *sources; /* files or directories */
     size_t source_count;
@@ -29,6 +34,7 @@ struct encrypt_options {
     const char *tenant;
     const char *model; /* NULL: from the first source's name */
     enum tier tier;
+    enum encrypt_split split;
     bool raw;         /* take files that do not parse as what they say they are */
     bool force;       /* replace an existing model (RENAME_EXCHANGE); release number + 1 */
     unsigned threads; /* 0: as many as there are CPUs */
@@ -39,6 +45,8 @@ struct encrypt_options {
 struct encrypt_summary {
     char model[NAME_PART_MAX + 1];
     uint64_t release;
+    uint64_t files;
+    uint64_t split_files; /* of them */
     uint64_t shards;
     uint64_t plain_bytes;
     uint8_t manifest_digest[SHA256_BYTES];

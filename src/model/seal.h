@@ -22,8 +22,13 @@ struct seal_input {
     lethe_result (*finish)(void *stream, const struct shard *shard, struct lethe_error *err);
     void (*close)(void *stream); /* NULL is fine */
 };
-/* The files of a struct source_list (the context), as they were found. */
+/* What the shards of a struct seal_sources (the context) hold of its files, as they were found. */
 extern const struct seal_input seal_from_sources;
+struct seal_sources {
+    const struct source_list *sources;
+    const struct manifest *manifest;
+    const size_t *source_of; /* of each shard: the place of its file in `sources` */
+};
 /* The shards of a struct seal_renewed (the context), which must have the digests of its manifest.
  */
 extern const struct seal_input seal_from_shards;

@@ -10,6 +10,7 @@
 
 struct source_stream {
     const struct source *source;
+    const struct shard *shard;
     int fd;
 };
 
@@ -25,11 +26,13 @@ static void source_close(void *stream)
 static lethe_result source_begin(void *context, size_t shard_index, void **stream,
                                  struct lethe_error *err)
 {
-    const struct source_list *sources = context;
+    const struct seal_sources *from = context;
     struct source_stream *file = calloc(1, sizeof *file);
     if (file == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a shard");
-    *file = (struct source_stream){.source = &sources->items[shard_index], .fd = -1};
+    *file = (struct source_stream){.source = &from->sources->items[from->source_of[shard_index]],
+                                   .shard = &from->manifest->shards[shard_index],
+                                   .fd = -1};
     *stream = file;
     return source_open(file->source, &file->fd, err);
 }
@@ -39,18 +42,31 @@ static uint64_t next_block(uint64_t offset)
     return (offset + TREE_BLOCK_BYTES - 1) / TREE_BLOCK_BYTES * TREE_BLOCK_BYTES;
 }
 
+static lethe_result read_plaintext(const struct source_stream *file, uint64_t offset,
+                                   size_t size_bytes, uint8_t *out, struct lethe_error *err)
+{
+    while (size_bytes > 0) {
+        struct extent piece = extent_piece(&file->shard->extents, offset, size_bytes);
+        size_t piece_bytes = extent_bytes(&piece);
+        TRY(file_read_at(file->fd, file->source->path, piece.begin, out, piece_bytes, err));
+        offset += piece_bytes;
+        out += piece_bytes;
+        size_bytes -= piece_bytes;
+    }
+    return LETHE_OK;
+}
+
 /* Reads on to the end of the last block that begins in the segment. */
 static lethe_result source_read(void *stream, struct block_run *run, uint64_t index, bool first,
                                 struct lethe_error *err)
 {
     const struct source_stream *file = stream;
     struct staging *staging = run->staging;
-    uint64_t size = (uint64_t)file->source->status.st_size;
+    uint64_t size = file->shard->size;
     struct tink_segment segment = tink_segment_at(&tink_shard_parameters, size, index);
     uint64_t begin = segment.plain_offset;
     uint64_t end = MIN(size, next_block(begin + segment.plain_bytes));
-    lethe_result result =
-        file_read_at(file->fd, file->source->path, begin, staging->segment, end - begin, err);
+    lethe_result result = read_plaintext(file, begin, end - begin, staging->segment, err);
     if (result == LETHE_INTEGRITY) /* cut short: changed meanwhile, and by no attack on us */
         TRY(source_check_unchanged(file->source, file->fd, err));
     TRY(result);
