@@ -368,7 +368,7 @@ struct lethe_expert_cache_counters {
     uint64_t resident_bytes;
     uint64_t resident;
 };
-void lethe_expert_cache_counters(const struct lethe_expert_cache *cache,
+void lethe_expert_cache_counters(struct lethe_expert_cache *cache,
                                  struct lethe_expert_cache_counters *out);
 /* Evicts all; LETHE_BUSY while one is held. NULL is fine. */
 LETHE_MUST_CHECK lethe_result lethe_expert_cache_free(struct lethe_expert_cache *cache,
