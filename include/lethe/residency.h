@@ -23,8 +23,9 @@
  *
  * When a verification fails, the worker is Stopped for good, a critical record is durable before
  * the call returns, the device is quarantined, and every further use is refused with
- * LETHE_INTEGRITY: fatal. What may be tried again (LETHE_NO_MEMORY, LETHE_BUSY) says
- * lethe_result_is_retriable().
+ * LETHE_INTEGRITY: fatal. If the log cannot be written, all of that holds but the record, and the
+ * error's hint says so. After lethe_worker_stop(), further use is refused with LETHE_DENIED. What
+ * may be tried again (LETHE_NO_MEMORY, LETHE_BUSY) says lethe_result_is_retriable().
  *
  * Thread rule: any call from any thread; who evicts, frees or ends a thing is the last to use it.
  * Records go to the worker's log, if it has one; without a log there are none, and nothing else
@@ -102,10 +103,11 @@ struct lethe_worker;
 LETHE_MUST_CHECK lethe_result lethe_worker_create(const struct lethe_worker_options *options,
                                                   struct lethe_worker **out,
                                                   struct lethe_error *err);
-/* Starting to Ready. LETHE_INTEGRITY when it was stopped by a failed verification. */
+/* Starting to Ready, from which nothing leads back. LETHE_INTEGRITY, LETHE_DENIED: it was stopped.
+ */
 LETHE_MUST_CHECK lethe_result lethe_worker_ready(struct lethe_worker *worker,
                                                  struct lethe_error *err);
-/* To Stopped, by its owner. */
+/* To Stopped, by its owner. From any thread, and any number of times. */
 void lethe_worker_stop(struct lethe_worker *worker);
 enum lethe_worker_state lethe_worker_state(const struct lethe_worker *worker);
 /* Stops, evicts what is left, frees. The worker is gone whatever the result: the first failure of
@@ -152,15 +154,17 @@ struct lethe_placement {
 /* Copies to the device, reads the digest back from there, authenticates, seals. When wipe_source,
  * the caller's bytes are wiped whatever the result. LETHE_NO_MEMORY: needed and available;
  * LETHE_LIMIT: over shard_limit_bytes; LETHE_EXISTS: a shard of that id is there;
- * LETHE_INTEGRITY: not the expected digest, or the worker was stopped by a failed verification;
- * LETHE_DENIED by policy; LETHE_INVALID; LETHE_UNAVAILABLE, LETHE_UNPROTECTED. On failure nothing
- * is left on the device. */
+ * LETHE_INTEGRITY: not the expected digest (on record; the worker goes on), or the worker was
+ * stopped by a failed verification; LETHE_DENIED: by its owner; LETHE_INVALID; LETHE_UNAVAILABLE,
+ * LETHE_UNPROTECTED. On failure nothing is left on the device. */
 LETHE_MUST_CHECK lethe_result lethe_shard_seal(struct lethe_worker *worker,
                                                const struct lethe_placement *placement, void *bytes,
                                                size_t size_bytes, bool wipe_source,
                                                struct lethe_shard **out, struct lethe_error *err);
 /* The same from an encrypted model: decrypted straight into place (on CUDA: there), and the digest
- * must be the manifest's. Also what the model's keys give: LETHE_DENIED, LETHE_REVOKED, ... */
+ * must be the manifest's. Also what the model's keys give: LETHE_DENIED, LETHE_REVOKED, ... One
+ * load at a time: the others wait. What else is done with the model's home meanwhile: lethe/home.h.
+ */
 LETHE_MUST_CHECK lethe_result lethe_shard_seal_model(struct lethe_worker *worker,
                                                      struct lethe_model *model, size_t shard_index,
                                                      const struct lethe_placement *placement,
@@ -201,12 +205,15 @@ LETHE_MUST_CHECK lethe_result lethe_shard_verify(struct lethe_shard *shard,
                                                  struct lethe_error *err);
 
 /* Wipes and proves it, gives the memory back, with a record. LETHE_BUSY: an execution, a group or a
- * cache uses it, and it stays. Otherwise the shard is gone whatever the result: LETHE_UNWIPED,
- * LETHE_UNAVAILABLE as device failures are; never aborts. NULL is fine. */
+ * cache uses it, and it stays. A verification that goes on is waited for. Otherwise the shard is
+ * gone whatever the result: LETHE_UNWIPED, LETHE_UNAVAILABLE as device failures are; never aborts.
+ * NULL is fine. */
 LETHE_MUST_CHECK lethe_result lethe_shard_evict(struct lethe_shard *shard, struct lethe_error *err);
 
 /* Checkpoint overwrite (Z-5): the old content is wiped and proven gone before the new one is sealed
- * under the same id. LETHE_BUSY as above; on other failures the shard is gone, and *shard NULL. */
+ * under the same id and where the old one was; meanwhile others get LETHE_BUSY. LETHE_BUSY,
+ * LETHE_INVALID and LETHE_LIMIT, and a stopped worker's refusal: the old content stays. On other
+ * failures the shard is gone, and *shard NULL. */
 LETHE_MUST_CHECK lethe_result lethe_shard_replace(struct lethe_shard **shard, void *bytes,
                                                   size_t size_bytes, bool wipe_source,
                                                   struct lethe_error *err);
@@ -232,7 +239,8 @@ LETHE_MUST_CHECK lethe_result lethe_execution_verify(struct lethe_execution *exe
                                                      struct lethe_error *err);
 /* Where the weights are: bytes to be read, on the host; on CUDA what a kernel takes as a pointer.
  * An address is given out here and nowhere else, for the time of the execution; do not keep or
- * print it (MS-001). NULL when the shard is not one of this execution's. */
+ * print it (MS-001). NULL when the shard is not one of this execution's, or the worker was stopped.
+ */
 const void *lethe_execution_address(const struct lethe_execution *execution,
                                     const struct lethe_shard *shard);
 /* NULL is fine. */
@@ -250,19 +258,24 @@ struct lethe_group_member {
     struct lethe_model *model;
     size_t shard_index;
 };
-/* All or none (W-4): when one cannot be sealed, those that were are evicted. `id` as a shard's. The
- * root is SHA-256 over the members' seals in order, signed as a seal is. */
+/* All or none (W-4): when one cannot be sealed, those that were are evicted. `id` as a shard's;
+ * results as for shards. Members are evicted with their group only. */
 LETHE_MUST_CHECK lethe_result lethe_group_seal(struct lethe_worker *worker, const char *id,
                                                const struct lethe_group_member *members,
                                                size_t count, struct lethe_group **out,
                                                struct lethe_error *err);
-/* Every member and the root. One that fails stops the worker, as for shards. */
+/* The root: a seal whose id is the group's, whose digest is SHA-256 over the members' seals as
+ * text, in order, each with a newline behind it, and whose device is "group:<members>". */
+void lethe_group_get_seal(const struct lethe_group *group, struct lethe_seal *out);
+/* Every member and the root. One that fails stops the worker, as for shards, and with it all
+ * members. */
 LETHE_MUST_CHECK lethe_result lethe_group_verify(struct lethe_group *group,
                                                  enum lethe_verify_mode mode,
                                                  struct lethe_error *err);
 /* Borrowed, in the members' order: for executions. */
 struct lethe_shard *const *lethe_group_shards(const struct lethe_group *group, size_t *count);
-/* As evicting every member; the first failure. */
+/* As evicting every member; the first failure. LETHE_BUSY: an execution uses one of them, and all
+ * stay. NULL is fine. */
 LETHE_MUST_CHECK lethe_result lethe_group_evict(struct lethe_group *group, struct lethe_error *err);
 
 /* ---- statement ------------------------------------------------------------------------------- */
@@ -276,11 +289,14 @@ LETHE_MUST_CHECK lethe_result lethe_group_evict(struct lethe_group *group, struc
  *     policy device-only|host-allowed
  *     time <seconds since 1970>
  *     nonce <64 hex digits>
- *     shard <id>|<digest>|<sealed_at>|<device> <full|fast|signature|never> <seconds>
+ *     shard <id>|<digest>|<sealed_at>|<device> full|fast|never <seconds>
  *     ...
  *
- * one line per shard by id, with how and when it was last verified. The nonce is the asker's, for
- * freshness. The caller frees *note with free(3). LETHE_UNAVAILABLE without a log. */
+ * one line per shard, in the order of their ids as strcmp(3) has it, with how its bytes were last
+ * verified since they were sealed, and when (never: 0). The nonce is the asker's, for freshness. A
+ * stopped worker makes statements, too. The caller frees *note with free(3). LETHE_UNAVAILABLE
+ * without a log; LETHE_LIMIT: over LETHE_STATEMENT_MAX_BYTES, some 30,000 shards. */
+#define LETHE_STATEMENT_MAX_BYTES ((size_t)4 << 20)
 LETHE_MUST_CHECK lethe_result lethe_worker_statement(struct lethe_worker *worker,
                                                      const uint8_t nonce[32], char **note,
                                                      struct lethe_error *err);
@@ -293,7 +309,8 @@ struct lethe_statement {
     size_t shards;
 };
 /* Checks a statement with nothing but the node's public log key (a vkey: `lethe key export
- * NODE.log --public`) and the nonce that was given. LETHE_MALFORMED, LETHE_INTEGRITY. */
+ * NODE.log --public`) and the nonce that was given. LETHE_MALFORMED: note or vkey is none;
+ * LETHE_INTEGRITY: forged, changed, of another node, or made for another nonce. */
 LETHE_MUST_CHECK lethe_result lethe_statement_check(const char *note, size_t note_bytes,
                                                     const char *vkey, const uint8_t nonce[32],
                                                     struct lethe_statement *out,
@@ -302,21 +319,26 @@ LETHE_MUST_CHECK lethe_result lethe_statement_check(const char *note, size_t not
 /* ---- state ----------------------------------------------------------------------------------- */
 
 /* Memory on a device that changes all the time, so that no seal could hold: optimizer state. Wiped,
- * proven and on record when it is freed or replaced. */
+ * proven and on record when it is freed or replaced. A stopped worker's can be freed only. */
 struct lethe_state;
 
+/* Zeroed. In the placement, class 0 is LETHE_CLASS_OPTIMIZER here, and there is no digest to be
+ * expected. Results as lethe_shard_seal. */
 LETHE_MUST_CHECK lethe_result lethe_state_create(struct lethe_worker *worker,
                                                  const struct lethe_placement *placement,
                                                  size_t size_bytes, struct lethe_state **out,
                                                  struct lethe_error *err);
+/* LETHE_INVALID: out of bounds. LETHE_LOST: a replacement failed. LETHE_UNAVAILABLE: the device
+ * failed. Different ranges may be read and written at the same time. */
 LETHE_MUST_CHECK lethe_result lethe_state_write(struct lethe_state *state, size_t offset_bytes,
                                                 const void *bytes, size_t size_bytes,
                                                 struct lethe_error *err);
-LETHE_MUST_CHECK lethe_result lethe_state_read(const struct lethe_state *state, size_t offset_bytes,
+LETHE_MUST_CHECK lethe_result lethe_state_read(struct lethe_state *state, size_t offset_bytes,
                                                void *out, size_t size_bytes,
                                                struct lethe_error *err);
 /* A checkpoint comes in: the old content is wiped before the new one can be read, with a record
- * (checkpoint_replaced). `size_bytes` may differ. */
+ * (checkpoint_replaced). `size_bytes` may differ. When the new one does not come in, the state is
+ * empty until another does: LETHE_LOST. */
 LETHE_MUST_CHECK lethe_result lethe_state_replace(struct lethe_state *state, void *bytes,
                                                   size_t size_bytes, bool wipe_source,
                                                   struct lethe_error *err);

@@ -89,8 +89,14 @@ static lethe_result check_characters(const char *bytes, size_t size_bytes, struc
 lethe_result note_split(const char *bytes, size_t size_bytes, struct note *out,
                         struct lethe_error *err)
 {
-    if (size_bytes > AUDIT_NOTE_MAX)
-        return error_set(err, LETHE_MALFORMED, "a note of more than %d bytes", AUDIT_NOTE_MAX);
+    return note_split_within(bytes, size_bytes, AUDIT_NOTE_MAX, out, err);
+}
+
+lethe_result note_split_within(const char *bytes, size_t size_bytes, size_t max_bytes,
+                               struct note *out, struct lethe_error *err)
+{
+    if (size_bytes > max_bytes)
+        return error_set(err, LETHE_MALFORMED, "a note of more than %zu bytes", max_bytes);
     TRY(check_characters(bytes, size_bytes, err));
     if (size_bytes == 0 || bytes[size_bytes - 1] != '\n')
         return error_set(err, LETHE_MALFORMED, "a note without a newline at its end");

@@ -14,6 +14,10 @@ struct note { /* borrowed from the bytes that were split */
 /* Splits at the last blank line, after checking size, UTF-8 and control characters. */
 LETHE_MUST_CHECK lethe_result note_split(const char *bytes, size_t size_bytes, struct note *out,
                                          struct lethe_error *err);
+/* The same for longer ones, which nobody takes for checkpoints. */
+LETHE_MUST_CHECK lethe_result note_split_within(const char *bytes, size_t size_bytes,
+                                                size_t max_bytes, struct note *out,
+                                                struct lethe_error *err);
 /* Every signature line must be well formed, every one by `key` good, and at least one be there. */
 LETHE_MUST_CHECK lethe_result note_verify(const struct note *note, const struct audit_key *key,
                                           struct lethe_error *err);

@@ -118,6 +118,14 @@ struct worker_failure {
 lethe_result worker_fail(struct lethe_worker *worker, const struct worker_failure *failure,
                          struct lethe_error *err);
 
+/* A handle that is freed says so, for as long as nobody else has its memory: who frees or uses it
+ * again aborts rather than corrupt what is counted. Volatile, or the store before free() would be
+ * left out. */
+static inline void mark_freed(unsigned *alive)
+{
+    *(volatile unsigned *)alive = 0;
+}
+
 static inline void count_one(_Atomic uint64_t *counter)
 {
     atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);

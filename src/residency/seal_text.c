@@ -58,17 +58,22 @@ static lethe_result check_end(const char *what, const char *text, size_t size,
                      size);
 }
 
-/* "host:0", "cuda:12" */
+static bool is_name_of(const char *kind, const char *name)
+{
+    size_t length = strlen(kind);
+    int64_t index;
+    return strncmp(name, kind, length) == 0 && name[length] == ':' &&
+           validate_integer("", name + length + 1, 0, INT32_MAX, &index, NULL) == LETHE_OK;
+}
+
+/* "host:0", "cuda:12", and in the root of a group "group:4" */
 static bool is_device_name(const char *name)
 {
     for (int kind = 0; kind < DEVICE_KINDS; kind++) {
-        const char *kind_name = device_kind_name((enum lethe_device_kind)kind);
-        size_t length = strlen(kind_name);
-        int64_t index;
-        if (strncmp(name, kind_name, length) == 0 && name[length] == ':')
-            return validate_integer("", name + length + 1, 0, INT32_MAX, &index, NULL) == LETHE_OK;
+        if (is_name_of(device_kind_name((enum lethe_device_kind)kind), name))
+            return true;
     }
-    return false;
+    return is_name_of(SEAL_GROUP_KIND, name);
 }
 
 lethe_result seal_validate(const struct lethe_seal *seal, struct lethe_error *err)
@@ -80,7 +85,7 @@ lethe_result seal_validate(const struct lethe_seal *seal, struct lethe_error *er
     TRY(validate_hex("digest of a seal", seal->digest, SEAL_DIGEST_DIGITS, err));
     if (!is_device_name(seal->device))
         return error_set(err, LETHE_INVALID,
-                         "device of a seal: expected host:0, or cuda: and a number");
+                         "device of a seal: expected host:, cuda: or group:, and a number");
     return LETHE_OK;
 }
 

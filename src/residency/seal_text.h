@@ -12,7 +12,8 @@
 #define SEAL_KEY_BYTES 32u
 #define SEAL_TOKEN_MIN_BYTES 16u
 #define SEAL_DIGEST_DIGITS 64u
-#define SEAL_TEXT_SIZE 384u /* of the longest, NUL included */
+#define SEAL_GROUP_KIND "group" /* in place of a kind of device, in the root of a group */
+#define SEAL_TEXT_SIZE 384u     /* of the longest, NUL included */
 
 /* HKDF-SHA256(token, salt = hardware id, info = the profile's domain); a random key when there is
  * no token. The caller frees *out. */

@@ -1,9 +1,7 @@
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "base/text.h"
 #include "residency/shard_core.h"
 
 /* ---- who uses it ----------------------------------------------------------------------------- */
@@ -51,21 +49,39 @@ void shard_release(struct lethe_shard *shard)
     pthread_mutex_unlock(&shard->worker->lock);
 }
 
-/* From here on nobody begins to use it; those who verify it are waited for. */
-static lethe_result begin_leaving(struct lethe_shard *shard, struct lethe_error *err)
+/* Under worker->lock. */
+static const struct lethe_shard *first_held(struct lethe_shard *const *shards, size_t count,
+                                            unsigned own_holds)
 {
-    struct lethe_worker *worker = shard->worker;
-    REQUIRE(shard->alive == SHARD_ALIVE);
-    pthread_mutex_lock(&worker->lock);
-    REQUIRE(shard->phase == SHARD_SEALED); /* or two evict it at once */
-    bool is_held = shard->holds > 0;
-    if (!is_held) {
-        shard->phase = SHARD_LEAVING;
-        while (shard->readers > 0)
-            pthread_cond_wait(&worker->idle, &worker->lock);
+    for (size_t i = 0; i < count; i++) {
+        REQUIRE(shards[i]->phase == SHARD_SEALED); /* or two evict it at once */
+        if (shards[i]->holds > own_holds)
+            return shards[i];
     }
+    return NULL;
+}
+
+/* Under worker->lock: from here on nobody begins to use them; who verifies them is waited for. */
+static void leave(struct lethe_shard *const *shards, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        shards[i]->phase = SHARD_LEAVING;
+    for (size_t i = 0; i < count; i++) {
+        while (shards[i]->readers > 0)
+            pthread_cond_wait(&shards[i]->worker->idle, &shards[i]->worker->lock);
+    }
+}
+
+lethe_result shards_leave(struct lethe_shard *const *shards, size_t count, unsigned own_holds,
+                          struct lethe_error *err)
+{
+    struct lethe_worker *worker = shards[0]->worker;
+    pthread_mutex_lock(&worker->lock);
+    const struct lethe_shard *held = first_held(shards, count, own_holds);
+    if (held == NULL)
+        leave(shards, count);
     pthread_mutex_unlock(&worker->lock);
-    return is_held ? busy(shard, "is held by an execution, a group or a cache", err) : LETHE_OK;
+    return held == NULL ? LETHE_OK : busy(held, "is held by an execution, a group or a cache", err);
 }
 
 /* ---- the worker's list ----------------------------------------------------------------------- */
@@ -104,9 +120,8 @@ static void list_remove(struct lethe_shard *shard)
 
 /* ---- make and drop --------------------------------------------------------------------------- */
 
-static lethe_result shard_create(struct lethe_worker *worker,
-                                 const struct lethe_placement *placement, struct lethe_shard **out,
-                                 struct lethe_error *err)
+lethe_result shard_create(struct lethe_worker *worker, const struct lethe_placement *placement,
+                          struct lethe_shard **out, struct lethe_error *err)
 {
     CLEANUP(memory_free) struct lethe_shard *shard = calloc(1, sizeof *shard);
     if (shard == NULL)
@@ -123,242 +138,53 @@ static lethe_result shard_create(struct lethe_worker *worker,
     return LETHE_OK;
 }
 
-/* Wipes what it holds: the weights, provably, and the tags with their key. */
-static lethe_result shard_empty(struct lethe_shard *shard, struct lethe_error *err)
+lethe_result shard_empty(struct lethe_shard *shard, struct lethe_error *err)
 {
     seal_tags_free(MOVE(shard->tags));
     return worker_release(shard->worker, shard->seal.id, shard->tenant, MOVE(shard->memory), err);
 }
 
-static lethe_result shard_drop(struct lethe_shard *shard, struct lethe_error *err)
+lethe_result shard_drop(struct lethe_shard *shard, struct lethe_error *err)
 {
     lethe_result result = shard_empty(shard, err);
     list_remove(shard);
-    shard->alive = 0;
+    mark_freed(&shard->alive);
     free(shard);
     return result;
 }
 
-/* ---- seal ------------------------------------------------------------------------------------ */
+/* ---- evict ----------------------------------------------------------------------------------- */
 
-/* No failed verification, as nothing had been sealed: the worker goes on. */
-static lethe_result refuse_digest(const struct lethe_shard *shard, const char *expected,
-                                  const char *found, struct lethe_error *err)
-{
-    struct lethe_error log_err = {0};
-    const struct audit_event event =
-        audit_integrity_violation(shard->seal.id, "its digest is not the expected one");
-    lethe_result recorded = worker_commit(shard->worker, shard->tenant, &event, &log_err);
-    error_set(err, LETHE_INTEGRITY, "its digest is %s, and %s was expected", found, expected);
-    if (recorded != LETHE_OK)
-        error_hint(err, "this is not on record: %.160s", log_err.text);
-    return LETHE_INTEGRITY;
-}
-
-/* A manifest knows fs-verity digests only, whatever the seal says. */
-static lethe_result check_manifest(const struct lethe_shard *shard, const uint8_t *expected,
-                                   const uint8_t *sealed, struct lethe_error *err)
-{
-    uint8_t digest[DEVICE_DIGEST_BYTES];
-    if (shard_digest_kind(shard) == DEVICE_FSVERITY)
-        memcpy(digest, sealed, sizeof digest);
-    else
-        TRY(device_digest(shard->memory, DEVICE_FSVERITY, shard->worker->threads, digest, err));
-    if (bytes_equal(digest, expected, sizeof digest))
-        return LETHE_OK;
-    char expected_text[SEAL_DIGEST_DIGITS + 1];
-    char found_text[SEAL_DIGEST_DIGITS + 1];
-    hex_encode(expected, DEVICE_DIGEST_BYTES, expected_text);
-    hex_encode(digest, sizeof digest, found_text);
-    return refuse_digest(shard, expected_text, found_text, err);
-}
-
-static lethe_result take_digest(struct lethe_shard *shard, const struct shard_source *source,
-                                struct lethe_error *err)
-{
-    uint8_t digest[DEVICE_DIGEST_BYTES];
-    TRY(device_digest(shard->memory, shard_digest_kind(shard), shard->worker->threads, digest,
-                      err));
-    hex_encode(digest, sizeof digest, shard->seal.digest);
-    if (source->manifest_digest != NULL)
-        TRY(check_manifest(shard, source->manifest_digest, digest, err));
-    if (source->expected_digest == NULL ||
-        bytes_equal(source->expected_digest, shard->seal.digest, SEAL_DIGEST_DIGITS))
-        return LETHE_OK;
-    return refuse_digest(shard, source->expected_digest, shard->seal.digest, err);
-}
-
-/* CI-004: digest and tags are of what the device holds now. */
-static lethe_result seal_memory(struct lethe_shard *shard, const struct shard_source *source,
-                                struct lethe_error *err)
-{
-    struct lethe_worker *worker = shard->worker;
-    TRY(device_set_read_only(shard->memory, true, err));
-    TRY(take_digest(shard, source, err));
-    if (worker->profile == LETHE_SEAL)
-        TRY(seal_tags_create(shard->memory, worker->threads, &shard->tags, err));
-    shard->seal.sealed_at_s = worker_now_s(worker);
-    strncpy(shard->seal.device, device_name(device_of(shard->memory)),
-            sizeof shard->seal.device - 1);
-    return seal_sign(worker->seal_key, &shard->seal, err);
-}
-
-static lethe_result fill_and_seal(struct lethe_shard *shard, const struct shard_source *source,
-                                  struct lethe_error *err)
-{
-    struct lethe_worker *worker = shard->worker;
-    const struct worker_request request = {.device = shard->device_index,
-                                           .id = shard->seal.id,
-                                           .tenant = shard->tenant,
-                                           .class_ = shard->class_,
-                                           .size_bytes = source->size_bytes};
-    TRY(worker_alloc(worker, &request, &shard->memory, err));
-    shard->size_bytes = source->size_bytes;
-    TRY(source->fill(source, shard->memory, worker->threads, err));
-    TRY(seal_memory(shard, source, err));
-    return worker_check(worker, err); /* may have been stopped meanwhile */
-}
-
-static void publish(struct lethe_shard *shard)
-{
-    struct lethe_worker *worker = shard->worker;
-    const struct lethe_seal *seal = &shard->seal;
-    const char *mode = lethe_verify_mode_name(shard_verify_mode(shard, LETHE_VERIFY_DEFAULT));
-    const struct audit_event event = audit_vram_sealed(seal->id, seal->device, shard->size_bytes,
-                                                       seal->digest, worker->name, mode);
-    worker_emit(worker, shard->tenant, "", &event);
-    count_one(&worker->counters.sealed);
-    pthread_mutex_lock(&worker->lock);
-    shard->turn = ++worker->turns;
-    shard->verified_mode = LETHE_VERIFY_DEFAULT;
-    shard->phase = SHARD_SEALED;
-    pthread_mutex_unlock(&worker->lock);
-}
-
-/* What could not be sealed is gone, and the record of its memory says how. */
-static lethe_result seal_or_drop(struct lethe_shard **shard, const struct shard_source *source,
-                                 struct lethe_error *err)
-{
-    lethe_result result = fill_and_seal(*shard, source, err);
-    if (result == LETHE_OK) {
-        publish(*shard);
-        return LETHE_OK;
-    }
-    count_one(&(*shard)->worker->counters.seal_failures);
-    error_context(err, result, "shard '%s'", (*shard)->seal.id);
-    (void)!shard_drop(MOVE(*shard), NULL);
-    return result;
-}
-
-lethe_result shard_seal(struct lethe_worker *worker, const struct lethe_placement *placement,
-                        const struct shard_source *source, struct lethe_shard **out,
-                        struct lethe_error *err)
-{
-    *out = NULL;
-    TRY(worker_check(worker, err));
-    TRY(placement_check(placement, err));
-    TRY(shard_size_check(worker, source->size_bytes, err));
-    TRY(shard_create(worker, placement, out, err));
-    return seal_or_drop(out, source, err);
-}
-
-/* ---- from bytes ------------------------------------------------------------------------------ */
-
-static lethe_result fill_from_bytes(const struct shard_source *source, struct device_memory *memory,
-                                    unsigned threads, struct lethe_error *err)
-{
-    return device_write(memory, 0, source->bytes, source->size_bytes, err);
-}
-
-static lethe_result check_bytes(const void *bytes, struct lethe_error *err)
-{
-    return bytes != NULL ? LETHE_OK : error_set(err, LETHE_INVALID, "bytes: there are none");
-}
-
-static lethe_result seal_bytes(struct lethe_worker *worker, const struct lethe_placement *placement,
-                               const struct shard_source *source, struct lethe_shard **out,
-                               struct lethe_error *err)
-{
-    TRY(check_bytes(source->bytes, err));
-    return shard_seal(worker, placement, source, out, err);
-}
-
-lethe_result lethe_shard_seal(struct lethe_worker *worker, const struct lethe_placement *placement,
-                              void *bytes, size_t size_bytes, bool wipe_source,
-                              struct lethe_shard **out, struct lethe_error *err)
-{
-    const struct shard_source source = {.fill = fill_from_bytes,
-                                        .size_bytes = size_bytes,
-                                        .expected_digest = placement->expected_digest,
-                                        .bytes = bytes};
-    *out = NULL;
-    lethe_result result = seal_bytes(worker, placement, &source, out, err);
-    if (wipe_source && bytes != NULL)
-        lethe_wipe(bytes, size_bytes);
-    return result;
-}
-
-/* ---- evict and replace ----------------------------------------------------------------------- */
-
-static void count_evicted(struct lethe_worker *worker, lethe_result result)
+void shard_count_evicted(struct lethe_worker *worker, lethe_result result)
 {
     count_one(&worker->counters.evicted);
     if (result != LETHE_OK)
         count_one(&worker->counters.evict_failures);
 }
 
+lethe_result shards_evict(struct lethe_shard *const *shards, size_t count, unsigned own_holds,
+                          lethe_result *wiped, struct lethe_error *err)
+{
+    struct lethe_worker *worker = shards[0]->worker;
+    *wiped = LETHE_OK;
+    TRY(shards_leave(shards, count, own_holds, err));
+    for (size_t i = 0; i < count; i++) {
+        lethe_result result = shard_drop(shards[i], *wiped == LETHE_OK ? err : NULL);
+        shard_count_evicted(worker, result);
+        if (*wiped == LETHE_OK)
+            *wiped = result;
+    }
+    return LETHE_OK;
+}
+
 lethe_result lethe_shard_evict(struct lethe_shard *shard, struct lethe_error *err)
 {
     if (shard == NULL)
         return LETHE_OK;
-    struct lethe_worker *worker = shard->worker;
-    TRY(begin_leaving(shard, err));
-    lethe_result result = shard_drop(shard, err);
-    count_evicted(worker, result);
-    return result;
-}
-
-static lethe_result check_replacement(struct lethe_shard *shard, const struct shard_source *source,
-                                      struct lethe_error *err)
-{
-    TRY(worker_check(shard->worker, err));
-    TRY(check_bytes(source->bytes, err));
-    return shard_size_check(shard->worker, source->size_bytes, err);
-}
-
-/* Z-5: the old content is gone before the memory for the new one is even there. */
-static lethe_result wipe_old(struct lethe_shard *shard, struct lethe_error *err)
-{
-    uint64_t old_bytes = shard->size_bytes;
-    lethe_result result = shard_empty(shard, err);
-    const struct audit_event event = audit_checkpoint_replaced(
-        lethe_class_name(shard->class_), shard->seal.id, old_bytes, result == LETHE_OK);
-    worker_emit(shard->worker, shard->tenant, "", &event);
-    count_evicted(shard->worker, result);
-    return result;
-}
-
-static lethe_result replace(struct lethe_shard **shard, const struct shard_source *source,
-                            struct lethe_error *err)
-{
-    TRY(check_replacement(*shard, source, err));
-    TRY(begin_leaving(*shard, err));
-    lethe_result result = wipe_old(*shard, err);
-    if (result == LETHE_OK)
-        return seal_or_drop(shard, source, err);
-    (void)!shard_drop(MOVE(*shard), NULL);
-    return result;
-}
-
-lethe_result lethe_shard_replace(struct lethe_shard **shard, void *bytes, size_t size_bytes,
-                                 bool wipe_source, struct lethe_error *err)
-{
-    const struct shard_source source = {
-        .fill = fill_from_bytes, .size_bytes = size_bytes, .bytes = bytes};
-    lethe_result result = replace(shard, &source, err);
-    if (wipe_source && bytes != NULL)
-        lethe_wipe(bytes, size_bytes);
-    return result;
+    REQUIRE(shard->alive == SHARD_ALIVE);
+    lethe_result wiped;
+    TRY(shards_evict(&shard, 1, 0, &wiped, err));
+    return wiped;
 }
 
 /* ---- what it says ---------------------------------------------------------------------------- */
