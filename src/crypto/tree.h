@@ -11,6 +11,7 @@
 
 #define TREE_BLOCK_BYTES 4096u
 #define TREE_HASH_BYTES 32u
+#define TREE_FANOUT (TREE_BLOCK_BYTES / TREE_HASH_BYTES)
 #define TREE_LEVELS_MAX 8u /* 4096 * 128^8 bytes: far beyond 2^64 */
 #define TREE_DIGEST_TEXT_SIZE (sizeof "fsverity-sha256:" + 64) /* NUL included */
 
@@ -26,6 +27,9 @@ struct tree {
 };
 /* Adds hashes of the next data blocks, in order. */
 void tree_push(struct tree *tree, const uint8_t *hashes, size_t count);
+/* The same with hashes of `level`, for who has joined some itself: 1 takes hashes of full blocks of
+ * TREE_FANOUT hashes, and so on. All lower levels must be empty. */
+void tree_push_at(struct tree *tree, unsigned level, const uint8_t *hashes, size_t count);
 /* The digest of a file of size_bytes bytes, whose blocks have all been pushed. Ends the tree. */
 void tree_finish(struct tree *tree, uint64_t size_bytes, uint8_t digest[TREE_HASH_BYTES]);
 

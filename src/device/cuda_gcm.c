@@ -1,0 +1,246 @@
+/* GMAC and AES-256-GCM on a CUDA device.
+ *
+ * The key lies in the slab. For a call it is copied to the device, expanded there, and wiped there
+ * before the call returns, with all that was made of it. Out of reach of that are registers of the
+ * device, and what the driver itself copies on the way. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "crypto/hash.h"
+#include "device/cuda.h"
+
+#define KEY_BYTES 32u
+#define TEXTS_AT_ONCE 256u /* of a MiB each, KERNEL_LANES threads to each */
+
+_Static_assert(sizeof(struct kernel_text) == KERNEL_TEXT_BYTES, "as the kernels count");
+_Static_assert(TEXTS_AT_ONCE *DEVICE_TAG_BYTES <= LETHE_SECRET_MAX_BYTES, "tags fit in the slab");
+
+lethe_result cuda_key_create(struct device_key *key, const struct lethe_secret *bytes,
+                             struct lethe_error *err)
+{
+    if (lethe_secret_size(bytes) != KEY_BYTES)
+        return error_set(err, LETHE_INVALID, "an AES-256-GCM key of %zu bytes instead of %u",
+                         lethe_secret_size(bytes), KEY_BYTES);
+    TRY(slab_alloc(KEY_BYTES, &key->private, err));
+    memcpy(key->private, lethe_secret_bytes_const(bytes), KEY_BYTES);
+    return LETHE_OK;
+}
+
+void cuda_key_clear(struct device_key *key)
+{
+    slab_free(key->private);
+}
+
+/* ---- a key on the device, for one call ------------------------------------------------------- */
+
+struct work {
+    const struct cuda_device *device;
+    struct cuda_scratch scratch;
+    cuda_address key, prepared, texts, tags, partials;
+    bool is_gcm;
+};
+
+static void work_at_scope_end(struct work *work)
+{
+    cuda_scratch_at_scope_end(&work->scratch);
+}
+
+static uint64_t round_up(uint64_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
+static lethe_result work_begin(struct work *work, const struct device_key *key, uint64_t texts,
+                               struct lethe_error *err)
+{
+    const uint64_t at_once = MIN(texts, TEXTS_AT_ONCE);
+    const uint64_t sizes[] = {KEY_BYTES, PREPARED_BYTES, at_once * KERNEL_TEXT_BYTES,
+                              at_once * DEVICE_TAG_BYTES, at_once * KERNEL_LANES * 16};
+    cuda_address *const places[] = {&work->key, &work->prepared, &work->texts, &work->tags,
+                                    &work->partials};
+    uint64_t total = 0;
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        *places[i] = total;
+        total += round_up(sizes[i]);
+    }
+    TRY(cuda_scratch_begin(work->device, total, &work->scratch, err));
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
+        *places[i] += work->scratch.address;
+
+    struct prepare_key_task first = {.threads = 1, .key = work->key, .prepared = work->prepared};
+    struct prepare_powers_task second = {.threads = KERNEL_LANES + 1, .prepared = work->prepared};
+    TRY(cuda_upload(work->device, work->key, key->private, KEY_BYTES, err));
+    TRY(cuda_run(work->device, CUDA_KERNEL_prepare_key, &first, err));
+    return cuda_run(work->device, CUDA_KERNEL_prepare_powers, &second, err);
+}
+
+/* Computes the tags of up to TEXTS_AT_ONCE texts, and decrypts them if that is the work. */
+static lethe_result work_on(const struct work *work, const struct kernel_text *texts, size_t count,
+                            uint8_t *tags, struct lethe_error *err)
+{
+    struct gmac_task task = {.threads = (uint64_t)count * KERNEL_LANES,
+                             .texts = work->texts,
+                             .prepared = work->prepared,
+                             .partials = work->partials};
+    struct finish_tags_task finish = {.threads = count,
+                                      .texts = work->texts,
+                                      .prepared = work->prepared,
+                                      .partials = work->partials,
+                                      .tags = work->tags,
+                                      .is_gcm = work->is_gcm};
+    TRY(cuda_upload(work->device, work->texts, texts, count * sizeof *texts, err));
+    TRY(cuda_run(work->device, work->is_gcm ? CUDA_KERNEL_gcm : CUDA_KERNEL_gmac, &task, err));
+    TRY(cuda_run(work->device, CUDA_KERNEL_finish_tags, &finish, err));
+    TRY(cuda_wait(work->device, err));
+    return cuda_download(work->device, tags, work->tags, (uint64_t)count * DEVICE_TAG_BYTES, err);
+}
+
+/* ---- tags of chunks -------------------------------------------------------------------------- */
+
+static struct kernel_text chunk_text(const struct device_memory *memory, uint64_t index)
+{
+    const uint64_t offset = index * DEVICE_CHUNK_BYTES;
+    struct kernel_text text = {.address = cuda_address_of(memory) + offset,
+                               .size_bytes = MIN(DEVICE_CHUNK_BYTES, memory->size_bytes - offset)};
+    device_chunk_nonce(index, text.nonce);
+    return text;
+}
+
+static lethe_result compare(const struct device_memory *memory, uint64_t first, size_t count,
+                            const uint8_t *tags, const uint8_t *known, struct lethe_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (bytes_equal(tags + i * DEVICE_TAG_BYTES, known + i * DEVICE_TAG_BYTES,
+                        DEVICE_TAG_BYTES))
+            continue;
+        const uint64_t offset = (first + i) * DEVICE_CHUNK_BYTES;
+        return error_set(err, LETHE_INTEGRITY,
+                         "bytes %" PRIu64 " to %" PRIu64 " are not what was sealed", offset,
+                         MIN(offset + DEVICE_CHUNK_BYTES, memory->size_bytes));
+    }
+    return LETHE_OK;
+}
+
+/* One of `out` and `known` is NULL. */
+static lethe_result over_chunks(const struct device_memory *memory, const struct device_key *key,
+                                uint8_t *out, const uint8_t *known, struct lethe_error *err)
+{
+    const uint64_t chunks = device_chunk_count(memory->size_bytes);
+    struct kernel_text texts[TEXTS_AT_ONCE];
+    void *computed;
+    CLEANUP(cuda_leave) struct cuda_scope scope = {0};
+    CLEANUP(work) struct work work = {.device = cuda_device_of(memory)};
+    TRY(slab_alloc(TEXTS_AT_ONCE * DEVICE_TAG_BYTES, &computed, err));
+    CLEANUP(slab_free) void *tags = computed;
+    TRY(cuda_enter(work.device, &scope, err));
+    TRY(work_begin(&work, key, chunks, err));
+    for (uint64_t first = 0; first < chunks; first += TEXTS_AT_ONCE) {
+        const size_t count = (size_t)MIN(chunks - first, TEXTS_AT_ONCE);
+        for (size_t i = 0; i < count; i++)
+            texts[i] = chunk_text(memory, first + i);
+        TRY(work_on(&work, texts, count, tags, err));
+        if (out != NULL)
+            memcpy(out + first * DEVICE_TAG_BYTES, tags, count * DEVICE_TAG_BYTES);
+        else
+            TRY(compare(memory, first, count, tags, known + first * DEVICE_TAG_BYTES, err));
+    }
+    return cuda_scratch_end(&work.scratch, err);
+}
+
+lethe_result cuda_tags(const struct device_memory *memory, const struct device_key *key,
+                       unsigned threads, uint8_t *tags, struct lethe_error *err)
+{
+    return over_chunks(memory, key, tags, NULL, err);
+}
+
+lethe_result cuda_check_tags(const struct device_memory *memory, const struct device_key *key,
+                             unsigned threads, const uint8_t *tags, struct lethe_error *err)
+{
+    return over_chunks(memory, key, NULL, tags, err);
+}
+
+/* ---- segments -------------------------------------------------------------------------------- */
+
+/* Ciphertext goes where its plaintext will be. */
+static lethe_result upload(const struct device_memory *memory, const struct device_segment *segment,
+                           struct kernel_text *text, struct lethe_error *err)
+{
+    *text = (struct kernel_text){.address = cuda_address_of(memory) + segment->offset_bytes,
+                                 .size_bytes = segment->plain_bytes};
+    memcpy(text->nonce, segment->nonce, sizeof text->nonce);
+    if (segment->plain_bytes == 0)
+        return LETHE_OK;
+    return cuda_upload(cuda_device_of(memory), text->address, segment->cipher, segment->plain_bytes,
+                       err);
+}
+
+/* *done counts segments whose tags fitted. */
+static lethe_result open_some(const struct device_memory *memory, const struct work *work,
+                              const struct device_segment *segments, size_t count, size_t *done,
+                              struct lethe_error *err)
+{
+    struct kernel_text texts[TEXTS_AT_ONCE];
+    void *computed;
+    TRY(slab_alloc(TEXTS_AT_ONCE * DEVICE_TAG_BYTES, &computed, err));
+    CLEANUP(slab_free) void *tags = computed;
+    for (size_t i = 0; i < count; i++)
+        TRY(upload(memory, &segments[i], &texts[i], err));
+    TRY(work_on(work, texts, count, tags, err));
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *known = (const uint8_t *)segments[i].cipher + segments[i].plain_bytes;
+        if (!bytes_equal((const uint8_t *)tags + i * DEVICE_TAG_BYTES, known, DEVICE_TAG_BYTES))
+            return error_set(err, LETHE_INTEGRITY,
+                             "a segment was changed, or the key is not its own");
+        (*done)++;
+    }
+    return LETHE_OK;
+}
+
+static lethe_result open_all(const struct device_memory *memory, const struct device_key *key,
+                             const struct device_segment *segments, size_t count, size_t *done,
+                             struct lethe_error *err)
+{
+    CLEANUP(work) struct work work = {.device = cuda_device_of(memory), .is_gcm = true};
+    TRY(work_begin(&work, key, count, err));
+    for (size_t first = 0; first < count; first += TEXTS_AT_ONCE)
+        TRY(open_some(memory, &work, segments + first, MIN(count - first, TEXTS_AT_ONCE), done,
+                      err));
+    return cuda_scratch_end(&work.scratch, err);
+}
+
+/* All of them, by whatever still works. False: not known to be gone. */
+static bool wipe_segments(const struct device_memory *memory, const struct device_segment *segments,
+                          size_t count)
+{
+    const struct cuda_device *device = cuda_device_of(memory);
+    bool wiped = true;
+    for (size_t i = 0; i < count; i++) {
+        const cuda_address address = cuda_address_of(memory) + segments[i].offset_bytes;
+        if (segments[i].plain_bytes == 0 ||
+            cuda_wipe(device, address, segments[i].plain_bytes, NULL) == LETHE_OK)
+            continue;
+        if (device->driver->memset_bytes(address, 0, segments[i].plain_bytes) != 0)
+            wiped = false;
+    }
+    return cuda_wait(device, NULL) == LETHE_OK && wiped;
+}
+
+lethe_result cuda_open_segments(struct device_memory *memory, const struct device_key *key,
+                                const struct device_segment *segments, size_t count, size_t *failed,
+                                struct lethe_error *err)
+{
+    size_t done = 0;
+    CLEANUP(cuda_leave) struct cuda_scope scope = {0};
+    if (count == 0)
+        return LETHE_OK;
+    TRY(cuda_enter(cuda_device_of(memory), &scope, err));
+    lethe_result result = open_all(memory, key, segments, count, &done, err);
+    if (result == LETHE_OK)
+        return result;
+    *failed = done;
+    if (!wipe_segments(memory, segments, count))
+        return error_context(err, result, "and what was decrypted could not be wiped");
+    return result;
+}
