@@ -2,10 +2,11 @@
 #ifndef FUZZ_FUZZ_TENSORS_H
 #define FUZZ_FUZZ_TENSORS_H
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/validate.h"
-#include "model/tensors.h"
+#include "model/split.h"
 
 #include "fuzz.h"
 
@@ -28,6 +29,28 @@ static inline void require_sound_list(const struct tensor_list *list, enum model
     }
 }
 
+/* However its tensors are called, a file that is split has each byte in one part. */
+static inline void require_sound_split(const struct tensor_list *list, size_t file_bytes)
+{
+    CLEANUP(split_clear) struct split split = {0};
+    if (split_experts(list, file_bytes, &split, NULL) != LETHE_OK || split.count == 0)
+        return;
+    CLEANUP(memory_free) uint8_t *owned = calloc(1, file_bytes);
+    FUZZ_PROPERTY(owned != NULL && split.count >= 2 && split.items[0].kind == SHARD_DENSE);
+    for (size_t i = 0; i < split.count; i++) {
+        const struct split_part *part = &split.items[i];
+        for (size_t j = 0; j < part->extents.count; j++) {
+            const struct extent *extent = &part->extents.items[j];
+            FUZZ_PROPERTY(extent->begin < extent->end && extent->end <= file_bytes);
+            for (uint64_t at = extent->begin; at < extent->end; at++)
+                FUZZ_PROPERTY(owned[at]++ == 0);
+        }
+        for (size_t j = 0; j < part->tensors.count; j++)
+            FUZZ_PROPERTY(part->tensors.tensors[j].end <= extent_list_bytes(&part->extents));
+    }
+    FUZZ_PROPERTY(memchr(owned, 0, file_bytes) == NULL);
+}
+
 /* A refusal leaves nothing behind. */
 static inline void require_empty_list(const struct tensor_list *list)
 {
@@ -43,10 +66,12 @@ static inline void fuzz_reader(lethe_result (*reader)(struct file_head *, struct
     struct file_head head = {data, size, size, false};
     lethe_result result = reader(&head, &whole, &err);
     FUZZ_PROPERTY(!head.too_short);
-    if (result == LETHE_OK)
+    if (result == LETHE_OK) {
         require_sound_list(&whole, type, size);
-    else
+        require_sound_split(&whole, size);
+    } else {
         require_empty_list(&whole);
+    }
     for (size_t length = 0; length < size; length = 2 * length + 1) {
         CLEANUP(tensor_list_clear) struct tensor_list list = {0};
         head = (struct file_head){data, length, size, false};
