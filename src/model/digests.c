@@ -28,75 +28,55 @@ lethe_result model_check_digest(const struct model *model, size_t shard_index,
 
 /* ---- files of several shards: each worker takes one after another ---------------------------- */
 
-#define PIECE_BLOCKS (SEGMENT_BYTES / TREE_BLOCK_BYTES)
-
 struct check { /* of a file */
     const struct model *model;
     const struct model_file *file;
     const uint8_t *content;
     atomic_size_t next; /* shard that nobody has taken */
     atomic_bool failed;
+    struct staging_set staging;
 };
 
-struct desk {
-    struct lethe_region *region; /* for what lies in several pieces */
-    struct tree tree;
-    uint8_t hashes[PIECE_BLOCKS * TREE_HASH_BYTES];
-};
-static void desk_free(struct desk *desk)
-{
-    if (desk == NULL)
-        return;
-    lethe_region_free(desk->region);
-    free(desk);
-}
-DEFINE_CLEANUP(desk_free, struct desk *);
-
+/* What lies in several pieces is gathered first. */
 static void hash_piece(const struct check *check, const struct shard *shard, uint64_t offset,
-                       struct desk *desk)
+                       const struct staging *staging, struct tree *tree)
 {
     size_t size_bytes = (size_t)MIN(SEGMENT_BYTES, shard->size - offset);
     struct extent piece = extent_piece(&shard->extents, offset, size_bytes);
     const uint8_t *bytes = check->content + piece.begin;
     if (extent_bytes(&piece) < size_bytes) {
-        uint8_t *gathered = lethe_region_bytes(desk->region);
-        extent_list_gather(&shard->extents, offset, gathered, size_bytes, check->content);
-        bytes = gathered;
+        bytes = staging->segment;
+        extent_list_gather(&shard->extents, offset, staging->segment, size_bytes, check->content);
     }
-    tree_hash_blocks(bytes, size_bytes, desk->hashes);
-    tree_push(&desk->tree, desk->hashes, (size_bytes + TREE_BLOCK_BYTES - 1) / TREE_BLOCK_BYTES);
+    tree_hash_blocks(bytes, size_bytes, staging->hashes);
+    tree_push(tree, staging->hashes, (size_bytes + TREE_BLOCK_BYTES - 1) / TREE_BLOCK_BYTES);
 }
 
-static lethe_result check_shards(struct check *check, struct desk *desk, struct lethe_error *err)
+static lethe_result check_shards(struct check *check, const struct staging *staging,
+                                 struct lethe_error *err)
 {
+    CLEANUP(memory_free) struct tree *tree = malloc(sizeof *tree);
+    if (tree == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for a digest");
     while (!atomic_load(&check->failed)) {
         size_t index = atomic_fetch_add(&check->next, 1);
         if (index >= check->file->shard_count)
             return LETHE_OK;
         const struct shard *shard = &check->model->manifest->shards[check->file->shards[index]];
         uint8_t digest[TREE_HASH_BYTES];
-        desk->tree = (struct tree){0};
+        *tree = (struct tree){0};
         for (uint64_t offset = 0; offset < shard->size; offset += SEGMENT_BYTES)
-            hash_piece(check, shard, offset, desk);
-        tree_finish(&desk->tree, shard->size, digest);
+            hash_piece(check, shard, offset, staging, tree);
+        tree_finish(tree, shard->size, digest);
         TRY(compare(check->model, shard, digest, err));
     }
     return LETHE_OK;
 }
 
-static lethe_result check_with_desk(struct check *check, struct lethe_error *err)
-{
-    CLEANUP(desk_free) struct desk *desk = calloc(1, sizeof *desk);
-    if (desk == NULL)
-        return error_set(err, LETHE_NO_MEMORY, "no memory for a worker's buffers");
-    TRY(staging_region(SEGMENT_BYTES, check->model->manifest->tenant, &desk->region, err));
-    return check_shards(check, desk, err);
-}
-
 static lethe_result check_worker(void *context, unsigned worker, struct lethe_error *err)
 {
     struct check *check = context;
-    lethe_result result = check_with_desk(check, err);
+    lethe_result result = check_shards(check, &check->staging.items[worker], err);
     if (result != LETHE_OK)
         atomic_store(&check->failed, true);
     return result;
@@ -111,5 +91,8 @@ lethe_result model_check_file_digests(const struct model *model, size_t file_ind
     if (file->shard_count == 1)
         return model_check_digest(model, file->shards[0], content, threads, err);
     struct check check = {.model = model, .file = file, .content = content};
-    return threads_run(workers_for(threads, file->shard_count), check_worker, &check, err);
+    TRY(staging_create(threads, file->shard_count, model->manifest->tenant, &check.staging, err));
+    lethe_result result = threads_run(check.staging.count, check_worker, &check, err);
+    staging_clear(&check.staging);
+    return result;
 }

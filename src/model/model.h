@@ -211,7 +211,8 @@ LETHE_MUST_CHECK lethe_result model_load_shard(struct model *model, size_t shard
                                                const struct model_work *work,
                                                struct lethe_error *err);
 /* The same for all shards of a file, each to its places in it: the file's size_bytes, unless they
- * are 0. */
+ * are 0. A file of several shards takes guarded memory, 1 MiB a thread, and as few threads as there
+ * is some for: LETHE_UNPROTECTED when there is none. */
 LETHE_MUST_CHECK lethe_result model_load_file(struct model *model, size_t file_index,
                                               const struct key_source *keys, void *destination,
                                               const struct model_work *work,
@@ -220,8 +221,7 @@ LETHE_MUST_CHECK lethe_result model_load_file(struct model *model, size_t file_i
 LETHE_MUST_CHECK lethe_result model_check_digest(const struct model *model, size_t shard_index,
                                                  const void *plaintext, unsigned threads,
                                                  struct lethe_error *err);
-/* The same for all shards of a loaded file. LETHE_UNPROTECTED: there is no guarded memory, of which
- * a file of several shards takes 1 MiB a thread. */
+/* The same for all shards of a loaded file; guarded memory as model_load_file. */
 LETHE_MUST_CHECK lethe_result model_check_file_digests(const struct model *model, size_t file_index,
                                                        const void *content, unsigned threads,
                                                        struct lethe_error *err);

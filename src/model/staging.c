@@ -21,19 +21,13 @@ static void staging_free(struct staging *staging)
     free(staging->hashes);
 }
 
-lethe_result staging_region(size_t size_bytes, const char *tenant, struct lethe_region **out,
-                            struct lethe_error *err)
-{
-    struct lethe_region_options options = {.class_ = LETHE_CLASS_WEIGHTS, .label.id = "staging"};
-    strncat(options.label.tenant, tenant, sizeof options.label.tenant - 1);
-    return lethe_region_create(size_bytes, &options, out, err);
-}
-
 static lethe_result staging_fill(struct staging *staging, const char *tenant,
                                  struct lethe_error *err)
 {
-    TRY(staging_region(STAGING_MARGIN_BYTES + SEGMENT_BYTES + STAGING_MARGIN_BYTES, tenant,
-                       &staging->region, err));
+    struct lethe_region_options options = {.class_ = LETHE_CLASS_WEIGHTS, .label.id = "staging"};
+    strncat(options.label.tenant, tenant, sizeof options.label.tenant - 1);
+    TRY(lethe_region_create(STAGING_MARGIN_BYTES + SEGMENT_BYTES + STAGING_MARGIN_BYTES, &options,
+                            &staging->region, err));
     staging->segment = (uint8_t *)lethe_region_bytes(staging->region) + STAGING_MARGIN_BYTES;
     staging->hashes = malloc(STAGING_HASHES * TREE_HASH_BYTES);
     if (staging->hashes == NULL)

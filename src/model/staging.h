@@ -36,10 +36,6 @@ static inline void staging_clear_at_scope_end(struct staging_set *set)
     staging_clear(set);
 }
 
-/* Guarded memory for plaintext on its way, of a worker that needs nothing else. */
-LETHE_MUST_CHECK lethe_result staging_region(size_t size_bytes, const char *tenant,
-                                             struct lethe_region **out, struct lethe_error *err);
-
 /* For a worker that has written segment `index` of a file: now and then, what was written starts on
  * its way to the disk, while work goes on. Only a hint: what counts is a sync at the end. */
 void staging_write_behind(int fd, uint64_t index);

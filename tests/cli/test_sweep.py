@@ -9,6 +9,7 @@ import json
 import os
 import sys
 
+import moe_files
 from scenario import Skip, case, finish
 from sweep import FAIL_ALLOC, SANITIZER_OPTIONS, Scenario, with_sweep
 from witness import Witness
@@ -39,6 +40,16 @@ def sources(place):
     place.good("init")
     place.write("src/a.bin", b"a" * 3000)
     place.write("src/b.bin", b"b" * 5000)
+
+
+def experts(place):
+    place.good("init")
+    place.write("a.gguf", moe_files.merged_gguf(layers=1, experts=2))
+
+
+def a_split_model(place):
+    experts(place)
+    place.good("encrypt", "a.gguf", "-o", "m", "--split", "experts")
 
 
 def a_credential(place):
@@ -124,7 +135,10 @@ SCENARIOS = (
              next=("encrypt", "src", "-o", "m", "--force")),
     Scenario("encrypt --force", a_model, ("encrypt", "b.bin", "-o", "m", "--force", "--model", "a"), model,
              "model_encrypted", next=("encrypt", "b.bin", "-o", "m", "--force", "--model", "a")),
+    Scenario("encrypt --split", experts, ("encrypt", "a.gguf", "-o", "m", "--split", "experts"), model,
+             "model_encrypted", next=("encrypt", "a.gguf", "-o", "m", "--split", "experts", "--force")),
     Scenario("decrypt", a_model, ("decrypt", "m", "-o", "plain"), plain, "model_loaded"),
+    Scenario("decrypt parts", a_split_model, ("decrypt", "m", "-o", "plain"), plain, "model_loaded"),
     Scenario("rewrap", a_rotated_model, ("rewrap", "m"), model, "model_rewrapped", next=("rewrap", "m")),
     Scenario("reencrypt", a_model, ("reencrypt", "m"), model, "model_reencrypted", next=("reencrypt", "m")),
     Scenario("key create", a_home, ("key", "create", "default.x.hot"), key_life, "key_created", owed=True),
@@ -149,6 +163,8 @@ SCENARIOS = (
     Scenario("exec", a_model, ("exec", "m", "--", "/usr/bin/test", "-s", "{model}"), nothing, exits=ENGINE),
     Scenario("exec memfd", a_model, ("exec", "m", "--handover", "memfd", "--allow-swap", "--", "/usr/bin/test", "-s",
                                      "{model}"), nothing, exits=ENGINE),
+    Scenario("exec parts", a_split_model, ("exec", "m", "--check-digest", "--", "/usr/bin/test", "-s", "{model}"), nothing,
+             exits=ENGINE),
 )
 
 
