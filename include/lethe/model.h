@@ -52,6 +52,12 @@ size_t lethe_model_shard_count(const struct lethe_model *model);
 void lethe_model_shard(const struct lethe_model *model, size_t index,
                        struct lethe_model_shard *out);
 
+/* The shards of an expert of a model that was split (`lethe encrypt --split experts`): one for each
+ * file that holds a part of it, which is nearly always one. Gives their number, 0 when there is no
+ * such expert, and puts the first `capacity` of their places into `shards`. */
+size_t lethe_model_expert(const struct lethe_model *model, uint64_t layer, uint64_t index,
+                          size_t *shards, size_t capacity);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

@@ -27,3 +27,14 @@ void lethe_model_shard(const struct lethe_model *model, size_t index, struct let
                                       .kind = shard_kind_name(shard->kind),
                                       .size_bytes = shard->size};
 }
+
+size_t lethe_model_expert(const struct lethe_model *model, uint64_t layer, uint64_t index,
+                          size_t *shards, size_t capacity)
+{
+    const struct model_expert *expert = model_expert_at(
+        &model_manifest(model->model)->experts, (struct expert_id){.layer = layer, .index = index});
+    size_t count = expert != NULL ? expert->shard_count : 0;
+    for (size_t i = 0; i < MIN(count, capacity); i++)
+        shards[i] = expert->shards[i];
+    return count;
+}

@@ -3,6 +3,7 @@
 
     test_library.py SOURCE_DIR BUILD_DIR CC
 """
+import json
 import os
 import pathlib
 import subprocess
@@ -11,6 +12,9 @@ import tempfile
 
 source, build, compiler = sys.argv[1:]
 tests = pathlib.Path(source) / "tests"
+sys.path.insert(0, str(tests / "cli"))
+import moe_files  # noqa: E402
+
 gguf = tests / "vectors" / "models" / "ollama_llama-2-tiny-random.gguf"
 
 
@@ -71,7 +75,25 @@ def opens_what_the_program_made(installed):
     assert '"event":"model_rejected"' in shown, shown
 
 
-cases = (shows_only_its_own_names, memory_needs_no_home, opens_what_the_program_made)
+def serves_an_expert(installed):
+    """What a program has of an expert is what the file has; a model without such an expert has none of it."""
+    program, model = installed.compile("serve"), installed.folder / "moe.lethe"
+    file = installed.folder / "moe.safetensors"
+    file.write_bytes(moe_files.mixtral())
+    output(installed.lethe, "encrypt", "--split", "experts", file, "-o", model, env=installed.env)
+    shards = json.loads((model / "manifest.json").read_text())["shards"]
+    shard = next(one for one in shards if one.get("expert") == {"index": 2, "layer": 1})
+    expected = b"".join(file.read_bytes()[begin:end] for begin, end in shard["extents"])
+
+    served = run(program, installed.folder / "home", model, 1, 2, env=installed.env)
+    assert served.returncode == 0 and served.stdout == expected, served
+    assert run(program, installed.folder / "home", model, 1, 9, env=installed.env).returncode == 1
+    shown = output(installed.lethe, "audit", "show", "--json", env=installed.env)
+    for event in ("vram_sealed", "seal_verified", "cache_evicted", "vram_deallocated"):
+        assert f'"event":"{event}"' in shown, event
+
+
+cases = (shows_only_its_own_names, memory_needs_no_home, opens_what_the_program_made, serves_an_expert)
 with tempfile.TemporaryDirectory(prefix="lethe-library-") as place:
     installation = Installed(pathlib.Path(place))
     print(f"1..{len(cases)}")
