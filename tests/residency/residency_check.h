@@ -9,11 +9,22 @@
 struct site {
     struct node *node;
     struct audit_log *log;
+    struct audit_signer signer;
     struct lethe_log recorder;
     struct lethe_worker *worker;
     uint64_t now_s;
+    atomic_bool log_fails; /* its signer does, so that nothing becomes durable */
     struct lethe_error err;
 };
+
+static lethe_result site_sign(void *context, const void *bytes, size_t size_bytes,
+                              uint8_t signature[64], struct lethe_error *err)
+{
+    struct site *site = context;
+    if (atomic_load(&site->log_fails))
+        return error_set(err, LETHE_IO, "the signer is out of order");
+    return node_sign(site->node, bytes, size_bytes, signature, err);
+}
 
 static uint64_t site_now_ns(void *context)
 {
@@ -48,11 +59,12 @@ static struct site *site_without_worker(void)
     assert_non_null(site);
     site->now_s = 1795176000; /* 2026-11-20T12:00:00Z */
     site->node = node_fresh("alpha");
+    site->node->options.signer.sign = site_sign;
+    site->node->options.signer.context = site;
+    site->signer = site->node->options.signer;
     site->log = must_open(site->node);
-    site->recorder = (struct lethe_log){.log = site->log,
-                                        .actor = "uid:1000",
-                                        .signer = &site->node->options.signer,
-                                        .node = "alpha"};
+    site->recorder = (struct lethe_log){
+        .log = site->log, .actor = "uid:1000", .signer = &site->signer, .node = "alpha"};
     return site;
 }
 
