@@ -15,6 +15,7 @@
     X(digest)                                                                                      \
     X(load)                                                                                        \
     X(tags)                                                                                        \
+    X(residency)                                                                                   \
     X(encrypt)                                                                                     \
     X(verify)                                                                                      \
     X(exec)                                                                                        \

@@ -205,7 +205,7 @@ static void out_of_memory_at_every_allocation(void **state)
 {
     struct site *site = *state;
     const struct host real = host;
-    uint8_t *bytes = weights_of(300 * 4096, 1);
+    uint8_t *bytes = weights_of(300 * 4096, 2); /* not those that are searched for below */
     assert_ok(try_a_day(site, bytes), &site->err);
     unsigned refused = 0;
     for (memory.at = 1;; memory.at++) {
@@ -244,8 +244,8 @@ static void nothing_of_the_weights_is_left(void **state)
     static const size_t places[] = {0, 4096, 1234567, 3 * MIB - 48};
     struct needle needles[ARRAY_LEN(places)];
     for (size_t i = 0; i < ARRAY_LEN(places); i++)
-        needles[i] = needle_of((const uint8_t *)device_memory_address(shard->memory) + places[i],
-                               i == 0 ? 8 : 48);
+        needles[i] =
+            needle_of((const uint8_t *)device_memory_address(shard->memory) + places[i], 32);
     assert_ok(lethe_shard_verify(shard, LETHE_VERIFY_FULL, &site->err), &site->err);
     assert_ok(lethe_shard_verify(shard, LETHE_VERIFY_FAST, &site->err), &site->err);
     for (size_t i = 0; i < ARRAY_LEN(needles); i++)

@@ -1,0 +1,295 @@
+/* Weights that are sealed: how fast they are checked, before every execution and in full, and how
+ * fast they come into place. */
+#include <string.h>
+#include <sys/mman.h>
+
+#include <intel-ipsec-mb.h>
+
+#include "base/thread.h"
+#include "crypto/aead.h"
+#include "crypto/hash.h"
+#include "crypto/tree.h"
+#include "model/handle.h"
+#include "place.h"
+#include "residency/inside.h"
+
+#define ROUNDS 5u
+#define SEAL_ROUNDS 5u
+#define CALLS 20000u
+/* What a core keeps in its own cache. */
+#define CACHED_BYTES ((size_t)512 << 10)
+#define CACHED_TURNS 2000u
+
+static void must(lethe_result result, const char *what, const struct lethe_error *err)
+{
+    if (result != LETHE_OK)
+        bench_fail(what, err);
+}
+
+static struct lethe_worker *worker_of(const char *name, unsigned threads)
+{
+    struct lethe_error err = {0};
+    struct lethe_worker *worker;
+    const struct lethe_worker_options options = {
+        .name = name, .policy = LETHE_HOST_ALLOWED, .threads = threads, .optional = LETHE_LOCKED};
+    must(lethe_worker_create(&options, &worker, &err), "no worker", &err);
+    must(lethe_worker_ready(worker, &err), "no worker", &err);
+    return worker;
+}
+
+static void free_worker(struct lethe_worker *worker)
+{
+    struct lethe_error err = {0};
+    must(lethe_worker_free(worker, &err), "freeing a worker", &err);
+}
+
+static void report(const char *name, double value, const char *against, double ratio, double target)
+{
+    bench_report(&(struct bench_result){.name = name,
+                                        .value = value,
+                                        .unit = "GB/s",
+                                        .against = against,
+                                        .ratio = ratio,
+                                        .aim = BENCH_AT_LEAST,
+                                        .target = target});
+}
+
+/* ---- verify ---------------------------------------------------------------------------------- */
+
+struct verifying {
+    struct lethe_shard *shard;
+    enum lethe_verify_mode mode;
+    unsigned threads;
+};
+
+static void verify(void *context)
+{
+    const struct verifying *v = context;
+    struct lethe_error err = {0};
+    v->shard->worker->threads = v->threads;
+    must(lethe_shard_verify(v->shard, v->mode, &err), "verifying", &err);
+}
+
+/* As wide as this processor reads. */
+__attribute__((target_clones("avx512f", "avx2", "default"))) static uint64_t
+fold(const uint64_t *words, size_t count)
+{
+    uint64_t all = 0;
+    for (size_t i = 0; i < count; i++)
+        all |= words[i];
+    return all;
+}
+
+static void read_once(void *context)
+{
+    const struct verifying *v = context;
+    if (fold(device_memory_address(v->shard->memory), v->shard->size_bytes / 8) == 0)
+        bench_fail("what was sealed is not there", NULL);
+}
+
+static void plain_sha256(void *context)
+{
+    const struct verifying *v = context;
+    uint8_t digest[SHA256_BYTES];
+    sha256(device_memory_address(v->shard->memory), v->shard->size_bytes / 8, digest);
+}
+
+/* Of the shard, as full as the lanes get, nothing done with the hashes. */
+static void bare_lanes(void *context)
+{
+    const struct verifying *v = context;
+    static uint8_t hashes[IMB_MAX_JOBS][TREE_HASH_BYTES];
+    const uint8_t *bytes = device_memory_address(v->shard->memory);
+    IMB_MGR *manager = alloc_mb_mgr(0);
+    if (manager == NULL)
+        bench_fail("no memory", NULL);
+    init_mb_mgr_auto(manager, NULL);
+    for (uint64_t i = 0; i < v->shard->size_bytes / TREE_BLOCK_BYTES; i++) {
+        IMB_JOB *job = IMB_GET_NEXT_JOB(manager);
+        job->cipher_mode = IMB_CIPHER_NULL;
+        job->cipher_direction = IMB_DIR_ENCRYPT;
+        job->chain_order = IMB_ORDER_HASH_CIPHER;
+        job->hash_alg = IMB_AUTH_SHA_256;
+        job->src = bytes + i * TREE_BLOCK_BYTES;
+        job->hash_start_src_offset_in_bytes = 0;
+        job->msg_len_to_hash_in_bytes = TREE_BLOCK_BYTES;
+        job->auth_tag_output = hashes[i % IMB_MAX_JOBS];
+        job->auth_tag_output_len_in_bytes = TREE_HASH_BYTES;
+        (void)IMB_SUBMIT_JOB_NOCHECK(manager);
+    }
+    while (IMB_FLUSH_JOB(manager) != NULL)
+        ;
+    free_mb_mgr(manager);
+}
+
+static struct lethe_shard *seal_noise(struct lethe_worker *worker, uint64_t size_bytes)
+{
+    struct lethe_error err = {0};
+    struct lethe_shard *shard;
+    uint8_t *bytes = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (bytes == MAP_FAILED)
+        bench_fail("no memory", NULL);
+    madvise(bytes, size_bytes, MADV_HUGEPAGE);
+    memset(bytes, 0x5a, size_bytes);
+    must(lethe_shard_seal(worker, &(struct lethe_placement){.id = "noise"}, bytes, size_bytes,
+                          false, &shard, &err),
+         "sealing", &err);
+    munmap(bytes, size_bytes);
+    return shard;
+}
+
+static void verify_fast(struct lethe_shard *shard)
+{
+    struct verifying one = {shard, LETHE_VERIFY_FAST, 1}, two = {shard, LETHE_VERIFY_FAST, 2};
+    const struct bench_way ways[] = {
+        {verify, &one}, {read_once, &one}, {plain_sha256, &one}, {verify, &two}};
+    double s[ARRAY_LEN(ways)];
+    bench_medians(ways, ARRAY_LEN(ways), ROUNDS, s);
+    double rate = gbytes_per_s(shard->size_bytes, s[0]);
+    report("residency/fast", rate, "speed of reading once", s[1] / s[0], 0.6);
+    report("residency/fast, SHA-256", rate, "speed of plain SHA-256", 8 * s[2] / s[0], 10);
+    if (threads_available() < 2)
+        bench_skip("residency/fast, 2 threads", "only one CPU");
+    else
+        report("residency/fast, 2 threads", gbytes_per_s(shard->size_bytes, s[3]),
+               "speed of 1 thread", s[0] / s[3], 1.6);
+}
+
+static void verify_full(struct lethe_shard *shard)
+{
+    struct verifying one = {shard, LETHE_VERIFY_FULL, 1}, two = {shard, LETHE_VERIFY_FULL, 2};
+    const struct bench_way ways[] = {{verify, &one}, {bare_lanes, &one}, {verify, &two}};
+    double s[ARRAY_LEN(ways)];
+    bench_medians(ways, ARRAY_LEN(ways), ROUNDS, s);
+    report("residency/full", gbytes_per_s(shard->size_bytes, s[0]),
+           "speed of bare lanes of SHA-256", s[1] / s[0], 0.85);
+    if (threads_available() < 2)
+        bench_skip("residency/full, 2 threads", "only one CPU");
+    else
+        report("residency/full, 2 threads", gbytes_per_s(shard->size_bytes, s[2]),
+               "speed of 1 thread", s[0] / s[2], 1.6);
+}
+
+/* ---- what takes no time ---------------------------------------------------------------------- */
+
+static void verify_signature(struct lethe_shard *shard)
+{
+    struct lethe_error err = {0};
+    double start_s = bench_now_s();
+    for (unsigned i = 0; i < CALLS; i++)
+        must(lethe_shard_verify(shard, LETHE_VERIFY_SIGNATURE, &err), "verifying", &err);
+    bench_report(&(struct bench_result){.name = "residency/signature",
+                                        .value = (bench_now_s() - start_s) / CALLS * 1e6,
+                                        .unit = "us",
+                                        .against = "20 us",
+                                        .ratio = (bench_now_s() - start_s) / CALLS / 20e-6,
+                                        .aim = BENCH_AT_MOST,
+                                        .target = 1});
+}
+
+static void ask_capacity(const struct lethe_worker *worker)
+{
+    struct lethe_capacity capacity;
+    double start_s = bench_now_s();
+    for (unsigned i = 0; i < 100 * CALLS; i++)
+        must(lethe_worker_capacity(worker, 0, &capacity), "asking", NULL);
+    double call_s = (bench_now_s() - start_s) / (100 * CALLS);
+    bench_report(&(struct bench_result){.name = "residency/capacity",
+                                        .value = call_s * 1e9,
+                                        .unit = "ns",
+                                        .against = "100 ns",
+                                        .ratio = call_s / 100e-9,
+                                        .aim = BENCH_AT_MOST,
+                                        .target = 1});
+}
+
+/* ---- seal ------------------------------------------------------------------------------------ */
+
+/* Seconds for a byte when a core decrypts, digests and authenticates what is in its cache, one
+ * after another. */
+static double three_in_cache(void)
+{
+    struct lethe_error err = {0};
+    static uint8_t cipher[CACHED_BYTES], plain[CACHED_BYTES];
+    static uint8_t hashes[CACHED_BYTES / TREE_BLOCK_BYTES * TREE_HASH_BYTES];
+    uint8_t nonce[AEAD_NONCE_BYTES] = {0}, key_bytes[AEAD_KEY_BYTES] = {1};
+    uint8_t tag[AEAD_TAG_BYTES], other[AEAD_TAG_BYTES];
+    struct aead_key *key;
+    must(aead_key_create(key_bytes, sizeof key_bytes, AEAD_BACKEND_BEST, &key, &err), "a key",
+         &err);
+    const struct aead_message sealing = {
+        .nonce = nonce, .in = plain, .out = cipher, .size_bytes = sizeof plain};
+    const struct aead_message opening = {
+        .nonce = nonce, .in = cipher, .out = plain, .size_bytes = sizeof plain};
+    must(aead_seal(key, &sealing, tag), "sealing", NULL);
+    double start_s = 0;
+    for (unsigned i = 0; i < CACHED_TURNS; i++) {
+        if (i == CACHED_TURNS / 10) /* warm by now */
+            start_s = bench_now_s();
+        must(aead_open(key, &opening, tag), "opening", NULL);
+        tree_hash_blocks(plain, sizeof plain, hashes);
+        must(aead_gmac(key, nonce, plain, sizeof plain, other), "tagging", NULL);
+    }
+    double took_s = bench_now_s() - start_s;
+    aead_key_free(key);
+    return took_s / (CACHED_TURNS - CACHED_TURNS / 10) / CACHED_BYTES;
+}
+
+static double seal_once(struct lethe_worker *worker, struct lethe_model *model)
+{
+    struct lethe_error err = {0};
+    struct lethe_shard *shard;
+    double start_s = bench_now_s();
+    must(lethe_shard_seal_model(worker, model, 0, &(struct lethe_placement){0}, &shard, &err),
+         "sealing", &err);
+    double took_s = bench_now_s() - start_s;
+    must(lethe_shard_evict(shard, &err), "evicting", &err);
+    return took_s;
+}
+
+static double seal_median(unsigned threads, struct lethe_model *model)
+{
+    double took_s[SEAL_ROUNDS];
+    struct lethe_worker *worker = worker_of("seal", threads);
+    (void)seal_once(worker, model);
+    for (unsigned i = 0; i < SEAL_ROUNDS; i++)
+        took_s[i] = seal_once(worker, model);
+    free_worker(worker);
+    return bench_median(took_s, SEAL_ROUNDS);
+}
+
+static void seal_model(uint64_t size_bytes)
+{
+    struct place place;
+    place_open(&place, place_in_memory(), size_bytes);
+    place_write_source(&place);
+    place_encrypt(&place);
+    struct lethe_model model = {.model = place_open_model(&place), .keys = &place.keys.source};
+    double cached_s = three_in_cache() * (double)size_bytes;
+    double one_s = seal_median(1, &model);
+    report("residency/seal", gbytes_per_s(size_bytes, one_s), "speed of its three parts in cache",
+           cached_s / one_s, 0.8);
+    if (threads_available() < 2)
+        bench_skip("residency/seal, 2 threads", "only one CPU");
+    else {
+        double two_s = seal_median(2, &model);
+        report("residency/seal, 2 threads", gbytes_per_s(size_bytes, two_s), "speed of 1 thread",
+               one_s / two_s, 1.5);
+    }
+    model_close(model.model);
+    place_close(&place);
+}
+
+void bench_residency(void)
+{
+    uint64_t size_bytes = place_large_bytes();
+    struct lethe_worker *worker = worker_of("verify", threads_available());
+    struct lethe_shard *shard = seal_noise(worker, size_bytes);
+    verify_fast(shard);
+    verify_full(shard);
+    verify_signature(shard);
+    ask_capacity(worker);
+    free_worker(worker);
+    seal_model(MIN(size_bytes, 1024 * MIB));
+}
