@@ -13,16 +13,18 @@
  *         .heartbeat_timeout_ms = 60000}, now_ms, &session, &err);
  *     for each token, for each layer:
  *         lethe_kv_append(session, layer, key_row, value_row, 1, &err);
- *         lethe_kv_read_begin(session, layer, &view, &err); ... attend ...
- * lethe_kv_read_end(&view); lethe_kv_end(session, LETHE_SESSION_ENDED, &err);
+ *         lethe_kv_read_begin(session, layer, &view, &err);
+ *         ... attend ...
+ *         lethe_kv_read_end(&view);
+ *     lethe_kv_end(session, LETHE_SESSION_ENDED, &err);
  *
  * Blocks belong to one session of one tenant at a time and are wiped, and proven to be, before
  * anyone else has them. Sessions of the same name in two tenants are two sessions.
  *
- * Thread rule: caches from any thread. One session is appended to by one thread at a time, while
- * others may read what is there already, and any thread may cancel it; it is freed by lethe_kv_end
- * alone, after which nobody uses it. Times are milliseconds of any monotonic clock, the same one at
- * every call of a cache. */
+ * Thread rule: caches from any thread. One session is appended to, truncated or reset by one thread
+ * at a time, while others may read what is there already, and any thread may cancel it; it is freed
+ * by lethe_kv_end alone, after which nobody uses it. Appending to a block that is there takes no
+ * lock. Times are milliseconds of any monotonic clock, the same one at every call of a cache. */
 #ifndef LETHE_KV_H
 #define LETHE_KV_H
 
@@ -42,8 +44,11 @@ struct lethe_spill_id {
     uint64_t block;
 };
 /* Keeps blocks of ciphertext for as long as it is asked to, and may be as hostile as it likes: what
- * it gives back is checked for being the last that was put there. Calls come from any thread. A
- * `get` writes exactly size_bytes, or gives LETHE_NOT_FOUND (lost), LETHE_UNAVAILABLE, LETHE_IO. */
+ * it gives back is checked for being the last that was put there. Calls come from any thread, and
+ * no two at once for one id. A `put` replaces what was there, and fails with LETHE_NO_SPACE,
+ * LETHE_NO_MEMORY, LETHE_UNAVAILABLE, LETHE_BUSY or LETHE_IO. A `get` writes exactly size_bytes, or
+ * gives LETHE_NOT_FOUND (lost), LETHE_INTEGRITY (when the store itself sees that it was changed),
+ * LETHE_UNAVAILABLE, LETHE_BUSY or LETHE_IO. Any other failure counts as LETHE_IO. */
 struct lethe_spill {
     lethe_result (*put)(void *context, const struct lethe_spill_id *id, const void *bytes,
                         size_t size_bytes, struct lethe_error *err);
@@ -54,7 +59,8 @@ struct lethe_spill {
     void *context;
 };
 
-/* In this process's memory, at most budget_bytes of it (0: no limit). */
+/* In this process's memory, at most budget_bytes of it (0: no limit): LETHE_NO_SPACE. No session
+ * uses a store any more when it is freed. */
 struct lethe_spill_memory;
 LETHE_MUST_CHECK lethe_result lethe_spill_memory_create(uint64_t budget_bytes,
                                                         struct lethe_spill_memory **out,
@@ -63,7 +69,8 @@ struct lethe_spill lethe_spill_memory_table(struct lethe_spill_memory *memory);
 void lethe_spill_memory_free(struct lethe_spill_memory *memory);
 
 /* In one file without a name in `directory`, gone with the process, however that ends; slots of
- * slot_bytes (lethe_kv_spill_bytes of the cache). LETHE_NO_SPACE as the disk says. */
+ * slot_bytes (lethe_kv_spill_bytes of the cache), at most budget_bytes of them (0: no limit).
+ * LETHE_NO_SPACE as the budget or the disk says; LETHE_INVALID when the budget holds no slot. */
 struct lethe_spill_file;
 LETHE_MUST_CHECK lethe_result lethe_spill_file_create(const char *directory, size_t slot_bytes,
                                                       uint64_t budget_bytes,
@@ -89,27 +96,30 @@ struct lethe_kv_options {
 struct lethe_kv_cache;
 
 /* The worker is there until the cache is freed; its policy and log are the cache's. LETHE_INVALID
- * names the option; LETHE_NO_MEMORY says needed and available; LETHE_DENIED, LETHE_UNPROTECTED. */
+ * names the option; LETHE_NO_MEMORY says needed and available; LETHE_UNAVAILABLE,
+ * LETHE_UNPROTECTED. */
 LETHE_MUST_CHECK lethe_result lethe_kv_cache_create(struct lethe_worker *worker,
                                                     const struct lethe_kv_options *options,
                                                     struct lethe_kv_cache **out,
                                                     struct lethe_error *err);
-/* Bytes of a spilled block: what a spill store is asked to keep in one piece. */
+/* Bytes of a spilled block: what a spill store is asked to keep in one piece. 0 when the options
+ * are not acceptable. */
 size_t lethe_kv_spill_bytes(const struct lethe_kv_options *options);
-/* Ends every session that the cache still has, wipes, frees. NULL is fine. */
+/* Ends every session that the cache still has and frees its handle, wipes, frees: LETHE_UNWIPED,
+ * LETHE_UNAVAILABLE as device failures are. NULL is fine. */
 LETHE_MUST_CHECK lethe_result lethe_kv_cache_free(struct lethe_kv_cache *cache,
                                                   struct lethe_error *err);
 
 struct lethe_kv_counters {
-    uint64_t blocks; /* of the arena */
-    uint64_t used_blocks;
-    uint64_t spilled_blocks;
-    uint64_t sessions;
+    uint64_t blocks;         /* of the arena                                               */
+    uint64_t used_blocks;    /* of them; also those being wiped, or that would not be zero */
+    uint64_t spilled_blocks; /* in the store now                                           */
+    uint64_t sessions;       /* that have not ended                                        */
     uint64_t appended_tokens;
-    uint64_t evicted_blocks; /* by window or budget */
+    uint64_t evicted_blocks; /* spilled, or fallen out of a window */
     uint64_t spills;
     uint64_t fetches;
-    uint64_t wiped_bytes;
+    uint64_t wiped_bytes; /* of blocks, shown to be zero */
 };
 void lethe_kv_cache_counters(struct lethe_kv_cache *cache, struct lethe_kv_counters *out);
 
@@ -121,12 +131,13 @@ size_t lethe_kv_expire(struct lethe_kv_cache *cache, uint64_t now_ms);
 
 struct lethe_kv_session_options {
     const char *tenant;  /* each 1 to 63 of [A-Za-z0-9_-] */
-    const char *session; /* LETHE_EXISTS when the tenant has one of that name in this cache */
+    const char *session; /* LETHE_EXISTS while the tenant has one of that name in this cache */
     uint64_t heartbeat_timeout_ms; /* 0: never */
-    /* Tokens that are kept at least; what is older goes, in whole blocks. 0: all. */
+    /* Of each layer at least so many tokens are kept; older ones go, in whole blocks, when the next
+     * block begins. 0: all are kept. */
     uint64_t window_tokens;
-    /* On the device; what is over it is spilled, oldest first, or (with a window) dropped. 0: as
-     * much as the cache has. */
+    /* On the device, at least one block; what is over it is spilled, oldest first, or refused where
+     * there is no store. 0: as much as the cache has. */
     uint64_t budget_bytes;
 };
 struct lethe_kv;
@@ -139,9 +150,12 @@ LETHE_MUST_CHECK lethe_result lethe_kv_open(struct lethe_kv_cache *cache,
 LETHE_MUST_CHECK lethe_result lethe_kv_heartbeat(struct lethe_kv *session, uint64_t now_ms);
 
 /* Keys and values of the layer's next `tokens` tokens, row after row. Constant time per row but for
- * a new block, which may evict: of all sessions' blocks the one that was used so longest ago, by
- * count of calls, that nobody reads; it is spilled. Without a spill store nothing of others is ever
- * taken: LETHE_NO_MEMORY (retriable), and nothing was appended. */
+ * a new block, which may evict: of all sessions' blocks that nobody uses just now the one whose
+ * last use is the longest ago, counted in calls of append, read_begin and gather (then by age of
+ * the session, then by age of the block); it is spilled. Without a spill store nothing of others is
+ * ever taken: LETHE_NO_MEMORY (retriable). Also what the store gives, LETHE_LOST and
+ * LETHE_INTEGRITY as for reading, LETHE_LIMIT: over 2^32 - 1 blocks. On failure nothing was
+ * appended. */
 LETHE_MUST_CHECK lethe_result lethe_kv_append(struct lethe_kv *session, uint32_t layer,
                                               const void *keys, const void *values, uint64_t tokens,
                                               struct lethe_error *err);
@@ -159,8 +173,9 @@ struct lethe_kv_span {
 /* All that is there now, in order, without a copy. Spilled blocks are fetched, and all of them stay
  * where they are until lethe_kv_read_end, also when the session is cancelled meanwhile: it is wiped
  * then. LETHE_INTEGRITY: a spilled block came back changed, swapped or old: the session is
- * cancelled. LETHE_LOST: it did not come back. LETHE_NO_MEMORY: they do not fit all at once;
- * lethe_kv_gather then still works. */
+ * cancelled, and a critical record is durable. LETHE_LOST: it did not come back; what else is there
+ * can still be gathered. LETHE_NO_MEMORY: they do not fit all at once; lethe_kv_gather then still
+ * works. LETHE_NOT_FOUND: the window moved meanwhile; begin again. *out is empty then. */
 struct lethe_kv_view {
     const struct lethe_kv_span *spans;
     size_t count;
@@ -172,17 +187,19 @@ LETHE_MUST_CHECK lethe_result lethe_kv_read_begin(struct lethe_kv *session, uint
                                                   struct lethe_error *err);
 void lethe_kv_read_end(struct lethe_kv_view *view);
 /* Copies tokens [first, first + tokens) of a layer to the caller's memory (tokens * row_bytes each;
- * either may be NULL), block by block. LETHE_NOT_FOUND: not all are there. */
+ * either may be NULL), block by block. LETHE_NOT_FOUND: not all are there. On failure what was
+ * copied is the caller's to wipe. */
 LETHE_MUST_CHECK lethe_result lethe_kv_gather(struct lethe_kv *session, uint32_t layer,
                                               uint64_t first, uint64_t tokens, void *keys,
                                               void *values, struct lethe_error *err);
 
 /* Forgets tokens from `tokens` on, in every layer (a rejected draft; 0: all of it). Their rows are
- * wiped. */
+ * wiped. LETHE_BUSY: one of their blocks is being read, and all stays. LETHE_NOT_FOUND: a window
+ * has moved beyond. A spilled block that is cut is fetched: results as reading. LETHE_UNWIPED. */
 LETHE_MUST_CHECK lethe_result lethe_kv_truncate(struct lethe_kv *session, uint64_t tokens,
                                                 struct lethe_error *err);
-/* Wipes keys, values, hidden states and seeds; the session goes on, empty. Nobody reads meanwhile
- * (LETHE_BUSY). */
+/* Wipes keys, values, hidden states and seeds; the session goes on, empty, with the same buffers.
+ * LETHE_BUSY: somebody reads, and all stays. LETHE_UNWIPED. */
 LETHE_MUST_CHECK lethe_result lethe_kv_reset(struct lethe_kv *session, struct lethe_error *err);
 
 /* Zeroed memory of the session, in the guarded host memory of class `content`: hidden states,
@@ -193,11 +210,13 @@ LETHE_MUST_CHECK lethe_result lethe_kv_buffer(struct lethe_kv *session, size_t s
 LETHE_MUST_CHECK lethe_result lethe_kv_seed(struct lethe_kv *session, size_t size_bytes,
                                             uint8_t **out, struct lethe_error *err);
 
-/* From any thread: wipes what nobody is reading now, the rest at the end of that read, and lets
- * every further call answer LETHE_CANCELLED. On record. */
+/* From any thread: wipes what nobody is reading or appending to now, the rest at the end of that
+ * call, and lets every further one answer LETHE_CANCELLED. On record (session_ended) when all of it
+ * is wiped. Its name may be taken again. */
 void lethe_kv_cancel(struct lethe_kv *session);
-/* Wipes all of it, proves it, records it (session_ended), frees the handle whatever the result:
- * LETHE_UNWIPED. Nobody reads (a broken precondition). NULL is fine. */
+/* Wipes all of it, proves it, records it (session_ended, unless it was cancelled or timed out
+ * before), frees the handle whatever the result: LETHE_UNWIPED. That somebody reads is a broken
+ * precondition. NULL is fine. */
 LETHE_MUST_CHECK lethe_result lethe_kv_end(struct lethe_kv *session, enum lethe_session_end cause,
                                            struct lethe_error *err);
 

@@ -260,17 +260,43 @@ static bool take_back(struct lethe_session *session)
     return was_live;
 }
 
+/* True when nobody has reported it yet. */
+static bool end_for_good(struct lethe_session *session, struct lethe_session_report *report)
+{
+    bool is_inherited = session->epoch != process_epoch();
+    bool was_live = !is_inherited && take_back(session);
+    *report = wipe_properties(session, &ending_for_good);
+    return was_live;
+}
+
+static void discard(struct lethe_session *session)
+{
+    free(session->properties);
+    free(session);
+}
+
 void lethe_session_end(struct lethe_session *session, enum lethe_session_end cause)
 {
     if (session == NULL)
         return;
-    bool is_inherited = session->epoch != process_epoch();
-    bool was_live = !is_inherited && take_back(session);
-    struct lethe_session_report report = wipe_properties(session, &ending_for_good);
+    struct lethe_session_report report;
+    bool is_news = end_for_good(session, &report);
     report.cause = cause;
-    if (was_live)
+    if (is_news)
         observer_session_ended(&report);
     REQUIRE(report.verified || observer_is_set());
-    free(session->properties);
-    free(session);
+    discard(session);
+}
+
+void session_wipe(struct lethe_session *session, struct lethe_session_report *out)
+{
+    *out = wipe_properties(session, &ending_in_place);
+    out->label = NULL;
+}
+
+void session_retire(struct lethe_session *session, struct lethe_session_report *out)
+{
+    (void)end_for_good(session, out);
+    out->label = NULL;
+    discard(session);
 }
