@@ -24,6 +24,20 @@ void sha256(const void *bytes, size_t size_bytes, uint8_t out[SHA256_BYTES])
     lethe_wipe(&context, sizeof context);
 }
 
+void sha256_padded(const void *bytes, size_t size_bytes, size_t padded_bytes,
+                   uint8_t out[SHA256_BYTES])
+{
+    static const uint8_t zeros[256];
+    SHA256_CTX context;
+    REQUIRE(size_bytes <= padded_bytes);
+    MUST(SHA256_Init(&context));
+    MUST(SHA256_Update(&context, bytes, size_bytes));
+    for (size_t left = padded_bytes - size_bytes; left > 0; left -= MIN(left, sizeof zeros))
+        MUST(SHA256_Update(&context, zeros, MIN(left, sizeof zeros)));
+    MUST(SHA256_Final(out, &context));
+    lethe_wipe(&context, sizeof context);
+}
+
 struct sha256_stream {
     SHA256_CTX context;
 };

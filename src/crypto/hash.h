@@ -9,6 +9,10 @@
 /* FIPS 180-4. Allocates nothing. */
 void sha256(const void *bytes, size_t size_bytes, uint8_t out[SHA256_BYTES]);
 
+/* As if zeros followed, up to padded_bytes. */
+void sha256_padded(const void *bytes, size_t size_bytes, size_t padded_bytes,
+                   uint8_t out[SHA256_BYTES]);
+
 struct sha256_stream; /* for public data that comes in pieces */
 LETHE_MUST_CHECK lethe_result sha256_create(struct sha256_stream **out, struct lethe_error *err);
 void sha256_update(struct sha256_stream *stream, const void *bytes, size_t size_bytes);

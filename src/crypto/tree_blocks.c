@@ -1,7 +1,6 @@
 #include "crypto/tree_blocks.h"
 
 #include "crypto/ipsec.h"
-#include "crypto/openssl.h"
 
 /* A pass over the lanes costs the same however few of them are filled: below half of the widest
  * (16, AVX512) one block after another is faster. */
@@ -49,17 +48,6 @@ bool tree_hash_in_lanes(const uint8_t *blocks, size_t count, uint8_t *hashes)
     return true;
 }
 
-/* Without a padded copy of what may be plaintext. */
-static void hash_padded(const uint8_t *bytes, size_t size_bytes, uint8_t *hash)
-{
-    static const uint8_t zeros[TREE_BLOCK_BYTES];
-    CLEANUP(EVP_MD_CTX_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
-    REQUIRE(context != NULL && EVP_DigestInit_ex2(context, openssl()->sha256, NULL) == 1 &&
-            EVP_DigestUpdate(context, bytes, size_bytes) == 1 &&
-            EVP_DigestUpdate(context, zeros, TREE_BLOCK_BYTES - size_bytes) == 1 &&
-            EVP_DigestFinal_ex(context, hash, NULL) == 1);
-}
-
 void tree_hash_blocks(const void *bytes, size_t size_bytes, uint8_t *hashes)
 {
     const uint8_t *blocks = bytes;
@@ -67,6 +55,6 @@ void tree_hash_blocks(const void *bytes, size_t size_bytes, uint8_t *hashes)
     if (count < LANES_WORTHWHILE || !tree_hash_in_lanes(blocks, count, hashes))
         tree_hash_singly(blocks, count, hashes);
     if (tail_bytes > 0)
-        hash_padded(blocks + count * TREE_BLOCK_BYTES, tail_bytes,
-                    hashes + count * TREE_HASH_BYTES);
+        sha256_padded(blocks + count * TREE_BLOCK_BYTES, tail_bytes, TREE_BLOCK_BYTES,
+                      hashes + count * TREE_HASH_BYTES);
 }
