@@ -83,6 +83,7 @@ static lethe_result cuda_open(struct device *device, struct lethe_error *err)
     if (cuda == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a device");
     cuda->driver = driver;
+    cuda->used_bytes = &device->used_bytes;
     TRY(retain(cuda, device->index, &device->total_bytes, err));
     pthread_mutex_init(&cuda->found_lock, NULL);
     device->private = MOVE(cuda);

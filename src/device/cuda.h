@@ -25,6 +25,7 @@ struct cuda_device {
     cuda_context context;
     cuda_module module;
     cuda_function kernels[CUDA_KERNELS];
+    _Atomic uint64_t *used_bytes; /* of struct device: memory that could not be given back */
     pthread_mutex_t found_lock;
     cuda_address found; /* found_lock: four bytes for find_nonzero */
 };

@@ -147,23 +147,28 @@ lethe_result cuda_scratch_begin(const struct cuda_device *device, uint64_t size_
 }
 
 /* By the driver itself, when the kernel could not be. */
-static lethe_result wipe_otherwise(const struct cuda_scratch *scratch, struct lethe_error *err)
+static lethe_result wipe_anyhow(const struct cuda_device *device, cuda_address address,
+                                uint64_t size_bytes, struct lethe_error *err)
 {
-    const struct cuda_driver *driver = scratch->device->driver;
-    TRY(cuda_check(driver, driver->memset_bytes(scratch->address, 0, scratch->size_bytes),
+    if (cuda_wipe(device, address, size_bytes, NULL) == LETHE_OK)
+        return LETHE_OK;
+    TRY(cuda_check(device->driver, device->driver->memset_bytes(address, 0, size_bytes),
                    "wiping memory to compute in", err));
-    return cuda_wait(scratch->device, err);
+    return cuda_wait(device, err);
 }
 
-/* Memory that could not be wiped is not given back. */
+/* Memory that could not be wiped is not given back; what was not given back counts as used. */
 lethe_result cuda_scratch_end(struct cuda_scratch *scratch, struct lethe_error *err)
 {
     const struct cuda_device *device = scratch->device;
     if (device == NULL)
         return LETHE_OK;
     scratch->device = NULL;
-    const struct cuda_scratch own = {device, scratch->address, scratch->size_bytes};
-    if (cuda_wipe(device, own.address, own.size_bytes, NULL) != LETHE_OK)
-        TRY(wipe_otherwise(&own, err));
-    return cuda_check(device->driver, device->driver->mem_free(own.address), "freeing", err);
+    lethe_result result = wipe_anyhow(device, scratch->address, scratch->size_bytes, err);
+    if (result == LETHE_OK)
+        result =
+            cuda_check(device->driver, device->driver->mem_free(scratch->address), "freeing", err);
+    if (result != LETHE_OK)
+        atomic_fetch_add(device->used_bytes, scratch->size_bytes);
+    return result;
 }
