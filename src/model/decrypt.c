@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/thread.h"
-#include "model/opened.h"
+#include "model/crew.h"
 #include "model/progress.h"
 #include "model/sibling.h"
 #include "model/staging.h"
@@ -25,10 +25,10 @@ struct decryption { /* of a model */
 
 /* ---- one shard ------------------------------------------------------------------------------- */
 
-struct file_writing {
+struct file_writing { /* of a shard */
     struct decryption *decryption;
-    const struct shard_reader *reader;
     int fd;
+    const struct shard_reader *reader;
     atomic_uint_fast64_t next; /* segment that nobody has taken */
     atomic_bool failed;
 };
@@ -74,16 +74,40 @@ static lethe_result write_worker(void *context, unsigned worker, struct lethe_er
     return result;
 }
 
-static lethe_result decrypt_shard(struct decryption *d, size_t index, int fd,
-                                  struct lethe_error *err)
+static lethe_result write_together(void *context, const struct shard_reader *reader,
+                                   struct lethe_error *err)
 {
-    CLEANUP(shard_reader_close) struct shard_reader reader = SHARD_READER_NONE;
+    struct file_writing file = *(struct file_writing *)context;
+    file.reader = reader;
+    unsigned threads = (unsigned)MIN(file.decryption->staging.count, reader->segments);
+    return threads_run(threads, write_worker, &file, err);
+}
+
+static lethe_result write_alone(void *context, const struct shard_reader *reader, unsigned worker,
+                                struct lethe_error *err)
+{
+    struct file_writing file = *(struct file_writing *)context;
+    file.reader = reader;
+    return write_worker(&file, worker, err);
+}
+
+static lethe_result decrypt_to(struct decryption *d, const struct model_file *file, int fd,
+                               struct lethe_error *err)
+{
+    struct file_writing writing = {.decryption = d, .fd = fd};
     const struct shard_access access = {
         .keys = d->keys, .purpose = "decrypt", .backend = d->work->backend};
-    TRY(shard_reader_open(d->model, index, &access, &reader, err));
-    struct file_writing file = {.decryption = d, .reader = &reader, .fd = fd};
-    unsigned threads = (unsigned)MIN(d->staging.count, reader.segments);
-    return threads_run(threads, write_worker, &file, err);
+    const struct crew crew = {.model = d->model,
+                              .access = &access,
+                              .shards = file->shards,
+                              .count = file->shard_count,
+                              .threads = d->staging.count,
+                              .large_segments = 2,
+                              .together = write_together,
+                              .alone = write_alone,
+                              .context = &writing};
+    TRY(crew_run(&crew, err));
+    return fdatasync(fd) == 0 ? LETHE_OK : error_from_errno(err, "syncing %s", file->name);
 }
 
 /* ---- folders --------------------------------------------------------------------------------- */
@@ -121,10 +145,7 @@ static lethe_result decrypt_file(struct decryption *d, const struct model_file *
         openat(d->place.fd, file->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_from_errno(err, "creating %s", file->name);
-    for (size_t i = 0; i < file->shard_count; i++)
-        TRY(decrypt_shard(d, file->shards[i], fd, err));
-    if (fdatasync(fd) != 0)
-        return error_from_errno(err, "syncing %s", file->name);
+    TRY(decrypt_to(d, file, fd, err));
     return for_each_folder(d->place.fd, file->name, file_sync_directory, err);
 }
 

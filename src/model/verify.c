@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/thread.h"
 #include "model/blocks.h"
+#include "model/crew.h"
 #include "model/progress.h"
 #include "model/turns.h"
 
@@ -50,7 +51,7 @@ struct check { /* of a model */
 
 struct verification { /* of a shard */
     struct check *check;
-    struct shard_reader reader;
+    const struct shard_reader *reader;
     const struct oms_resource *signed_ranges; /* in order */
     struct turns turns;
     atomic_uint_fast64_t next_range;
@@ -67,7 +68,7 @@ struct run {
 /* Reads a segment, and hashes it with what lies before it in the file. */
 static lethe_result read_segment(struct run *run, uint64_t index, struct lethe_error *err)
 {
-    const struct shard_reader *reader = &run->verification->reader;
+    const struct shard_reader *reader = run->verification->reader;
     uint8_t *cipher = run->blocks.staging->segment;
     TRY(shard_read_cipher(reader, index, cipher, err));
     if (index == 0)
@@ -80,15 +81,15 @@ static lethe_result hash_range(struct verification *v, struct run *run, uint64_t
                                struct lethe_error *err)
 {
     uint64_t begin = range * RANGE_SEGMENTS;
-    uint64_t end = MIN(v->reader.segments, begin + RANGE_SEGMENTS);
+    uint64_t end = MIN(v->reader->segments, begin + RANGE_SEGMENTS);
     for (uint64_t i = begin; i < end; i++) {
         if (turns_stopped(&v->turns))
             return LETHE_OK; /* another's failure is reported by the other */
         TRY(read_segment(run, i, err));
-        TRY(blocks_open(&run->blocks, &v->reader, i, i == begin, err));
-        progress_add(&v->check->progress, shard_segment(&v->reader, i).plain_bytes);
+        TRY(blocks_open(&run->blocks, v->reader, i, i == begin, err));
+        progress_add(&v->check->progress, shard_segment(v->reader, i).plain_bytes);
     }
-    return blocks_finish(&run->blocks, &v->reader, end, err);
+    return blocks_finish(&run->blocks, v->reader, end, err);
 }
 
 /* The tags fit, so whoever wrote this has the key; it is not what was signed, though. */
@@ -111,7 +112,7 @@ static lethe_result verify_ranges(struct verification *v, struct staging *stagin
     TRY(sha256_create(&sha, err));
     for (;;) {
         uint64_t range = atomic_fetch_add(&v->next_range, 1);
-        if (range * RANGE_SEGMENTS >= v->reader.segments)
+        if (range * RANGE_SEGMENTS >= v->reader->segments)
             return LETHE_OK;
         struct run run = {.verification = v, .sha = sha, .blocks.staging = staging};
         TRY(hash_range(v, &run, range, err));
@@ -138,29 +139,29 @@ static void verification_free(struct verification *v)
 {
     if (v == NULL)
         return;
-    shard_reader_close(&v->reader);
     turns_clear(&v->turns);
     free(v);
 }
 DEFINE_CLEANUP(verification_free, struct verification *);
 
-static lethe_result verify_shard(struct check *check, size_t shard_index, struct lethe_error *err)
+static lethe_result verification_create(struct check *check, const struct shard_reader *reader,
+                                        struct verification **out, struct lethe_error *err)
 {
-    CLEANUP(verification_free) struct verification *v = calloc(1, sizeof *v);
+    struct verification *v = *out = calloc(1, sizeof *v);
     if (v == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a verification");
     v->check = check;
-    v->reader = SHARD_READER_NONE;
+    v->reader = reader;
+    v->signed_ranges = oms_list_find(&check->model->signed_list, reader->shard->file);
     turns_init(&v->turns);
-    const struct shard_access access = {
-        .keys = check->keys, .purpose = "verify", .backend = check->work->backend};
-    TRY(shard_reader_open(check->model, shard_index, &access, &v->reader, err));
-    v->signed_ranges = oms_list_find(&check->model->signed_list, v->reader.shard->file);
-    uint64_t ranges = (v->reader.segments + RANGE_SEGMENTS - 1) / RANGE_SEGMENTS;
-    unsigned threads = (unsigned)MIN(check->staging.count, ranges);
-    TRY(threads_run(threads, verify_worker, v, err));
+    return LETHE_OK;
+}
+
+/* All ranges have been verified. */
+static lethe_result check_digest(struct verification *v, struct lethe_error *err)
+{
     uint8_t digest[TREE_HASH_BYTES];
-    const struct shard *shard = v->reader.shard;
+    const struct shard *shard = v->reader->shard;
     tree_finish(&v->tree, shard->size, digest);
     if (bytes_equal(digest, shard->digest, sizeof digest))
         return LETHE_OK;
@@ -168,13 +169,42 @@ static lethe_result verify_shard(struct check *check, size_t shard_index, struct
                      shard->file);
 }
 
+static lethe_result verify_together(void *context, const struct shard_reader *reader,
+                                    struct lethe_error *err)
+{
+    struct check *check = context;
+    CLEANUP(verification_free) struct verification *v = NULL;
+    TRY(verification_create(check, reader, &v, err));
+    uint64_t ranges = (reader->segments + RANGE_SEGMENTS - 1) / RANGE_SEGMENTS;
+    unsigned threads = (unsigned)MIN(check->staging.count, ranges);
+    TRY(threads_run(threads, verify_worker, v, err));
+    return check_digest(v, err);
+}
+
+static lethe_result verify_alone(void *context, const struct shard_reader *reader, unsigned worker,
+                                 struct lethe_error *err)
+{
+    CLEANUP(verification_free) struct verification *v = NULL;
+    TRY(verification_create(context, reader, &v, err));
+    TRY(verify_worker(v, worker, err));
+    return check_digest(v, err);
+}
+
 static lethe_result verify_shards(struct check *check, struct lethe_error *err)
 {
-    TRY(staging_create(check->work->threads, UINT64_MAX, check->model->manifest->tenant,
-                       &check->staging, err));
-    for (size_t i = 0; i < check->model->manifest->count; i++)
-        TRY(verify_shard(check, i, err));
-    return LETHE_OK;
+    const struct manifest *manifest = check->model->manifest;
+    TRY(staging_create(check->work->threads, UINT64_MAX, manifest->tenant, &check->staging, err));
+    const struct shard_access access = {
+        .keys = check->keys, .purpose = "verify", .backend = check->work->backend};
+    const struct crew crew = {.model = check->model,
+                              .access = &access,
+                              .count = manifest->count,
+                              .threads = check->staging.count,
+                              .large_segments = RANGE_SEGMENTS + 1,
+                              .together = verify_together,
+                              .alone = verify_alone,
+                              .context = check};
+    return crew_run(&crew, err);
 }
 
 lethe_result model_verify(struct model *model, const struct key_source *keys,
