@@ -93,7 +93,19 @@ def serves_an_expert(installed):
         assert f'"event":"{event}"' in shown, event
 
 
-cases = (shows_only_its_own_names, memory_needs_no_home, opens_what_the_program_made, serves_an_expert)
+def builds_the_example(installed):
+    """As its README says, and without a warning."""
+    program = installed.folder / "tiny-llama"
+    sources = [path for path in (pathlib.Path(source) / "examples" / "tiny-llama").glob("*.c")
+               if path.stem != "make-model"]
+    output(compiler, "-O1", "-std=c17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", *sources,
+           "-o", program, *installed.flags, "-lm")
+    answered = output(program, "--ids", gguf, env=installed.env, input=b"3 4 5\n")
+    assert len(answered.split("\n")[0].split()) == 16, answered
+
+
+cases = (shows_only_its_own_names, memory_needs_no_home, opens_what_the_program_made, serves_an_expert,
+         builds_the_example)
 with tempfile.TemporaryDirectory(prefix="lethe-library-") as place:
     installation = Installed(pathlib.Path(place))
     print(f"1..{len(cases)}")
