@@ -1,7 +1,7 @@
 # The front door of Lethe: every target is a line or two; the work is done in tools/ and meson.build.
 
 .DEFAULT_GOAL := all
-.PHONY: all deps build test test-long bench check coverage fuzz fuzz-planted demo install clean help
+.PHONY: all deps build test test-long bench check coverage fuzz fuzz-planted gpu-test gpu-bench demo install clean help
 
 all: ## installs what is missing (asks for root once) and builds build/lethe
 	@tools/deps build
@@ -45,6 +45,14 @@ fuzz: ## every parser under libFuzzer; ONLY=name for one, SECONDS_EACH=60
 fuzz-planted: ## shows that every fuzz target finds the bugs planted for it; ONLY=name for one
 	@tools/deps build test
 	@tools/fuzz-planted $(ONLY)
+
+gpu-test: ## builds build/gpu/lethe-gpu-test, to be run on a machine with NVIDIA GPUs (needs nvcc here)
+	@tools/deps build
+	@tools/gpu-program lethe-gpu-test
+
+gpu-bench: ## builds build/gpu/lethe-gpu-bench, likewise
+	@tools/deps build
+	@tools/gpu-program lethe-gpu-bench
 
 demo: ## the main job end to end on a real model; MODEL=path ENGINE='command {model}'
 	@tools/deps build engine

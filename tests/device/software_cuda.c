@@ -339,6 +339,8 @@ int cuInit(unsigned flags)
         devices = (unsigned)strtoul(count, NULL, 10);
     if (bytes != NULL)
         device_bytes = strtoull(bytes, NULL, 10);
+    if (getenv("SOFTWARE_CUDA_LOSE_WIPES") != NULL)
+        lose_wipes = true;
     if (devices > DEVICES_MAX)
         devices = DEVICES_MAX;
     return devices > 0 ? OK : NO_DEVICE;

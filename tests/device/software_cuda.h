@@ -27,8 +27,8 @@ void software_cuda_fail(const char *entry_point, unsigned long nth, int code, bo
 unsigned long software_cuda_calls(void);
 bool software_cuda_failed(void);
 
-/* From now on, stores by wipes (of kernels and of the driver) are lost: memory that forgets badly.
- */
+/* From now on, what the wipe kernel stores is lost: memory that forgets badly. In the environment:
+ * SOFTWARE_CUDA_LOSE_WIPES. */
 void software_cuda_lose_wipes(bool lose);
 
 struct software_cuda_state {

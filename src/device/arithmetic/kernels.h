@@ -307,6 +307,7 @@ ARITHMETIC void gmac_thread(const struct gmac_task *task, uint64_t thread)
 ARITHMETIC struct words counter_block(uint64_t text, uint32_t counter)
 {
     struct words out;
+    ARITHMETIC_UNROLL
     for (unsigned i = 0; i < 3; i++)
         out.w[i] = gpu_load4(text + 16 + 4 * i);
     out.w[3] = swap_bytes(counter);
@@ -319,6 +320,7 @@ ARITHMETIC void open_block(uint64_t address, unsigned size_bytes, const struct w
 {
     struct words block = gpu_load_block(address, size_bytes);
     *sum = field_add(*sum, field_of(&block));
+    ARITHMETIC_UNROLL
     for (unsigned i = 0; i < 4; i++)
         block.w[i] ^= stream->w[i];
     gpu_store_block(address, size_bytes, block);
@@ -339,6 +341,7 @@ ARITHMETIC void gcm_thread(const struct gmac_task *task, uint64_t thread)
         stream[0] = counter_block(text, (uint32_t)(2 + i - padding));
         stream[1] = counter_block(text, (uint32_t)(2 + i + KERNEL_LANES - padding));
         aes_encrypt(task->prepared + PREPARED_SCHEDULE_AT, &stream[0], &stream[1]);
+        ARITHMETIC_UNROLL
         for (unsigned half = 0; half < 2; half++) {
             const uint64_t block = i + half * KERNEL_LANES;
             sum = field_multiply(sum, stride);
@@ -371,6 +374,7 @@ ARITHMETIC void finish_tags_thread(const struct finish_tags_task *task, uint64_t
 
     struct words mask = counter_block(text, 1), unused = mask, tag = field_words(sum);
     aes_encrypt(task->prepared + PREPARED_SCHEDULE_AT, &mask, &unused);
+    ARITHMETIC_UNROLL
     for (unsigned i = 0; i < 4; i++)
         tag.w[i] ^= mask.w[i];
     gpu_store16(task->tags + 16 * thread, tag);
