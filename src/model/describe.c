@@ -62,8 +62,8 @@ static lethe_result name_manifest(const struct encrypt_options *options, struct 
 
 /* ---- its shards ------------------------------------------------------------------------------ */
 
-static lethe_result add_shard(struct description *d, size_t source, struct shard **out,
-                              struct lethe_error *err)
+/* Behind all others, and empty. */
+static lethe_result add_shard(struct description *d, size_t source, struct lethe_error *err)
 {
     struct manifest *manifest = d->manifest;
     if (manifest->count == MANIFEST_SHARDS_MAX)
@@ -79,8 +79,7 @@ static lethe_result add_shard(struct description *d, size_t source, struct shard
     if (source_of == NULL || shards == NULL)
         return no_memory(err);
     source_of[manifest->count] = source;
-    *out = &shards[manifest->count++];
-    **out = (struct shard){0};
+    shards[manifest->count++] = (struct shard){0};
     return LETHE_OK;
 }
 
@@ -99,8 +98,8 @@ static lethe_result size_shard(const struct source *source, struct shard *shard,
 static lethe_result describe_part(struct description *d, size_t index, const struct source *source,
                                   struct split_part *part, struct lethe_error *err)
 {
-    struct shard *shard;
-    TRY(add_shard(d, index, &shard, err));
+    TRY(add_shard(d, index, err));
+    struct shard *shard = &d->manifest->shards[d->manifest->count - 1];
     shard->kind = part->kind;
     shard->expert = part->expert;
     shard->extents = part->extents;

@@ -35,6 +35,7 @@ static const struct {
     {MODEL_FILE_GGUF, TENSOR_EXPERTS, "blk.#.ffn_gate_up_exps.*"},
     {MODEL_FILE_GGUF, TENSOR_ROUTER, "blk.#.ffn_gate_inp.*"},
     {MODEL_FILE_GGUF, TENSOR_ROUTER, "blk.#.exp_probs_b*"},
+    {MODEL_FILE_GGUF, TENSOR_ROUTER, "blk.#.ffn_gate_tid2eid*"},
 };
 
 /* Other stacks (of an encoder, or for predicting further tokens) count their layers from 0, too:
@@ -62,6 +63,7 @@ static bool fits(const char *pattern, const char *name, struct expert_id *id)
             return true;
         if (*pattern != '#' && *pattern != *name)
             return false;
+        REQUIRE(*pattern != '#' || count < ARRAY_LEN(numbers));
         name = *pattern == '#' ? read_number(name, numbers[count++]) : name + 1;
         if (name == NULL)
             return false;

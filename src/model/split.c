@@ -173,6 +173,7 @@ static lethe_result fill_part(const struct tensor_list *tensors, const struct cl
 static lethe_result make_claimed(const struct tensor_list *tensors, struct claims *claims,
                                  struct split *split, struct lethe_error *err)
 {
+    REQUIRE(claims->items != NULL);
     qsort(claims->items, claims->count, sizeof *claims->items, claim_order);
     for (size_t i = 0; i < claims->count; i++) {
         const struct claim *claim = &claims->items[i];

@@ -2,9 +2,7 @@
  * and experts they make; and how bytes find their places. */
 #include "split_manifests.h"
 
-#include <stdlib.h>
-
-#include "base/clock.h"
+#include "chance.h"
 
 static struct lethe_error err;
 
@@ -216,9 +214,9 @@ static void ranges_are_counted(void **state)
 static void deal(struct extent_list lists[LISTS], unsigned owner_of[FILE_BYTES])
 {
     for (unsigned begin = 0, end; begin < FILE_BYTES; begin = end) {
-        end = begin + 1 + (unsigned)rand() % (rand() % 2 ? 3 : 300);
+        end = begin + 1 + (unsigned)chance(chance(2) == 0 ? 3 : 300);
         end = MIN(end, FILE_BYTES);
-        unsigned owner = (unsigned)rand() % LISTS;
+        unsigned owner = (unsigned)chance(LISTS);
         for (unsigned i = begin; i < end; i++)
             owner_of[i] = owner;
         assert_ok(extent_list_add(&lists[owner], begin, end, &err), &err);
@@ -244,7 +242,7 @@ static void check_list(const struct extent_list *list, unsigned owner, const uns
     size_t size = expect_plaintext(owner, owner_of, file, expected);
     assert_int_equal(extent_list_bytes(list), size);
     for (size_t at = 0, step; at < size; at += step) {
-        step = 1 + (size_t)rand() % 700;
+        step = 1 + chance(700);
         step = MIN(step, size - at);
         extent_list_gather(list, at, found + at, step, file);
         extent_list_scatter(list, at, found + at, step, again);
@@ -260,16 +258,14 @@ static void check_list(const struct extent_list *list, unsigned owner, const uns
 
 static void any_split_is_put_together_again(void **state)
 {
-    unsigned seed = (unsigned)clock_wall_ns(&clock_system);
-    print_message("seed %u\n", seed);
-    srand(seed);
+    chance_seed_by_time();
     for (unsigned round = 0; round < 200; round++) {
         struct extent_list lists[LISTS] = {0};
         unsigned owner_of[FILE_BYTES];
         uint8_t file[FILE_BYTES];
         uint8_t again[FILE_BYTES] = {0};
         for (unsigned i = 0; i < FILE_BYTES; i++)
-            file[i] = (uint8_t)rand();
+            file[i] = (uint8_t)chance(256);
         deal(lists, owner_of);
         for (unsigned i = 0; i < LISTS; i++)
             check_list(&lists[i], i, owner_of, file, again);

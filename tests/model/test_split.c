@@ -2,7 +2,7 @@
  * are encrypted, loaded and decrypted, and with limits. */
 #include "model_fixture.h"
 
-#include "base/json.h"
+#include "chance.h"
 #include "model/expert_names.h"
 #include "model/split.h"
 
@@ -58,6 +58,8 @@ static void names_say_what_a_tensor_is(void **state)
         {"blk.3.ffn_down.4.weight", gguf, TENSOR_EXPERT, {3, 4}},
         {"blk.3.ffn_gate_inp.weight", gguf, TENSOR_ROUTER, {3, 0}},
         {"blk.3.exp_probs_b.bias", gguf, TENSOR_ROUTER, {3, 0}},
+        {"blk.3.exp_probs_b", gguf, TENSOR_ROUTER, {3, 0}},
+        {"blk.3.ffn_gate_tid2eid.weight", gguf, TENSOR_ROUTER, {3, 0}},
         {"blk.3.ffn_gate.weight", gguf, TENSOR_DENSE, {0}},
         {"blk.3.ffn_gate_shexp.weight", gguf, TENSOR_DENSE, {0}},
         {"blk.3.ffn_gate_inp_shexp.weight", gguf, TENSOR_DENSE, {0}},
@@ -150,32 +152,27 @@ struct random_file {
     size_t size;
 };
 
-static unsigned below(unsigned bound)
-{
-    return (unsigned)rand() % bound;
-}
-
 /* Mostly small and of odd sizes, some without bytes, some larger than a segment. */
 static size_t random_size(void)
 {
-    switch (below(12)) {
+    switch (chance(12)) {
     case 0:
         return 0;
     case 1:
-        return below(1 << 16);
+        return chance(1 << 16);
     case 2:
-        return ((size_t)1 << 20) + below(80) - 60;
+        return ((size_t)1 << 20) + chance(80) - 60;
     case 3:
-        return below(3 << 20);
+        return chance(3 << 20);
     default:
-        return 1 + below(5000);
+        return 1 + chance(5000);
     }
 }
 
 static void random_name(char *out, size_t size, unsigned number)
 {
-    unsigned layer = below(3);
-    switch (below(4)) {
+    unsigned layer = (unsigned)chance(3);
+    switch (chance(4)) {
     case 0:
         snprintf(out, size, "model.layers.%u.self_attn.%u", layer, number);
         break;
@@ -183,7 +180,8 @@ static void random_name(char *out, size_t size, unsigned number)
         snprintf(out, size, "model.layers.%u.mlp.gate.%u", layer, number);
         break;
     default:
-        snprintf(out, size, "model.layers.%u.mlp.experts.%u.%u", layer, below(4), number);
+        snprintf(out, size, "model.layers.%u.mlp.experts.%u.%u", layer, (unsigned)chance(4),
+                 number);
     }
 }
 
@@ -204,7 +202,7 @@ static struct random_file make_random_file(unsigned tensors)
     assert_int_equal(buffer_result(&header, NULL), LETHE_OK);
     uint64_t header_bytes = header.size_bytes; /* little-endian, as this machine is */
     struct random_file file = {.size = sizeof header_bytes + header.size_bytes + data_bytes};
-    file.bytes = pattern(file.size, (uint64_t)rand() << 20);
+    file.bytes = pattern(file.size, (uint64_t)chance(1 << 30) << 20);
     memcpy(file.bytes, &header_bytes, sizeof header_bytes);
     memcpy(file.bytes + sizeof header_bytes, header.bytes, header.size_bytes);
     return file;
@@ -231,7 +229,7 @@ static void must_read_equal(struct fixture *f, struct model *model, const struct
     assert_memory_equal(loaded, file->bytes, file->size);
     assert_ok(model_check_file_digests(model, 0, loaded, 2, &f->err), &f->err);
     assert_ok(model_verify(model, &f->keys->source, &two_threads, &f->err), &f->err);
-    size_t place = (size_t)rand() % file->size;
+    size_t place = chance(file->size);
     loaded[place] ^= 1;
     assert_result(LETHE_INTEGRITY, model_check_file_digests(model, 0, loaded, 2, &f->err));
     free(loaded);
@@ -267,12 +265,10 @@ static void must_load_shards_equal(struct fixture *f, struct model *model,
 static void random_files_come_back(void **state)
 {
     struct fixture *f = *state;
-    unsigned seed = (unsigned)clock_wall_ns(&clock_system);
-    print_message("seed %u\n", seed);
-    srand(seed);
+    chance_seed_by_time();
     size_t most_shards = 0;
     for (unsigned round = 0; round < 12; round++) {
-        struct random_file file = make_random_file(1 + below(round < 6 ? 40 : 4));
+        struct random_file file = make_random_file(1 + (unsigned)chance(round < 6 ? 40 : 4));
         put_file(AT(f, "m.safetensors"), file.bytes, file.size);
         must_encrypt_split(f, AT(f, "m.safetensors"), AT(f, "model"));
         CLEANUP(model_close) struct model *model = must_open(f, AT(f, "model"));
@@ -297,7 +293,7 @@ static void flip_byte(const char *path, size_t from_end)
 static void a_bad_shard_leaves_nothing(void **state)
 {
     struct fixture *f = *state;
-    srand(7);
+    chance_seed(7);
     struct random_file file = make_random_file(60);
     put_file(AT(f, "m.safetensors"), file.bytes, file.size);
     must_encrypt_split(f, AT(f, "m.safetensors"), AT(f, "model"));
@@ -337,7 +333,7 @@ static void whole_files_have_no_new_fields(void **state)
 static void an_optimizer_stays_whole(void **state)
 {
     struct fixture *f = *state;
-    srand(7);
+    chance_seed(7);
     struct random_file file = make_random_file(20);
     put_file(AT(f, "optimizer.safetensors"), file.bytes, file.size);
     must_encrypt_split(f, AT(f, "optimizer.safetensors"), AT(f, "model"));
