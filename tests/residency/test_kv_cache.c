@@ -63,6 +63,34 @@ static void keys_or_values_alone_can_be_gathered(void **state)
     must_end(kv, session);
 }
 
+/* Rows that are long enough go past the caches: as many bytes, at the same places. */
+static void long_rows_and_rows_of_any_size_arrive_whole(void **state)
+{
+    struct kv_site *kv = *state;
+    static const uint32_t sizes[] = {1, 63, 1000, 1023, 1024, 1025, 1088, 4096};
+    static uint8_t rows[3 * 4096 + 1], keys[3 * 4096], values[3 * 4096];
+    for (size_t i = 0; i < sizeof rows; i++)
+        rows[i] = (uint8_t)(i * 7 + i / 256);
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        struct lethe_kv_options options = cache_options(1);
+        options.row_bytes = sizes[i];
+        options.budget_bytes = (uint64_t)LAYERS * 2 * BLOCK_TOKENS * sizes[i];
+        assert_ok(lethe_kv_cache_create(kv->site->worker, &options, &kv->cache, &kv->err),
+                  &kv->err);
+        struct lethe_kv *session = must_open_kv(kv, "acme", "s1");
+        for (unsigned token = 0; token < 3; token++)
+            assert_ok(lethe_kv_append(session, 1, rows + token * sizes[i],
+                                      rows + token * sizes[i] + 1, 1, &kv->err),
+                      &kv->err);
+        assert_ok(lethe_kv_gather(session, 1, 0, 3, keys, values, &kv->err), &kv->err);
+        assert_memory_equal(keys, rows, 3 * sizes[i]);
+        assert_memory_equal(values, rows + 1, 3 * sizes[i]);
+        must_end(kv, session);
+        assert_ok(lethe_kv_cache_free(kv->cache, &kv->err), &kv->err);
+        kv->cache = NULL;
+    }
+}
+
 /* A view stays as it was while more is appended. */
 static void a_view_does_not_grow(void **state)
 {
@@ -530,6 +558,7 @@ int main(void)
         kv_test(what_is_appended_is_read_in_order),
         kv_test(many_tokens_at_once_and_layers_apart),
         kv_test(keys_or_values_alone_can_be_gathered),
+        kv_test(long_rows_and_rows_of_any_size_arrive_whole),
         kv_test(a_view_does_not_grow),
         kv_test(one_name_in_two_tenants_is_two_sessions),
         kv_test(a_full_cache_takes_nothing_from_others),
