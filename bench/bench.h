@@ -23,7 +23,8 @@
     X(audit)                                                                                       \
     X(prove)                                                                                       \
     X(rewrap)                                                                                      \
-    X(reencrypt)
+    X(reencrypt)                                                                                   \
+    X(kv)
 
 #define BENCH_DECLARE(name) void bench_##name(void);
 BENCH_PARTS(BENCH_DECLARE)
