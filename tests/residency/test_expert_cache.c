@@ -200,7 +200,7 @@ static void a_pin_keeps_an_expert_and_nests(void **state)
     assert_result(LETHE_NOT_FOUND, lethe_expert_pin(s->cache, 0, NULL));
 }
 
-/* W-4 is for groups; a cache's expert that its user tries to evict is in use all the same. */
+/* Its user tries to evict what the cache holds. */
 static void a_borrowed_expert_cannot_be_evicted_behind_the_cache(void **state)
 {
     struct setup *s = *state;
