@@ -7,6 +7,7 @@
 #define TESTS_DEVICE_CHECK_H
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <regex.h>
 #include <stdlib.h>
 
@@ -69,6 +70,17 @@ __attribute__((unused)) static struct device_key *key_of(const uint8_t bytes[32]
     assert_ok(device_key_create(under_test.device, secret, &key, &err), &err);
     lethe_secret_free(secret);
     return key;
+}
+
+/* All have ended before any can fail the test: none runs on beside the next. */
+__attribute__((unused)) static void assert_joined(pthread_t *threads, size_t count)
+{
+    size_t failures = 0;
+    for (size_t i = 0; i < count; i++) {
+        void *failed;
+        failures += pthread_join(threads[i], &failed) != 0 || failed != NULL;
+    }
+    assert_int_equal(failures, 0);
 }
 
 /* ---- errors without addresses ---------------------------------------------------------------- */

@@ -154,7 +154,7 @@ SHOWN size_t software_cuda_count(const void *bytes, size_t size_bytes)
 
 static struct allocation *find(uint64_t address, size_t size_bytes)
 {
-    static __thread size_t last;
+    static __thread size_t last; /* a guess */
     for (size_t i = 0; i < allocation_count; i++) {
         struct allocation *a = &allocations[(last + i) % allocation_count];
         if (address < a->address || address - a->address >= a->size_bytes)
@@ -240,6 +240,18 @@ static uint64_t used_on(int device)
     return used;
 }
 
+/* When there is no room for more: until then, use after free is told from use of nothing. */
+static void forget_freed(void)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < allocation_count; i++)
+        if (allocations[i].bytes != NULL)
+            allocations[kept++] = allocations[i];
+    allocation_count = kept;
+    if (kept == ALLOCATIONS_MAX)
+        undefined("too many allocations for this driver");
+}
+
 SHOWN int cuMemAlloc_v2(cuda_address *address, size_t size_bytes);
 int cuMemAlloc_v2(cuda_address *address, size_t size_bytes)
 {
@@ -249,8 +261,8 @@ int cuMemAlloc_v2(cuda_address *address, size_t size_bytes)
         return INVALID_VALUE;
     if (size_bytes > device_bytes - used_on(device))
         return CUDA_OUT_OF_MEMORY;
-    if (allocation_count == ALLOCATIONS_MAX) /* what was freed is forgotten, at last */
-        undefined("too many allocations for this driver");
+    if (allocation_count == ALLOCATIONS_MAX)
+        forget_freed();
     uint8_t *bytes = malloc(size_bytes);
     if (bytes == NULL)
         return CUDA_OUT_OF_MEMORY;

@@ -2,7 +2,6 @@
  * own. */
 #include "device_check.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #define LIMIT ((uint64_t)1 << 20)
@@ -77,11 +76,7 @@ static void threads_together_never_get_more(void **state)
     atomic_store(&most_held, 0);
     for (size_t i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, fill, (void *)&held), 0);
-    for (size_t i = 0; i < THREADS; i++) {
-        void *failed;
-        assert_int_equal(pthread_join(threads[i], &failed), 0);
-        assert_null(failed);
-    }
+    assert_joined(threads, ARRAY_LEN(threads));
     assert_true(atomic_load(&most_held) > 0 && atomic_load(&most_held) <= LIMIT);
     assert_int_equal(used_bytes(), 0);
     assert_int_equal(atomic_load(&held), 0);

@@ -1,7 +1,5 @@
 #include "device_check.h"
 
-#include <pthread.h>
-
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "crypto/tree.h"
@@ -255,6 +253,29 @@ static void segments_open_into_place(void **state)
     }
 }
 
+/* McGrew and Viega, "The Galois/Counter Mode of Operation (GCM)", appendix B, case 15. */
+static void a_published_ciphertext_opens(void **state)
+{
+    struct vector key_bytes =
+                      unhex("feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308"),
+                  nonce = unhex("cafebabefacedbaddecaf888"),
+                  cipher = unhex("522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa"
+                                 "8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662898015ad"
+                                 "b094dac5d93471bdec1a502270e3cc6c");
+    uint8_t plain[64];
+    struct device_memory *memory = memory_of(100);
+    struct device_key *key = key_of(key_bytes.bytes);
+    const struct device_segment segment = {
+        .nonce = nonce.bytes, .cipher = cipher.bytes, .plain_bytes = 64, .offset_bytes = 11};
+    assert_ok(device_open_segments(memory, key, &segment, 1, NULL, &err), &err);
+    assert_ok(device_read(memory, 11, plain, sizeof plain, &err), &err);
+    assert_hex("d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
+               "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b391aafd255",
+               plain, sizeof plain);
+    device_key_free(key);
+    free_ok(memory);
+}
+
 static void assert_all_wiped(struct device_memory *memory, const struct sealed *s)
 {
     bool is_zero;
@@ -384,11 +405,7 @@ static void threads_decrypt_into_one_memory(void **state)
     pthread_t threads[2];
     for (size_t i = 0; i < 2; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, open_a_part, &parts[i]), 0);
-    for (size_t i = 0; i < 2; i++) {
-        void *failed;
-        assert_int_equal(pthread_join(threads[i], &failed), 0);
-        assert_null(failed);
-    }
+    assert_joined(threads, ARRAY_LEN(threads));
     assert_ok(device_read(parts[0].memory, 0, after, s.size, &err), &err);
     assert_memory_equal(after, s.plain, s.size);
     device_key_free(parts[0].key);
@@ -402,6 +419,7 @@ DEVICE_TESTS(compute, cmocka_unit_test(digests_are_those_of_the_host),
              cmocka_unit_test(one_flipped_bit_changes_a_digest),
              cmocka_unit_test(tags_are_those_of_the_host),
              cmocka_unit_test(any_change_is_found_and_its_chunk_named),
+             cmocka_unit_test(a_published_ciphertext_opens),
              cmocka_unit_test(segments_open_into_place),
              cmocka_unit_test(a_changed_segment_is_named_and_all_are_wiped),
              cmocka_unit_test(many_segments_open_in_one_call),

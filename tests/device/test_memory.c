@@ -1,6 +1,5 @@
 #include "device_check.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -312,11 +311,7 @@ static void threads_share_a_device(void **state)
     pthread_t threads[THREADS];
     for (size_t i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, come_and_go, (void *)(i + 1)), 0);
-    for (size_t i = 0; i < THREADS; i++) {
-        void *failed;
-        assert_int_equal(pthread_join(threads[i], &failed), 0);
-        assert_null(failed);
-    }
+    assert_joined(threads, ARRAY_LEN(threads));
     assert_int_equal(used_bytes(), before);
 }
 
