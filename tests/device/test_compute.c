@@ -145,10 +145,9 @@ static void tags_are_those_of_the_host(void **state)
 
 static void any_change_is_found_and_its_chunk_named(void **state)
 {
-    const size_t size = 2 * MEBIBYTE + 777;
-    const uint64_t places[] = {
-        0, 15, 16, 4095, MEBIBYTE - 1, MEBIBYTE, MEBIBYTE + 16400, 2 * MEBIBYTE, size - 1};
-    uint8_t key_bytes[32] = {9}, tags[3 * 16];
+    const size_t size = MEBIBYTE + 777;
+    const uint64_t places[] = {0, 15, 4096, MEBIBYTE - 1, MEBIBYTE, size - 1};
+    uint8_t key_bytes[32] = {9}, tags[2 * 16];
     uint8_t *bytes = random_bytes(size);
     struct device_memory *memory = memory_with(bytes, size);
     struct device_key *key = key_of(key_bytes);
@@ -164,7 +163,7 @@ static void any_change_is_found_and_its_chunk_named(void **state)
         flip(memory, places[i]);
         assert_ok(device_check_tags(memory, key, 1, tags, &err), &err);
     }
-    for (size_t bit = 0; bit < 8 * sizeof tags; bit += 37) {
+    for (size_t bit = 0; bit < 8 * sizeof tags; bit += 51) {
         tags[bit / 8] ^= (uint8_t)(1u << bit % 8);
         assert_refused(LETHE_INTEGRITY, device_check_tags(memory, key, 1, tags, &err), memory);
         tags[bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -231,7 +230,9 @@ static void forget(struct sealed *s)
 
 static void segments_open_into_place(void **state)
 {
-    for (size_t first = 0; first < 20; first++) {
+    static const size_t firsts[] = {0, 1, 3, 4, 8, 15, 16, 19};
+    for (size_t f = 0; f < ARRAY_LEN(firsts); f++) {
+        const size_t first = firsts[f];
         struct sealed s;
         seal_all(&s, first);
         struct device_memory *memory = memory_of(s.size + 64);
