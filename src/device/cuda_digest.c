@@ -8,9 +8,8 @@
 /* Blocks of one launch: half a GiB, whose hashes are 4 MiB and whose parents' hashes 32 KiB. */
 #define BATCH_BLOCKS ((uint64_t)1 << 17)
 
-_Static_assert(TREE_BLOCK_BYTES == KERNEL_HASH_BLOCK_BYTES &&
-                   TREE_HASH_BYTES == KERNEL_HASH_BYTES && DEVICE_DIGEST_BYTES == KERNEL_HASH_BYTES,
-               "the kernels hash what crypto/tree.h describes");
+_Static_assert(TREE_BLOCK_BYTES == KERNEL_HASH_BLOCK_BYTES, "the blocks of crypto/tree.h");
+_Static_assert(TREE_HASH_BYTES == KERNEL_HASH_BYTES, "and its hashes");
 
 struct batch {
     const struct cuda_device *device;
