@@ -19,7 +19,7 @@ static void wipe_all_but_one_byte(void *memory, size_t size_bytes)
     ((uint8_t *)memory)[size_bytes / 2] = 1;
 }
 
-/* WV-003, MS-004: it is kept from everyone, and counts as used. */
+/* MS-004: it is kept from everyone, and counts as used. */
 static void host_memory_that_is_not_zero_is_kept(void **state)
 {
     struct device_memory *memory = memory_of(100000);
@@ -33,7 +33,7 @@ static void host_memory_that_is_not_zero_is_kept(void **state)
     assert_true(reports > 0);
 }
 
-/* Z-6. While the memory lives, the search must find what it holds. */
+/* Z-3. While the memory lives, the search must find what it holds. */
 static void freed_host_memory_holds_nothing(void **state)
 {
     uint8_t secret[48];

@@ -89,7 +89,7 @@ static const struct {
     {5, (uint64_t)1 << 32},
 };
 
-/* MS-002, MS-006, MS-007 */
+/* MS-001, MS-002, MS-006, MS-007 */
 static void nothing_outside_of_a_memory_is_touched(void **state)
 {
     static uint8_t bytes[SMALL + 1];
@@ -162,7 +162,7 @@ static void impossible_sizes_are_refused_and_cost_nothing(void **state)
 
 /* ---- wipe ------------------------------------------------------------------------------------ */
 
-/* Every alignment of both ends; what lies beside stays. */
+/* Z-3: at every alignment of both ends; what lies beside stays. */
 static void a_wipe_clears_its_range_and_nothing_else(void **state)
 {
     uint8_t pattern[160], after[160];
@@ -227,6 +227,7 @@ static void what_is_freed_can_be_had_again(void **state)
     assert_int_equal(used_bytes(), before);
 }
 
+/* W-1 */
 static void a_quarantined_device_takes_nothing_new(void **state)
 {
     const struct device_request request = request_of(1);
