@@ -8,9 +8,11 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 TEST, BENCH, DRIVER = sys.argv[1:]
 ON_EVERY_HOST = {"libc.so.6", "libdl.so.2", "libm.so.6", "libpthread.so.0", "ld-linux-x86-64.so.2"}
+STUB = "/usr/local/cuda/lib64/stubs/libcuda.so"
 SKIP = " # SKIP "
 results = []
 
@@ -72,6 +74,13 @@ if not results[-1][0]:
     print(f"# ended with {bad.returncode}", bad.stdout[-2000:].replace("\n", "\n# "), bad.stderr[-2000:].replace("\n", "\n# "))
 nobody = run(TEST, "--device", "2", **software)
 holds("a device that is not there", nobody.returncode == 5)
+
+# NVIDIA's own library, as far as it comes with nvcc: every name is in it, and no call works.
+with tempfile.TemporaryDirectory() as folder:
+    os.symlink(STUB, f"{folder}/libcuda.so.1")
+    stub = run(TEST, LD_LIBRARY_PATH=folder)
+holds("every entry point is in NVIDIA's library", "does not start" in stub.stderr and stub.returncode == 5,
+      no_kernels or ("" if os.path.exists(STUB) else "it is not installed"))
 
 print(f"1..{len(results)}")
 for number, (passed, what) in enumerate(results, 1):
