@@ -90,7 +90,7 @@ struct lethe_worker_options {
     uint64_t shard_limit_bytes; /* 0: LETHE_SHARD_LIMIT_BYTES (IV-001) */
     unsigned threads;           /* for digests and verification; 0: as many as there are CPUs */
     unsigned optional;     /* enum lethe_protection that host memory may go without, if need be */
-    struct lethe_log *log; /* NULL: nobody records */
+    struct lethe_log *log; /* outlives the worker; NULL: nobody records */
     /* Wall clock in nanoseconds since 1970 UTC, for sealed_at; NULL: the system's. */
     uint64_t (*wall_ns)(void *context);
     void *clock_context;

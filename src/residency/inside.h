@@ -72,12 +72,14 @@ struct lethe_shard {
     enum lethe_verify_mode verified_mode; /* of the bytes, so never by signature; DEFAULT: never */
     uint64_t verified_at_s;
 
-    /* Changes while it is being sealed only. */
+    /* Stay the same. */
     size_t device_index;
     enum lethe_class class_;
     char tenant[NAME_PART_MAX + 1];
+
+    /* Changed by whoever seals it, under worker->lock what others may look at without a hold. */
+    struct lethe_seal seal; /* its id is there from the beginning, and stays */
     uint64_t size_bytes;
-    struct lethe_seal seal; /* its id is there from the beginning */
     struct device_memory *memory;
     struct seal_tags *tags; /* NULL in LETHE_SEAL_CONTRACT */
 };
@@ -100,7 +102,7 @@ LETHE_MUST_CHECK lethe_result verify_mode_check(enum lethe_verify_mode mode,
 enum lethe_verify_mode shard_verify_mode(const struct lethe_shard *shard,
                                          enum lethe_verify_mode mode);
 enum device_digest shard_digest_kind(const struct lethe_shard *shard);
-/* The record of `count` verifications that went well. */
+/* The record of `count` verifications that went well. The shard is held, or being read. */
 void shard_record_verified(const struct lethe_shard *shard, enum lethe_verify_mode mode,
                            uint64_t count);
 

@@ -1,4 +1,5 @@
 /* Shards are filled, looked at where they are, and signed. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -37,38 +38,39 @@ static lethe_result check_manifest(const struct lethe_shard *shard, const uint8_
     return refuse_digest(shard, expected_text, found_text, err);
 }
 
-static lethe_result take_digest(struct lethe_shard *shard, const struct shard_source *source,
-                                struct lethe_error *err)
+static lethe_result take_digest(const struct lethe_shard *shard, const struct shard_source *source,
+                                char out[SEAL_DIGEST_DIGITS + 1], struct lethe_error *err)
 {
     uint8_t digest[DEVICE_DIGEST_BYTES];
     TRY(device_digest(shard->memory, shard_digest_kind(shard), shard->worker->threads, digest,
                       err));
-    hex_encode(digest, sizeof digest, shard->seal.digest);
+    hex_encode(digest, sizeof digest, out);
     if (source->manifest_digest != NULL)
         TRY(check_manifest(shard, source->manifest_digest, digest, err));
     if (source->expected_digest == NULL ||
-        bytes_equal(source->expected_digest, shard->seal.digest, SEAL_DIGEST_DIGITS))
+        bytes_equal(source->expected_digest, out, SEAL_DIGEST_DIGITS))
         return LETHE_OK;
-    return refuse_digest(shard, source->expected_digest, shard->seal.digest, err);
+    return refuse_digest(shard, source->expected_digest, out, err);
 }
 
-/* CI-004: digest and tags are of what the device holds now. */
+/* CI-004: digest and tags are of what the device holds now. The tags come first: whatever somebody
+ * writes in between is then not what they say, nor is it what was expected. */
 static lethe_result seal_memory(struct lethe_shard *shard, const struct shard_source *source,
-                                struct lethe_error *err)
+                                struct lethe_seal *out, struct lethe_error *err)
 {
     struct lethe_worker *worker = shard->worker;
     TRY(device_set_read_only(shard->memory, true, err));
-    TRY(take_digest(shard, source, err));
     if (worker->profile == LETHE_SEAL)
         TRY(seal_tags_create(shard->memory, worker->threads, &shard->tags, err));
-    shard->seal.sealed_at_s = worker_now_s(worker);
-    strncpy(shard->seal.device, device_name(device_of(shard->memory)),
-            sizeof shard->seal.device - 1);
-    return seal_sign(worker->seal_key, &shard->seal, err);
+    *out = (struct lethe_seal){.sealed_at_s = worker_now_s(worker)};
+    memcpy(out->id, shard->seal.id, sizeof out->id);
+    snprintf(out->device, sizeof out->device, "%s", device_name(device_of(shard->memory)));
+    TRY(take_digest(shard, source, out->digest, err));
+    return seal_sign(worker->seal_key, out, err);
 }
 
 static lethe_result fill_and_seal(struct lethe_shard *shard, const struct shard_source *source,
-                                  struct lethe_error *err)
+                                  struct lethe_seal *out, struct lethe_error *err)
 {
     struct lethe_worker *worker = shard->worker;
     const struct worker_request request = {.device = shard->device_index,
@@ -77,24 +79,26 @@ static lethe_result fill_and_seal(struct lethe_shard *shard, const struct shard_
                                            .class_ = shard->class_,
                                            .size_bytes = source->size_bytes};
     TRY(worker_alloc(worker, &request, &shard->memory, err));
-    shard->size_bytes = source->size_bytes;
     TRY(source->fill(source, shard->memory, worker->threads, err));
-    TRY(seal_memory(shard, source, err));
+    TRY(seal_memory(shard, source, out, err));
     return worker_check(worker, err); /* may have been stopped meanwhile */
 }
 
-static void publish(struct lethe_shard *shard)
+static void publish(struct lethe_shard *shard, const struct lethe_seal *seal)
 {
     struct lethe_worker *worker = shard->worker;
-    const struct lethe_seal *seal = &shard->seal;
+    uint64_t size_bytes = device_memory_size(shard->memory);
     const char *mode = lethe_verify_mode_name(shard_verify_mode(shard, LETHE_VERIFY_DEFAULT));
-    const struct audit_event event = audit_vram_sealed(seal->id, seal->device, shard->size_bytes,
-                                                       seal->digest, worker->name, mode);
+    const struct audit_event event =
+        audit_vram_sealed(seal->id, seal->device, size_bytes, seal->digest, worker->name, mode);
     worker_emit(worker, shard->tenant, "", &event);
     count_one(&worker->counters.sealed);
     pthread_mutex_lock(&worker->lock);
+    shard->seal = *seal;
+    shard->size_bytes = size_bytes;
     shard->turn = ++worker->turns;
     shard->verified_mode = LETHE_VERIFY_DEFAULT;
+    shard->verified_at_s = 0;
     shard->phase = SHARD_SEALED;
     pthread_mutex_unlock(&worker->lock);
 }
@@ -103,9 +107,10 @@ static void publish(struct lethe_shard *shard)
 static lethe_result seal_or_drop(struct lethe_shard **shard, const struct shard_source *source,
                                  struct lethe_error *err)
 {
-    lethe_result result = fill_and_seal(*shard, source, err);
+    struct lethe_seal seal;
+    lethe_result result = fill_and_seal(*shard, source, &seal, err);
     if (result == LETHE_OK) {
-        publish(*shard);
+        publish(*shard, &seal);
         return LETHE_OK;
     }
     count_one(&(*shard)->worker->counters.seal_failures);

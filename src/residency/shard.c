@@ -189,20 +189,27 @@ lethe_result lethe_shard_evict(struct lethe_shard *shard, struct lethe_error *er
 
 /* ---- what it says ---------------------------------------------------------------------------- */
 
+/* Under the lock, as another thread may be replacing it. */
 void lethe_shard_get_seal(const struct lethe_shard *shard, struct lethe_seal *out)
 {
     REQUIRE(shard->alive == SHARD_ALIVE);
+    pthread_mutex_lock(&shard->worker->lock);
     *out = shard->seal;
-}
-
-const char *lethe_shard_id(const struct lethe_shard *shard)
-{
-    REQUIRE(shard->alive == SHARD_ALIVE);
-    return shard->seal.id;
+    pthread_mutex_unlock(&shard->worker->lock);
 }
 
 uint64_t lethe_shard_size(const struct lethe_shard *shard)
 {
     REQUIRE(shard->alive == SHARD_ALIVE);
-    return shard->size_bytes;
+    pthread_mutex_lock(&shard->worker->lock);
+    uint64_t size_bytes = shard->size_bytes;
+    pthread_mutex_unlock(&shard->worker->lock);
+    return size_bytes;
+}
+
+/* Stays the same. */
+const char *lethe_shard_id(const struct lethe_shard *shard)
+{
+    REQUIRE(shard->alive == SHARD_ALIVE);
+    return shard->seal.id;
 }

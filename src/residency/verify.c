@@ -164,9 +164,13 @@ lethe_result lethe_shard_verify(struct lethe_shard *shard, enum lethe_verify_mod
 {
     REQUIRE(shard->alive == SHARD_ALIVE);
     TRY(verify_mode_check(mode, err));
-    TRY(shard_verify(shard, mode, err));
-    shard_record_verified(shard, mode, 1);
-    return LETHE_OK;
+    TRY(worker_check(shard->worker, err));
+    TRY(shard_read_begin(shard, err));
+    lethe_result result = verify_read(shard, shard_verify_mode(shard, mode), err);
+    if (result == LETHE_OK)
+        shard_record_verified(shard, mode, 1);
+    shard_read_end(shard);
+    return result;
 }
 
 lethe_result lethe_seal_check(const struct lethe_worker *worker, const struct lethe_seal *seal,

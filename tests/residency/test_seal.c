@@ -98,9 +98,54 @@ static void what_the_device_got_wrong_is_seen(void **state)
     assert_recorded(1, site, "\"event\":\"integrity_violation\"", "\"what\":\"a\"",
                     "\"severity\":\"critical\"");
 
+    device->ops = &wrong_ops; /* refused all the same when that cannot be recorded */
+    atomic_store(&site->log_fails, true);
+    result = lethe_shard_seal(site->worker, &placement, bytes, MIB, false, &shard, &site->err);
+    atomic_store(&site->log_fails, false);
+    device->ops = &device_ops_host;
+    assert_result(LETHE_INTEGRITY, result);
+    assert_non_null(strstr(site->err.hint, "not on record"));
+
     assert_ok(lethe_shard_seal(site->worker, &placement, bytes, MIB, false, &shard, &site->err),
               &site->err);
     must_evict(site, shard);
+    free(bytes);
+}
+
+/* Somebody writes between the two looks that sealing takes. */
+static lethe_result tags_then_change(const struct device_memory *memory,
+                                     const struct device_key *key, unsigned threads, uint8_t *tags,
+                                     struct lethe_error *err)
+{
+    struct device_memory *changed = (struct device_memory *)(uintptr_t)memory;
+    TRY(device_ops_host.tags(memory, key, threads, tags, err));
+    TRY(device_ops_host.set_read_only(changed, false, err));
+    ((uint8_t *)device_memory_address(changed))[3] ^= 4;
+    return device_ops_host.set_read_only(changed, true, err);
+}
+
+/* CI-004 */
+static void a_change_while_it_is_sealed_is_seen(void **state)
+{
+    struct site *site = *state;
+    struct device *device = site->worker->devices[0];
+    struct lethe_shard *shard;
+    struct lethe_seal seal;
+    uint8_t *bytes = weights_of(MIB, 1);
+    shard = must_seal(site, "a", MIB);
+    lethe_shard_get_seal(shard, &seal);
+    must_evict(site, shard);
+    const struct lethe_placement expecting = {.id = "a", .expected_digest = seal.digest};
+    wrong_ops = device_ops_host;
+    wrong_ops.tags = tags_then_change;
+    device->ops = &wrong_ops;
+    lethe_result expected =
+        lethe_shard_seal(site->worker, &expecting, bytes, MIB, false, &shard, &site->err);
+    lethe_result unexpected = try_seal(site, "a", MIB, &shard);
+    device->ops = &device_ops_host;
+    assert_result(LETHE_INTEGRITY, expected);
+    assert_result(LETHE_OK, unexpected);
+    assert_result(LETHE_INTEGRITY, lethe_shard_verify(shard, LETHE_VERIFY_FAST, &site->err));
     free(bytes);
 }
 
@@ -532,6 +577,7 @@ int main(void)
         TEST(sealed_verified_and_evicted),
         TEST(the_digest_is_of_what_the_device_holds),
         TEST(what_the_device_got_wrong_is_seen),
+        TEST(a_change_while_it_is_sealed_is_seen),
         TEST(an_expected_digest_must_be_met),
         TEST(seals_of_another_implementation),
         TEST(every_flipped_bit_of_a_signature_is_refused),
