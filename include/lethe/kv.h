@@ -96,8 +96,8 @@ struct lethe_kv_options {
 struct lethe_kv_cache;
 
 /* The worker is there until the cache is freed; its policy and log are the cache's. LETHE_INVALID
- * names the option; LETHE_NO_MEMORY says needed and available; LETHE_UNAVAILABLE,
- * LETHE_UNPROTECTED. */
+ * names the option; LETHE_NO_MEMORY says needed and available; LETHE_INTEGRITY, LETHE_DENIED: the
+ * worker was stopped, and by whom; LETHE_UNAVAILABLE, LETHE_UNPROTECTED. */
 LETHE_MUST_CHECK lethe_result lethe_kv_cache_create(struct lethe_worker *worker,
                                                     const struct lethe_kv_options *options,
                                                     struct lethe_kv_cache **out,
@@ -142,11 +142,14 @@ struct lethe_kv_session_options {
 };
 struct lethe_kv;
 
+/* LETHE_INVALID names the option; LETHE_EXISTS; LETHE_INTEGRITY, LETHE_DENIED: the worker was
+ * stopped. */
 LETHE_MUST_CHECK lethe_result lethe_kv_open(struct lethe_kv_cache *cache,
                                             const struct lethe_kv_session_options *options,
                                             uint64_t now_ms, struct lethe_kv **out,
                                             struct lethe_error *err);
-/* LETHE_CANCELLED when it has ended meanwhile: the same from every call below. */
+/* LETHE_CANCELLED when it has ended meanwhile: the same from every call below. Times that are older
+ * than the last change nothing. */
 LETHE_MUST_CHECK lethe_result lethe_kv_heartbeat(struct lethe_kv *session, uint64_t now_ms);
 
 /* Keys and values of the layer's next `tokens` tokens, row after row. Constant time per row but for
@@ -215,8 +218,8 @@ LETHE_MUST_CHECK lethe_result lethe_kv_seed(struct lethe_kv *session, size_t siz
  * is wiped. Its name may be taken again. */
 void lethe_kv_cancel(struct lethe_kv *session);
 /* Wipes all of it, proves it, records it (session_ended, unless it was cancelled or timed out
- * before), frees the handle whatever the result: LETHE_UNWIPED. That somebody reads is a broken
- * precondition. NULL is fine. */
+ * before), frees the handle whatever the result: LETHE_UNWIPED. Waits for a store that has a block
+ * of it in its hands. That somebody reads is a broken precondition. NULL is fine. */
 LETHE_MUST_CHECK lethe_result lethe_kv_end(struct lethe_kv *session, enum lethe_session_end cause,
                                            struct lethe_error *err);
 

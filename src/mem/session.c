@@ -99,12 +99,13 @@ static lethe_result own(struct lethe_session *session, struct property property,
     return result;
 }
 
-lethe_result lethe_session_region(struct lethe_session *session, size_t size_bytes,
-                                  enum lethe_class class_, struct lethe_region **out,
-                                  struct lethe_error *err)
+lethe_result session_region(struct lethe_session *session, size_t size_bytes,
+                            enum lethe_class class_, unsigned optional, struct lethe_region **out,
+                            struct lethe_error *err)
 {
     *out = NULL;
-    struct lethe_region_options options = {.class_ = class_, .label = session->label};
+    const struct lethe_region_options options = {
+        .class_ = class_, .optional = optional, .label = session->label};
     struct lethe_region *region;
     TRY(lethe_region_create(size_bytes, &options, &region, err));
     region_adopt(region);
@@ -114,6 +115,13 @@ lethe_result lethe_session_region(struct lethe_session *session, size_t size_byt
     else
         (void)region_retire(region, NULL); /* it never held anything */
     return result;
+}
+
+lethe_result lethe_session_region(struct lethe_session *session, size_t size_bytes,
+                                  enum lethe_class class_, struct lethe_region **out,
+                                  struct lethe_error *err)
+{
+    return session_region(session, size_bytes, class_, 0, out, err);
 }
 
 lethe_result lethe_session_secret(struct lethe_session *session, size_t size_bytes,

@@ -85,6 +85,7 @@ lethe_result lethe_kv_cache_create(struct lethe_worker *worker,
     *out = NULL;
     struct kv_shape shape;
     TRY(check_options(options, &shape, err));
+    TRY(worker_check(worker, err));
     CLEANUP(memory_free) struct lethe_kv_cache *cache = calloc(1, sizeof *cache);
     if (cache == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a cache");

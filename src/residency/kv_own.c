@@ -2,7 +2,9 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "mem/session.h"
 #include "residency/kv_core.h"
+#include "residency/worker_core.h"
 
 /* Under own_lock. Small things are in the slab, where they take no mapping. */
 static lethe_result own_session(struct lethe_kv *session, struct lethe_error *err)
@@ -22,7 +24,8 @@ static lethe_result own_region(struct lethe_kv *session, size_t size_bytes, void
                                struct lethe_error *err)
 {
     struct lethe_region *region;
-    TRY(lethe_session_region(session->own, size_bytes, LETHE_CLASS_CONTENT, &region, err));
+    TRY(session_region(session->own, size_bytes, LETHE_CLASS_CONTENT,
+                       worker_optional(session->cache->worker), &region, err));
     *out = lethe_region_bytes(region);
     return LETHE_OK;
 }

@@ -121,6 +121,7 @@ lethe_result lethe_kv_open(struct lethe_kv_cache *cache,
 {
     *out = NULL;
     TRY(check_options(cache, options, err));
+    TRY(worker_check(cache->worker, err));
     CLEANUP(discard) struct lethe_kv *session = calloc(1, sizeof *session);
     if (session == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a session");
