@@ -105,4 +105,20 @@ __attribute__((unused)) static size_t vault_kept(const struct vault *vault)
     return kept;
 }
 
+/* A cache of so many blocks over a vault. */
+__attribute__((unused)) static struct vault *must_vault(struct kv_site *kv, uint64_t blocks)
+{
+    struct vault *vault = vault_create();
+    must_cache_with(kv, blocks, &vault->table);
+    return vault;
+}
+
+__attribute__((unused)) static void leave_vault(struct kv_site *kv, struct vault *vault)
+{
+    assert_ok(lethe_kv_cache_free(kv->cache, &kv->err), &kv->err);
+    kv->cache = NULL;
+    assert_int_equal(vault_kept(vault), 0); /* nothing is left behind there */
+    vault_free(vault);
+}
+
 #endif
