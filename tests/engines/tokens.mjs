@@ -10,7 +10,7 @@ const {getLlama} = await import(pathToFileURL(entry));
 const [modelPath, count, ...prompt] = process.argv.slice(2);
 const llama = await getLlama({gpu: false, build: "never", progressLogs: false});
 const model = await llama.loadModel({modelPath});
-const context = await model.createContext({contextSize: 512, batchSize: 64, flashAttention: false});
+const context = await model.createContext({contextSize: 512, batchSize: 64, flashAttention: false, threads: 1});
 const found = [];
 for await (const token of context.getSequence().evaluate(prompt.map(Number), {temperature: 0})) {
     found.push(token);

@@ -244,7 +244,7 @@ static void a_model_lists_its_shards(void **state)
     assert_int_equal(0, count_records(place, "model_rejected", ""));
 }
 
-/* E-7 */
+/* E-8: what the owner signed is what is opened, or nothing is. */
 static void a_changed_model_is_refused_on_record(void **state)
 {
     struct place *place = *state;
@@ -300,7 +300,7 @@ static void where_no_model_is_none_is_opened(void **state)
 
 /* ---- tokens ---------------------------------------------------------------------------------- */
 
-/* K-1 */
+/* Secrets are loaded without what an editor left behind them. */
 static void a_token_is_read_without_the_space_around_it(void **state)
 {
     struct place *place = *state;
@@ -313,7 +313,7 @@ static void a_token_is_read_without_the_space_around_it(void **state)
     lethe_secret_free(token);
 }
 
-/* K-1 */
+/* The mode is looked at before a byte is read, the size is capped, and nothing is no secret. */
 static void what_is_no_token_is_refused(void **state)
 {
     static const char spaces[LETHE_SECRET_MAX_BYTES + 1] = "";
