@@ -178,7 +178,8 @@ struct lethe_kv_span {
  * then. LETHE_INTEGRITY: a spilled block came back changed, swapped or old: the session is
  * cancelled, and a critical record is durable. LETHE_LOST: it did not come back; what else is there
  * can still be gathered. LETHE_NO_MEMORY: they do not fit all at once; lethe_kv_gather then still
- * works. LETHE_NOT_FOUND: the window moved meanwhile; begin again. *out is empty then. */
+ * works. LETHE_NOT_FOUND: the window moved, or tokens were taken back meanwhile; begin again. On
+ * failure *out is empty. */
 struct lethe_kv_view {
     const struct lethe_kv_span *spans;
     size_t count;
@@ -190,15 +191,16 @@ LETHE_MUST_CHECK lethe_result lethe_kv_read_begin(struct lethe_kv *session, uint
                                                   struct lethe_error *err);
 void lethe_kv_read_end(struct lethe_kv_view *view);
 /* Copies tokens [first, first + tokens) of a layer to the caller's memory (tokens * row_bytes each;
- * either may be NULL), block by block. LETHE_NOT_FOUND: not all are there. On failure what was
- * copied is the caller's to wipe. */
+ * either may be NULL), block by block. LETHE_NOT_FOUND: not all are there, or no longer. On failure
+ * what was copied is the caller's to wipe. */
 LETHE_MUST_CHECK lethe_result lethe_kv_gather(struct lethe_kv *session, uint32_t layer,
                                               uint64_t first, uint64_t tokens, void *keys,
                                               void *values, struct lethe_error *err);
 
 /* Forgets tokens from `tokens` on, in every layer (a rejected draft; 0: all of it). Their rows are
- * wiped. LETHE_BUSY: one of their blocks is being read, and all stays. LETHE_NOT_FOUND: a window
- * has moved beyond. A spilled block that is cut is fetched: results as reading. LETHE_UNWIPED. */
+ * wiped. LETHE_BUSY: one of their blocks is being read, or some block is fetched to be read, and
+ * all stays. LETHE_NOT_FOUND: a window has moved beyond. A spilled block that is cut is fetched:
+ * results as reading. LETHE_UNWIPED. */
 LETHE_MUST_CHECK lethe_result lethe_kv_truncate(struct lethe_kv *session, uint64_t tokens,
                                                 struct lethe_error *err);
 /* Wipes keys, values, hidden states and seeds; the session goes on, empty, with the same buffers.

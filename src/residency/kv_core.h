@@ -137,11 +137,14 @@ struct lethe_kv {
     uint64_t first_page;
     uint64_t page_count;
     uint64_t page_capacity;
+    uint64_t cuts;     /* how often tokens were taken back */
     uint32_t resident; /* pages in blocks */
     uint32_t reads;    /* views and gathers under way */
     uint32_t moving;   /* pages under way to or from the store */
+    uint32_t fetching; /* of them, on their way back for readers */
     uint32_t refs;     /* of threads that use it without its owner's knowledge */
     uint32_t settling;
+    bool is_asking;               /* whoever is in waits for room himself */
     enum lethe_session_end cause; /* once ended */
     bool is_recorded;
     struct kv_wiped wiped; /* since it ended; `failed`: ever */
@@ -247,8 +250,8 @@ struct kv_claim {
 LETHE_MUST_CHECK lethe_result kv_make_room(const struct kv_claim *claim, uint32_t *block,
                                            struct lethe_error *err);
 /* Under the lock, which is released meanwhile: the page is in a block, or this fails.
- * LETHE_CANCELLED, LETHE_INTEGRITY (the session has been cancelled, on record), LETHE_LOST, and as
- * kv_make_room. */
+ * LETHE_CANCELLED, LETHE_NOT_FOUND (the session no longer has it), LETHE_INTEGRITY (the session has
+ * been cancelled, on record), LETHE_LOST, and as kv_make_room. */
 LETHE_MUST_CHECK lethe_result kv_ensure(const struct kv_claim *claim, uint64_t page,
                                         struct lethe_error *err);
 /* Under the lock, which is released meanwhile: moves a page that nobody reads from its block to

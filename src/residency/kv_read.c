@@ -58,19 +58,31 @@ static void end_read(struct lethe_kv *session)
     kv_unref(session);
 }
 
-/* The page is in a block and stays there. The lock may be released meanwhile, and the page gone
- * with the window (LETHE_NOT_FOUND). */
-static lethe_result hold(struct lethe_kv *session, uint64_t page, uint64_t stamp,
+/* One call, and what it began with. */
+struct reading {
+    uint64_t stamp;
+    uint64_t cuts;
+};
+
+static struct reading reading_of(struct lethe_kv *session)
+{
+    return (struct reading){
+        .stamp = atomic_fetch_add_explicit(&session->cache->calls, 1, memory_order_relaxed) + 1,
+        .cuts = session->cuts};
+}
+
+/* The page is in a block and stays there. The lock may be released meanwhile; LETHE_NOT_FOUND when
+ * the window has moved since, or tokens were taken back and perhaps written anew. */
+static lethe_result hold(struct lethe_kv *session, uint64_t page, const struct reading *reading,
                          struct lethe_error *err)
 {
     const struct kv_claim claim = {.session = session};
-    if (page < session->first_page || page >= kv_pages_end(session))
-        return error_set(err, LETHE_NOT_FOUND, "session %s: the window has moved on",
-                         session->name);
     TRY(kv_ensure(&claim, page, err));
+    if (session->cuts != reading->cuts)
+        return error_set(err, LETHE_NOT_FOUND, "session %s was truncated meanwhile", session->name);
     struct kv_block *block = &session->cache->arena.blocks[kv_block_of(kv_page(session, page))];
     block->readers++;
-    atomic_store_explicit(&block->stamp, stamp, memory_order_relaxed);
+    atomic_store_explicit(&block->stamp, reading->stamp, memory_order_relaxed);
     return LETHE_OK;
 }
 
@@ -79,11 +91,6 @@ static void let_go(struct lethe_kv *session, uint64_t page)
     struct kv_block *block = &session->cache->arena.blocks[kv_block_of(kv_page(session, page))];
     REQUIRE(block->session == session && block->readers > 0);
     block->readers--;
-}
-
-static uint64_t next_call(struct lethe_kv_cache *cache)
-{
-    return atomic_fetch_add_explicit(&cache->calls, 1, memory_order_relaxed) + 1;
 }
 
 /* ---- view ------------------------------------------------------------------------------------ */
@@ -117,7 +124,8 @@ static struct held *make_held(const struct lethe_kv *session, uint64_t first, ui
 static lethe_result hold_all(struct lethe_kv *session, struct lethe_kv_view *view, uint32_t layer,
                              struct lethe_error *err)
 {
-    uint64_t first, end, stamp = next_call(session->cache);
+    const struct reading reading = reading_of(session);
+    uint64_t first, end;
     range(session, layer, &first, &end);
     struct held *held = make_held(session, first, end);
     if (held == NULL)
@@ -125,7 +133,7 @@ static lethe_result hold_all(struct lethe_kv *session, struct lethe_kv_view *vie
     view->inside = held;
     view->spans = held->spans;
     for (uint64_t at = first; at < end; held->count++) {
-        TRY(hold(session, held->first_page + held->count, stamp, err));
+        TRY(hold(session, held->first_page + held->count, &reading, err));
         held->spans[held->count] = span_of(session, layer, at, end);
         at += held->spans[held->count].tokens;
     }
@@ -212,11 +220,12 @@ static lethe_result copy_rows(const struct lethe_kv_cache *cache, uint32_t block
 
 /* Under the lock, which is released for the copy. */
 static lethe_result gather_page(struct lethe_kv *session, const struct wanted *wanted, uint64_t at,
-                                uint64_t end, uint64_t stamp, struct lethe_error *err)
+                                uint64_t end, const struct reading *reading,
+                                struct lethe_error *err)
 {
     struct lethe_kv_cache *cache = session->cache;
     uint64_t page = at / cache->shape.block_tokens;
-    TRY(hold(session, page, stamp, err));
+    TRY(hold(session, page, reading, err));
     uint32_t block = kv_block_of(kv_page(session, page));
     pthread_mutex_unlock(&cache->lock);
     lethe_result result = copy_rows(cache, block, wanted, at, end, err);
@@ -229,7 +238,7 @@ static lethe_result gather_pages(struct lethe_kv *session, const struct wanted *
                                  struct lethe_error *err)
 {
     uint64_t block_tokens = session->cache->shape.block_tokens, first, end;
-    uint64_t stamp = next_call(session->cache);
+    const struct reading reading = reading_of(session);
     range(session, wanted->layer, &first, &end);
     if (wanted->first < first || wanted->end > end)
         return error_set(err, LETHE_NOT_FOUND,
@@ -238,7 +247,7 @@ static lethe_result gather_pages(struct lethe_kv *session, const struct wanted *
                          session->name, wanted->first, wanted->end, first, end);
     for (uint64_t at = wanted->first, next; at < wanted->end; at = next) {
         next = MIN((at / block_tokens + 1) * block_tokens, wanted->end);
-        TRY(gather_page(session, wanted, at, next, stamp, err));
+        TRY(gather_page(session, wanted, at, next, &reading, err));
     }
     return LETHE_OK;
 }

@@ -329,12 +329,14 @@ lethe_result kv_spill_get(const struct kv_claim *claim, uint64_t page, struct le
     if (sealed == NULL)
         return LETHE_NO_MEMORY;
     begin_move(session, page);
+    session->fetching += !claim->inside;
     lethe_result result = kv_make_room(claim, &block, err);
     if (result == LETHE_OK) {
         leave_lock(cache);
         result = move_in(session, &place, sealed, block, err);
         take_lock(cache);
     }
+    session->fetching -= !claim->inside;
     end_move(session, page);
     staging_give(cache, sealed);
     return result;
@@ -346,6 +348,9 @@ lethe_result kv_ensure(const struct kv_claim *claim, uint64_t page, struct lethe
     for (;;) {
         if (kv_has_ended(session))
             return kv_cancelled(session, err);
+        if (page < session->first_page || page >= kv_pages_end(session))
+            return error_set(err, LETHE_NOT_FOUND, "session %s: the tokens are no longer there",
+                             session->name);
         const struct kv_page *at = kv_page(session, page);
         if (kv_block_of(at) != KV_NONE)
             return LETHE_OK;

@@ -14,24 +14,36 @@ static bool is_read(const struct lethe_kv *session, uint64_t page)
     return block != KV_NONE && session->cache->arena.blocks[block].readers > 0;
 }
 
+static lethe_result busy(const struct lethe_kv *session, struct lethe_error *err)
+{
+    return error_set(err, LETHE_BUSY, "session %s of %s is being read", session->name,
+                     session->tenant);
+}
+
 static lethe_result check_unread(const struct lethe_kv *session, uint64_t first_page,
                                  struct lethe_error *err)
 {
     for (uint64_t page = first_page; page < kv_pages_end(session); page++)
         if (is_read(session, page))
-            return error_set(err, LETHE_BUSY, "session %s of %s is being read", session->name,
-                             session->tenant);
+            return busy(session, err);
     return LETHE_OK;
 }
 
-static void wait_for_moves(struct lethe_kv *session)
+/* Pages on their way out are waited for. Readers who fetch may themselves wait for the caller, who
+ * is in: LETHE_BUSY. */
+static lethe_result wait_for_moves(struct lethe_kv *session, struct lethe_error *err)
 {
-    while (session->moving > 0)
+    while (session->moving > 0) {
+        if (session->fetching > 0)
+            return busy(session, err);
         pthread_cond_wait(&session->cache->changed, &session->cache->lock);
+    }
+    return LETHE_OK;
 }
 
 static void lower_ends(struct lethe_kv *session, uint64_t tokens)
 {
+    session->cuts++;
     for (uint32_t i = 0; i < session->cache->shape.layers; i++)
         if (atomic_load(&session->ends[i]) > tokens)
             atomic_store(&session->ends[i], tokens);
@@ -97,9 +109,9 @@ static lethe_result cut(struct lethe_kv *session, uint64_t tokens, struct kv_cha
         return error_set(err, LETHE_NOT_FOUND,
                          "session %s: the tokens before %" PRIu64 " are no longer there",
                          session->name, begin);
-    wait_for_moves(session);
+    TRY(wait_for_moves(session, err));
     TRY(fetch_cut(session, tokens, err));
-    wait_for_moves(session);
+    TRY(wait_for_moves(session, err));
     uint64_t page = MAX(tokens / block_tokens, session->first_page);
     TRY(check_unread(session, page, err));
     lower_ends(session, tokens);
@@ -172,9 +184,8 @@ static lethe_result take_all(struct lethe_kv *session, struct kv_chain *chain, u
                              struct lethe_error *err)
 {
     if (session->reads > 0)
-        return error_set(err, LETHE_BUSY, "session %s of %s is being read", session->name,
-                         session->tenant);
-    wait_for_moves(session);
+        return busy(session, err);
+    TRY(wait_for_moves(session, err));
     lower_ends(session, 0);
     *taken = take_pages(session, session->first_page, chain);
     return LETHE_OK;

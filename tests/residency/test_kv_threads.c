@@ -209,6 +209,7 @@ static void a_cancel_comes_at_any_time(void **state)
 struct slow {
     struct lethe_spill under;
     atomic_bool is_slow;
+    atomic_bool is_slow_to_give; /* stops in get */
     atomic_bool is_in;
 };
 
@@ -226,6 +227,9 @@ static lethe_result slow_get(void *context, const struct lethe_spill_id *id, voi
                              size_t size_bytes, struct lethe_error *err)
 {
     struct slow *slow = context;
+    atomic_store(&slow->is_in, true);
+    while (atomic_load(&slow->is_slow_to_give))
+        sched_yield();
     return slow->under.get(slow->under.context, id, out, size_bytes, err);
 }
 
@@ -288,6 +292,61 @@ static void nobody_waits_for_a_slow_store(void **state)
     kv->cache = NULL;
 }
 
+/* Gets the old rows, or the new ones, and no mixture; or is told that they are not there. */
+static void *gather_the_first(void *context)
+{
+    struct race *race = context;
+    uint8_t keys[4 * ROW_BYTES];
+    lethe_result result = lethe_kv_gather(race->session, 0, 0, 4, keys, NULL, NULL);
+    bool is_right = result == LETHE_OK
+                        ? are_rows(keys, 4, 5, 0, 0, 0) || are_rows(keys, 4, 6, 0, 0, 0)
+                        : result == LETHE_NOT_FOUND || result == LETHE_NO_MEMORY;
+    atomic_fetch_add(&race->appended, is_right);
+    return NULL;
+}
+
+/* Two wait for one block; when it comes it may be outside of the window already, or taken back and
+ * written anew. */
+static void what_was_waited_for_may_be_gone(void **state)
+{
+    struct kv_site *kv = *state;
+    assert_ok(lethe_spill_memory_create(0, &kv->memory, &kv->err), &kv->err);
+    struct slow slow = {.under = lethe_spill_memory_table(kv->memory)};
+    const struct lethe_spill table = {slow_put, slow_get, slow_drop, &slow};
+    must_cache_with(kv, 3, &table);
+    for (unsigned i = 0; i < 60; i++) {
+        struct race race = {.session = must_open_with(
+                                kv,
+                                &(struct lethe_kv_session_options){.tenant = "acme",
+                                                                   .session = "s1",
+                                                                   .budget_bytes = 2 * BLOCK_BYTES,
+                                                                   .window_tokens = 8},
+                                0)};
+        pthread_t threads[2];
+        must_append(kv, race.session, 5, 0, 12);
+        atomic_store(&slow.is_in, false);
+        atomic_store(&slow.is_slow_to_give, true);
+        for (unsigned j = 0; j < 2; j++)
+            assert_ok(thread_start(&threads[j], gather_the_first, &race, &kv->err), &kv->err);
+        while (!atomic_load(&slow.is_in))
+            sched_yield();
+        atomic_store(&slow.is_slow_to_give, false);
+        lethe_result result = LETHE_OK;
+        if (i % 2 == 0)
+            result = append_tokens(race.session, 5, 12, 12, &kv->err);
+        else if ((result = lethe_kv_truncate(race.session, 0, &kv->err)) == LETHE_OK)
+            result = append_tokens(race.session, 6, 0, 12, &kv->err);
+        for (unsigned j = 0; j < 2; j++)
+            pthread_join(threads[j], NULL);
+        if (result != LETHE_OK && result != LETHE_BUSY && result != LETHE_NO_MEMORY)
+            fail_msg("%s: %s", lethe_result_name(result), kv->err.text);
+        assert_int_equal(atomic_load(&race.appended), 2);
+        must_end(kv, race.session);
+    }
+    assert_ok(lethe_kv_cache_free(kv->cache, &kv->err), &kv->err);
+    kv->cache = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,6 +355,7 @@ int main(void)
         kv_test(readers_and_writers_with_few_blocks_and_a_store),
         kv_test(a_cancel_comes_at_any_time),
         kv_test(nobody_waits_for_a_slow_store),
+        kv_test(what_was_waited_for_may_be_gone),
     };
     return cmocka_run_group_tests(tests, start_in_memory, NULL);
 }
