@@ -8,8 +8,8 @@
 #include "residency/inside.h"
 
 #define MIB ((size_t)1 << 20)
-#define LARGE (9 * MIB + 12345) /* ten segments */
-#define PLACE (5 * MIB + 77)    /* of what is searched for */
+#define LARGE (3 * MIB + 12345) /* four segments */
+#define PLACE (2 * MIB + 77)    /* of what is searched for */
 
 struct setup {
     struct fixture *files;
@@ -72,6 +72,10 @@ static struct needle needle_in(struct setup *s, uint8_t copy[48])
  * its use. */
 static void plaintext_is_on_the_device_only(void **state)
 {
+    if (HAS_SANITIZER) {
+        printf("a sanitizer keeps what was freed\n");
+        skip();
+    }
     struct setup *s = *state;
     struct software_cuda_state before, after;
     uint8_t copy[48];
@@ -119,7 +123,7 @@ static void a_failing_device_leaves_nothing(void **state)
     struct lethe_shard *shard;
     (void)needle_in(s, copy);
     software_cuda_look(&before);
-    for (unsigned long nth = 1; nth < 60; nth += 3) {
+    for (unsigned long nth = 1; nth < 60; nth += 5) {
         software_cuda_fail(NULL, nth, 719, false);
         lethe_result result =
             lethe_shard_seal_model(s->worker, &s->handle, 0, &by_default, &shard, &s->err);
