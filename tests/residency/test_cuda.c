@@ -225,13 +225,13 @@ static void every_call_of_the_driver_may_fail(void **state)
 static void decrypted_on_the_device(void **state)
 {
     struct fixture *f = *state;
-    put_pattern(AT(f, "in"), 5 * MIB + 77, 3);
-    (void)must_encrypt(f, AT(f, "in"), AT(f, "model"));
-    size_t size_bytes;
-    uint8_t *plain = get_file(AT(f, "in"), &size_bytes);
+    size_t size_bytes = 5 * MIB + 77;
+    uint8_t *plain = pattern(size_bytes, 3);
+    put_file(AT(f, "in"), plain, size_bytes);
     const struct needle needle = needle_of(plain + 2 * MIB, 48);
     lethe_wipe(plain, size_bytes);
     free(plain);
+    (void)must_encrypt(f, AT(f, "in"), AT(f, "model"));
     struct lethe_model handle = {.model = must_open(f, AT(f, "model")), .keys = &f->keys->source};
     struct lethe_worker *worker = worker_of(NULL, 0);
     struct lethe_shard *shard;
