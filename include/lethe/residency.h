@@ -28,8 +28,9 @@
  * may be tried again (LETHE_NO_MEMORY, LETHE_BUSY) says lethe_result_is_retriable().
  *
  * Thread rule: any call from any thread; who evicts, frees or ends a thing is the last to use it.
- * Records go to the worker's log, if it has one; without a log there are none, and nothing else
- * changes. */
+ * Fork rule: a worker is its process's; in a child its weights are zeros, which no verification
+ * takes for what was sealed. Records go to the worker's log, if it has one; without a log there are
+ * none, and nothing else changes. */
 #ifndef LETHE_RESIDENCY_H
 #define LETHE_RESIDENCY_H
 

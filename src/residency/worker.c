@@ -68,9 +68,7 @@ static lethe_result check_policy(const struct lethe_worker *worker, enum lethe_d
         "critical", worker->name, "refused");
     lethe_result recorded = worker_commit(worker, "", &event, &log_err);
     error_set(err, LETHE_DENIED,
-              "%s: its policy is device-only, which lets no weights be in host "
-              "memory",
-              worker->name);
+              "its policy is device-only, which lets no weights be in host memory");
     if (recorded != LETHE_OK)
         error_hint(err, "this is not on record: %.160s", log_err.text);
     else
@@ -94,22 +92,27 @@ static lethe_result add_device(struct lethe_worker *worker, const struct lethe_w
     return LETHE_OK;
 }
 
+static lethe_result add_default_device(struct lethe_worker *worker, struct lethe_error *err)
+{
+    const bool host = worker->policy == LETHE_HOST_ALLOWED;
+    const struct lethe_worker_device first = {.kind = host ? LETHE_DEVICE_HOST : LETHE_DEVICE_CUDA};
+    lethe_result result = add_device(worker, &first, err);
+    if (result == LETHE_UNAVAILABLE && !host)
+        error_hint(err, "ask for LETHE_HOST_ALLOWED to have weights in host memory");
+    return result;
+}
+
 static lethe_result add_devices(struct lethe_worker *worker,
                                 const struct lethe_worker_options *options, struct lethe_error *err)
 {
-    const struct lethe_worker_device first = {
-        .kind = options->policy == LETHE_DEVICE_ONLY ? LETHE_DEVICE_CUDA : LETHE_DEVICE_HOST};
-    const struct lethe_worker_device *devices = options->devices;
-    size_t count = options->device_count;
-    if (devices == NULL) {
-        devices = &first;
-        count = 1;
-    }
+    size_t count = options->devices != NULL ? options->device_count : 1;
     worker->devices = calloc(count, sizeof *worker->devices);
     if (worker->devices == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a worker");
+    if (options->devices == NULL)
+        return add_default_device(worker, err);
     for (size_t i = 0; i < count; i++)
-        TRY(add_device(worker, &devices[i], err));
+        TRY(add_device(worker, &options->devices[i], err));
     return LETHE_OK;
 }
 

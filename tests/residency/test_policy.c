@@ -60,6 +60,7 @@ static void device_only_never_falls_back_to_the_host(void **state)
     }
     assert_result(LETHE_UNAVAILABLE, create(site, &options));
     assert_non_null(strstr(site->err.text, why));
+    assert_non_null(strstr(site->err.hint, "LETHE_HOST_ALLOWED"));
 }
 
 /* ---- options --------------------------------------------------------------------------------- */
