@@ -160,7 +160,7 @@ static void a_forgery_stops_all_threads(void **state)
     assert_int_equal(used_bytes(site), 0);
 }
 
-struct evictor {
+struct verifier {
     struct lethe_shard *shard;
     lethe_result result;
     unsigned busy;
@@ -168,7 +168,7 @@ struct evictor {
 };
 
 /* What it says then is one seal or another, never a mixture. */
-static lethe_result verify_once(struct evictor *self, unsigned round)
+static lethe_result verify_once(struct verifier *self, unsigned round)
 {
     struct lethe_seal seal;
     lethe_shard_get_seal(self->shard, &seal);
@@ -181,7 +181,7 @@ static lethe_result verify_once(struct evictor *self, unsigned round)
 
 static void *verify_many(void *context)
 {
-    struct evictor *self = context;
+    struct verifier *self = context;
     for (unsigned i = 0; i < 200 && self->result == LETHE_OK; i++)
         self->result = verify_once(self, i);
     return NULL;
@@ -192,10 +192,10 @@ static void replaced_while_it_is_verified(void **state)
 {
     struct site *site = *state;
     struct lethe_shard *shard = must_seal(site, "a", 1 << 20);
-    struct evictor others[3];
+    struct verifier others[3];
     pthread_t threads[3];
     for (unsigned i = 0; i < 3; i++) {
-        others[i] = (struct evictor){.shard = shard};
+        others[i] = (struct verifier){.shard = shard};
         assert_int_equal(pthread_create(&threads[i], NULL, verify_many, &others[i]), 0);
     }
     for (unsigned i = 0; i < 20; i++) {
