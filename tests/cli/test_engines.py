@@ -275,13 +275,15 @@ def _(place):
         pids = {"supervisor": process.pid, "guardian": guardian, "engine": children_of(guardian)[0]}
         for pid in pids.values():
             os.kill(pid, signal.SIGSTOP)
-        for name in victims:
-            os.kill(pids[name], signal.SIGKILL)
+        # The supervisor last: when it dies the kernel lets a stopped guardian go on, which would wipe in time.
+        for name in ("guardian", "engine", "supervisor"):
+            if name in victims:
+                os.kill(pids[name], signal.SIGKILL)
         for pid in (pid for name, pid in pids.items() if name not in victims):
             try:
                 os.kill(pid, signal.SIGCONT)
-            except ProcessLookupError:  # the engine dies with its guardian, or by it
-                assert pid == pids["engine"] and victims & {"supervisor", "guardian"}
+            except ProcessLookupError:  # the others end when supervisor or guardian does
+                assert pid != process.pid and victims - {"engine"}
         process.communicate(timeout=20)
         assert all(wait_gone(pid) for pid in pids.values()), (handover, victims)
         if "supervisor" in victims:
