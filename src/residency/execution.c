@@ -39,7 +39,7 @@ static lethe_result check_shards(const struct lethe_worker *worker,
         REQUIRE(shards[i]->alive == SHARD_ALIVE);
         if (shards[i]->worker != worker)
             return error_set(err, LETHE_INVALID, "shard '%s' is not one of worker %s",
-                             shards[i]->seal.id, worker->name);
+                             shards[i]->id, worker->name);
     }
     return LETHE_OK;
 }

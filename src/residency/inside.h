@@ -73,12 +73,13 @@ struct lethe_shard {
     uint64_t verified_at_s;
 
     /* Stay the same. */
+    char id[IDENTIFIER_MAX + 1];
     size_t device_index;
     enum lethe_class class_;
     char tenant[NAME_PART_MAX + 1];
 
     /* Changed by whoever seals it, under worker->lock what others may look at without a hold. */
-    struct lethe_seal seal; /* its id is there from the beginning, and stays */
+    struct lethe_seal seal;
     uint64_t size_bytes;
     struct device_memory *memory;
     struct seal_tags *tags; /* NULL in LETHE_SEAL_CONTRACT */

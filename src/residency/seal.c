@@ -12,7 +12,7 @@ static lethe_result refuse_digest(const struct lethe_shard *shard, const char *e
 {
     struct lethe_error log_err = {0};
     const struct audit_event event =
-        audit_integrity_violation(shard->seal.id, "its digest is not the expected one");
+        audit_integrity_violation(shard->id, "its digest is not the expected one");
     lethe_result recorded = worker_commit(shard->worker, shard->tenant, &event, &log_err);
     error_set(err, LETHE_INTEGRITY, "its digest is %s, and %s was expected", found, expected);
     if (recorded != LETHE_OK)
@@ -63,7 +63,7 @@ static lethe_result seal_memory(struct lethe_shard *shard, const struct shard_so
     if (worker->profile == LETHE_SEAL)
         TRY(seal_tags_create(shard->memory, worker->threads, &shard->tags, err));
     *out = (struct lethe_seal){.sealed_at_s = worker_now_s(worker)};
-    memcpy(out->id, shard->seal.id, sizeof out->id);
+    memcpy(out->id, shard->id, sizeof out->id);
     snprintf(out->device, sizeof out->device, "%s", device_name(device_of(shard->memory)));
     TRY(take_digest(shard, source, out->digest, err));
     return seal_sign(worker->seal_key, out, err);
@@ -74,7 +74,7 @@ static lethe_result fill_and_seal(struct lethe_shard *shard, const struct shard_
 {
     struct lethe_worker *worker = shard->worker;
     const struct worker_request request = {.device = shard->device_index,
-                                           .id = shard->seal.id,
+                                           .id = shard->id,
                                            .tenant = shard->tenant,
                                            .class_ = shard->class_,
                                            .size_bytes = source->size_bytes};
@@ -114,7 +114,7 @@ static lethe_result seal_or_drop(struct lethe_shard **shard, const struct shard_
         return LETHE_OK;
     }
     count_one(&(*shard)->worker->counters.seal_failures);
-    error_context(err, result, "shard '%s'", (*shard)->seal.id);
+    error_context(err, result, "shard '%s'", (*shard)->id);
     (void)!shard_drop(MOVE(*shard), NULL);
     return result;
 }
@@ -183,7 +183,7 @@ static lethe_result wipe_old(struct lethe_shard *shard, struct lethe_error *err)
     uint64_t old_bytes = shard->size_bytes;
     lethe_result result = shard_empty(shard, err);
     const struct audit_event event = audit_checkpoint_replaced(
-        lethe_class_name(shard->class_), shard->seal.id, old_bytes, result == LETHE_OK);
+        lethe_class_name(shard->class_), shard->id, old_bytes, result == LETHE_OK);
     worker_emit(shard->worker, shard->tenant, "", &event);
     shard_count_evicted(shard->worker, result);
     return result;

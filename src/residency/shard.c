@@ -8,7 +8,7 @@
 
 static lethe_result busy(const struct lethe_shard *shard, const char *why, struct lethe_error *err)
 {
-    return error_set(err, LETHE_BUSY, "shard '%s' %s", shard->seal.id, why);
+    return error_set(err, LETHE_BUSY, "shard '%s' %s", shard->id, why);
 }
 
 lethe_result shard_read_begin(struct lethe_shard *shard, struct lethe_error *err)
@@ -91,7 +91,7 @@ static bool has_id(const struct lethe_worker *worker, const char *id)
     const struct lethe_shard *shard;
     TAILQ_FOREACH(shard, &worker->shards, link)
     {
-        if (strcmp(shard->seal.id, id) == 0)
+        if (strcmp(shard->id, id) == 0)
             return true;
     }
     return false;
@@ -101,14 +101,14 @@ static lethe_result list_add(struct lethe_shard *shard, struct lethe_error *err)
 {
     struct lethe_worker *worker = shard->worker;
     pthread_mutex_lock(&worker->lock);
-    bool is_new = !has_id(worker, shard->seal.id);
+    bool is_new = !has_id(worker, shard->id);
     if (is_new)
         TAILQ_INSERT_TAIL(&worker->shards, shard, link);
     pthread_mutex_unlock(&worker->lock);
     if (is_new)
         return LETHE_OK;
     return error_set(err, LETHE_EXISTS, "worker %s has a shard '%s' already", worker->name,
-                     shard->seal.id);
+                     shard->id);
 }
 
 static void list_remove(struct lethe_shard *shard)
@@ -130,7 +130,7 @@ lethe_result shard_create(struct lethe_worker *worker, const struct lethe_placem
     shard->worker = worker;
     shard->device_index = placement->device;
     shard->class_ = placement->class_ == LETHE_CLASS_KEY ? LETHE_CLASS_WEIGHTS : placement->class_;
-    strncat(shard->seal.id, placement->id, sizeof shard->seal.id - 1);
+    strncat(shard->id, placement->id, sizeof shard->id - 1);
     if (placement->tenant != NULL)
         strncat(shard->tenant, placement->tenant, sizeof shard->tenant - 1);
     TRY(list_add(shard, err));
@@ -141,7 +141,7 @@ lethe_result shard_create(struct lethe_worker *worker, const struct lethe_placem
 lethe_result shard_empty(struct lethe_shard *shard, struct lethe_error *err)
 {
     seal_tags_free(MOVE(shard->tags));
-    return worker_release(shard->worker, shard->seal.id, shard->tenant, MOVE(shard->memory), err);
+    return worker_release(shard->worker, shard->id, shard->tenant, MOVE(shard->memory), err);
 }
 
 lethe_result shard_drop(struct lethe_shard *shard, struct lethe_error *err)
@@ -211,5 +211,5 @@ uint64_t lethe_shard_size(const struct lethe_shard *shard)
 const char *lethe_shard_id(const struct lethe_shard *shard)
 {
     REQUIRE(shard->alive == SHARD_ALIVE);
-    return shard->seal.id;
+    return shard->id;
 }

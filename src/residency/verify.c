@@ -95,9 +95,9 @@ static lethe_result fail(const struct lethe_shard *shard, const char *reason,
     char actual[SEAL_DIGEST_DIGITS + 1];
     atomic_store(&shard->worker->phase, PHASE_FAILED); /* before what takes time */
     (void)!digest_now(shard, actual, NULL);
-    snprintf(subject, sizeof subject, "shard '%s'", shard->seal.id);
+    snprintf(subject, sizeof subject, "shard '%s'", shard->id);
     const struct worker_failure failure = {.subject = subject,
-                                           .id = shard->seal.id,
+                                           .id = shard->id,
                                            .tenant = shard->tenant,
                                            .device = device_of(shard->memory),
                                            .reason = reason,
@@ -137,7 +137,7 @@ static lethe_result verify_read(struct lethe_shard *shard, enum lethe_verify_mod
         return fail(shard, why.text, err);
     if (err != NULL)
         *err = why;
-    return error_context(err, result, "verifying shard '%s'", shard->seal.id);
+    return error_context(err, result, "verifying shard '%s'", shard->id);
 }
 
 lethe_result shard_verify(struct lethe_shard *shard, enum lethe_verify_mode mode,
@@ -155,7 +155,7 @@ void shard_record_verified(const struct lethe_shard *shard, enum lethe_verify_mo
 {
     const char *done = lethe_verify_mode_name(shard_verify_mode(shard, mode));
     const struct audit_event event =
-        audit_seal_verified(shard->seal.id, shard->worker->name, done, count);
+        audit_seal_verified(shard->id, shard->worker->name, done, count);
     worker_emit(shard->worker, shard->tenant, "", &event);
 }
 
