@@ -73,7 +73,8 @@ static void record(struct lethe_kv *session, const struct kv_wiped *wiped)
     worker_emit(session->cache->worker, session->tenant, session->name, &event);
 }
 
-/* Under the lock: true for the one who finds that nothing is left, with all that was wiped. */
+/* Under the lock: true for the one who finds that nothing is left, with all that was wiped. Of
+ * several at once that is the last, so all others must have left settling by then. */
 static bool is_over(struct lethe_kv *session, struct kv_wiped *wiped)
 {
     session->wiped.blocks += wiped->blocks;
@@ -85,6 +86,23 @@ static bool is_over(struct lethe_kv *session, struct kv_wiped *wiped)
         return false;
     session->is_recorded = true;
     return true;
+}
+
+/* Under the lock. */
+static void end_settling(struct lethe_kv *session)
+{
+    session->settling--;
+    pthread_cond_broadcast(&session->cache->changed);
+}
+
+/* Without the lock. What is left to do once all is wiped, by the one who found it. */
+static void finish(struct lethe_kv *session, struct spill_key *key, const struct kv_wiped *wiped)
+{
+    spill_key_free(key);
+    record(session, wiped);
+    pthread_mutex_lock(&session->cache->lock);
+    end_settling(session);
+    pthread_mutex_unlock(&session->cache->lock);
 }
 
 static void settle(struct lethe_kv *session, bool for_good)
@@ -109,15 +127,11 @@ static void settle(struct lethe_kv *session, bool for_good)
     bool over = is_over(session, &wiped);
     if (over)
         key = MOVE(session->key);
+    else
+        end_settling(session);
     pthread_mutex_unlock(&cache->lock);
-    spill_key_free(key);
     if (over)
-        record(session, &wiped);
-
-    pthread_mutex_lock(&cache->lock);
-    session->settling--;
-    pthread_cond_broadcast(&cache->changed);
-    pthread_mutex_unlock(&cache->lock);
+        finish(session, key, &wiped);
 }
 
 void kv_settle(struct lethe_kv *session)
