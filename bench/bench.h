@@ -42,6 +42,8 @@ void bench_medians(const struct bench_way *ways, size_t count, unsigned rounds, 
 /* Of an odd number of values, which it sorts. */
 double bench_median(double *values, size_t count);
 double bench_now_s(void); /* CLOCK_MONOTONIC */
+/* Reads memory as wide as this processor does: all words, ORed. */
+uint64_t bench_fold(const uint64_t *words, size_t count);
 
 /* The program, where a part runs it: --lethe, or the one of the same build. */
 const char *bench_lethe(void);

@@ -41,20 +41,10 @@ static void check_tags(void *context)
          "checking tags", &err);
 }
 
-/* As wide as this processor reads. */
-__attribute__((target_clones("avx512f", "avx2", "default"))) static uint64_t
-fold(const uint64_t *words, size_t count)
-{
-    uint64_t all = 0;
-    for (size_t i = 0; i < count; i++)
-        all |= words[i];
-    return all;
-}
-
 static void read_once(void *context)
 {
     const struct tagged *tagged = context;
-    if (fold(device_memory_address(tagged->memory), MEMORY_BYTES / sizeof(uint64_t)) == 0)
+    if (bench_fold(device_memory_address(tagged->memory), MEMORY_BYTES / sizeof(uint64_t)) == 0)
         bench_fail("what was written is not there", NULL);
 }
 

@@ -68,20 +68,10 @@ static void verify(void *context)
     must(lethe_shard_verify(v->shard, v->mode, &err), "verifying", &err);
 }
 
-/* As wide as this processor reads. */
-__attribute__((target_clones("avx512f", "avx2", "default"))) static uint64_t
-fold(const uint64_t *words, size_t count)
-{
-    uint64_t all = 0;
-    for (size_t i = 0; i < count; i++)
-        all |= words[i];
-    return all;
-}
-
 static void read_once(void *context)
 {
     const struct verifying *v = context;
-    if (fold(device_memory_address(v->shard->memory), v->shard->size_bytes / 8) == 0)
+    if (bench_fold(device_memory_address(v->shard->memory), v->shard->size_bytes / 8) == 0)
         bench_fail("what was sealed is not there", NULL);
 }
 
