@@ -20,7 +20,8 @@ struct expert {
 
 /* Lock order: `changing`, then `lock`. Who changes what is resident holds `changing` for all of it,
  * decrypting included, so that experts which are there already are acquired and released meanwhile;
- * all fields are read and written under `lock`. */
+ * all fields are read and written under `lock`, but for an expert's shard, which also he may look
+ * at who holds `changing` or the expert: nobody changes it then. */
 struct lethe_expert_cache {
     struct lethe_worker *worker;
     struct lethe_model *model;

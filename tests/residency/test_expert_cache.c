@@ -422,6 +422,15 @@ static void an_evicted_expert_leaves_nothing(void **state)
 
 /* ---- threads --------------------------------------------------------------------------------- */
 
+/* What others do meanwhile. */
+static void prefetch_or_pin(struct setup *s, size_t index, unsigned step)
+{
+    if (step % 3 == 0)
+        REQUIRE(lethe_expert_prefetch(s->cache, index, NULL, NULL) == LETHE_OK);
+    else if (step % 3 == 1 && lethe_expert_pin(s->cache, index, NULL) == LETHE_OK)
+        REQUIRE(lethe_expert_unpin(s->cache, index, NULL) == LETHE_OK);
+}
+
 static void *use_experts(void *context)
 {
     struct setup *s = context;
@@ -431,6 +440,7 @@ static void *use_experts(void *context)
         size_t index = (size_t)(draw >> 33) % (EXPERTS - 1);
         struct lethe_shard *shard;
         struct lethe_execution *execution;
+        prefetch_or_pin(s, index, step);
         lethe_result result = lethe_expert_acquire(s->cache, index, &shard, NULL);
         if (result == LETHE_NO_MEMORY)
             continue;
