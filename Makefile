@@ -17,7 +17,7 @@ test: ## installs what is missing, builds every way, runs every test (about ten 
 	@tools/deps build test engine
 	@tools/test
 
-test-long: ## as test, with full fault sweeps, fuzzing, and a bare Debian in a chroot (hours)
+test-long: ## as test, with full fault sweeps, fuzzing, data races, and a bare Debian in a chroot (hours)
 	@tools/deps build test engine long
 	@tools/test --long
 
@@ -64,7 +64,7 @@ install: ## installs the program (PREFIX is meson's; DESTDIR=dir for packaging)
 	@meson install -C build --no-rebuild
 
 clean: ## removes everything that was built
-	@rm -rf build build-asan build-clang build-coverage build-fuzz
+	@rm -rf build build-asan build-tsan build-clang build-coverage build-fuzz
 
 help: ## prints this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 15
