@@ -67,6 +67,23 @@ static void a_statement_says_what_is_resident(void **state)
     free(note);
 }
 
+/* VP-006: what was verified is no longer there. */
+static void a_replaced_shard_was_never_verified(void **state)
+{
+    struct site *site = *state;
+    struct lethe_statement says;
+    struct lethe_shard *shard = must_seal(site, "a", 5000);
+    assert_ok(lethe_shard_verify(shard, LETHE_VERIFY_FULL, &site->err), &site->err);
+    uint8_t *bytes = weights_of(5000, 2);
+    assert_ok(lethe_shard_replace(&shard, bytes, 5000, true, &site->err), &site->err);
+    free(bytes);
+    char *note = must_state(site);
+    assert_non_null(strstr(note, "|host:0 never 0\n"));
+    assert_ok(check(site, note, strlen(note), &says), &site->err);
+    assert_int_equal(says.shards, 1);
+    free(note);
+}
+
 /* VP-006 W-1: also of nothing, and of a worker that has stopped. */
 static void a_stopped_worker_says_so(void **state)
 {
@@ -241,6 +258,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, site_setup, site_teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_statement_says_what_is_resident),
+        TEST(a_replaced_shard_was_never_verified),
         TEST(a_stopped_worker_says_so),
         TEST(a_changed_statement_is_refused),
         TEST(a_statement_is_one_nodes_for_one_nonce),
