@@ -78,14 +78,16 @@ static void *address(struct device_memory *memory)
 static lethe_result host_write(struct device_memory *memory, uint64_t offset, const void *bytes,
                                uint64_t size_bytes, struct lethe_error *err)
 {
-    memcpy(bytes_of(memory) + offset, bytes, (size_t)size_bytes);
+    if (size_bytes > 0) /* of nothing, there may be no address */
+        memcpy(bytes_of(memory) + offset, bytes, (size_t)size_bytes);
     return LETHE_OK;
 }
 
 static lethe_result host_read(const struct device_memory *memory, uint64_t offset, void *out,
                               uint64_t size_bytes, struct lethe_error *err)
 {
-    memcpy(out, bytes_of(memory) + offset, (size_t)size_bytes);
+    if (size_bytes > 0)
+        memcpy(out, bytes_of(memory) + offset, (size_t)size_bytes);
     return LETHE_OK;
 }
 

@@ -79,6 +79,8 @@ static void state_is_read_and_written_within_its_bounds(void **state)
     assert_true(lethe_is_zero(read, sizeof read));
     memset(bytes, 7, sizeof bytes);
     assert_ok(lethe_state_write(adam, 0, bytes, sizeof bytes, &site->err), &site->err);
+    assert_ok(lethe_state_write(adam, 5000, NULL, 0, &site->err), &site->err); /* nothing */
+    assert_ok(lethe_state_read(adam, 0, NULL, 0, &site->err), &site->err);
     bytes[4999] = 9;
     assert_ok(lethe_state_write(adam, 4999, bytes + 4999, 1, &site->err), &site->err);
     assert_ok(lethe_state_read(adam, 0, read, sizeof read, &site->err), &site->err);
