@@ -70,7 +70,8 @@ enum lethe_seal_profile {
 struct lethe_worker_device {
     enum lethe_device_kind kind;
     size_t index;
-    uint64_t limit_bytes; /* what this process may use of it; 0: all that it has */
+    uint64_t limit_bytes; /* what this process may use of it, the smallest of all workers' limits,
+                             for as long as it runs; 0: all that it has */
 };
 
 #define LETHE_SHARD_LIMIT_BYTES ((uint64_t)100 * 1000 * 1000 * 1000) /* 100 GB */

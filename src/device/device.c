@@ -172,13 +172,20 @@ lethe_result lethe_device_release(enum lethe_device_kind kind, size_t index,
 
 /* ---- how much -------------------------------------------------------------------------------- */
 
+lethe_result device_check_limit(const struct device *device, uint64_t limit_bytes,
+                                struct lethe_error *err)
+{
+    if (limit_bytes > 0 && limit_bytes <= device->total_bytes)
+        return LETHE_OK;
+    return error_set(err, LETHE_INVALID,
+                     "a limit of %" PRIu64 " bytes for %s: expected 1 to the %" PRIu64
+                     " that it has",
+                     limit_bytes, device->name, device->total_bytes);
+}
+
 lethe_result device_set_limit(struct device *device, uint64_t limit_bytes, struct lethe_error *err)
 {
-    if (limit_bytes == 0 || limit_bytes > device->total_bytes)
-        return error_set(err, LETHE_INVALID,
-                         "a limit of %" PRIu64 " bytes for %s: expected 1 to the %" PRIu64
-                         " that it has",
-                         limit_bytes, device->name, device->total_bytes);
+    TRY(device_check_limit(device, limit_bytes, err));
     uint64_t current = atomic_load(&device->limit_bytes);
     while (limit_bytes < current &&
            !atomic_compare_exchange_weak(&device->limit_bytes, &current, limit_bytes))

@@ -47,7 +47,10 @@ struct device_info {
 LETHE_MUST_CHECK lethe_result device_info(struct device *device, struct device_info *out,
                                           struct lethe_error *err);
 
-/* What one process may use of it: at most total_bytes; the smallest limit set counts. */
+/* What one process may use of it: at most total_bytes; the smallest limit set counts, from then on.
+ * LETHE_INVALID, which can be asked for before. */
+LETHE_MUST_CHECK lethe_result device_check_limit(const struct device *device, uint64_t limit_bytes,
+                                                 struct lethe_error *err);
 LETHE_MUST_CHECK lethe_result device_set_limit(struct device *device, uint64_t limit_bytes,
                                                struct lethe_error *err);
 /* Without a system call. */

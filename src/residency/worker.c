@@ -87,7 +87,7 @@ static lethe_result add_device(struct lethe_worker *worker, const struct lethe_w
             return error_set(err, LETHE_INVALID, "devices: %s is there twice", device_name(device));
     }
     if (added->limit_bytes > 0)
-        TRY(device_set_limit(device, added->limit_bytes, err));
+        TRY(device_check_limit(device, added->limit_bytes, err));
     worker->devices[worker->device_count++] = MOVE(device);
     return LETHE_OK;
 }
@@ -114,6 +114,16 @@ static lethe_result add_devices(struct lethe_worker *worker,
     for (size_t i = 0; i < count; i++)
         TRY(add_device(worker, &options->devices[i], err));
     return LETHE_OK;
+}
+
+/* The last thing: a limit stays, and a worker that could not be made must not leave one. */
+static void set_limits(struct lethe_worker *worker, const struct lethe_worker_options *options)
+{
+    for (size_t i = 0; options->devices != NULL && i < options->device_count; i++) {
+        uint64_t limit_bytes = options->devices[i].limit_bytes;
+        if (limit_bytes > 0)
+            REQUIRE(device_set_limit(worker->devices[i], limit_bytes, NULL) == LETHE_OK);
+    }
 }
 
 /* ---- create and free ------------------------------------------------------------------------- */
@@ -171,6 +181,7 @@ lethe_result lethe_worker_create(const struct lethe_worker_options *options,
         return error_set(err, LETHE_NO_MEMORY, "no memory for a worker");
     TRY(error_context(err, add_devices(worker, options, err), "worker %s", worker->name));
     TRY(seal_key_create(options, &worker->seal_key, err));
+    set_limits(worker, options);
     *out = MOVE(worker);
     return LETHE_OK;
 }

@@ -127,6 +127,22 @@ static void devices_that_are_not_there(void **state)
     }
 }
 
+/* RP-003: what could not be made leaves no limit behind. */
+static void a_worker_that_is_refused_limits_nobody(void **state)
+{
+    struct site *site = *state;
+    struct lethe_capacity before, after;
+    static const struct lethe_worker_device twice[] = {
+        {.kind = LETHE_DEVICE_HOST, .limit_bytes = 4096}, {.kind = LETHE_DEVICE_HOST}};
+    struct lethe_worker_options options = site_options(site);
+    assert_result(LETHE_OK, lethe_worker_capacity(site->worker, 0, &before));
+    options.devices = twice;
+    options.device_count = 2;
+    assert_result(LETHE_INVALID, create(site, &options));
+    assert_result(LETHE_OK, lethe_worker_capacity(site->worker, 0, &after));
+    assert_int_equal(after.total_bytes, before.total_bytes);
+}
+
 /* CI-005 */
 static void tokens_that_are_too_short(void **state)
 {
@@ -269,10 +285,15 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, site_setup, site_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(device_only_refuses_host_memory), TEST(device_only_never_falls_back_to_the_host),
-        TEST(options_that_make_no_worker),     TEST(devices_that_are_not_there),
-        TEST(tokens_that_are_too_short),       TEST(metrics_count_what_was_done),
-        TEST(states_have_names_and_an_order),  TEST(never_more_than_the_limit),
+        TEST(device_only_refuses_host_memory),
+        TEST(device_only_never_falls_back_to_the_host),
+        TEST(options_that_make_no_worker),
+        TEST(devices_that_are_not_there),
+        TEST(a_worker_that_is_refused_limits_nobody),
+        TEST(tokens_that_are_too_short),
+        TEST(metrics_count_what_was_done),
+        TEST(states_have_names_and_an_order),
+        TEST(never_more_than_the_limit),
     };
     return cmocka_run_group_tests(tests, start_in_memory, NULL);
 }
