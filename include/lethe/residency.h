@@ -366,8 +366,8 @@ lethe_expert_cache_create(struct lethe_worker *worker, struct lethe_model *model
                           const struct lethe_expert_cache_options *options,
                           struct lethe_expert_cache **out, struct lethe_error *err);
 /* The model's shard of that index, resident and held until it is released; *out is borrowed, for
- * executions. LETHE_NO_MEMORY (retriable): not even evicting makes room. LETHE_LIMIT: larger than
- * the whole budget. */
+ * executions. LETHE_NO_MEMORY (retriable): not even evicting makes room. LETHE_BUSY (retriable):
+ * who would have to go was released, but is in an execution. LETHE_LIMIT: over the whole budget. */
 LETHE_MUST_CHECK lethe_result lethe_expert_acquire(struct lethe_expert_cache *cache,
                                                    size_t shard_index, struct lethe_shard **out,
                                                    struct lethe_error *err);
@@ -394,7 +394,8 @@ struct lethe_expert_cache_counters {
 };
 void lethe_expert_cache_counters(struct lethe_expert_cache *cache,
                                  struct lethe_expert_cache_counters *out);
-/* Evicts all; LETHE_BUSY while one is held. NULL is fine. */
+/* Evicts all; LETHE_BUSY while one is held, or in an execution: the cache is still there then. NULL
+ * is fine. */
 LETHE_MUST_CHECK lethe_result lethe_expert_cache_free(struct lethe_expert_cache *cache,
                                                       struct lethe_error *err);
 

@@ -8,7 +8,7 @@
 #include "base/validate.h"
 #include "model/handle.h"
 #include "residency/expert_score.h"
-#include "residency/inside.h"
+#include "residency/shard_core.h"
 
 struct expert {
     struct expert_use use;
@@ -61,7 +61,10 @@ lethe_result lethe_expert_cache_create(struct lethe_worker *worker, struct lethe
                                        struct lethe_expert_cache **out, struct lethe_error *err)
 {
     *out = NULL;
+    TRY(worker_check(worker, err));
     TRY(check_options(worker, options, err));
+    if (model == NULL)
+        return error_set(err, LETHE_INVALID, "expert cache %s: there is no model", options->name);
     const struct manifest *manifest = manifest_of(model);
     struct lethe_expert_cache *cache =
         calloc(1, sizeof *cache + manifest->count * sizeof cache->experts[0]);
@@ -80,6 +83,7 @@ lethe_result lethe_expert_cache_create(struct lethe_worker *worker, struct lethe
         cache->experts[i].use =
             (struct expert_use){.index = i, .tie = expert_tie(options->seed, i)};
     }
+    worker_hold(worker);
     *out = cache;
     return LETHE_OK;
 }
@@ -120,6 +124,15 @@ static struct expert *first_to_go(struct lethe_expert_cache *cache, const struct
     return found;
 }
 
+/* Under lock: in sight, and in the counts. */
+static void put_in(struct lethe_expert_cache *cache, struct expert *expert,
+                   struct lethe_shard *shard)
+{
+    expert->shard = shard;
+    cache->counters.resident++;
+    cache->counters.resident_bytes += expert->size_bytes;
+}
+
 /* Under lock: out of sight, and out of the counts. */
 static struct lethe_shard *take_out(struct lethe_expert_cache *cache, struct expert *expert)
 {
@@ -128,14 +141,20 @@ static struct lethe_shard *take_out(struct lethe_expert_cache *cache, struct exp
     return MOVE(expert->shard);
 }
 
-/* Under changing. Memory that could not be wiped stays with the device, and the failure is the
- * caller's to hear of. */
-static lethe_result evict(struct lethe_expert_cache *cache, const struct expert *expert,
+/* Under changing. LETHE_BUSY: an execution has it still, and it is put in again. Memory that could
+ * not be wiped stays with the device, and the failure is the caller's to hear of. */
+static lethe_result evict(struct lethe_expert_cache *cache, struct expert *expert,
                           struct lethe_shard *shard, const char *cause, struct lethe_error *err)
 {
     const struct shard *entry = &manifest_of(cache->model)->shards[expert->use.index];
-    shard_release(shard);
-    lethe_result result = lethe_shard_evict(shard, err);
+    lethe_result result;
+    lethe_result left = shards_evict(&shard, 1, 1, &result, err); /* the cache's own hold */
+    if (left != LETHE_OK) {
+        pthread_mutex_lock(&cache->lock);
+        put_in(cache, expert, shard);
+        pthread_mutex_unlock(&cache->lock);
+        return left;
+    }
     const struct audit_event event =
         audit_cache_evicted(cache->name, entry->id, expert->size_bytes, cause, result == LETHE_OK);
     worker_emit(cache->worker, manifest_of(cache->model)->tenant, "", &event);
@@ -225,9 +244,7 @@ static lethe_result bring_in(struct lethe_expert_cache *cache, struct expert *ex
     }
     REQUIRE(shard_hold(shard, NULL) == LETHE_OK); /* nobody else knows it yet */
     pthread_mutex_lock(&cache->lock);
-    expert->shard = shard;
-    cache->counters.resident++;
-    cache->counters.resident_bytes += expert->size_bytes;
+    put_in(cache, expert, shard);
     pthread_mutex_unlock(&cache->lock);
     return LETHE_OK;
 }
@@ -386,6 +403,8 @@ static lethe_result evict_all(struct lethe_expert_cache *cache, struct lethe_err
         struct lethe_shard *shard = take_out(cache, &cache->experts[i]);
         lethe_result result =
             evict(cache, &cache->experts[i], shard, "closed", first == LETHE_OK ? err : NULL);
+        if (result == LETHE_BUSY)
+            return result;
         first = first == LETHE_OK ? result : first;
     }
     return first;
@@ -398,6 +417,9 @@ lethe_result lethe_expert_cache_free(struct lethe_expert_cache *cache, struct le
     if (is_held(cache))
         return error_set(err, LETHE_BUSY, "expert cache %s: an expert is in use", cache->name);
     lethe_result result = evict_all(cache, err);
+    if (result == LETHE_BUSY)
+        return result;
+    worker_unhold(cache->worker);
     pthread_mutex_destroy(&cache->changing);
     pthread_mutex_destroy(&cache->lock);
     free(cache);

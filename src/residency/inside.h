@@ -41,6 +41,7 @@ struct lethe_worker {
     struct lethe_secret *seal_key;
     struct device **devices;
     size_t device_count;
+    _Atomic uint64_t holds; /* caches and states */
 
     _Atomic enum worker_phase phase;
     struct worker_counters counters;

@@ -106,6 +106,7 @@ lethe_result lethe_kv_cache_create(struct lethe_worker *worker,
     pthread_mutex_init(&cache->lock, NULL);
     pthread_mutex_init(&cache->plain_lock, NULL);
     pthread_cond_init(&cache->changed, NULL);
+    worker_hold(worker);
     *out = MOVE(cache);
     return LETHE_OK;
 }
@@ -129,6 +130,7 @@ lethe_result lethe_kv_cache_free(struct lethe_kv_cache *cache, struct lethe_erro
     lethe_result ended = end_all(cache, err);
     lethe_result freed = arena_clear(cache, ended == LETHE_OK ? err : NULL);
     lethe_region_free(cache->plain);
+    worker_unhold(cache->worker);
     free(cache->staging);
     pthread_cond_destroy(&cache->changed);
     pthread_mutex_destroy(&cache->plain_lock);

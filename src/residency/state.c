@@ -76,6 +76,7 @@ lethe_result lethe_state_create(struct lethe_worker *worker,
     if (state == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a state");
     TRY(take_memory(state, size_bytes, err));
+    worker_hold(worker);
     *out = MOVE(state);
     return LETHE_OK;
 }
@@ -86,6 +87,7 @@ lethe_result lethe_state_free(struct lethe_state *state, struct lethe_error *err
         return LETHE_OK;
     REQUIRE(state->alive == STATE_ALIVE);
     lethe_result result = give_memory(state, err);
+    worker_unhold(state->worker);
     state_discard(state);
     return result;
 }

@@ -198,6 +198,7 @@ lethe_result lethe_worker_free(struct lethe_worker *worker, struct lethe_error *
 {
     if (worker == NULL)
         return LETHE_OK;
+    REQUIRE(atomic_load(&worker->holds) == 0); /* caches and states were freed */
     lethe_worker_stop(worker);
     lethe_result result = LETHE_OK;
     for (struct lethe_shard *shard; (shard = first_shard(worker)) != NULL;) {
@@ -327,6 +328,16 @@ lethe_result worker_device(struct lethe_worker *worker, size_t index, struct dev
                          worker->name, worker->device_count);
     *out = worker->devices[index];
     return LETHE_OK;
+}
+
+void worker_hold(struct lethe_worker *worker)
+{
+    atomic_fetch_add(&worker->holds, 1);
+}
+
+void worker_unhold(struct lethe_worker *worker)
+{
+    REQUIRE(atomic_fetch_sub(&worker->holds, 1) > 0);
 }
 
 unsigned worker_threads(const struct lethe_worker *worker)

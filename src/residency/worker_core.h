@@ -17,6 +17,10 @@ unsigned worker_optional(const struct lethe_worker *worker); /* protections to g
 const char *worker_name(const struct lethe_worker *worker);
 uint64_t worker_now_s(const struct lethe_worker *worker);
 
+/* Around the life of a cache or a state: while there is one, the worker is not to be freed. */
+void worker_hold(struct lethe_worker *worker);
+void worker_unhold(struct lethe_worker *worker);
+
 /* LETHE_OK while it is Starting or Ready. LETHE_INTEGRITY: a failed verification has stopped it.
  * LETHE_DENIED: its owner has. */
 LETHE_MUST_CHECK lethe_result worker_check(const struct lethe_worker *worker,

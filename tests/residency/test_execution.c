@@ -1,6 +1,8 @@
 /* Executions: nothing is computed with weights that were not verified just before. */
 #include "residency_check.h"
 
+#include <lethe/kv.h>
+
 #include "../mem/child.h"
 
 #define MIB ((size_t)1 << 20)
@@ -54,6 +56,22 @@ static void what_was_changed_is_never_computed_with(void **state)
     assert_null(execution);
     assert_result(LETHE_INTEGRITY, begin(site, &shard, 1, LETHE_VERIFY_FULL, &execution));
     must_evict(site, shard); /* a failed begin holds nothing */
+}
+
+/* CI-007: every one of them, whichever was changed. */
+static void the_last_of_many_is_verified_too(void **state)
+{
+    struct site *site = *state;
+    struct lethe_shard *const shards[] = {must_seal(site, "a", 5000), must_seal(site, "b", 5000),
+                                          must_seal(site, "c", 5000)};
+    struct lethe_execution *execution, *again;
+    assert_ok(begin(site, shards, 3, LETHE_VERIFY_FAST, &execution), &site->err);
+    flip_byte(shards[2], 4999);
+    assert_ok(begin(site, shards, 2, LETHE_VERIFY_FAST, &again), &site->err); /* the others */
+    lethe_execution_end(again);
+    assert_result(LETHE_INTEGRITY, lethe_execution_verify(execution, &site->err));
+    assert_non_null(strstr(site->err.text, "'c'"));
+    lethe_execution_end(execution);
 }
 
 /* CI-007 */
@@ -225,12 +243,42 @@ static void handles_are_freed_once(void **state)
     must_evict(site, shard);
 }
 
+static void free_worker(void *context)
+{
+    (void)!lethe_worker_free(context, NULL);
+}
+
+/* A worker is the last to go: what still uses it would use memory that is not there. */
+static void a_worker_is_freed_last(void **state)
+{
+    struct site *site = *state;
+    struct lethe_shard *shard = must_seal(site, "a", 5000);
+    struct lethe_execution *execution = must_begin(site, shard);
+    assert_child_dies(free_worker, site->worker, SIGABRT, "broken precondition");
+    lethe_execution_end(execution);
+
+    struct lethe_state *adam;
+    assert_ok(lethe_state_create(site->worker, &(struct lethe_placement){.id = "adam"}, 64, &adam,
+                                 &site->err),
+              &site->err);
+    assert_child_dies(free_worker, site->worker, SIGABRT, "broken precondition");
+    assert_ok(lethe_state_free(adam, &site->err), &site->err);
+
+    const struct lethe_kv_options options = {
+        .name = "kv", .layers = 1, .row_bytes = 64, .budget_bytes = 4096};
+    struct lethe_kv_cache *cache;
+    assert_ok(lethe_kv_cache_create(site->worker, &options, &cache, &site->err), &site->err);
+    assert_child_dies(free_worker, site->worker, SIGABRT, "broken precondition");
+    assert_ok(lethe_kv_cache_free(cache, &site->err), &site->err);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, site_setup, site_teardown)
     const struct CMUnitTest tests[] = {
         TEST(shards_are_verified_and_then_computed_with),
         TEST(what_was_changed_is_never_computed_with),
+        TEST(the_last_of_many_is_verified_too),
         TEST(a_signature_is_not_enough),
         TEST(arguments_that_make_no_execution),
         TEST(nothing_is_executed_before_ready_or_after_stop),
@@ -240,6 +288,7 @@ int main(void)
         TEST(only_verified_shards_have_an_address),
         TEST(one_shard_twice),
         TEST(handles_are_freed_once),
+        TEST(a_worker_is_freed_last),
     };
     return cmocka_run_group_tests(tests, start_in_memory, NULL);
 }

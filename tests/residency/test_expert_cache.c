@@ -212,6 +212,30 @@ static void a_borrowed_expert_cannot_be_evicted_behind_the_cache(void **state)
     assert_true(is_resident(s, 0));
 }
 
+/* An execution keeps an expert when the cache's user has released it already. Who would need its
+ * room comes later, and nothing is lost or counted twice. */
+static void an_expert_in_an_execution_stays(void **state)
+{
+    struct setup *s = *state;
+    open_cache(s, 1, SEED);
+    struct lethe_shard *shard = must_acquire(s, 0), *other;
+    struct lethe_execution *execution;
+    assert_ok(
+        lethe_execution_begin(s->worker, &shard, 1, LETHE_VERIFY_DEFAULT, &execution, &s->err),
+        &s->err);
+    lethe_expert_release(s->cache, 0);
+    assert_result(LETHE_BUSY, lethe_expert_acquire(s->cache, 1, &other, &s->err));
+    assert_null(other);
+    assert_result(LETHE_BUSY, lethe_expert_cache_free(s->cache, &s->err));
+    assert_int_equal(counters(s).resident, 1);
+    assert_int_equal(counters(s).evictions, 0);
+    assert_ok(lethe_execution_verify(execution, &s->err), &s->err);
+    lethe_execution_end(execution);
+    touch(s, 1);
+    assert_false(is_resident(s, 0));
+    touch(s, 0);
+}
+
 /* ---- order ----------------------------------------------------------------------------------- */
 
 /* The definition, once more and in another way: scores as fractions of long doubles, exact for such
@@ -341,6 +365,33 @@ static void what_cannot_be_is_refused(void **state)
                       lethe_expert_cache_create(s->worker, &s->handle, &bad[i], &cache, NULL));
         assert_null(cache);
     }
+    const struct lethe_expert_cache_options good = {.name = "c", .budget_bytes = 1};
+    assert_result(LETHE_INVALID, lethe_expert_cache_create(s->worker, NULL, &good, &cache, NULL));
+}
+
+/* RP-001: a byte less than two of them is room for one. */
+static void the_budget_holds_to_the_byte(void **state)
+{
+    struct setup *s = *state;
+    const struct lethe_expert_cache_options options = {
+        .name = "experts", .budget_bytes = 2 * EXPERT_BYTES - 1, .seed = SEED};
+    assert_ok(lethe_expert_cache_create(s->worker, &s->handle, &options, &s->cache, &s->err),
+              &s->err);
+    touch(s, 0);
+    touch(s, 1);
+    assert_int_equal(counters(s).resident, 1);
+    assert_int_equal(counters(s).evictions, 1);
+}
+
+/* W-1 */
+static void a_stopped_worker_gets_no_expert_cache(void **state)
+{
+    struct setup *s = *state;
+    const struct lethe_expert_cache_options options = {.name = "c", .budget_bytes = 1};
+    lethe_worker_stop(s->worker);
+    assert_result(LETHE_DENIED,
+                  lethe_expert_cache_create(s->worker, &s->handle, &options, &s->cache, &s->err));
+    assert_null(s->cache);
 }
 
 /* A changed expert is refused at loading, and nothing of it stays. */
@@ -488,6 +539,9 @@ int main(void)
         CASE(ties_are_broken_by_the_seed),
         CASE(prefetching_takes_no_room_of_a_better_one),
         CASE(what_cannot_be_is_refused),
+        CASE(the_budget_holds_to_the_byte),
+        CASE(a_stopped_worker_gets_no_expert_cache),
+        CASE(an_expert_in_an_execution_stays),
         CASE(a_changed_expert_is_refused),
         CASE(an_evicted_expert_leaves_nothing),
         CASE(threads_share_a_cache),
