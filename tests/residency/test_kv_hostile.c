@@ -3,6 +3,8 @@
 #include "vault.h"
 
 #include <dirent.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 /* ---- attacks --------------------------------------------------------------------------------- */
 
@@ -348,6 +350,31 @@ static void stores_refuse_what_they_cannot_keep(void **state)
     lethe_spill_memory_free(NULL);
 }
 
+/* RP-002: a put that fails for want of room leaves no half, and its slot to the next. */
+static void a_full_disk_takes_no_slot(void **state)
+{
+    struct kv_site *kv = *state;
+    const struct lethe_spill_id one = {.block = 1}, two = {.block = 2};
+    uint8_t bytes[4096] = {1}, out[4096];
+    struct lethe_spill_file *file;
+    struct rlimit limit, small;
+    assert_ok(lethe_spill_file_create("/tmp", sizeof bytes, sizeof bytes, &file, &kv->err),
+              &kv->err);
+    const struct lethe_spill table = lethe_spill_file_table(file);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    small = limit;
+    small.rlim_cur = 1000;
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    lethe_result result = table.put(file, &one, bytes, sizeof bytes, &kv->err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    signal(SIGXFSZ, handler);
+    assert_result(LETHE_NO_SPACE, result);
+    assert_result(LETHE_NOT_FOUND, table.get(file, &one, out, sizeof out, &kv->err));
+    assert_ok(table.put(file, &two, bytes, sizeof bytes, &kv->err), &kv->err);
+    lethe_spill_file_free(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -358,6 +385,7 @@ int main(void)
         kv_test(a_lost_block_is_said_to_be_lost),
         kv_test(a_file_that_is_cut_or_changed_is_noticed),
         kv_test(stores_refuse_what_they_cannot_keep),
+        kv_test(a_full_disk_takes_no_slot),
     };
     return cmocka_run_group_tests(tests, start_in_memory, NULL);
 }

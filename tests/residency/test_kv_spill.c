@@ -2,6 +2,8 @@
  * or nothing; which blocks go is decided by the calls alone. */
 #include "vault.h"
 
+#include "residency/spill_block.h"
+
 /* ---- out and back ---------------------------------------------------------------------------- */
 
 static void assert_more_fits_than_there_are_blocks(struct kv_site *kv)
@@ -178,6 +180,44 @@ static void a_store_sees_ciphertext_only(void **state)
     leave_vault(kv, vault);
 }
 
+/* P-12: no two blocks, and no two versions of one, are under one key stream. */
+static void no_nonce_comes_twice(void **state)
+{
+    struct kv_site *kv = *state;
+    CLEANUP(spill_key_free) struct spill_key *key = NULL;
+    static const struct spill_place places[] = {{.block = 1, .version = 1},
+                                                {.block = 1, .version = 2},
+                                                {.block = 2, .version = 1},
+                                                {.block = 0, .version = 1},
+                                                {.block = 1, .version = (uint64_t)1 << 32}};
+    uint8_t plain[64] = {0}, sealed[ARRAY_LEN(places)][64 + AEAD_TAG_BYTES];
+    assert_ok(spill_key_create(&key, &kv->err), &kv->err);
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        assert_result(LETHE_OK, spill_block_seal(key, &places[i], plain, sizeof plain, sealed[i]));
+        for (size_t j = 0; j < i; j++) /* of zeros, the key stream itself */
+            assert_int_not_equal(memcmp(sealed[i], sealed[j], 16), 0);
+    }
+}
+
+/* P-12: what a store has of the time before a reset is of another key. */
+static void a_reset_session_spills_as_another(void **state)
+{
+    struct kv_site *kv = *state;
+    struct vault *vault = must_vault(kv, 1);
+    struct lethe_kv *session = must_open_kv(kv, "acme", "s1");
+    must_append(kv, session, 1, 0, 8);
+    size_t before = vault->count;
+    assert_ok(lethe_kv_reset(session, &kv->err), &kv->err);
+    must_append(kv, session, 2, 0, 8);
+    assert_true(before > 0 && vault->count > before);
+    assert_int_not_equal(memcmp(vault->puts[0].id.space, vault->puts[before].id.space,
+                                sizeof vault->puts[0].id.space),
+                         0);
+    assert_gather(kv, session, 2, 0, 8);
+    must_end(kv, session);
+    leave_vault(kv, vault);
+}
+
 /* ---- which go -------------------------------------------------------------------------------- */
 
 /* Numbers the spaces by their first put. */
@@ -243,6 +283,8 @@ int main(void)
         kv_test(a_window_drops_what_is_spilled),
         kv_test(truncating_reaches_what_is_spilled),
         kv_test(a_store_sees_ciphertext_only),
+        kv_test(no_nonce_comes_twice),
+        kv_test(a_reset_session_spills_as_another),
         kv_test(the_same_calls_evict_the_same_blocks),
     };
     return cmocka_run_group_tests(tests, start_in_memory, NULL);

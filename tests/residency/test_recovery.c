@@ -113,6 +113,28 @@ static void nothing_is_sealed_over_what_is_not_zero(void **state)
     atomic_store(&site->worker->devices[0]->used_bytes, 0);
 }
 
+/* Z-5: the same of state, which is empty then. */
+static void no_state_comes_in_over_what_is_not_zero(void **state)
+{
+    struct site *site = *state;
+    const struct host real = host;
+    uint8_t bytes[64] = {1};
+    struct lethe_state *adam;
+    assert_ok(lethe_state_create(site->worker, &(struct lethe_placement){.id = "adam"}, 5000, &adam,
+                                 &site->err),
+              &site->err);
+    assert_ok(lethe_state_write(adam, 0, bytes, sizeof bytes, &site->err), &site->err);
+    host.wipe = wipe_no_pages;
+    lethe_result result = lethe_state_replace(adam, bytes, sizeof bytes, false, &site->err);
+    host = real;
+    assert_result(LETHE_UNWIPED, result);
+    assert_result(LETHE_LOST, lethe_state_read(adam, 0, bytes, 1, &site->err));
+    assert_int_equal(used_bytes(site), 5000);
+    assert_recorded(1, site, "\"event\":\"checkpoint_replaced\"", "\"verified\":false");
+    assert_ok(lethe_state_free(adam, &site->err), &site->err);
+    atomic_store(&site->worker->devices[0]->used_bytes, 0);
+}
+
 /* ---- memory that cannot be had --------------------------------------------------------------- */
 
 static struct {
@@ -330,6 +352,7 @@ int main(void)
         TEST(a_worker_is_freed_whatever_fails),
         TEST(memory_that_is_not_zero_is_kept_from_everyone),
         TEST(nothing_is_sealed_over_what_is_not_zero),
+        TEST(no_state_comes_in_over_what_is_not_zero),
         TEST(out_of_memory_at_every_allocation),
         TEST(nothing_of_the_weights_is_left),
         TEST(no_key_is_left),

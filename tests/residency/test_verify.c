@@ -339,6 +339,19 @@ static void scrubbing_comes_to_every_shard(void **state)
     assert_int_equal(lethe_worker_state(site->worker), LETHE_WORKER_STOPPED);
 }
 
+/* CI-007: the one that was digested so longest ago, whatever tags were checked since. */
+static void scrubbing_takes_the_one_that_waits_longest(void **state)
+{
+    struct site *site = *state;
+    struct lethe_shard *first = must_seal(site, "a", 5000);
+    (void)must_seal(site, "b", 5000);
+    assert_result(LETHE_OK, verify(site, first, LETHE_VERIFY_FAST));
+    assert_ok(lethe_worker_scrub(site->worker, &site->err), &site->err);
+    assert_recorded(1, site, "\"shard\":\"a\"", "\"mode\":\"full\"");
+    assert_ok(lethe_worker_scrub(site->worker, &site->err), &site->err);
+    assert_recorded(1, site, "\"shard\":\"b\"", "\"mode\":\"full\"");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, site_setup, site_teardown)
@@ -357,6 +370,7 @@ int main(void)
         TEST(a_device_that_fails_is_no_forgery),
         TEST(the_contract_knows_the_full_digest_only),
         TEST(scrubbing_comes_to_every_shard),
+        TEST(scrubbing_takes_the_one_that_waits_longest),
     };
     return cmocka_run_group_tests(tests, start_in_memory, NULL);
 }
