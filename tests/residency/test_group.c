@@ -147,7 +147,7 @@ static void one_changed_member_fails_the_group(void **state)
     must_evict_group(site, group);
 }
 
-/* CI-002: members that are each as sealed, but are not this group. */
+/* CI-002 W-1: members that are each as sealed, but are not this group. */
 static void a_root_of_other_members_is_refused(void **state)
 {
     struct site *site = *state;
@@ -161,6 +161,8 @@ static void a_root_of_other_members_is_refused(void **state)
     assert_result(LETHE_INTEGRITY, lethe_group_verify(group, LETHE_VERIFY_FAST, &site->err));
     assert_recorded(1, site, "\"event\":\"seal_verification_failed\"", "\"shard\":\"tp-4\"",
                     "its root is not the one that was sealed");
+    assert_int_equal(lethe_worker_state(site->worker), LETHE_WORKER_STOPPED);
+    assert_true(device_is_quarantined(site->worker->devices[0]));
     must_evict_group(site, group);
 }
 
