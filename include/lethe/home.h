@@ -62,7 +62,9 @@ LETHE_MUST_CHECK lethe_result lethe_home_open_with_passphrase(const char *direct
 
 /* Writes what the log still holds in memory, durably, and closes; the home is gone whatever the
  * result, and a failure means that records may be missing. NULL is fine. Before it: end sessions,
- * free regions and workers, close models, whose records would otherwise come too late. */
+ * free regions and workers, close models, whose records would otherwise come too late. A program
+ * that exits without it has on record what it did until exit(3), but not that what still lived was
+ * wiped. */
 LETHE_MUST_CHECK lethe_result lethe_home_close(struct lethe_home *home, struct lethe_error *err);
 
 /* What other parts of the library record into; borrowed, until the home is closed. */

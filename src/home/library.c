@@ -23,6 +23,29 @@ struct lethe_home {
 /* One at a time: it is the one observer of memory that this process has. */
 static atomic_bool is_open;
 
+/* Of the home that is open. A forked child's does nothing. */
+static struct audit_log *_Atomic log_at_exit;
+
+/* For a program that exits without closing its home. */
+static void flush_at_exit(void)
+{
+    struct audit_log *log = atomic_load(&log_at_exit);
+    if (log != NULL)
+        (void)!audit_sync(log, NULL);
+}
+
+/* After the first secrets were made, whose wipe at exit comes later: it takes the keys that a log
+ * is signed with. */
+static lethe_result arrange_exit(struct audit_log *log, struct lethe_error *err)
+{
+    static bool is_arranged; /* under is_open */
+    if (!is_arranged && atexit(flush_at_exit) != 0)
+        return error_set(err, LETHE_NO_MEMORY, "no room for an exit handler");
+    is_arranged = true;
+    atomic_store(&log_at_exit, log);
+    return LETHE_OK;
+}
+
 static lethe_result open_home(struct lethe_home *home, const char *directory, int passphrase_fd,
                               struct lethe_error *err)
 {
@@ -32,7 +55,10 @@ static lethe_result open_home(struct lethe_home *home, const char *directory, in
                                    .actor = home->home->actor,
                                    .signer = keeper_log_signer(home->home->keeper),
                                    .node = home->home->node};
-    return LETHE_OK;
+    lethe_result result = arrange_exit(home->log.log, err);
+    if (result != LETHE_OK)
+        home_abandon(home->home);
+    return result;
 }
 
 lethe_result lethe_home_open_with_passphrase(const char *directory, int passphrase_fd,
@@ -63,6 +89,7 @@ lethe_result lethe_home_close(struct lethe_home *home, struct lethe_error *err)
 {
     if (home == NULL)
         return LETHE_OK;
+    atomic_store(&log_at_exit, NULL);
     lethe_result result = home_close(home->home, err);
     free(home);
     atomic_store(&is_open, false);

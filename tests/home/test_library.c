@@ -1,4 +1,8 @@
 /* What <lethe/home.h> and <lethe/model.h> promise to a program that is not ours. */
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <lethe/home.h>
 #include <lethe/model.h>
 
@@ -154,6 +158,37 @@ static void wipes_are_on_record_while_the_home_is_open(void **state)
     lethe_region_free(region); /* nobody hears of it any more */
     must_close(place, must_open(place));
     assert_int_equal(1, count_records(place, "region_wiped", "\"label\":\"cache-7\""));
+}
+
+/* A child of its own, which opens the home anew. */
+static void record_and_exit(struct place *place)
+{
+    const struct lethe_region_options options = {
+        .class_ = LETHE_CLASS_CONTENT, .optional = LETHE_LOCKED, .label = {.id = "last-words"}};
+    struct lethe_region *region;
+    struct lethe_home *home;
+    if (lethe_home_open(place->paths.directory, &home, NULL) != LETHE_OK ||
+        lethe_region_create(1, &options, &region, NULL) != LETHE_OK)
+        _exit(1);
+    lethe_region_free(region);
+    exit(0);
+}
+
+/* what was recorded is written by a program that forgets to close, and the log goes on. */
+static void a_program_that_exits_leaves_its_records(void **state)
+{
+    struct place *place = *state;
+    int status;
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        record_and_exit(place);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(1, count_records(place, "region_wiped", "\"label\":\"last-words\""));
+    must_close(place, must_open(place));
 }
 
 /* what the log's signer signs, the log's public key verifies. */
@@ -356,6 +391,7 @@ int main(void)
         HOME_TEST(a_process_has_one_home_open),
         HOME_TEST(a_home_that_others_can_read_is_refused),
         HOME_TEST(wipes_are_on_record_while_the_home_is_open),
+        HOME_TEST(a_program_that_exits_leaves_its_records),
         HOME_TEST(the_log_is_handed_over_with_its_signer),
         cmocka_unit_test(a_passphrase_comes_by_descriptor),
         HOME_TEST(a_model_lists_its_shards),
