@@ -15,9 +15,10 @@
  * An ended session (KV_ENDED) is wiped by whoever ended it; what is being written, read or moved
  * then, by whoever does that, as the last thing he does there (kv_settle).
  *
- * No lock is held while a store works or memory is wiped. A session is not freed while it has refs.
+ * No lock is held while a store works or blocks are wiped; the rows that truncation cuts are wiped
+ * under the cache's. A session is not freed while it has refs.
  *
- * Lock order: own_lock of a session, then nothing; the cache's lock, then nothing. */
+ * Lock order: the cache's lock, then plain_lock; own_lock of a session alone. */
 #ifndef RESIDENCY_KV_CORE_H
 #define RESIDENCY_KV_CORE_H
 

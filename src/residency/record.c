@@ -38,8 +38,8 @@ lethe_result worker_fail(struct lethe_worker *worker, const struct worker_failur
 {
     struct lethe_error log_err = {0};
     const char *device = device_name(failure->device);
+    device_quarantine(failure->device); /* before anybody can see why */
     atomic_store(&worker->phase, PHASE_FAILED);
-    device_quarantine(failure->device);
     const struct audit_event events[] = {
         audit_seal_verification_failed(failure->id, failure->reason, failure->expected_digest,
                                        failure->actual_digest, worker->name),

@@ -93,7 +93,8 @@ static lethe_result fail(const struct lethe_shard *shard, const char *reason,
 {
     char subject[IDENTIFIER_MAX + 16];
     char actual[SEAL_DIGEST_DIGITS + 1];
-    atomic_store(&shard->worker->phase, PHASE_FAILED); /* before what takes time */
+    device_quarantine(device_of(shard->memory)); /* before what takes time */
+    atomic_store(&shard->worker->phase, PHASE_FAILED);
     (void)!digest_now(shard, actual, NULL);
     snprintf(subject, sizeof subject, "shard '%s'", shard->id);
     const struct worker_failure failure = {.subject = subject,
