@@ -177,9 +177,9 @@ struct lethe_kv_span {
  * where they are until lethe_kv_read_end, also when the session is cancelled meanwhile: it is wiped
  * then. LETHE_INTEGRITY: a spilled block came back changed, swapped or old: the session is
  * cancelled, and a critical record is durable. LETHE_LOST: it did not come back; what else is there
- * can still be gathered. LETHE_NO_MEMORY: they do not fit all at once; lethe_kv_gather then still
- * works. LETHE_NOT_FOUND: the window moved, or tokens were taken back meanwhile; begin again. On
- * failure *out is empty. */
+ * can still be gathered. LETHE_NO_MEMORY: they do not fit all at once, or the store has no room for
+ * what would have to make way; lethe_kv_gather then still works. LETHE_NOT_FOUND: the window moved,
+ * or tokens were taken back meanwhile; begin again. On failure *out is empty. */
 struct lethe_kv_view {
     const struct lethe_kv_span *spans;
     size_t count;
@@ -191,7 +191,8 @@ LETHE_MUST_CHECK lethe_result lethe_kv_read_begin(struct lethe_kv *session, uint
                                                   struct lethe_error *err);
 void lethe_kv_read_end(struct lethe_kv_view *view);
 /* Copies tokens [first, first + tokens) of a layer to the caller's memory (tokens * row_bytes each;
- * either may be NULL), block by block. LETHE_NOT_FOUND: not all are there, or no longer. On failure
+ * either may be NULL), block by block: a spilled block for which there is no room is copied from
+ * the store's, and stays there. LETHE_NOT_FOUND: not all are there, or no longer. On failure
  * what was copied is the caller's to wipe. */
 LETHE_MUST_CHECK lethe_result lethe_kv_gather(struct lethe_kv *session, uint32_t layer,
                                               uint64_t first, uint64_t tokens, void *keys,

@@ -107,7 +107,7 @@ static void move_window(struct lethe_kv *session)
         pthread_mutex_unlock(&cache->lock);
         const struct kv_wiped wiped = kv_wipe(session, &chain);
         if (page.is_stored)
-            kv_spill_drop(session, number);
+            kv_store_drop(session, number);
         kv_record_eviction(session, number, "window", &wiped);
         pthread_mutex_lock(&cache->lock);
     }

@@ -67,10 +67,11 @@ static lethe_result check_options(const struct lethe_kv_options *options, struct
     return LETHE_OK;
 }
 
-/* What goes to a store is encrypted on the host: blocks of other devices pass through here. */
+/* What goes to a store is encrypted on the host: blocks of other devices pass through here. So does
+ * what is read while no block is to be had: by then it would be too late to ask for memory. */
 static lethe_result create_plain(struct lethe_kv_cache *cache, struct lethe_error *err)
 {
-    if (!cache->has_spill || cache->arena.is_host)
+    if (!cache->has_spill)
         return LETHE_OK;
     struct lethe_region_options options = {.class_ = LETHE_CLASS_CONTENT,
                                            .optional = worker_optional(cache->worker)};

@@ -84,7 +84,7 @@ struct lethe_kv_cache {
     struct kv_shape shape;
     bool has_spill;
     struct lethe_spill spill;
-    struct lethe_region *plain; /* with a store, where the device is not the host: one block */
+    struct lethe_region *plain; /* with a store: one block, zero but while somebody is at it */
     pthread_mutex_t plain_lock;
 
     _Atomic uint64_t calls;
@@ -235,8 +235,15 @@ void kv_record_wipe(const struct lethe_kv *session, const struct kv_wiped *wiped
 void kv_record_eviction(const struct lethe_kv *session, uint64_t page, const char *cause,
                         const struct kv_wiped *wiped);
 
-/* ---- room (kv_evict.c), and the store (kv_spill.c) --------------------------------------------
- */
+/* ---- room (kv_evict.c), and ways out and back (kv_spill.c) ----------------------------------- */
+
+/* For whoever only looks at a page and can do without its block. */
+struct kv_peek {
+    /* Without the lock: the page, as long as this takes. */
+    void (*look)(void *context, const uint8_t *plain);
+    void *context;
+    bool is_done; /* it was called: there was no room for a block */
+};
 
 /* For whom, while room is made: `inside` when the caller is in the session; of its own pages
  * keep_count from keep_first on are not evicted. */
@@ -245,12 +252,14 @@ struct kv_claim {
     bool inside;
     uint64_t keep_first;
     uint64_t keep_count;
+    struct kv_peek *peek; /* or NULL */
 };
 /* Under the lock, which is released meanwhile: a zeroed block that is nobody's. LETHE_NO_MEMORY
  * says needed and available; LETHE_CANCELLED; what the store gave. */
 LETHE_MUST_CHECK lethe_result kv_make_room(const struct kv_claim *claim, uint32_t *block,
                                            struct lethe_error *err);
-/* Under the lock, which is released meanwhile: the page is in a block, or this fails.
+/* Under the lock, which is released meanwhile: the page is in a block, or was peeked at, or this
+ * fails.
  * LETHE_CANCELLED, LETHE_NOT_FOUND (the session no longer has it), LETHE_INTEGRITY (the session has
  * been cancelled, on record), LETHE_LOST, and as kv_make_room. */
 LETHE_MUST_CHECK lethe_result kv_ensure(const struct kv_claim *claim, uint64_t page,
@@ -262,7 +271,29 @@ LETHE_MUST_CHECK lethe_result kv_spill_put(const struct kv_claim *claim, struct 
 /* Under the lock, which is released meanwhile: a page that is stored and not busy. */
 LETHE_MUST_CHECK lethe_result kv_spill_get(const struct kv_claim *claim, uint64_t page,
                                            struct lethe_error *err);
-/* Without the lock: forgets what the store has of it. */
-void kv_spill_drop(const struct lethe_kv *session, uint64_t page);
+
+/* ---- encrypted, and at the store (kv_store.c) ------------------------------------------------ */
+
+static inline size_t kv_sealed_bytes(const struct lethe_kv_cache *cache)
+{
+    return (size_t)(cache->shape.block_bytes + AEAD_TAG_BYTES);
+}
+/* A block of the arena to `out`, kv_sealed_bytes. */
+LETHE_MUST_CHECK lethe_result kv_seal(struct lethe_kv *session, const struct spill_place *place,
+                                      uint32_t block, uint8_t *out, struct lethe_error *err);
+/* And back; or to memory of the host. LETHE_INTEGRITY: not what was sealed at that place. */
+LETHE_MUST_CHECK lethe_result kv_unseal(struct lethe_kv *session, const struct spill_place *place,
+                                        const uint8_t *sealed, uint32_t block,
+                                        struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result kv_open_sealed(struct lethe_kv *session,
+                                             const struct spill_place *place, const uint8_t *sealed,
+                                             void *plain, struct lethe_error *err);
+/* Without the lock. What the store gives, LETHE_LOST and LETHE_INTEGRITY among it; the last one
+ * forgets what it has of the page. */
+LETHE_MUST_CHECK lethe_result kv_store_put(const struct lethe_kv *session, uint64_t page,
+                                           const uint8_t *sealed, struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result kv_store_get(const struct lethe_kv *session, uint64_t page,
+                                           uint8_t *sealed, struct lethe_error *err);
+void kv_store_drop(const struct lethe_kv *session, uint64_t page);
 
 #endif

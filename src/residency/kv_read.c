@@ -71,15 +71,18 @@ static struct reading reading_of(struct lethe_kv *session)
         .cuts = session->cuts};
 }
 
-/* The page is in a block and stays there. The lock may be released meanwhile; LETHE_NOT_FOUND when
- * the window has moved since, or tokens were taken back and perhaps written anew. */
+/* The page is in a block and stays there, or was peeked at, where `peek` is not NULL. The lock may
+ * be released meanwhile; LETHE_NOT_FOUND when the window has moved since, or tokens were taken back
+ * and perhaps written anew. */
 static lethe_result hold(struct lethe_kv *session, uint64_t page, const struct reading *reading,
-                         struct lethe_error *err)
+                         struct kv_peek *peek, struct lethe_error *err)
 {
-    const struct kv_claim claim = {.session = session};
+    const struct kv_claim claim = {.session = session, .peek = peek};
     TRY(kv_ensure(&claim, page, err));
     if (session->cuts != reading->cuts)
         return error_set(err, LETHE_NOT_FOUND, "session %s was truncated meanwhile", session->name);
+    if (peek != NULL && peek->is_done)
+        return LETHE_OK;
     struct kv_block *block = &session->cache->arena.blocks[kv_block_of(kv_page(session, page))];
     block->readers++;
     atomic_store_explicit(&block->stamp, reading->stamp, memory_order_relaxed);
@@ -120,6 +123,18 @@ static struct held *make_held(const struct lethe_kv *session, uint64_t first, ui
     return held;
 }
 
+/* To a view a store that is full is want of memory: it does not fit all at once. */
+static lethe_result hold_in_view(struct lethe_kv *session, uint64_t page,
+                                 const struct reading *reading, struct lethe_error *err)
+{
+    lethe_result result = hold(session, page, reading, NULL, err);
+    if (result != LETHE_NO_SPACE)
+        return result;
+    if (err != NULL)
+        err->code = LETHE_NO_MEMORY;
+    return LETHE_NO_MEMORY;
+}
+
 /* Under the lock. */
 static lethe_result hold_all(struct lethe_kv *session, struct lethe_kv_view *view, uint32_t layer,
                              struct lethe_error *err)
@@ -133,7 +148,7 @@ static lethe_result hold_all(struct lethe_kv *session, struct lethe_kv_view *vie
     view->inside = held;
     view->spans = held->spans;
     for (uint64_t at = first; at < end; held->count++) {
-        TRY(hold(session, held->first_page + held->count, &reading, err));
+        TRY(hold_in_view(session, held->first_page + held->count, &reading, err));
         held->spans[held->count] = span_of(session, layer, at, end);
         at += held->spans[held->count].tokens;
     }
@@ -218,6 +233,29 @@ static lethe_result copy_rows(const struct lethe_kv_cache *cache, uint32_t block
                      wanted->values != NULL ? wanted->values + done : NULL, size_bytes, err);
 }
 
+/* Rows [at, end) of a page that is plain on the host. */
+struct glance {
+    const struct kv_shape *shape;
+    const struct wanted *wanted;
+    uint64_t at;
+    uint64_t end;
+};
+
+static void glance_rows(void *context, const uint8_t *plain)
+{
+    const struct glance *glance = context;
+    const struct kv_shape *shape = glance->shape;
+    const struct wanted *wanted = glance->wanted;
+    size_t size_bytes = (size_t)((glance->end - glance->at) * shape->row_bytes);
+    uint64_t done = (glance->at - wanted->first) * shape->row_bytes;
+    if (wanted->keys != NULL)
+        memcpy(wanted->keys + done, plain + kv_row(shape, wanted->layer, KV_KEYS, glance->at),
+               size_bytes);
+    if (wanted->values != NULL)
+        memcpy(wanted->values + done, plain + kv_row(shape, wanted->layer, KV_VALUES, glance->at),
+               size_bytes);
+}
+
 /* Under the lock, which is released for the copy. */
 static lethe_result gather_page(struct lethe_kv *session, const struct wanted *wanted, uint64_t at,
                                 uint64_t end, const struct reading *reading,
@@ -225,7 +263,11 @@ static lethe_result gather_page(struct lethe_kv *session, const struct wanted *w
 {
     struct lethe_kv_cache *cache = session->cache;
     uint64_t page = at / cache->shape.block_tokens;
-    TRY(hold(session, page, reading, err));
+    struct glance glance = {.shape = &cache->shape, .wanted = wanted, .at = at, .end = end};
+    struct kv_peek peek = {.look = glance_rows, .context = &glance};
+    TRY(hold(session, page, reading, &peek, err));
+    if (peek.is_done)
+        return LETHE_OK;
     uint32_t block = kv_block_of(kv_page(session, page));
     pthread_mutex_unlock(&cache->lock);
     lethe_result result = copy_rows(cache, block, wanted, at, end, err);

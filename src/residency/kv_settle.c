@@ -35,7 +35,7 @@ static void drop_stored(struct lethe_kv *session)
 {
     uint64_t page = session->first_page;
     while (next_stored(session, &page))
-        kv_spill_drop(session, page - 1);
+        kv_store_drop(session, page - 1);
 }
 
 /* The first one counts; for_good may be called for a session that was wiped where it was. */

@@ -1,5 +1,4 @@
-/* Pages to a store and back. What a store gives is believed only if it is what was put there last.
- */
+/* Pages on their way to a store and back, or looked at where they are. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,20 +9,15 @@
 
 /* ---- buffers of ciphertext ------------------------------------------------------------------- */
 
-static size_t sealed_bytes(const struct lethe_kv_cache *cache)
-{
-    return (size_t)(cache->shape.block_bytes + AEAD_TAG_BYTES);
-}
-
 /* Both under the lock. */
 static uint8_t *staging_take(struct lethe_kv_cache *cache, struct lethe_error *err)
 {
     uint8_t *staging = MOVE(cache->staging);
     if (staging == NULL)
-        staging = malloc(sealed_bytes(cache));
+        staging = malloc(kv_sealed_bytes(cache));
     if (staging == NULL)
         error_set(err, LETHE_NO_MEMORY, "no memory for a spilled block of %zu bytes",
-                  sealed_bytes(cache));
+                  kv_sealed_bytes(cache));
     return staging;
 }
 
@@ -33,102 +27,6 @@ static void staging_give(struct lethe_kv_cache *cache, uint8_t *staging)
         cache->staging = staging;
     else
         free(staging);
-}
-
-/* ---- encrypted on the host ------------------------------------------------------------------- */
-
-static lethe_result host_seal(struct lethe_kv *session, const struct spill_place *place,
-                              const void *plain, uint8_t *out, struct lethe_error *err)
-{
-    lethe_result result = spill_block_seal(session->key, place, plain,
-                                           (size_t)session->cache->shape.block_bytes, out);
-    return result == LETHE_OK ? result : error_set(err, result, "encrypting a block failed");
-}
-
-static lethe_result host_open(struct lethe_kv *session, const struct spill_place *place,
-                              const uint8_t *sealed, void *plain, struct lethe_error *err)
-{
-    lethe_result result = spill_block_open(session->key, place, sealed,
-                                           (size_t)session->cache->shape.block_bytes, plain);
-    return result == LETHE_OK
-               ? result
-               : error_set(err, result, "the store gave what was not put there last");
-}
-
-static lethe_result seal(struct lethe_kv *session, const struct spill_place *place, uint32_t block,
-                         uint8_t *out, struct lethe_error *err)
-{
-    struct lethe_kv_cache *cache = session->cache;
-    uint64_t size_bytes = cache->shape.block_bytes, offset = kv_block_offset(cache, block);
-    if (cache->arena.is_host)
-        return host_seal(session, place, cache->arena.address + offset, out, err);
-    pthread_mutex_lock(&cache->plain_lock);
-    void *plain = lethe_region_bytes(cache->plain);
-    lethe_result result = device_read(cache->arena.memory, offset, plain, size_bytes, err);
-    if (result == LETHE_OK)
-        result = host_seal(session, place, plain, out, err);
-    lethe_wipe(plain, (size_t)size_bytes);
-    pthread_mutex_unlock(&cache->plain_lock);
-    return result;
-}
-
-static lethe_result unseal(struct lethe_kv *session, const struct spill_place *place,
-                           const uint8_t *sealed, uint32_t block, struct lethe_error *err)
-{
-    struct lethe_kv_cache *cache = session->cache;
-    uint64_t size_bytes = cache->shape.block_bytes, offset = kv_block_offset(cache, block);
-    if (cache->arena.is_host)
-        return host_open(session, place, sealed, cache->arena.address + offset, err);
-    pthread_mutex_lock(&cache->plain_lock);
-    void *plain = lethe_region_bytes(cache->plain);
-    lethe_result result = host_open(session, place, sealed, plain, err);
-    if (result == LETHE_OK)
-        result = device_write(cache->arena.memory, offset, plain, size_bytes, err);
-    lethe_wipe(plain, (size_t)size_bytes);
-    pthread_mutex_unlock(&cache->plain_lock);
-    return result;
-}
-
-/* ---- the store ------------------------------------------------------------------------------- */
-
-/* What a store may say of itself; any other failure is one of reading or writing. */
-static const lethe_result of_stores[] = {LETHE_OK, LETHE_NO_SPACE, LETHE_NO_MEMORY,
-                                         LETHE_UNAVAILABLE, LETHE_BUSY};
-
-static lethe_result of_store(lethe_result result, struct lethe_error *err)
-{
-    for (size_t i = 0; i < ARRAY_LEN(of_stores); i++)
-        if (result == of_stores[i])
-            return result;
-    return error_set(err, LETHE_IO, "the store failed: %s", lethe_result_sentence(result));
-}
-
-static lethe_result store_put(const struct lethe_kv *session, uint64_t page, const uint8_t *sealed,
-                              struct lethe_error *err)
-{
-    const struct lethe_spill *spill = &session->cache->spill;
-    const struct lethe_spill_id id = spill_id(session->key, page);
-    return of_store(spill->put(spill->context, &id, sealed, sealed_bytes(session->cache), err),
-                    err);
-}
-
-static lethe_result store_get(const struct lethe_kv *session, uint64_t page, uint8_t *sealed,
-                              struct lethe_error *err)
-{
-    const struct lethe_spill *spill = &session->cache->spill;
-    const struct lethe_spill_id id = spill_id(session->key, page);
-    lethe_result result =
-        spill->get(spill->context, &id, sealed, sealed_bytes(session->cache), err);
-    if (result == LETHE_NOT_FOUND || result == LETHE_LOST)
-        return error_set(err, LETHE_LOST, "the store has lost it");
-    return result == LETHE_INTEGRITY ? result : of_store(result, err);
-}
-
-void kv_spill_drop(const struct lethe_kv *session, uint64_t page)
-{
-    const struct lethe_spill *spill = &session->cache->spill;
-    const struct lethe_spill_id id = spill_id(session->key, page);
-    spill->drop(spill->context, &id);
 }
 
 /* ---- on the way ------------------------------------------------------------------------------ */
@@ -187,7 +85,7 @@ static lethe_result encrypt(struct outgoing *out, struct lethe_error *err)
         TRY(spill_key_create(&session->key, err));
     out->place = (struct spill_place){.block = out->page, .version = ++session->version};
     out->stamp = stamp_of(out);
-    return seal(session, &out->place, out->block, out->sealed, err);
+    return kv_seal(session, &out->place, out->block, out->sealed, err);
 }
 
 /* Under the lock: whether the store now has what the block has, and nobody needs it here. */
@@ -221,14 +119,14 @@ static lethe_result move_out(struct outgoing *out, struct lethe_error *err)
 {
     struct lethe_kv_cache *cache = out->session->cache;
     struct kv_chain chain = KV_CHAIN_NONE;
-    lethe_result result = store_put(out->session, out->page, out->sealed, err);
+    lethe_result result = kv_store_put(out->session, out->page, out->sealed, err);
     pthread_mutex_lock(&cache->lock);
     bool moved = result == LETHE_OK && is_untouched(out);
     if (moved)
         hand_over(out, &chain);
     pthread_mutex_unlock(&cache->lock);
     if (!moved)
-        kv_spill_drop(out->session, out->page);
+        kv_store_drop(out->session, out->page);
     const struct kv_wiped wiped = kv_wipe(out->session, &chain);
     if (moved)
         kv_record_eviction(out->session, out->page, "spilled", &wiped);
@@ -293,8 +191,15 @@ static bool settle_in(struct lethe_kv *session, uint64_t page, uint32_t block, l
 static lethe_result fetch(struct lethe_kv *session, const struct spill_place *place,
                           uint8_t *sealed, uint32_t block, struct lethe_error *err)
 {
-    TRY(store_get(session, place->block, sealed, err));
-    return unseal(session, place, sealed, block, err);
+    TRY(kv_store_get(session, place->block, sealed, err));
+    return kv_unseal(session, place, sealed, block, err);
+}
+
+static lethe_result about_block(const struct lethe_kv *session, uint64_t page, lethe_result result,
+                                struct lethe_error *err)
+{
+    return error_context(err, result, "block %" PRIu64 " of session %s in cache %s", page,
+                         session->name, session->cache->name);
 }
 
 /* Without the lock. */
@@ -303,9 +208,8 @@ static lethe_result move_in(struct lethe_kv *session, const struct spill_place *
 {
     struct lethe_kv_cache *cache = session->cache;
     struct kv_chain chain = KV_CHAIN_NONE;
-    lethe_result result = error_context(err, fetch(session, place, sealed, block, err),
-                                        "block %" PRIu64 " of session %s in cache %s", place->block,
-                                        session->name, cache->name);
+    lethe_result result =
+        about_block(session, place->block, fetch(session, place, sealed, block, err), err);
     pthread_mutex_lock(&cache->lock);
     bool moved = settle_in(session, place->block, block, result);
     if (!moved)
@@ -313,29 +217,76 @@ static lethe_result move_in(struct lethe_kv *session, const struct spill_place *
     pthread_mutex_unlock(&cache->lock);
     (void)kv_wipe(session, &chain);
     if (moved)
-        kv_spill_drop(session, place->block);
+        kv_store_drop(session, place->block);
     if (result == LETHE_INTEGRITY)
         condemn(session, place->block, err);
     return result == LETHE_OK && !moved ? kv_cancelled(session, err) : result;
+}
+
+/* Without the lock: the page stays with the store. */
+static lethe_result peek_at(struct lethe_kv *session, const struct spill_place *place,
+                            uint8_t *sealed, struct kv_peek *peek, struct lethe_error *err)
+{
+    struct lethe_kv_cache *cache = session->cache;
+    lethe_result result = kv_store_get(session, place->block, sealed, err);
+    if (result == LETHE_OK) {
+        pthread_mutex_lock(&cache->plain_lock);
+        void *plain = lethe_region_bytes(cache->plain);
+        result = kv_open_sealed(session, place, sealed, plain, err);
+        if (result == LETHE_OK)
+            peek->look(peek->context, plain);
+        lethe_wipe(plain, (size_t)cache->shape.block_bytes);
+        pthread_mutex_unlock(&cache->plain_lock);
+    }
+    peek->is_done = result == LETHE_OK;
+    (void)about_block(session, place->block, result, err);
+    if (result == LETHE_INTEGRITY)
+        condemn(session, place->block, err);
+    return result;
+}
+
+/* Under the lock, which is released meanwhile, all of these. */
+static lethe_result bring_in(const struct kv_claim *claim, const struct spill_place *place,
+                             uint8_t *sealed, struct lethe_error *err)
+{
+    struct lethe_kv_cache *cache = claim->session->cache;
+    uint32_t block;
+    TRY(kv_make_room(claim, &block, err));
+    leave_lock(cache);
+    lethe_result result = move_in(claim->session, place, sealed, block, err);
+    take_lock(cache);
+    return result;
+}
+
+/* What is in blocks may be held, and the store full: who only looks needs neither. */
+static lethe_result bring_in_or_peek(const struct kv_claim *claim, const struct spill_place *place,
+                                     uint8_t *sealed, struct lethe_error *err)
+{
+    struct lethe_kv_cache *cache = claim->session->cache;
+    struct lethe_error why = {0};
+    lethe_result result = bring_in(claim, place, sealed, &why);
+    if (result == LETHE_NO_SPACE || result == LETHE_NO_MEMORY) {
+        pthread_mutex_unlock(&cache->lock);
+        result = peek_at(claim->session, place, sealed, claim->peek, err);
+        pthread_mutex_lock(&cache->lock);
+    } else if (result != LETHE_OK && err != NULL) {
+        *err = why;
+    }
+    return result;
 }
 
 lethe_result kv_spill_get(const struct kv_claim *claim, uint64_t page, struct lethe_error *err)
 {
     struct lethe_kv *session = claim->session;
     struct lethe_kv_cache *cache = session->cache;
-    uint32_t block;
     const struct spill_place place = {.block = page, .version = kv_page(session, page)->version};
     uint8_t *sealed = staging_take(cache, err);
     if (sealed == NULL)
         return LETHE_NO_MEMORY;
     begin_move(session, page);
     session->fetching += !claim->inside;
-    lethe_result result = kv_make_room(claim, &block, err);
-    if (result == LETHE_OK) {
-        leave_lock(cache);
-        result = move_in(session, &place, sealed, block, err);
-        take_lock(cache);
-    }
+    lethe_result result = claim->peek == NULL ? bring_in(claim, &place, sealed, err)
+                                              : bring_in_or_peek(claim, &place, sealed, err);
     session->fetching -= !claim->inside;
     end_move(session, page);
     staging_give(cache, sealed);
@@ -358,5 +309,7 @@ lethe_result kv_ensure(const struct kv_claim *claim, uint64_t page, struct lethe
             pthread_cond_wait(&session->cache->changed, &session->cache->lock);
         else
             TRY(kv_spill_get(claim, page, err));
+        if (claim->peek != NULL && claim->peek->is_done)
+            return LETHE_OK;
     }
 }

@@ -69,7 +69,7 @@ static void drop_taken(struct lethe_kv *session, uint64_t count)
 {
     for (uint64_t i = 0; i < count; i++)
         if (session->pages[session->page_count + i].is_stored)
-            kv_spill_drop(session, kv_pages_end(session) + i);
+            kv_store_drop(session, kv_pages_end(session) + i);
 }
 
 /* ---- truncate -------------------------------------------------------------------------------- */

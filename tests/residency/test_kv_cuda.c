@@ -74,6 +74,23 @@ static void blocks_are_spilled_from_the_device(void **state)
     must_end(kv, two);
 }
 
+/* Z-3, RP-002: with the store full, it is decrypted on the host, and nothing of it is uploaded. */
+static void what_a_full_store_has_is_gathered_past_the_device(void **state)
+{
+    struct kv_site *kv = *state;
+    const struct lethe_kv_options options = cache_options(1);
+    assert_ok(lethe_spill_memory_create(lethe_kv_spill_bytes(&options), &kv->memory, &kv->err),
+              &kv->err);
+    kv->spill = lethe_spill_memory_table(kv->memory);
+    must_cache_with(kv, 1, &kv->spill);
+    struct lethe_kv *session = must_open_kv(kv, "acme", "s1");
+    must_append(kv, session, 2, 0, 8);
+    assert_gather(kv, session, 2, 0, 8);
+    assert_int_equal(on_device(2, 0, 2), 0);
+    assert_int_equal(on_device(2, 0, 6), 1);
+    must_end(kv, session);
+}
+
 /* MS-004, MS-005: whichever call fails, the result says so, nothing wrong is read, and the end
  * works or says that it could not be proven. */
 static void live(struct kv_site *kv, bool *read_wrong)
@@ -137,6 +154,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cuda_test(rows_are_on_the_device_and_gone_afterwards),
         cuda_test(blocks_are_spilled_from_the_device),
+        cuda_test(what_a_full_store_has_is_gathered_past_the_device),
         cuda_test(every_call_of_the_driver_may_fail),
         cuda_test(a_block_that_the_device_does_not_wipe_is_kept_from_everyone),
     };

@@ -169,6 +169,32 @@ static void a_condemned_session_is_wiped_behind_its_readers(void **state)
     changed = NULL;
 }
 
+/* P-12: what is only looked at, since nothing can make way for it, is believed no more. */
+static void what_is_read_without_a_block_is_checked(void **state)
+{
+    struct kv_site *kv = *state;
+    struct vault *vault = must_vault(kv, 2);
+    struct lethe_kv *session = must_open_kv(kv, "acme", "s1");
+    bool same;
+    must_append(kv, session, 14, 0, 12);
+    vault->failure = LETHE_NO_SPACE;
+    vault->fail_at = vault->calls + 1; /* the put that makes room */
+    assert_ok(gather_is(session, 14, 0, 0, 4, &same, &kv->err), &kv->err);
+    assert_true(same);
+    vault->fail_at = vault->calls + 1;
+    vault->attack = flip;
+    assert_result(LETHE_INTEGRITY, gather_is(session, 14, 0, 0, 4, &same, &kv->err));
+    assert_int_equal(vault->count, 1);
+    assert_non_null(strstr(kv->err.text, "block 0 of session s1 in cache kv"));
+    assert_recorded(1, kv->site, "integrity_violation", "session s1 in cache kv");
+    assert_result(LETHE_CANCELLED, append_tokens(session, 14, 12, 1, NULL));
+    assert_int_equal(counters_of(kv).used_blocks, 0);
+    must_end(kv, session);
+    leave_vault(kv, vault);
+    free(changed);
+    changed = NULL;
+}
+
 /* when the record cannot be made durable, the session is condemned all the same. */
 static void what_cannot_be_recorded_is_said(void **state)
 {
@@ -380,6 +406,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_not_put_there_last_is_refused),
         kv_test(a_condemned_session_is_wiped_behind_its_readers),
+        kv_test(what_is_read_without_a_block_is_checked),
         kv_test(what_cannot_be_recorded_is_said),
         kv_test(a_store_may_fail_at_every_call),
         kv_test(a_lost_block_is_said_to_be_lost),

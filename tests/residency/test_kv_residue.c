@@ -168,6 +168,25 @@ static void nothing_is_left_of_what_is_evicted(void **state)
     must_end(kv, other);
 }
 
+/* Z-3: nor of what was read while there was no room for it. */
+static void nothing_is_left_of_what_is_looked_at(void **state)
+{
+    struct kv_site *kv = *state;
+    const struct lethe_kv_options options = cache_options(1);
+    assert_ok(lethe_spill_memory_create(lethe_kv_spill_bytes(&options), &kv->memory, &kv->err),
+              &kv->err);
+    kv->spill = lethe_spill_memory_table(kv->memory);
+    must_cache_with(kv, 1, &kv->spill);
+    struct lethe_kv *session = must_open_kv(kv, "acme", "s1");
+    must_append(kv, session, SEED, 0, 4);
+    assert_true(found(PART_KEY) > 0 && found(PART_VALUE) > 0);
+    must_append(kv, session, SEED, 4, 4);
+    assert_gather(kv, session, SEED, 0, 4);
+    assert_int_equal(counters_of(kv).fetches, 0);
+    assert_true(found(PART_KEY) == 0 && found(PART_VALUE) == 0);
+    must_end(kv, session);
+}
+
 /* Z-3: whoever gets a block finds zeros in it, but for his own row. */
 static void a_block_is_zero_when_it_is_handed_over(void **state)
 {
@@ -316,6 +335,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         kv_test(nothing_is_left_however_a_session_goes),
         kv_test(nothing_is_left_of_what_is_evicted),
+        kv_test(nothing_is_left_of_what_is_looked_at),
         kv_test(a_block_is_zero_when_it_is_handed_over),
         kv_test(a_block_that_cannot_be_wiped_is_kept_from_everyone),
         kv_test(ten_thousand_sessions_leave_nothing),

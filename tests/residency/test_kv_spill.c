@@ -2,6 +2,7 @@
  * or nothing; which blocks go is decided by the calls alone. */
 #include "vault.h"
 
+#include "residency/kv_core.h"
 #include "residency/spill_block.h"
 
 /* ---- out and back ---------------------------------------------------------------------------- */
@@ -90,6 +91,76 @@ static void a_view_holds_what_it_fetched_and_says_when_it_cannot(void **state)
     lethe_kv_read_end(&view);
     must_append(kv, two, 6, 4, 1);
     assert_view(kv, two, 6, 0, 5);
+    must_end(kv, one);
+    must_end(kv, two);
+}
+
+/* A cache of two blocks, whose store has room for three, and a session that fills both. */
+static struct lethe_kv *must_fill_the_store(struct kv_site *kv)
+{
+    const struct lethe_kv_options options = cache_options(2);
+    assert_ok(lethe_spill_memory_create(3 * lethe_kv_spill_bytes(&options), &kv->memory, &kv->err),
+              &kv->err);
+    kv->spill = lethe_spill_memory_table(kv->memory);
+    must_cache_with(kv, 2, &kv->spill);
+    struct lethe_kv *session = must_open_kv(kv, "acme", "s1");
+    must_append(kv, session, 5, 0, 20);
+    assert_int_equal(counters_of(kv).spilled_blocks, 3);
+    return session;
+}
+
+static const char store_is_full[] = "1552 bytes are needed, 0 of 4656 are available";
+
+/* RP-002: all of it can still be read, block by block, and none of it moves for that. */
+static void what_a_full_store_has_is_gathered_where_it_is(void **state)
+{
+    struct kv_site *kv = *state;
+    struct lethe_kv *session = must_fill_the_store(kv);
+    struct lethe_error *err = &kv->err;
+    for (unsigned round = 0; round < 2; round++) {
+        assert_result(LETHE_NO_SPACE, append_tokens(session, 5, 20, 1, err));
+        assert_non_null(strstr(err->text, store_is_full));
+        *err = (struct lethe_error){.text = "as it was"};
+        assert_gather(kv, session, 5, 0, 20);
+        assert_gather(kv, session, 5, 6, 3);
+        assert_string_equal(err->text, "as it was");
+    }
+    assert_ok(lethe_kv_gather(session, 0, 0, 4, NULL, NULL, err), err);
+    assert_int_equal(counters_of(kv).spilled_blocks, 3);
+    assert_int_equal(counters_of(kv).fetches, 0);
+    assert_true(lethe_is_zero(lethe_region_bytes(kv->cache->plain), BLOCK_BYTES));
+    must_end(kv, session);
+}
+
+/* What a view needs all at once does not fit; the words are the store's. */
+static void a_view_of_what_a_full_store_has_does_not_fit(void **state)
+{
+    struct kv_site *kv = *state;
+    struct lethe_kv_view view;
+    struct lethe_kv *session = must_fill_the_store(kv);
+    assert_result(LETHE_NO_MEMORY, lethe_kv_read_begin(session, 0, &view, &kv->err));
+    assert_int_equal(kv->err.code, LETHE_NO_MEMORY);
+    assert_non_null(strstr(kv->err.text, store_is_full));
+    assert_null(view.inside);
+    assert_result(LETHE_NO_MEMORY, lethe_kv_read_begin(session, 0, &view, NULL));
+    assert_gather(kv, session, 5, 0, 20);
+    must_end(kv, session);
+}
+
+/* Nor does a gather wait for who holds all blocks. */
+static void what_is_spilled_is_gathered_while_others_hold_all_blocks(void **state)
+{
+    struct kv_site *kv = *state;
+    struct lethe_kv_view view;
+    must_spilling_cache(kv, 2);
+    struct lethe_kv *one = must_open_kv(kv, "acme", "s1"), *two = must_open_kv(kv, "bolt", "s1");
+    must_append(kv, two, 6, 0, 7);
+    must_append(kv, one, 5, 0, 8);
+    assert_ok(lethe_kv_read_begin(one, 0, &view, &kv->err), &kv->err);
+    assert_gather(kv, two, 6, 0, 7);
+    assert_int_equal(counters_of(kv).spilled_blocks, 2);
+    assert_true(view_is(&view, 5, 0, 0, 8));
+    lethe_kv_read_end(&view);
     must_end(kv, one);
     must_end(kv, two);
 }
@@ -279,6 +350,9 @@ int main(void)
         kv_test(a_store_in_a_file_holds_what_does_not_fit),
         kv_test(a_paused_session_goes_on),
         kv_test(a_view_holds_what_it_fetched_and_says_when_it_cannot),
+        kv_test(what_a_full_store_has_is_gathered_where_it_is),
+        kv_test(a_view_of_what_a_full_store_has_does_not_fit),
+        kv_test(what_is_spilled_is_gathered_while_others_hold_all_blocks),
         kv_test(over_its_budget_a_session_spills_its_oldest),
         kv_test(a_window_drops_what_is_spilled),
         kv_test(truncating_reaches_what_is_spilled),
