@@ -1,112 +1,7 @@
-/* The expert cache: a budget that holds, an order of eviction that can be foretold, and nothing
- * left of what went. */
-#include "../model/model_fixture.h"
+/* The expert cache: what is held or pinned stays, and what cannot be is refused. */
+#include "expert_check.h"
 
 #include <pthread.h>
-
-#include "model/handle.h"
-#include "residency/expert_score.h"
-
-#include <lethe/residency.h>
-
-#define EXPERTS 12u
-#define EXPERT_BYTES ((size_t)96 << 10)
-#define SEED UINT64_C(77)
-
-struct setup {
-    struct fixture *files;
-    struct lethe_model handle;
-    struct lethe_worker *worker;
-    struct lethe_expert_cache *cache;
-    struct lethe_error err;
-};
-
-/* Experts of one size, but for the last, which has three times as much. */
-static size_t size_of(size_t index)
-{
-    return index + 1 < EXPERTS ? EXPERT_BYTES : 3 * EXPERT_BYTES;
-}
-
-static void make_model(struct setup *s)
-{
-    struct fixture *f = s->files;
-    const char *directory = AT(f, "experts");
-    assert_int_equal(mkdir(directory, 0700), 0);
-    for (size_t i = 0; i < EXPERTS; i++) {
-        char name[32];
-        snprintf(name, sizeof name, "experts/%02zu", i);
-        put_pattern(AT(f, name), size_of(i), 1000 * (i + 1));
-    }
-    (void)must_encrypt(f, directory, AT(f, "experts.lethe"));
-    s->handle = (struct lethe_model){.model = must_open(f, AT(f, "experts.lethe")),
-                                     .keys = &f->keys->source};
-    assert_int_equal(model_manifest(s->handle.model)->count, EXPERTS);
-}
-
-static int setup(void **state)
-{
-    struct setup *s = calloc(1, sizeof *s);
-    assert_non_null(s);
-    assert_int_equal(fixture_setup((void **)&s->files), 0);
-    make_model(s);
-    const struct lethe_worker_options options = {
-        .name = "w", .policy = LETHE_HOST_ALLOWED, .threads = 1};
-    assert_ok(lethe_worker_create(&options, &s->worker, &s->err), &s->err);
-    assert_ok(lethe_worker_ready(s->worker, &s->err), &s->err);
-    *state = s;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct setup *s = *state;
-    assert_ok(lethe_expert_cache_free(s->cache, &s->err), &s->err);
-    assert_ok(lethe_worker_free(s->worker, &s->err), &s->err);
-    model_close(s->handle.model);
-    int result = fixture_teardown((void **)&s->files);
-    free(s);
-    return result;
-}
-
-/* Room for so many experts of the usual size. */
-static void open_cache(struct setup *s, uint64_t room, uint64_t seed)
-{
-    const struct lethe_expert_cache_options options = {
-        .name = "experts", .budget_bytes = room * EXPERT_BYTES, .seed = seed};
-    assert_ok(lethe_expert_cache_free(s->cache, &s->err), &s->err);
-    assert_ok(lethe_expert_cache_create(s->worker, &s->handle, &options, &s->cache, &s->err),
-              &s->err);
-}
-
-static struct lethe_shard *must_acquire(struct setup *s, size_t index)
-{
-    struct lethe_shard *shard;
-    assert_ok(lethe_expert_acquire(s->cache, index, &shard, &s->err), &s->err);
-    assert_non_null(shard);
-    return shard;
-}
-
-static void touch(struct setup *s, size_t index)
-{
-    (void)must_acquire(s, index);
-    lethe_expert_release(s->cache, index);
-}
-
-static struct lethe_expert_cache_counters counters(struct setup *s)
-{
-    struct lethe_expert_cache_counters now;
-    lethe_expert_cache_counters(s->cache, &now);
-    return now;
-}
-
-/* Pinning works for what is resident, and changes no score. */
-static bool is_resident(struct setup *s, size_t index)
-{
-    if (lethe_expert_pin(s->cache, index, NULL) != LETHE_OK)
-        return false;
-    assert_ok(lethe_expert_unpin(s->cache, index, &s->err), &s->err);
-    return true;
-}
 
 /* ---- holding --------------------------------------------------------------------------------- */
 
@@ -118,7 +13,7 @@ static void an_expert_is_what_was_encrypted(void **state)
     struct lethe_execution *execution;
     assert_ok(lethe_execution_begin(s->worker, &shard, 1, LETHE_VERIFY_FULL, &execution, &s->err),
               &s->err);
-    uint8_t *expected = pattern(EXPERT_BYTES, 4000);
+    uint8_t *expected = pattern(EXPERT_BYTES, pattern_of(3));
     assert_memory_equal(lethe_execution_address(execution, shard), expected, EXPERT_BYTES);
     free(expected);
     lethe_execution_end(execution);
@@ -236,109 +131,6 @@ static void an_expert_in_an_execution_stays(void **state)
     touch(s, 0);
 }
 
-/* ---- order ----------------------------------------------------------------------------------- */
-
-/* The definition, once more and in another way: scores as fractions of long doubles, exact for such
- * small numbers. */
-struct foretold {
-    uint64_t accesses[EXPERTS];
-    uint64_t last[EXPERTS];
-    bool resident[EXPERTS];
-    uint64_t now;
-    uint64_t evictions;
-};
-
-static long double score(const struct foretold *f, size_t index)
-{
-    return (long double)f->accesses[index] / (1.0L + (long double)(f->now - f->last[index]));
-}
-
-static void foretell(struct foretold *f, size_t index, size_t room)
-{
-    size_t held = 0;
-    f->now++;
-    f->accesses[index]++;
-    f->last[index] = f->now;
-    for (size_t i = 0; i < EXPERTS; i++)
-        held += f->resident[i];
-    if (!f->resident[index] && held == room) {
-        size_t worst = EXPERTS;
-        for (size_t i = 0; i < EXPERTS; i++)
-            if (f->resident[i] &&
-                (worst == EXPERTS || score(f, i) < score(f, worst) ||
-                 (score(f, i) == score(f, worst) && expert_tie(SEED, i) < expert_tie(SEED, worst))))
-                worst = i;
-        f->resident[worst] = false;
-        f->evictions++;
-    }
-    f->resident[index] = true;
-}
-
-static void evictions_are_as_foretold(void **state)
-{
-    struct setup *s = *state;
-    struct foretold f = {0};
-    open_cache(s, 4, SEED);
-    uint64_t draw = 5;
-    for (unsigned step = 0; step < 400; step++) {
-        draw = draw * UINT64_C(6364136223846793005) + 1442695040888963407u;
-        size_t index = (size_t)(draw >> 33) % (EXPERTS - 1);
-        index = index < 6 ? index / 2 : index; /* some are asked for more often */
-        touch(s, index);
-        foretell(&f, index, 4);
-        for (size_t i = 0; i < EXPERTS; i++)
-            if (is_resident(s, i) != f.resident[i])
-                fail_msg("step %u: expert %zu is%s resident", step, i, f.resident[i] ? " not" : "");
-    }
-    assert_int_equal(counters(s).evictions, f.evictions);
-    assert_true(f.evictions > 50);
-}
-
-/* The seed decides among equals, and only there. */
-static void ties_are_broken_by_the_seed(void **state)
-{
-    struct setup *s = *state;
-    struct expert_use a = {.accesses = 2, .last_access = 7, .index = 0};
-    struct expert_use b = {.accesses = 2, .last_access = 7, .index = 1};
-    unsigned a_first = 0;
-    for (uint64_t seed = 0; seed < 64; seed++) {
-        a.tie = expert_tie(seed, 0);
-        b.tie = expert_tie(seed, 1);
-        a_first += expert_goes_before(&a, &b, 9);
-        assert_true(expert_goes_before(&a, &b, 9) != expert_goes_before(&b, &a, 9));
-    }
-    assert_in_range(a_first, 16, 48);
-    a.accesses = 3;
-    assert_true(expert_goes_before(&b, &a, 9));
-    a = (struct expert_use){.accesses = UINT64_MAX, .last_access = 0, .index = 0};
-    b = (struct expert_use){.accesses = UINT64_MAX, .last_access = 1, .index = 1};
-    assert_true(expert_goes_before(&a, &b, UINT64_MAX - 1)); /* nothing wraps */
-    (void)s;
-}
-
-static void prefetching_takes_no_room_of_a_better_one(void **state)
-{
-    struct setup *s = *state;
-    bool resident;
-    open_cache(s, 2, SEED);
-    touch(s, 0);
-    assert_ok(lethe_expert_prefetch(s->cache, 1, &resident, &s->err), &s->err);
-    assert_true(resident && is_resident(s, 1));
-    assert_ok(lethe_expert_prefetch(s->cache, 2, &resident, &s->err), &s->err);
-    assert_false(resident); /* 0 was accessed, and 1 is worth as little as 2 */
-    assert_true(is_resident(s, 0) && is_resident(s, 1));
-    touch(s, 2);
-    touch(s, 2);
-    assert_true(is_resident(s, 0) && is_resident(s, 2));
-    touch(s, 3); /* evicts 0 */
-    assert_ok(lethe_expert_prefetch(s->cache, 3, &resident, &s->err), &s->err);
-    assert_true(resident);
-    assert_int_equal(counters(s).prefetches, 1);
-    assert_int_equal(counters(s).accesses, 4);
-    assert_ok(lethe_expert_prefetch(s->cache, EXPERTS - 1, &resident, &s->err), &s->err);
-    assert_false(resident); /* larger than the whole budget: an answer, and no failure */
-}
-
 /* ---- refusals -------------------------------------------------------------------------------- */
 
 /* RP-003, RP-004 */
@@ -367,20 +159,6 @@ static void what_cannot_be_is_refused(void **state)
     }
     const struct lethe_expert_cache_options good = {.name = "c", .budget_bytes = 1};
     assert_result(LETHE_INVALID, lethe_expert_cache_create(s->worker, NULL, &good, &cache, NULL));
-}
-
-/* RP-001: a byte less than two of them is room for one. */
-static void the_budget_holds_to_the_byte(void **state)
-{
-    struct setup *s = *state;
-    const struct lethe_expert_cache_options options = {
-        .name = "experts", .budget_bytes = 2 * EXPERT_BYTES - 1, .seed = SEED};
-    assert_ok(lethe_expert_cache_create(s->worker, &s->handle, &options, &s->cache, &s->err),
-              &s->err);
-    touch(s, 0);
-    touch(s, 1);
-    assert_int_equal(counters(s).resident, 1);
-    assert_int_equal(counters(s).evictions, 1);
 }
 
 /* W-1 */
@@ -415,62 +193,6 @@ static void a_changed_expert_is_refused(void **state)
     touch(s, 3); /* the worker was not deceived, and goes on */
 }
 
-/* ---- residue --------------------------------------------------------------------------------- */
-
-/* How often the first 32 bytes of a page of the pattern are in this process's memory. The pattern
- * is made byte by byte, so that it is nowhere as a whole. */
-static size_t count_in_own_memory(size_t index)
-{
-    size_t found = 0;
-    FILE *maps = fopen("/proc/self/maps", "re");
-    int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
-    assert_non_null(maps);
-    uint8_t *page = malloc(4096);
-    char line[512];
-    while (fgets(line, sizeof line, maps) != NULL) {
-        uintptr_t begin, end;
-        char access[5];
-        if (sscanf(line, "%lx-%lx %4s", &begin, &end, access) != 3 || access[0] != 'r')
-            continue;
-        for (; begin < end; begin += 4096) {
-            if (pread(memory, page, 4096, (off_t)begin) != 4096)
-                continue;
-            bool same = true;
-            for (size_t i = 0; same && i < 32; i += 8) {
-                uint64_t mixed = (1000 * (index + 1) + 8192 + i) * 0x9e3779b97f4a7c15;
-                mixed ^= mixed >> 29;
-                uint64_t word;
-                memcpy(&word, page + i, 8);
-                same = word == mixed;
-            }
-            found += same;
-        }
-    }
-    free(page);
-    close(memory);
-    fclose(maps);
-    return found;
-}
-
-/* Z-3: what was evicted is nowhere. */
-static void an_evicted_expert_leaves_nothing(void **state)
-{
-    struct setup *s = *state;
-    if (HAS_SANITIZER) {
-        print_message("skipped: a sanitizer keeps what was freed\n");
-        skip();
-    }
-    open_cache(s, 1, SEED);
-    touch(s, 0);
-    assert_int_equal(count_in_own_memory(0), 1);
-    touch(s, 1);
-    assert_int_equal(count_in_own_memory(0), 0);
-    assert_int_equal(count_in_own_memory(1), 1);
-    assert_ok(lethe_expert_cache_free(s->cache, &s->err), &s->err);
-    s->cache = NULL;
-    assert_int_equal(count_in_own_memory(1), 0);
-}
-
 /* ---- threads --------------------------------------------------------------------------------- */
 
 /* What others do meanwhile. */
@@ -498,7 +220,7 @@ static void *use_experts(void *context)
         REQUIRE(result == LETHE_OK);
         REQUIRE(lethe_execution_begin(s->worker, &shard, 1, LETHE_VERIFY_FAST, &execution, NULL) ==
                 LETHE_OK);
-        uint64_t first, expected = 1000 * (index + 1) * 0x9e3779b97f4a7c15;
+        uint64_t first, expected = pattern_of(index) * 0x9e3779b97f4a7c15;
         memcpy(&first, lethe_execution_address(execution, shard), sizeof first);
         expected ^= expected >> 29;
         REQUIRE(first == expected);
@@ -527,24 +249,18 @@ int main(void)
 {
     if (crypto_start(NULL) != LETHE_OK)
         return 1;
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        CASE(an_expert_is_what_was_encrypted),
-        CASE(what_is_there_is_not_loaded_again),
-        CASE(what_is_held_is_not_evicted),
-        CASE(nobody_is_evicted_in_vain),
-        CASE(a_pin_keeps_an_expert_and_nests),
-        CASE(a_borrowed_expert_cannot_be_evicted_behind_the_cache),
-        CASE(evictions_are_as_foretold),
-        CASE(ties_are_broken_by_the_seed),
-        CASE(prefetching_takes_no_room_of_a_better_one),
-        CASE(what_cannot_be_is_refused),
-        CASE(the_budget_holds_to_the_byte),
-        CASE(a_stopped_worker_gets_no_expert_cache),
-        CASE(an_expert_in_an_execution_stays),
-        CASE(a_changed_expert_is_refused),
-        CASE(an_evicted_expert_leaves_nothing),
-        CASE(threads_share_a_cache),
+        expert_test(an_expert_is_what_was_encrypted),
+        expert_test(what_is_there_is_not_loaded_again),
+        expert_test(what_is_held_is_not_evicted),
+        expert_test(nobody_is_evicted_in_vain),
+        expert_test(a_pin_keeps_an_expert_and_nests),
+        expert_test(a_borrowed_expert_cannot_be_evicted_behind_the_cache),
+        expert_test(what_cannot_be_is_refused),
+        expert_test(a_stopped_worker_gets_no_expert_cache),
+        expert_test(an_expert_in_an_execution_stays),
+        expert_test(a_changed_expert_is_refused),
+        expert_test(threads_share_a_cache),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
