@@ -28,7 +28,12 @@ const struct conf_table configuration_table = {rows, ARRAY_LEN(rows)};
 lethe_result configuration_read(const char *path, struct configuration *out,
                                 struct lethe_error *err)
 {
+    struct lethe_error why = {0};
     *out = (struct configuration){0};
-    lethe_result result = conf_read(path, &configuration_table, out, &out->set, err);
-    return result == LETHE_NOT_FOUND ? LETHE_OK : result;
+    lethe_result result = conf_read(path, &configuration_table, out, &out->set, &why);
+    if (result == LETHE_NOT_FOUND) /* a home needs none, and the caller's error stays as it was */
+        return LETHE_OK;
+    if (result != LETHE_OK && err != NULL)
+        *err = why;
+    return result;
 }

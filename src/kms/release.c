@@ -29,11 +29,14 @@ lethe_result release_minimum(struct store *store, const char *model, uint64_t *m
 {
     char path[PATH_MAX_BYTES];
     CLEANUP(lethe_secret_free) struct lethe_secret *row = NULL;
+    struct lethe_error why = {0};
     *minimum = 0;
     TRY(path_of(model, path, err));
-    lethe_result result = store_get(store, path, &row, NULL, err);
+    lethe_result result = store_get(store, path, &row, NULL, &why);
     if (result == LETHE_NOT_FOUND)
         return LETHE_OK;
+    if (result != LETHE_OK && err != NULL)
+        *err = why;
     TRY(result);
     if (minimum_row_parse(row, minimum) != LETHE_OK)
         return error_set(err, LETHE_INTEGRITY, "%s is not stored in a form that we know", path);

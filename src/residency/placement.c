@@ -29,11 +29,18 @@ lethe_result placement_check(const struct lethe_placement *placement, struct let
     return check_class(placement->class_, err);
 }
 
-lethe_result shard_size_check(const struct lethe_worker *worker, uint64_t size_bytes,
-                              struct lethe_error *err)
+static lethe_result empty(const char *id, struct lethe_error *err)
+{
+    error_set(err, LETHE_INVALID, "'%s' has no bytes: there is nothing to seal", id);
+    error_hint(err, "leave it out");
+    return LETHE_INVALID;
+}
+
+lethe_result shard_size_check(const struct lethe_worker *worker, const char *id,
+                              uint64_t size_bytes, struct lethe_error *err)
 {
     if (size_bytes == 0)
-        return error_set(err, LETHE_INVALID, "a shard of no bytes");
+        return empty(id, err);
     if (size_bytes <= worker->shard_limit_bytes)
         return LETHE_OK;
     const struct audit_event event = audit_resource_limit_violation(

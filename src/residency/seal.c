@@ -126,7 +126,7 @@ lethe_result shard_seal(struct lethe_worker *worker, const struct lethe_placemen
     *out = NULL;
     TRY(worker_check(worker, err));
     TRY(placement_check(placement, err));
-    TRY(shard_size_check(worker, source->size_bytes, err));
+    TRY(shard_size_check(worker, placement->id, source->size_bytes, err));
     TRY(shard_create(worker, placement, out, err));
     return seal_or_drop(out, source, err);
 }
@@ -174,7 +174,7 @@ static lethe_result check_replacement(struct lethe_shard *shard, const struct sh
 {
     TRY(worker_check(shard->worker, err));
     TRY(check_bytes(source->bytes, err));
-    return shard_size_check(shard->worker, source->size_bytes, err);
+    return shard_size_check(shard->worker, shard->id, source->size_bytes, err);
 }
 
 /* Z-5: the old content is gone before the memory for the new one is even there. */

@@ -46,7 +46,7 @@ LETHE_MUST_CHECK lethe_result shards_evict(struct lethe_shard *const *shards, si
 /* IV-001, IV-003, IV-004, and what else can be said before there is any memory. */
 LETHE_MUST_CHECK lethe_result placement_check(const struct lethe_placement *placement,
                                               struct lethe_error *err);
-LETHE_MUST_CHECK lethe_result shard_size_check(const struct lethe_worker *worker,
+LETHE_MUST_CHECK lethe_result shard_size_check(const struct lethe_worker *worker, const char *id,
                                                uint64_t size_bytes, struct lethe_error *err);
 
 #endif

@@ -71,7 +71,7 @@ lethe_result lethe_state_create(struct lethe_worker *worker,
     *out = NULL;
     TRY(worker_check(worker, err));
     TRY(placement_check(placement, err));
-    TRY(shard_size_check(worker, size_bytes, err));
+    TRY(shard_size_check(worker, placement->id, size_bytes, err));
     CLEANUP(state_discard) struct lethe_state *state = state_new(worker, placement);
     if (state == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a state");
@@ -162,7 +162,7 @@ static lethe_result replace(struct lethe_state *state, const void *bytes, size_t
     TRY(worker_check(state->worker, err));
     if (bytes == NULL)
         return error_set(err, LETHE_INVALID, "bytes: there are none");
-    TRY(shard_size_check(state->worker, size_bytes, err));
+    TRY(shard_size_check(state->worker, state->id, size_bytes, err));
     pthread_rwlock_wrlock(&state->lock);
     lethe_result result = replace_memory(state, bytes, size_bytes, err);
     pthread_rwlock_unlock(&state->lock);

@@ -5,6 +5,7 @@
 
 #include <lethe/home.h>
 #include <lethe/model.h>
+#include <lethe/residency.h>
 
 #include "check_files.h"
 
@@ -333,6 +334,65 @@ static void where_no_model_is_none_is_opened(void **state)
     assert_int_equal(0, count_records(place, "model_rejected", ""));
 }
 
+/* ---- errors ---------------------------------------------------------------------------------- */
+
+static const char mark[] = "as it was";
+
+static void mark_error(struct place *place)
+{
+    place->err =
+        (struct lethe_error){.code = LETHE_LIMIT, .text = "as it was", .hint = "as it was"};
+}
+
+static void assert_marked(const struct place *place)
+{
+    assert_string_equal(mark, place->err.text);
+    assert_string_equal(mark, place->err.hint);
+    assert_int_equal(LETHE_LIMIT, place->err.code);
+}
+
+static void use_model(struct place *place, struct lethe_home *home)
+{
+    struct lethe_model *model;
+    struct lethe_worker *worker;
+    struct lethe_shard *shard;
+    const struct lethe_worker_options options = {.name = "w",
+                                                 .policy = LETHE_HOST_ALLOWED,
+                                                 .optional = LETHE_LOCKED,
+                                                 .log = lethe_home_log(home)};
+    assert_result(LETHE_OK, lethe_model_open(home, place->model, &model, &place->err));
+    assert_marked(place);
+    assert_result(LETHE_OK, lethe_worker_create(&options, &worker, &place->err));
+    assert_result(LETHE_OK, lethe_worker_ready(worker, &place->err));
+    assert_result(LETHE_OK, lethe_shard_seal_model(worker, model, 0, &(struct lethe_placement){0},
+                                                   &shard, &place->err));
+    assert_marked(place);
+    assert_result(LETHE_OK, lethe_shard_evict(shard, &place->err));
+    assert_result(LETHE_OK, lethe_worker_free(worker, &place->err));
+    lethe_model_close(model);
+    assert_marked(place);
+}
+
+/* A call that succeeds leaves the caller's error as it was, whatever it tried and did without. */
+static void a_success_leaves_the_error_as_it_was(void **state)
+{
+    struct place *place = *state;
+    struct lethe_home *home;
+    encrypt(place);
+    for (unsigned with_configuration = 0; with_configuration < 2; with_configuration++) {
+        mark_error(place);
+        assert_result(LETHE_OK, lethe_home_open(place->paths.directory, &home, &place->err));
+        assert_marked(place);
+        use_model(place, home);
+        assert_result(LETHE_OK, lethe_home_close(home, &place->err));
+        assert_marked(place);
+        put_file(place->paths.configuration, "[audit]\nflush_records = 9\n", 26);
+    }
+    put_file(place->paths.configuration, "[audit]\nnonsense = 1\n", 21); /* a failure is said */
+    assert_result(LETHE_INVALID, lethe_home_open(place->paths.directory, &home, &place->err));
+    assert_non_null(strstr(place->err.text, "lethe.conf"));
+}
+
 /* ---- tokens ---------------------------------------------------------------------------------- */
 
 /* Secrets are loaded without what an editor left behind them. */
@@ -398,6 +458,7 @@ int main(void)
         HOME_TEST(a_changed_model_is_refused_on_record),
         HOME_TEST(a_model_of_a_revoked_signer_is_refused),
         HOME_TEST(where_no_model_is_none_is_opened),
+        HOME_TEST(a_success_leaves_the_error_as_it_was),
         HOME_TEST(a_token_is_read_without_the_space_around_it),
         HOME_TEST(what_is_no_token_is_refused),
     };

@@ -239,6 +239,8 @@ static void arguments_that_are_no_shard(void **state)
     assert_result(LETHE_INVALID, seal(s, 3, &by_default, &a));
     assert_result(LETHE_INVALID, seal(s, SIZE_MAX, &by_default, &a));
     assert_result(LETHE_INVALID, seal(s, 2, &by_default, &a)); /* an empty file */
+    assert_string_equal(s->err.text, "'0002' has no bytes: there is nothing to seal");
+    assert_string_equal(s->err.hint, "leave it out");
     assert_result(LETHE_INVALID,
                   lethe_shard_seal_model(s->worker, NULL, 0, &by_default, &a, &s->err));
     s->worker->shard_limit_bytes = MIB;
