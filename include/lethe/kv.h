@@ -70,7 +70,8 @@ void lethe_spill_memory_free(struct lethe_spill_memory *memory);
 
 /* In one file without a name in `directory`, gone with the process, however that ends; slots of
  * slot_bytes (lethe_kv_spill_bytes of the cache), at most budget_bytes of them (0: no limit).
- * LETHE_NO_SPACE as the budget or the disk says; LETHE_INVALID when the budget holds no slot. */
+ * LETHE_NO_SPACE as the budget, the disk or RLIMIT_FSIZE says (no SIGXFSZ is raised, unless another
+ * thread lowers that limit meanwhile); LETHE_INVALID when the budget holds no slot. */
 struct lethe_spill_file;
 LETHE_MUST_CHECK lethe_result lethe_spill_file_create(const char *directory, size_t slot_bytes,
                                                       uint64_t budget_bytes,

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -23,6 +24,22 @@ struct lethe_spill_file {
     uint64_t free_count;
     uint64_t free_capacity;
 };
+
+/* Beyond this limit, which may be lowered at any time, writing would end the process: SIGXFSZ. */
+static lethe_result check_limit(uint64_t offset, size_t size_bytes, struct lethe_error *err)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0)
+        return error_from_errno(err, "spill file: asking for the limit of its size");
+    uint64_t available_bytes = limit.rlim_cur > offset ? limit.rlim_cur - offset : 0;
+    if (size_bytes <= available_bytes)
+        return LETHE_OK;
+    error_set(err, LETHE_NO_SPACE,
+              "spill file: %zu bytes are needed, %" PRIu64 " of %" PRIu64 " are available",
+              size_bytes, available_bytes, (uint64_t)limit.rlim_cur);
+    error_hint(err, "no file of this process may be larger: RLIMIT_FSIZE, ulimit -f");
+    return LETHE_NO_SPACE;
+}
 
 /* ---- create ---------------------------------------------------------------------------------- */
 
@@ -51,6 +68,7 @@ lethe_result lethe_spill_file_create(const char *directory, size_t slot_bytes,
         return error_set(err, LETHE_INVALID,
                          "a spill file of %" PRIu64 " bytes with slots of %zu bytes", budget_bytes,
                          slot_bytes);
+    TRY(check_limit(0, slot_bytes, err));
     CLEANUP(memory_free) struct lethe_spill_file *file = calloc(1, sizeof *file);
     if (file == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a spill store");
@@ -137,7 +155,10 @@ static lethe_result put(void *context, const struct lethe_spill_id *id, const vo
     lethe_result result = slot_of(file, id, &slot, err);
     pthread_mutex_unlock(&file->lock);
     TRY(result);
-    result = file_write_at(file->fd, "spill file", slot * file->slot_bytes, bytes, size_bytes, err);
+    uint64_t offset = slot * file->slot_bytes;
+    result = check_limit(offset, size_bytes, err);
+    if (result == LETHE_OK)
+        result = file_write_at(file->fd, "spill file", offset, bytes, size_bytes, err);
     if (result != LETHE_OK)
         drop(file, id); /* half of it is no block */
     return result;
