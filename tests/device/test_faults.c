@@ -1,32 +1,11 @@
 /* The Nth allocation of ours fails, for every N: a clear error, and nothing is left behind. */
 #include "device_check.h"
+#include "failing_memory.h"
 
 #include <malloc.h>
 
-static unsigned calls_left; /* until one fails; 0: none does */
-static bool has_failed;
-
-static bool fails_now(void)
-{
-    if (calls_left == 0 || --calls_left > 0)
-        return false;
-    has_failed = true;
-    return true;
-}
-
-void *__real_calloc(size_t count, size_t size_bytes);
-void *__wrap_calloc(size_t count, size_t size_bytes);
-void *__wrap_calloc(size_t count, size_t size_bytes)
-{
-    return fails_now() ? NULL : __real_calloc(count, size_bytes);
-}
-
-void *__real_malloc(size_t size_bytes);
-void *__wrap_malloc(size_t size_bytes);
-void *__wrap_malloc(size_t size_bytes)
-{
-    return fails_now() ? NULL : __real_malloc(size_bytes);
-}
+FAILS(calloc)
+FAILS(malloc)
 
 static lethe_result live(void)
 {

@@ -5,33 +5,11 @@
 #include <lethe/mem.h>
 
 #include "child.h"
+#include "failing_memory.h"
 #include "fakes.h"
 
-static unsigned calls_left; /* until one fails; 0: none does */
-static bool has_failed;
-
-static bool fails_now(void)
-{
-    if (calls_left == 0 || --calls_left > 0)
-        return false;
-    has_failed = true;
-    errno = ENOMEM;
-    return true;
-}
-
-void *__real_calloc(size_t count, size_t size_bytes);
-void *__wrap_calloc(size_t count, size_t size_bytes);
-void *__wrap_calloc(size_t count, size_t size_bytes)
-{
-    return fails_now() ? NULL : __real_calloc(count, size_bytes);
-}
-
-void *__real_reallocarray(void *array, size_t count, size_t size_bytes);
-void *__wrap_reallocarray(void *array, size_t count, size_t size_bytes);
-void *__wrap_reallocarray(void *array, size_t count, size_t size_bytes)
-{
-    return fails_now() ? NULL : __real_reallocarray(array, count, size_bytes);
-}
+FAILS(calloc)
+FAILS(reallocarray)
 
 static void *faulty_mmap(void *address, size_t size_bytes, int access, int flags, int fd,
                          off_t offset)

@@ -1,45 +1,11 @@
 /* The Nth allocation fails, for every N: the error says so, nothing has changed, nothing leaks. */
+#include "failing_memory.h"
 #include "kv_check.h"
 
-static unsigned calls_left; /* until one fails; 0: none does */
-static bool has_failed;
-
-static bool fails_now(void)
-{
-    if (calls_left == 0 || --calls_left > 0)
-        return false;
-    has_failed = true;
-    return true;
-}
-
-void *__real_calloc(size_t count, size_t size_bytes);
-void *__wrap_calloc(size_t count, size_t size_bytes);
-void *__wrap_calloc(size_t count, size_t size_bytes)
-{
-    return fails_now() ? NULL : __real_calloc(count, size_bytes);
-}
-
-void *__real_malloc(size_t size_bytes);
-void *__wrap_malloc(size_t size_bytes);
-void *__wrap_malloc(size_t size_bytes)
-{
-    return fails_now() ? NULL : __real_malloc(size_bytes);
-}
-
-void *__real_reallocarray(void *array, size_t count, size_t size_bytes);
-void *__wrap_reallocarray(void *array, size_t count, size_t size_bytes);
-void *__wrap_reallocarray(void *array, size_t count, size_t size_bytes)
-{
-    return fails_now() ? NULL : __real_reallocarray(array, count, size_bytes);
-}
-
-/* The C library's own allocation, in tsearch. */
-void *__real_tsearch(const void *key, void **root, int (*compare)(const void *, const void *));
-void *__wrap_tsearch(const void *key, void **root, int (*compare)(const void *, const void *));
-void *__wrap_tsearch(const void *key, void **root, int (*compare)(const void *, const void *))
-{
-    return fails_now() ? NULL : __real_tsearch(key, root, compare);
-}
+FAILS(calloc)
+FAILS(malloc)
+FAILS(reallocarray)
+FAILS(tsearch)
 
 /* A life of two sessions, each call tried again until it works. Once something has failed nothing
  * does any more, so a second failure of the same call is a defect. */
