@@ -9,7 +9,9 @@
 #include "base/cursor.h"
 #include "base/error.h"
 #include "base/validate.h"
+#include "model/array.h"
 #include "model/dtypes.h"
+#include "model/gguf.h"
 #include "model/names.h"
 
 #define GGUF_NAME_MAX 63u      /* ggml keeps names in 64 bytes, NUL included          */
@@ -22,14 +24,8 @@
 #define GGUF_TENSOR_BYTES_MIN 25u /* name of one byte, dimensions, type, offset         */
 #define GGUF_KEY_BYTES_MIN 14u    /* key of one byte, type, value of one byte            */
 
-enum value_type {
-    VALUE_U32 = 4,
-    VALUE_STRING = 8,
-    VALUE_ARRAY = 9,
-    VALUE_TYPES = 13,
-};
 /* Bytes of a value; 0 where its own length says. */
-static const uint8_t value_bytes[VALUE_TYPES] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
+static const uint8_t value_bytes[GGUF_TYPES] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
 
 struct reader {
     struct cursor cursor;
@@ -37,6 +33,7 @@ struct reader {
     uint32_t alignment;
     uint64_t data_bytes; /* of the tensors so far, each padded */
     struct names keys;
+    struct gguf_keys *kept; /* NULL: nobody wants them */
     struct tensor_list list;
 };
 
@@ -126,17 +123,17 @@ static lethe_result skip_array(struct reader *reader, struct lethe_error *err)
     uint64_t count;
     TRY(read_u32(reader, &type, err));
     TRY(read_u64(reader, &count, err));
-    if (type == VALUE_ARRAY)
+    if (type == GGUF_ARRAY)
         return error_set(err, LETHE_MALFORMED, "GGUF: an array of arrays at byte %zu",
                          position(reader));
-    if (type >= VALUE_TYPES)
+    if (type >= GGUF_TYPES)
         return bad_type(reader, type, err);
-    size_t item_bytes = type == VALUE_STRING ? sizeof(uint64_t) : value_bytes[type];
+    size_t item_bytes = type == GGUF_STRING ? sizeof(uint64_t) : value_bytes[type];
     if (count > GGUF_ITEMS_MAX || count > file_left(reader) / item_bytes)
         return error_set(err, LETHE_MALFORMED, "GGUF: an array of %llu items at byte %zu of %llu",
                          (unsigned long long)count, position(reader),
                          (unsigned long long)reader->head->file_bytes);
-    if (type != VALUE_STRING)
+    if (type != GGUF_STRING)
         return skip(reader, count * item_bytes, err);
     struct text item;
     while (count-- > 0)
@@ -147,18 +144,18 @@ static lethe_result skip_array(struct reader *reader, struct lethe_error *err)
 static lethe_result skip_value(struct reader *reader, uint32_t type, struct lethe_error *err)
 {
     struct text value;
-    if (type >= VALUE_TYPES)
+    if (type >= GGUF_TYPES)
         return bad_type(reader, type, err);
-    if (type == VALUE_STRING)
+    if (type == GGUF_STRING)
         return read_text(reader, GGUF_STRING_MAX, &value, err);
-    if (type == VALUE_ARRAY)
+    if (type == GGUF_ARRAY)
         return skip_array(reader, err);
     return skip(reader, value_bytes[type], err);
 }
 
 static lethe_result read_alignment(struct reader *reader, uint32_t type, struct lethe_error *err)
 {
-    if (type != VALUE_U32)
+    if (type != GGUF_U32)
         return error_set(err, LETHE_MALFORMED, "GGUF: general.alignment is no 32-bit number");
     TRY(read_u32(reader, &reader->alignment, err));
     uint32_t alignment = reader->alignment;
@@ -175,19 +172,47 @@ static bool text_is(const struct text *text, const char *expected)
     return text->size_bytes == length && memcmp(text->bytes, expected, length) == 0;
 }
 
+/* The value was read: it is between `begin` and where the reader is now. */
+static lethe_result keep_key(const struct reader *reader, const struct text *name, uint32_t type,
+                             size_t begin, struct lethe_error *err)
+{
+    const uint8_t *bytes = reader->head->bytes;
+    struct gguf_keys *keys = reader->kept;
+    struct gguf_key key = {.type = type, .begin = begin, .end = position(reader)};
+    if (type == GGUF_STRING)
+        key.begin += sizeof(uint64_t); /* its length */
+    for (size_t i = 0; i < value_bytes[type]; i++)
+        key.number |= (uint64_t)bytes[begin + i] << 8 * i;
+
+    struct gguf_key *items =
+        array_grow(keys->items, keys->count, &keys->capacity, sizeof *keys->items);
+    if (items != NULL)
+        keys->items = items;
+    if (items != NULL)
+        key.name = strndup((const char *)name->bytes, name->size_bytes);
+    if (key.name == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for %zu keys", keys->count + 1);
+    items[keys->count++] = key;
+    return LETHE_OK;
+}
+
+static lethe_result read_key(struct reader *reader, struct lethe_error *err)
+{
+    struct text name;
+    uint32_t type;
+    TRY(read_name(reader, GGUF_KEY_MAX, &name, err));
+    TRY(names_add(&reader->keys, name.bytes, name.size_bytes, err));
+    TRY(read_u32(reader, &type, err));
+    size_t begin = position(reader);
+    TRY(text_is(&name, "general.alignment") ? read_alignment(reader, type, err)
+                                            : skip_value(reader, type, err));
+    return reader->kept == NULL ? LETHE_OK : keep_key(reader, &name, type, begin, err);
+}
+
 static lethe_result read_keys(struct reader *reader, uint64_t count, struct lethe_error *err)
 {
-    for (uint64_t i = 0; i < count; i++) {
-        struct text key;
-        uint32_t type;
-        TRY(read_name(reader, GGUF_KEY_MAX, &key, err));
-        TRY(names_add(&reader->keys, key.bytes, key.size_bytes, err));
-        TRY(read_u32(reader, &type, err));
-        if (text_is(&key, "general.alignment"))
-            TRY(read_alignment(reader, type, err));
-        else
-            TRY(skip_value(reader, type, err));
-    }
+    for (uint64_t i = 0; i < count; i++)
+        TRY(read_key(reader, err));
     return names_all_different(&reader->keys, "keys of the GGUF file", err);
 }
 
@@ -336,13 +361,15 @@ static lethe_result read_file(struct reader *reader, struct lethe_error *err)
     return place_tensors(reader, err);
 }
 
-lethe_result gguf_read(struct file_head *head, struct tensor_list *out, struct lethe_error *err)
+static lethe_result read_with(struct file_head *head, struct gguf_keys *kept,
+                              struct tensor_list *out, struct lethe_error *err)
 {
     head->too_short = false;
     struct reader reader = {
         .cursor = cursor_over(head->bytes, head->size_bytes),
         .head = head,
         .alignment = GGUF_DEFAULT_ALIGNMENT,
+        .kept = kept,
         .list = {.type = MODEL_FILE_GGUF},
     };
     lethe_result result = read_file(&reader, err);
@@ -350,5 +377,20 @@ lethe_result gguf_read(struct file_head *head, struct tensor_list *out, struct l
     if (result != LETHE_OK)
         tensor_list_clear(&reader.list);
     *out = reader.list; /* moved, or empty */
+    return result;
+}
+
+lethe_result gguf_read(struct file_head *head, struct tensor_list *out, struct lethe_error *err)
+{
+    return read_with(head, NULL, out, err);
+}
+
+lethe_result gguf_read_keys(struct file_head *head, struct tensor_list *out, struct gguf_keys *keys,
+                            struct lethe_error *err)
+{
+    *keys = (struct gguf_keys){0};
+    lethe_result result = read_with(head, keys, out, err);
+    if (result != LETHE_OK)
+        gguf_keys_clear(keys);
     return result;
 }
