@@ -17,6 +17,14 @@ extern "C" {
 
 #define LETHE_MUST_CHECK __attribute__((warn_unused_result))
 
+/* Returns from the calling function, which gives a lethe_result, unless `call` gave LETHE_OK. */
+#define LETHE_TRY(call)                                                                            \
+    do {                                                                                           \
+        lethe_result lethe_try_result = (call);                                                    \
+        if (lethe_try_result != LETHE_OK)                                                          \
+            return lethe_try_result;                                                               \
+    } while (0)
+
 /* X(name, process exit code, FATAL or RETRIABLE, sentence). RETRIABLE: the same call may succeed
  * later without anyone changing its arguments. Exit codes: 0 done, 1 failed, 2 usage, 3 integrity
  * violation, 4 denied or revoked, 5 unavailable, 6 protection unavailable. */
@@ -55,6 +63,13 @@ struct lethe_error {
     char text[512];
     char hint[256];
 };
+
+/* Writes an error, for who makes one: a store of the caller's (lethe/kv.h), or a program that uses
+ * the library. Sets code and text (cut where it is too long), clears the hint, and gives `code`,
+ * which is not LETHE_OK. `err` may be NULL. */
+__attribute__((__format__(__printf__, 3, 4))) lethe_result lethe_error_set(struct lethe_error *err,
+                                                                           lethe_result code,
+                                                                           const char *format, ...);
 
 /* The constant's name without its prefix ("NOT_FOUND"), for logs and JSON. */
 const char *lethe_result_name(lethe_result result);

@@ -16,14 +16,8 @@
 #define REQUIRE(condition) ((condition) ? (void)0 : require_failed(#condition, __FILE__, __LINE__))
 _Noreturn void require_failed(const char *condition, const char *file, int line);
 
-/* Returns from the calling function unless `call` gave LETHE_OK; scope-bound clean-up does the
- * rest. */
-#define TRY(call)                                                                                  \
-    do {                                                                                           \
-        lethe_result try_result = (call);                                                          \
-        if (try_result != LETHE_OK)                                                                \
-            return try_result;                                                                     \
-    } while (0)
+/* Scope-bound clean-up does the rest. */
+#define TRY(call) LETHE_TRY(call)
 
 /* Scope-bound clean-up. DEFINE_CLEANUP(region_free, struct region *) lets a variable say
  *     CLEANUP(region_free) struct region *region = NULL;

@@ -51,15 +51,32 @@ static void PRINTF_LIKE(3, 4) format_cut(char *out, size_t capacity_bytes, const
     va_end(arguments);
 }
 
-lethe_result(error_set)(struct lethe_error *err, lethe_result code, const char *format, ...)
+static lethe_result PRINTF_LIKE(3, 0)
+    set(struct lethe_error *err, lethe_result code, const char *format, va_list arguments)
 {
     if (err == NULL)
         return code;
     err->code = code;
     err->hint[0] = '\0';
+    vsnprintf(err->text, sizeof err->text, format, arguments);
+    return code;
+}
+
+lethe_result(error_set)(struct lethe_error *err, lethe_result code, const char *format, ...)
+{
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(err->text, sizeof err->text, format, arguments);
+    set(err, code, format, arguments);
+    va_end(arguments);
+    return code;
+}
+
+lethe_result lethe_error_set(struct lethe_error *err, lethe_result code, const char *format, ...)
+{
+    REQUIRE(code != LETHE_OK);
+    va_list arguments;
+    va_start(arguments, format);
+    set(err, code, format, arguments);
     va_end(arguments);
     return code;
 }

@@ -54,6 +54,16 @@ static void long_texts_are_cut_not_overrun(void **state)
     assert_int_equal(strlen(err.hint), sizeof err.hint - 1);
 }
 
+static void who_uses_the_library_writes_errors_too(void **state)
+{
+    struct lethe_error err = {.hint = "from before"};
+    assert_result(LETHE_NO_SPACE, lethe_error_set(&err, LETHE_NO_SPACE, "slot %d", 7));
+    assert_int_equal(err.code, LETHE_NO_SPACE);
+    assert_string_equal(err.text, "slot 7");
+    assert_string_equal(err.hint, "");
+    assert_result(LETHE_IO, lethe_error_set(NULL, LETHE_IO, "x"));
+}
+
 static void results_follow_from_errno(void **state)
 {
     static const struct {
@@ -87,6 +97,7 @@ int main(void)
         cmocka_unit_test(a_number_that_is_no_result_is_survived),
         cmocka_unit_test(context_goes_in_front_and_a_new_error_clears_the_hint),
         cmocka_unit_test(long_texts_are_cut_not_overrun),
+        cmocka_unit_test(who_uses_the_library_writes_errors_too),
         cmocka_unit_test(results_follow_from_errno),
         cmocka_unit_test(nobody_has_to_listen),
     };
