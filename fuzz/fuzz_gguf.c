@@ -17,22 +17,27 @@ static void require_tensor(const struct lethe_gguf *gguf, const struct tensor *l
         FUZZ_PROPERTY(found.shape[i] == listed->shape[listed->dimensions - 1 - i]);
 }
 
-/* At most one of the three types is a key's, and a text's bytes are where it says. */
+/* At most one of the three types is a key's, and its value is what the file has there. */
 static void require_key(const struct lethe_gguf *gguf, const struct gguf_key *key,
-                        size_t file_bytes)
+                        const uint8_t *data, size_t size)
 {
     struct lethe_gguf_text text = {0};
     uint64_t number = 0;
     double real = 0;
-    int found = (lethe_gguf_unsigned(gguf, key->name, &number, NULL) == LETHE_OK) +
-                (lethe_gguf_float(gguf, key->name, &real, NULL) == LETHE_OK);
-    FUZZ_PROPERTY(key->begin <= key->end && key->end <= file_bytes);
-    FUZZ_PROPERTY(number == 0 || number == key->number);
-    if (lethe_gguf_text(gguf, key->name, &text, NULL) == LETHE_OK) {
-        found++;
-        FUZZ_PROPERTY(text.begin == key->begin && text.size_bytes == key->end - key->begin);
-    }
-    FUZZ_PROPERTY(found <= 1);
+    bool is_number = lethe_gguf_unsigned(gguf, key->name, &number, NULL) == LETHE_OK;
+    bool is_real = lethe_gguf_float(gguf, key->name, &real, NULL) == LETHE_OK;
+    bool is_text = lethe_gguf_text(gguf, key->name, &text, NULL) == LETHE_OK;
+    FUZZ_PROPERTY(is_number + is_real + is_text <= 1);
+    FUZZ_PROPERTY(key->begin <= key->end && key->end <= size);
+    if (is_number)
+        FUZZ_PROPERTY(memcmp(&number, data + key->begin, key->end - key->begin) == 0);
+    if (is_real && key->end - key->begin == sizeof real)
+        FUZZ_PROPERTY(memcmp(&real, data + key->begin, sizeof real) == 0);
+    if (!is_text)
+        return;
+    FUZZ_PROPERTY(text.begin == key->begin && text.size_bytes == key->end - key->begin);
+    memcpy(&number, data + text.begin - sizeof number, sizeof number);
+    FUZZ_PROPERTY(number == text.size_bytes);
 }
 
 static void look_up(const uint8_t *data, size_t size)
@@ -51,7 +56,7 @@ static void look_up(const uint8_t *data, size_t size)
     for (size_t i = 0; i < tensors.count; i++)
         require_tensor(gguf, &tensors.tensors[i]);
     for (size_t i = 0; i < keys.count; i++)
-        require_key(gguf, &keys.items[i], size);
+        require_key(gguf, &keys.items[i], data, size);
     lethe_gguf_free(gguf);
 }
 
