@@ -1,9 +1,9 @@
-/* The example engine's reader of GGUF: what it takes, it can compute with. Tensors may overlap in
- * the file, but nothing of the model is larger than it, so a step is short; the session that it
+/* The example engine: of a file that it takes, a step is computed, or refused with a reason.
+ * Nothing that is computed with is larger than the file, so a step is short; the session that it
  * takes place in is a stand-in, whose every byte is a byte of the heap. */
 #include <stdlib.h>
 
-#include "../examples/tiny-llama/tiny.h"
+#include "../examples/tiny-llama/llama.h"
 
 #include "fuzz.h"
 
@@ -16,7 +16,7 @@ lethe_result lethe_kv_buffer(struct lethe_kv *session, size_t size_bytes, void *
                              struct lethe_error *err)
 {
     *out = memory = calloc(1, size_bytes);
-    return *out != NULL ? LETHE_OK : fail(err, LETHE_NO_MEMORY, "no memory");
+    return *out != NULL ? LETHE_OK : lethe_error_set(err, LETHE_NO_MEMORY, "no memory");
 }
 
 lethe_result lethe_kv_append(struct lethe_kv *session, uint32_t layer, const void *keys,
@@ -37,49 +37,22 @@ void lethe_kv_read_end(struct lethe_kv_view *view)
 {
 }
 
-static void step(struct llama *llama, const uint8_t *file)
-{
-    struct lethe_error err = {0};
-    struct state state;
-    llama->context = CONTEXT;
-    if (llama->layers > 8 || llama_start(llama, NULL, &state, &err) != LETHE_OK)
-        return;
-    state.file = file;
-    FUZZ_PROPERTY(llama_step(&state, llama->sizes[VOCABULARY] - 1, 1, &err) == LETHE_OK);
-    free(memory);
-}
-
-/* A text of the file's own words is cut into words; and what is marked is cleared again. */
-static void split(const struct words *words, const uint8_t *data, size_t size_bytes)
-{
-    const char *text = (const char *)data;
-    char *marked = malloc(3 * size_bytes + 1);
-    uint32_t word;
-    if (marked == NULL)
-        return;
-    size_t length = words_mark_spaces(text, size_bytes, marked);
-    for (size_t at = 0; at < MIN(length, 64); at++)
-        if (words_match(words, data, marked + at, length - at, &word))
-            FUZZ_PROPERTY(word < words->count && words->texts[word].size_bytes <= length - at);
-    FUZZ_PROPERTY(words_clear_spaces(marked, length) <= size_bytes);
-    free(marked);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
 {
     struct lethe_error err = {0};
-    struct gguf gguf = {0};
-    struct llama llama = {0};
-    struct words words = {0};
-    if (gguf_read(data, size_bytes, &gguf, &err) == LETHE_OK) {
-        if (llama_read(&gguf, &llama, &err) == LETHE_OK)
-            step(&llama, data);
-        if (words_read(&gguf, &words, &err) == LETHE_OK)
-            split(&words, data, size_bytes);
+    struct llama llama = {.file = data};
+    unsigned short random[3] = {1, 2, 3};
+    lethe_result result = llama_read(&llama, size_bytes, &err);
+    if (result == LETHE_OK) {
+        llama.context = CONTEXT;
+        result = llama_start(&llama, NULL, &err);
+        if (result == LETHE_OK)
+            result = llama_step(&llama, llama.vocabulary - 1, &err);
+        if (result == LETHE_OK)
+            FUZZ_PROPERTY(llama_choose(&llama, 1, random) < llama.vocabulary);
+        free(memory);
     }
-    FUZZ_PROPERTY(err.code == LETHE_OK || err.text[0] != '\0');
-    gguf_clear(&gguf);
-    free(llama.layer);
-    free(words.texts);
+    FUZZ_PROPERTY(result == LETHE_OK || err.text[0] != '\0');
+    lethe_gguf_free(llama.gguf);
     return 0;
 }

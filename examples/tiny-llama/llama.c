@@ -1,187 +1,195 @@
-#include "tiny.h"
-
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "llama.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* ---- formats of numbers ---------------------------------------------------------------------- */
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the formats are little-endian");
+
+/* IEEE 754 binary16. The exponent is corrected by a multiplication, which is right for subnormal
+ * numbers too; infinities and NaNs get the largest one there is. */
+static inline float half(uint16_t bits)
+{
+    union {
+        uint32_t bits;
+        float value;
+    } number = {(uint32_t)(bits & 0x7fff) << 13};
+    number.value *= 0x1p112f;
+    number.bits |= (bits & 0x7c00) == 0x7c00 ? 0x7f800000u : 0;
+    number.bits |= (uint32_t)(bits & 0x8000) << 16;
+    return number.value;
+}
+
+static void unpack_f32(const void *row, float *out, uint32_t n)
+{
+    memcpy(out, row, n * sizeof *out);
+}
+
+static void unpack_f16(const void *row, float *out, uint32_t n)
+{
+    const uint16_t *values = row;
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = half(values[i]);
+}
+
+/* Blocks of 32 numbers: what they are multiplied with, then a byte of each. */
+static void unpack_q8(const void *row, float *out, uint32_t n)
+{
+    for (const uint8_t *block = row; n > 0; block += 34, out += 32, n -= 32) {
+        float scale = half((uint16_t)(block[0] | block[1] << 8));
+        for (uint32_t i = 0; i < 32; i++)
+            out[i] = scale * (int8_t)block[2 + i];
+    }
+}
+
+static const struct {
+    const char *type;
+    void (*unpack)(const void *row, float *out, uint32_t n);
+} formats[] = {{"F32", unpack_f32}, {"F16", unpack_f16}, {"Q8_0", unpack_q8}};
+
+/* Eight sums that do not depend on one another, so that a compiler may use vectors. */
+static float dot(const float *a, const float *b, uint32_t n)
+{
+    float sums[8] = {0};
+    uint32_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (uint32_t j = 0; j < 8; j++)
+            sums[j] += a[i + j] * b[i + j];
+    for (; i < n; i++)
+        sums[i % 8] += a[i] * b[i];
+    return ((sums[0] + sums[4]) + (sums[1] + sums[5])) +
+           ((sums[2] + sums[6]) + (sums[3] + sums[7]));
+}
 
 /* ---- what a file has to say ------------------------------------------------------------------ */
 
-#define IN(member) offsetof(struct llama, member)
-static const struct {
-    const char *name;
-    size_t at;
-    uint32_t most;
-} numbers[] = {
-    {"llama.block_count", IN(layers), 1024},
-    {"llama.context_length", IN(context), 1 << 22},
-    {"llama.embedding_length", IN(sizes[WIDTH]), 1 << 16},
-    {"llama.feed_forward_length", IN(sizes[HIDDEN]), 1 << 18},
-    {"llama.attention.head_count", IN(heads), 1 << 10},
-};
-
-#define OF(member) offsetof(struct layer, member)
-static const struct {
-    const char *name;
-    size_t at;
-    enum llama_size columns, rows;
-} tensors[] = {
-    {"attn_norm", OF(attn_norm), WIDTH, ONE},       {"attn_q", OF(attn_q), WIDTH, WIDTH},
-    {"attn_k", OF(attn_k), WIDTH, KV_WIDTH},        {"attn_v", OF(attn_v), WIDTH, KV_WIDTH},
-    {"attn_output", OF(attn_output), WIDTH, WIDTH}, {"ffn_norm", OF(ffn_norm), WIDTH, ONE},
-    {"ffn_gate", OF(ffn_gate), WIDTH, HIDDEN},      {"ffn_up", OF(ffn_up), WIDTH, HIDDEN},
-    {"ffn_down", OF(ffn_down), HIDDEN, WIDTH},
-};
-
-static lethe_result check_architecture(const struct gguf *gguf, struct lethe_error *err)
-{
-    struct cursor value;
-    struct text name = {0};
-    TRY(gguf_find(gguf, "llama.rope.scaling.type", GGUF_TEXT, &value, err));
-    if (value.file != NULL)
-        return fail(err, LETHE_FAILED, "scaled positions are not computed here");
-    TRY(gguf_find(gguf, "general.architecture", GGUF_TEXT, &value, err));
-    if (value.file != NULL)
-        TRY(take_text(&value, &name, err));
-    if (name.size_bytes != 5 || memcmp(value.file + name.at, "llama", 5) != 0)
-        return fail(err, LETHE_FAILED, "the model's architecture is not llama");
-    return LETHE_OK;
-}
-
 /* Keys may be missing where the format says what is meant then. */
-static lethe_result read_numbers(const struct gguf *gguf, struct llama *out,
-                                 struct lethe_error *err)
+static lethe_result optional(lethe_result result)
 {
-    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
-        uint32_t *number = (uint32_t *)((char *)out + numbers[i].at);
-        TRY(gguf_number(gguf, numbers[i].name, GGUF_U32, number, err));
-        if (*number == 0 || *number > numbers[i].most)
-            return fail(err, LETHE_MALFORMED, "%s is %u instead of 1 to %u", numbers[i].name,
-                        *number, numbers[i].most);
-    }
-    out->kv_heads = out->heads;
-    out->head_size = out->sizes[WIDTH] / out->heads;
-    out->rotated = out->head_size;
-    out->epsilon = -1;
-    out->freq_base = 10000;
-    TRY(gguf_number(gguf, "llama.attention.head_count_kv", GGUF_U32, &out->kv_heads, err));
-    TRY(gguf_number(gguf, "llama.rope.dimension_count", GGUF_U32, &out->rotated, err));
-    TRY(gguf_number(gguf, "llama.rope.freq_base", GGUF_F32, &out->freq_base, err));
-    TRY(gguf_number(gguf, "llama.attention.layer_norm_rms_epsilon", GGUF_F32, &out->epsilon, err));
-    if (out->kv_heads == 0 || out->heads % out->kv_heads != 0 ||
-        out->head_size * out->heads != out->sizes[WIDTH] || out->rotated > out->head_size ||
-        out->rotated % 2 != 0 || !(out->epsilon >= 0) || !(out->freq_base > 0))
-        return fail(err, LETHE_MALFORMED, "heads, positions and norms do not fit one another");
-    out->sizes[ONE] = 1;
-    out->sizes[KV_WIDTH] = out->kv_heads * out->head_size;
+    return result == LETHE_NOT_FOUND ? LETHE_OK : result;
+}
+
+/* From 1 to `most`; *out is what is meant when there is none. */
+static lethe_result read_number(const struct llama *llama, const char *key, uint32_t most,
+                                uint32_t *out, struct lethe_error *err)
+{
+    uint64_t value = *out;
+    TRY(optional(lethe_gguf_unsigned(llama->gguf, key, &value, err)));
+    if (value == 0 || value > most)
+        return lethe_error_set(err, LETHE_MALFORMED, "%s is missing, or not 1 to %u", key, most);
+    *out = (uint32_t)value;
     return LETHE_OK;
 }
 
-static lethe_result find_tensor(const struct gguf *gguf, const char *name, uint32_t columns,
-                                uint32_t rows, struct tensor *out, struct lethe_error *err)
+static lethe_result read_numbers(struct llama *llama, struct lethe_error *err)
 {
-    const struct tensor *tensor = gguf_tensor(gguf, name);
-    if (tensor == NULL)
-        return fail(err, LETHE_MALFORMED, "there is no tensor %s", name);
-    if (tensor->columns != columns || tensor->rows != rows)
-        return fail(err, LETHE_MALFORMED, "%s is [%u, %u] instead of [%u, %u]", name,
-                    tensor->columns, tensor->rows, columns, rows);
-    *out = *tensor;
+    TRY(read_number(llama, "llama.block_count", 1024, &llama->layers, err));
+    TRY(read_number(llama, "llama.context_length", 1 << 22, &llama->context, err));
+    TRY(read_number(llama, "llama.embedding_length", 1 << 16, &llama->width, err));
+    TRY(read_number(llama, "llama.feed_forward_length", 1 << 18, &llama->hidden, err));
+    TRY(read_number(llama, "llama.attention.head_count", 1 << 10, &llama->heads, err));
+    llama->kv_heads = llama->heads;
+    llama->rotated = llama->head_size = llama->width / llama->heads;
+    llama->end = UINT64_MAX;
+    llama->freq_base = 10000;
+    TRY(read_number(llama, "llama.attention.head_count_kv", llama->heads, &llama->kv_heads, err));
+    TRY(read_number(llama, "llama.rope.dimension_count", llama->head_size, &llama->rotated, err));
+    TRY(optional(
+        lethe_gguf_unsigned(llama->gguf, "tokenizer.ggml.eos_token_id", &llama->end, err)));
+    TRY(optional(lethe_gguf_float(llama->gguf, "llama.rope.freq_base", &llama->freq_base, err)));
+    TRY(lethe_gguf_float(llama->gguf, "llama.attention.layer_norm_rms_epsilon", &llama->epsilon,
+                         err));
+    if (llama->heads % llama->kv_heads != 0 || llama->width % llama->heads != 0 ||
+        llama->rotated % 2 != 0 || !(llama->epsilon >= 0) || !(llama->freq_base > 0))
+        return lethe_error_set(err, LETHE_MALFORMED, "heads, positions, norms do not fit together");
+    llama->kv_width = llama->kv_heads * llama->head_size;
     return LETHE_OK;
 }
 
-static lethe_result find_layer(const struct gguf *gguf, const struct llama *llama, uint32_t index,
-                               struct layer *out, struct lethe_error *err)
+lethe_result llama_read(struct llama *llama, uint64_t file_bytes, struct lethe_error *err)
 {
-    char name[64];
-    for (size_t i = 0; i < COUNT_OF(tensors); i++) {
-        snprintf(name, sizeof name, "blk.%u.%s.weight", index, tensors[i].name);
-        TRY(find_tensor(gguf, name, llama->sizes[tensors[i].columns], llama->sizes[tensors[i].rows],
-                        (struct tensor *)((char *)out + tensors[i].at), err));
-    }
+    struct lethe_gguf_text name;
+    struct lethe_gguf_tensor found;
+    TRY(lethe_gguf_open(llama->file, file_bytes, &llama->gguf, err));
+    TRY(lethe_gguf_text(llama->gguf, "general.architecture", &name, err));
+    if (name.size_bytes != 5 || memcmp(llama->file + name.begin, "llama", 5) != 0)
+        return lethe_error_set(err, LETHE_FAILED, "the model's architecture is not llama");
+    if (lethe_gguf_text(llama->gguf, "llama.rope.scaling.type", &name, NULL) != LETHE_NOT_FOUND)
+        return lethe_error_set(err, LETHE_FAILED, "scaled positions are not computed here");
+    TRY(read_numbers(llama, err));
+    bool tied = lethe_gguf_tensor(llama->gguf, "output.weight", &found, NULL) == LETHE_NOT_FOUND;
+    llama->output = tied ? "token_embd" : "output";
+    /* One that is not asked for would not be computed with, and the result be wrong. */
+    if (lethe_gguf_tensor_count(llama->gguf) != llama->layers * UINT64_C(9) + (tied ? 2 : 3))
+        return lethe_error_set(err, LETHE_FAILED, "there are more or fewer tensors than a llama's");
+    TRY(lethe_gguf_tensor(llama->gguf, "token_embd.weight", &found, err));
+    if (found.shape[1] == 0 || found.shape[1] > 1 << 24)
+        return lethe_error_set(err, LETHE_MALFORMED, "the vocabulary is not 1 to 2^24 tokens");
+    llama->vocabulary = (uint32_t)found.shape[1];
     return LETHE_OK;
 }
 
-/* A tensor that is not asked for would not be computed with, and the result be wrong. */
-static lethe_result find_tensors(const struct gguf *gguf, struct llama *out,
-                                 struct lethe_error *err)
+lethe_result llama_start(struct llama *llama, struct lethe_kv *session, struct lethe_error *err)
 {
-    const struct tensor *embedding = gguf_tensor(gguf, "token_embd.weight");
-    bool tied = gguf_tensor(gguf, "output.weight") == NULL;
-    uint32_t width = out->sizes[WIDTH];
-    uint32_t vocabulary = out->sizes[VOCABULARY] = embedding != NULL ? embedding->rows : 0;
-    TRY(find_tensor(gguf, "token_embd.weight", width, vocabulary, &out->token_embd, err));
-    TRY(find_tensor(gguf, "output_norm.weight", width, 1, &out->output_norm, err));
-    out->output = out->token_embd;
-    if (!tied)
-        TRY(find_tensor(gguf, "output.weight", width, vocabulary, &out->output, err));
-    out->layer = calloc(out->layers, sizeof *out->layer);
-    if (out->layer == NULL)
-        return fail(err, LETHE_NO_MEMORY, "no memory for %u layers", out->layers);
-    for (uint32_t i = 0; i < out->layers; i++)
-        TRY(find_layer(gguf, out, i, &out->layer[i], err));
-    if (gguf->tensor_count != COUNT_OF(tensors) * out->layers + (tied ? 2 : 3))
-        return fail(err, LETHE_FAILED, "the model has tensors that are not computed with here");
-    return LETHE_OK;
-}
-
-lethe_result llama_read(const struct gguf *gguf, struct llama *out, struct lethe_error *err)
-{
-    *out = (struct llama){0};
-    TRY(check_architecture(gguf, err));
-    TRY(read_numbers(gguf, out, err));
-    return find_tensors(gguf, out, err);
-}
-
-/* ---- memory ---------------------------------------------------------------------------------- */
-
-lethe_result llama_start(const struct llama *llama, struct lethe_kv *session, struct state *out,
-                         struct lethe_error *err)
-{
-    const uint32_t *sizes = llama->sizes;
-    const struct {
-        float **array;
-        uint32_t count;
-    } arrays[] = {
-        {&out->x, sizes[WIDTH]},
-        {&out->normed, sizes[WIDTH]},
-        {&out->q, sizes[WIDTH]},
-        {&out->k, sizes[KV_WIDTH]},
-        {&out->v, sizes[KV_WIDTH]},
-        {&out->mixed, sizes[WIDTH]},
-        {&out->gate, sizes[HIDDEN]},
-        {&out->up, sizes[HIDDEN]},
-        {&out->turn, llama->rotated},
-        {&out->scores, llama->context},
-        {&out->row, sizes[WIDTH] + sizes[HIDDEN]},
-        {&out->logits, sizes[VOCABULARY]},
-    };
+    uint32_t w = llama->width;
+    uint32_t kv = llama->kv_width;
+    uint32_t h = llama->hidden;
+    uint32_t counts[] = {w, w, w, kv, kv, w, h, h, llama->context, w + h, llama->vocabulary};
     size_t total = 0;
     void *memory;
-    for (size_t i = 0; i < COUNT_OF(arrays); i++)
-        total += arrays[i].count;
+    for (size_t i = 0; i < VECTORS; i++)
+        total += llama->count[i] = counts[i];
     TRY(lethe_kv_buffer(session, total * sizeof(float), &memory, err));
-    *out = (struct state){.llama = llama, .session = session};
-    float *next = memory;
-    for (size_t i = 0; i < COUNT_OF(arrays); next += arrays[i++].count)
-        *arrays[i].array = next;
+    llama->session = session;
+    llama->position = 0;
+    llama->at[0] = memory;
+    for (size_t i = 1; i < VECTORS; i++)
+        llama->at[i] = llama->at[i - 1] + counts[i - 1];
     return LETHE_OK;
 }
 
 /* ---- arithmetic ------------------------------------------------------------------------------ */
 
-static void unpack_row(const struct state *state, const struct tensor *matrix, uint32_t row,
-                       float *out)
+struct matrix { /* rows one after another */
+    const uint8_t *at;
+    uint64_t row_bytes;
+    void (*unpack)(const void *row, float *out, uint32_t n);
+};
+
+/* One of the layer's, or of all layers'. It has the shape that is computed with, or is refused. */
+static lethe_result find(const struct llama *llama, const char *name, uint32_t columns,
+                         uint32_t rows, struct matrix *out)
 {
-    const uint8_t *bytes = state->file + matrix->at + row * tensor_row_bytes(matrix);
-    matrix->number->unpack(bytes, out, matrix->columns);
+    struct lethe_gguf_tensor found;
+    char full[64];
+    snprintf(full, sizeof full, "%s%s.weight", llama->prefix, name);
+    TRY(lethe_gguf_tensor(llama->gguf, full, &found, llama->err));
+    *out = (struct matrix){.at = llama->file + found.begin, .row_bytes = found.size_bytes / rows};
+    for (size_t i = 0; i < COUNT_OF(formats); i++)
+        if (strcmp(found.type, formats[i].type) == 0)
+            out->unpack = formats[i].unpack;
+    if (found.dimensions > 2 || found.shape[0] != columns || found.shape[1] != rows ||
+        out->unpack == NULL || found.begin % sizeof(float) != 0)
+        return lethe_error_set(llama->err, LETHE_FAILED, "%s is not [%u, %u] of F32, F16 or Q8_0",
+                               full, columns, rows);
+    return LETHE_OK;
 }
 
-static void multiply(const struct state *state, const struct tensor *matrix, const float *in,
-                     float *out)
+static lethe_result multiply(struct llama *llama, const char *name, enum vector in, enum vector out)
 {
-    for (uint32_t row = 0; row < matrix->rows; row++) {
-        unpack_row(state, matrix, row, state->row);
-        out[row] = dot(state->row, in, matrix->columns);
+    struct matrix matrix;
+    uint32_t columns = llama->count[in];
+    TRY(find(llama, name, columns, llama->count[out], &matrix));
+    for (uint32_t i = 0; i < llama->count[out]; i++) {
+        matrix.unpack(matrix.at + i * matrix.row_bytes, llama->at[ROW], columns);
+        llama->at[out][i] = dot(llama->at[ROW], llama->at[in], columns);
     }
+    return LETHE_OK;
 }
 
 static void add(float *to, const float *from, float factor, uint32_t n)
@@ -190,120 +198,131 @@ static void add(float *to, const float *from, float factor, uint32_t n)
         to[i] += factor * from[i];
 }
 
-/* state->normed becomes state->x over its root mean square, times the weights. */
-static void norm(struct state *state, const struct tensor *weights)
+/* NORMED becomes X over its root mean square, times the weights. */
+static lethe_result norm(struct llama *llama, const char *name)
 {
-    uint32_t n = weights->columns;
-    float scale = 1 / sqrtf(dot(state->x, state->x, n) / (float)n + state->llama->epsilon);
-    unpack_row(state, weights, 0, state->row);
+    struct matrix weights;
+    const float *x = llama->at[X];
+    uint32_t n = llama->count[X];
+    float scale = 1 / sqrtf(dot(x, x, n) / (float)n + (float)llama->epsilon);
+    TRY(find(llama, name, n, 1, &weights));
+    weights.unpack(weights.at, llama->at[ROW], n);
     for (uint32_t i = 0; i < n; i++)
-        state->normed[i] = state->x[i] * scale * state->row[i];
+        llama->at[NORMED][i] = x[i] * scale * llama->at[ROW][i];
+    return LETHE_OK;
 }
 
-void softmax(float *values, size_t count)
+static void softmax(float *values, size_t count, float temperature)
 {
     float largest = -INFINITY;
     float total = 0;
     for (size_t i = 0; i < count; i++)
         largest = fmaxf(largest, values[i]);
     for (size_t i = 0; i < count; i++)
-        total += values[i] = expf(values[i] - largest);
+        total += values[i] = expf((values[i] - largest) / temperature);
     for (size_t i = 0; i < count; i++)
         values[i] /= total;
 }
 
 /* Pairs of neighbours are turned by angles that grow with the position: fast ones first. */
-static void fill_turn(struct state *state, uint32_t position)
+static void turn(const struct llama *llama, enum vector heads)
 {
-    const struct llama *llama = state->llama;
+    const float *end = llama->at[heads] + llama->count[heads];
     for (uint32_t i = 0; i < llama->rotated; i += 2) {
-        float angle = (float)position * powf(llama->freq_base, -(float)i / (float)llama->rotated);
-        state->turn[i] = cosf(angle);
-        state->turn[i + 1] = sinf(angle);
-    }
-}
-
-static void turn(const struct state *state, float *heads, uint32_t count)
-{
-    for (; count > 0; count--, heads += state->llama->head_size) {
-        for (uint32_t i = 0; i < state->llama->rotated; i += 2) {
-            float a = heads[i];
-            float b = heads[i + 1];
-            heads[i] = a * state->turn[i] - b * state->turn[i + 1];
-            heads[i + 1] = a * state->turn[i + 1] + b * state->turn[i];
+        float slower = powf((float)llama->freq_base, -(float)i / (float)llama->rotated);
+        float cosine = cosf((float)llama->position * slower);
+        float sine = sinf((float)llama->position * slower);
+        for (float *pair = llama->at[heads] + i; pair < end; pair += llama->head_size) {
+            float first = pair[0];
+            pair[0] = first * cosine - pair[1] * sine;
+            pair[1] = first * sine + pair[1] * cosine;
         }
     }
 }
 
-/* The keys or values that a head shares, of one token. */
-static const float *part_of(const struct llama *llama, const void *rows, uint64_t token,
-                            uint32_t head)
+static void attend_head(struct llama *llama, const struct lethe_kv_view *view, uint32_t head)
 {
-    uint32_t shared = head / (llama->heads / llama->kv_heads);
-    return (const float *)rows + token * llama->sizes[KV_WIDTH] + shared * llama->head_size;
-}
-
-static void attend_head(struct state *state, const struct lethe_kv_view *view, uint32_t head)
-{
-    const struct llama *llama = state->llama;
     uint32_t size = llama->head_size;
-    const float *q = state->q + head * size;
-    float *mixed = state->mixed + head * size;
-    float *score = state->scores;
+    uint32_t width = llama->kv_width;
+    float scale = 1 / sqrtf((float)size);
+    uint32_t shared = head / (llama->heads / llama->kv_heads) * size;
+    const float *q = llama->at[Q] + head * size;
+    float *mixed = llama->at[MIXED] + head * size;
+    float *score = llama->at[SCORES];
     for (const struct lethe_kv_span *span = view->spans; span < view->spans + view->count; span++)
         for (uint64_t i = 0; i < span->tokens; i++)
-            *score++ = dot(q, part_of(llama, span->keys, i, head), size) / sqrtf((float)size);
-    softmax(state->scores, (size_t)(score - state->scores));
-
+            *score++ = scale * dot(q, (const float *)span->keys + i * width + shared, size);
+    softmax(llama->at[SCORES], (size_t)(score - llama->at[SCORES]), 1);
     memset(mixed, 0, size * sizeof *mixed);
-    score = state->scores;
+    score = llama->at[SCORES];
     for (const struct lethe_kv_span *span = view->spans; span < view->spans + view->count; span++)
         for (uint64_t i = 0; i < span->tokens; i++)
-            add(mixed, part_of(llama, span->values, i, head), *score++, size);
+            add(mixed, (const float *)span->values + i * width + shared, *score++, size);
 }
 
-static lethe_result attend(struct state *state, uint32_t index, struct lethe_error *err)
+static lethe_result attend(struct llama *llama)
 {
-    const struct layer *layer = &state->llama->layer[index];
     struct lethe_kv_view view;
-    norm(state, &layer->attn_norm);
-    multiply(state, &layer->attn_q, state->normed, state->q);
-    multiply(state, &layer->attn_k, state->normed, state->k);
-    multiply(state, &layer->attn_v, state->normed, state->v);
-    turn(state, state->q, state->llama->heads);
-    turn(state, state->k, state->llama->kv_heads);
-    TRY(lethe_kv_append(state->session, index, state->k, state->v, 1, err));
-    TRY(lethe_kv_read_begin(state->session, index, &view, err));
-    for (uint32_t head = 0; head < state->llama->heads; head++)
-        attend_head(state, &view, head);
+    TRY(norm(llama, "attn_norm"));
+    TRY(multiply(llama, "attn_q", NORMED, Q));
+    TRY(multiply(llama, "attn_k", NORMED, K));
+    TRY(multiply(llama, "attn_v", NORMED, V));
+    turn(llama, Q);
+    turn(llama, K);
+    TRY(lethe_kv_append(llama->session, llama->layer, llama->at[K], llama->at[V], 1, llama->err));
+    TRY(lethe_kv_read_begin(llama->session, llama->layer, &view, llama->err));
+    for (uint32_t head = 0; head < llama->heads; head++)
+        attend_head(llama, &view, head);
     lethe_kv_read_end(&view);
-    multiply(state, &layer->attn_output, state->mixed, state->normed);
-    add(state->x, state->normed, 1, state->llama->sizes[WIDTH]);
+    TRY(multiply(llama, "attn_output", MIXED, NORMED));
+    add(llama->at[X], llama->at[NORMED], 1, llama->count[X]);
     return LETHE_OK;
 }
 
-static void feed_forward(struct state *state, const struct layer *layer)
+static lethe_result feed_forward(struct llama *llama)
 {
-    norm(state, &layer->ffn_norm);
-    multiply(state, &layer->ffn_gate, state->normed, state->gate);
-    multiply(state, &layer->ffn_up, state->normed, state->up);
-    for (uint32_t i = 0; i < state->llama->sizes[HIDDEN]; i++)
-        state->gate[i] *= state->up[i] / (1 + expf(-state->gate[i]));
-    multiply(state, &layer->ffn_down, state->gate, state->normed);
-    add(state->x, state->normed, 1, state->llama->sizes[WIDTH]);
+    float *gate = llama->at[GATE];
+    TRY(norm(llama, "ffn_norm"));
+    TRY(multiply(llama, "ffn_gate", NORMED, GATE));
+    TRY(multiply(llama, "ffn_up", NORMED, UP));
+    for (uint32_t i = 0; i < llama->count[GATE]; i++)
+        gate[i] *= llama->at[UP][i] / (1 + expf(-gate[i]));
+    TRY(multiply(llama, "ffn_down", GATE, NORMED));
+    add(llama->at[X], llama->at[NORMED], 1, llama->count[X]);
+    return LETHE_OK;
 }
 
-lethe_result llama_step(struct state *state, uint32_t token, uint32_t position,
-                        struct lethe_error *err)
+lethe_result llama_step(struct llama *llama, uint32_t token, struct lethe_error *err)
 {
-    const struct llama *llama = state->llama;
-    unpack_row(state, &llama->token_embd, token, state->x);
-    fill_turn(state, position);
-    for (uint32_t i = 0; i < llama->layers; i++) {
-        TRY(attend(state, i, err));
-        feed_forward(state, &llama->layer[i]);
+    struct matrix words;
+    llama->err = err;
+    llama->prefix[0] = '\0';
+    TRY(find(llama, "token_embd", llama->count[X], llama->count[LOGITS], &words));
+    words.unpack(words.at + token * words.row_bytes, llama->at[X], llama->count[X]);
+    for (llama->layer = 0; llama->layer < llama->layers; llama->layer++) {
+        snprintf(llama->prefix, sizeof llama->prefix, "blk.%u.", llama->layer);
+        TRY(attend(llama));
+        TRY(feed_forward(llama));
     }
-    norm(state, &llama->output_norm);
-    multiply(state, &llama->output, state->normed, state->logits);
-    return LETHE_OK;
+    llama->prefix[0] = '\0';
+    llama->position++;
+    TRY(norm(llama, "output_norm"));
+    return multiply(llama, llama->output, NORMED, LOGITS);
+}
+
+uint32_t llama_choose(struct llama *llama, float temperature, unsigned short random[3])
+{
+    float *logits = llama->at[LOGITS];
+    uint32_t count = llama->count[LOGITS];
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < count; i++)
+        best = logits[i] > logits[best] ? i : best;
+    if (temperature <= 0)
+        return best;
+    softmax(logits, count, temperature);
+    float left = (float)erand48(random);
+    for (uint32_t i = 0; i < count; i++)
+        if ((left -= logits[i]) < 0)
+            return i;
+    return best; /* what rounding leaves over */
 }

@@ -6,6 +6,7 @@ import pathlib
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import time
 
@@ -53,26 +54,20 @@ def _(place):
     seen = set()
     for number, kind in enumerate(TYPES, 1):
         model = make_model(place, kind, "--type", kind, "--seed", number)
-        seen.add(three_ways(place, model, "--ids", "-n", 24))
-    seen.add(three_ways(place, make_model(place, "tied", "--tied", "--kv-heads", 1), "--ids"))
-    seen.add(three_ways(place, make_model(place, "wide", "--heads", 2, "--layers", 5), "--ids"))
-    assert len(seen) == 5, seen  # it matters which model it is
-
-
-@case("prompts of text, and a real file with its own vocabulary")
-def _(place):
-    out = three_ways(place, GGUF, "-n", 8, prompts="hello world\nDaß ist\n".encode())
-    lines = out.decode(errors="replace").splitlines()
-    assert len(lines) == 4 and len(lines[0].split()) == 8, lines
+        seen.add(three_ways(place, model, "--tokens", 24))
+    seen.add(three_ways(place, make_model(place, "tied", "--tied", "--kv-heads", 1)))
+    seen.add(three_ways(place, make_model(place, "wide", "--heads", 2, "--layers", 5)))
+    seen.add(three_ways(place, GGUF))
+    assert len(seen) == 6, seen  # it matters which model it is
 
 
 @case("a seeded choice is the same in all three ways, and another with another seed")
 def _(place):
     model = make_model(place, "m", "--type", "Q8_0")
-    first = three_ways(place, model, "--ids", "-t", "0.9", "-s", 7)
-    assert first == answers(place, "--ids", "-t", "0.9", "-s", 7, model)
-    assert first != answers(place, "--ids", "-t", "0.9", "-s", 8, model)
-    assert first != answers(place, "--ids", model)
+    first = three_ways(place, model, "--temperature", "0.9", "--seed", 7)
+    assert first == answers(place, "--temperature", "0.9", "--seed", 7, model)
+    assert first != answers(place, "--temperature", "0.9", "--seed", 8, model)
+    assert first != answers(place, model)
 
 
 @case("llama.cpp goes on with the same tokens")
@@ -86,7 +81,7 @@ def _(place):
     for model, count in models.items():
         program = ["node", TESTS / "engines" / "tokens.mjs", model, str(count), "3", "4", "5", "100"]
         theirs = subprocess.run(program, env=env, stdout=subprocess.PIPE, check=True).stdout
-        ours = answers(place, "--ids", "-n", count, model)
+        ours = answers(place, "--tokens", count, model)
         assert ours.splitlines()[0] == theirs.strip(), (model, ours, theirs)
 
 
@@ -108,12 +103,12 @@ def _(place):
     chance = random.Random(1)
     for _ in range(60):
         broken.write_bytes(whole[:chance.randrange(1, len(whole))])
-        assert b"GGUF" in refused(3, place, "--ids", broken).err
+        assert b"GGUF" in refused(3, place, broken).err
     for _ in range(150):
         changed = bytearray(whole)
         changed[chance.randrange(head)] ^= 1 << chance.randrange(8)
         broken.write_bytes(changed)
-        outcome = tiny_llama(place, "--ids", "-n", 2, broken, prompts=b"3 4\n")
+        outcome = tiny_llama(place, "--tokens", 2, broken, prompts=b"3 4\n")
         assert outcome.code in (0, 1, 2, 3) and b"Sanitizer" not in outcome.err, outcome
 
 
@@ -122,11 +117,16 @@ def _(place):
     model = make_model(place, "m")
     refused(1, place, place.work / "nowhere.gguf")
     refused(2, place, "--verify", "some", model)
+    refused(2, place, "--verify-every", "day", model)
+    refused(2, place, "--tokens", 0, model)
+    refused(2, place, "--tokens")
+    refused(2, place)
+    refused(1, place, place.work)
     refused(2, place, model, model)
-    refused(2, place, "--ids", model, prompts=b"3 x\n")
-    refused(2, place, "--ids", model, prompts=b"512\n")
-    refused(2, place, "--ids", model, prompts=b"\n")
-    assert tiny_llama(place, "--ids", "-c", 3, model).code == 1  # a prompt of four tokens
+    refused(2, place, model, prompts=b"3 x\n")
+    refused(2, place, model, prompts=b"512\n")
+    refused(2, place, model, prompts=b"\n")
+    assert tiny_llama(place, "--context", 3, model).code == 1  # a prompt of four tokens
     assert b"no home" in refused(1, place, "--sealed", place.work / "m.lethe").err
     assert tiny_llama(place, model, prompts=b"").code == 0
 
@@ -135,8 +135,8 @@ def _(place):
 def _(place):
     encrypted = place.with_model(make_model(place, "m"), name="m.lethe")
     for mode in ("full", "fast"):
-        answers(place, "--ids", "--sealed", "--verify", mode, encrypted)
-    assert refused(2, place, "--ids", "--sealed", "--verify", "signature", encrypted).out == b""
+        answers(place, "--verify", mode, "--sealed", encrypted)
+    assert refused(2, place, "--verify", "signature", "--sealed", encrypted).out == b""
 
 
 # ---- attacks on its memory ------------------------------------------------------------------------------
@@ -219,11 +219,11 @@ def _(place):
     model = make_model(place, "m", "--type", "F32")
     encrypted = place.with_model(model, name="m.lethe")
     ids = IDS.splitlines(keepends=True)[0]
-    with Running(place, "--ids", "--sealed", encrypted) as running:
+    with Running(place, "--sealed", encrypted) as running:
         running.ask(ids)
-        first, _ = running.answer(), running.answer()
+        first = running.answer()
         running.ask(ids)
-        assert running.answer() == first and running.answer()  # as long as nobody changes it
+        assert running.answer() == first  # as long as nobody changes it
         running.change(sealed_at(running, model) + weight_to_change(model))
         running.ask(ids)
         code, out, err = running.end()
@@ -235,14 +235,14 @@ def _(place):
     changed = bytearray(model.read_bytes())  # that weight matters: who does not look answers differently
     changed[weight_to_change(model)] ^= 0x40
     plain = place.write("changed.gguf", changed)
-    assert answers(place, "--ids", plain, prompts=IDS).splitlines()[0] != first.strip()
+    assert answers(place, plain, prompts=IDS).splitlines()[0] != first.strip()
 
 
 @case("with a verification before every token, the next token does not come")  # CI-002
 def _(place):
     model = make_model(place, "m", "--type", "Q8_0", "--width", 512, "--hidden", 1536, "--size", 16)
     encrypted = place.with_model(model, name="m.lethe")
-    with Running(place, "--ids", "--sealed", "--verify-every", "token", "-n", 500, encrypted) as running:
+    with Running(place, "--verify-every", "token", "--tokens", 500, "--sealed", encrypted) as running:
         running.ask(b"3 4 5\n")
         got = running.process.stdout.read(1)
         running.process.send_signal(signal.SIGSTOP)
@@ -262,17 +262,17 @@ def _(place):
 def _(place):
     model = make_model(place, "m", "--type", "Q8_0", "--width", 512, "--hidden", 1536, "--size", 16)
     encrypted = place.with_model(model, name="m.lethe")
-    marker = b"zufa bedi quxo 77 {prompt} kalu"
-    with Running(place, "--sealed", "-n", 60, encrypted) as running:
-        running.ask(marker + b"\n")
+    ids = (77, 305, 12, 401, 8, 222, 19, 350)
+    markers = (b" ".join(b"%d" % one for one in ids), struct.pack("<8I", *ids))  # as it came, and as it is kept
+    with Running(place, "--tokens", 60, "--sealed", encrypted) as running:
+        running.ask(markers[0] + b"\n")
         assert running.process.stdout.read(1)
-        assert running.find(marker) != []  # the search works
-        running.answer()
+        assert all(running.find(marker) for marker in markers)  # the search works
         running.answer()
         deadline = time.monotonic() + 30
-        while (left := running.find(marker)) and time.monotonic() < deadline:
+        while (left := [running.find(marker) for marker in markers]) != [[], []] and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert left == [], left
+        assert left == [[], []], left
         code, _, err = running.end()
     assert code == 0, err
     ended = [row for row in place.records("session_ended") if row["session"] == "request-1"]

@@ -100,7 +100,7 @@ def builds_the_example(installed):
                if path.stem != "make-model"]
     output(compiler, "-O1", "-std=c17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", *sources,
            "-o", program, *installed.flags, "-lm")
-    answered = output(program, "--ids", gguf, env=installed.env, input=b"3 4 5\n")
+    answered = output(program, gguf, env=installed.env, input=b"3 4 5\n")
     assert len(answered.split("\n")[0].split()) == 16, answered
 
 
