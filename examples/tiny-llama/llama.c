@@ -5,8 +5,6 @@
 
 #include "llama.h"
 
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
-
 /* ---- formats of numbers ---------------------------------------------------------------------- */
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the formats are little-endian");
@@ -170,7 +168,7 @@ static lethe_result find(const struct llama *llama, const char *name, uint32_t c
     snprintf(full, sizeof full, "%s%s.weight", llama->prefix, name);
     TRY(lethe_gguf_tensor(llama->gguf, full, &found, llama->err));
     *out = (struct matrix){.at = llama->file + found.begin, .row_bytes = found.size_bytes / rows};
-    for (size_t i = 0; i < COUNT_OF(formats); i++)
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
         if (strcmp(found.type, formats[i].type) == 0)
             out->unpack = formats[i].unpack;
     if (found.dimensions > 2 || found.shape[0] != columns || found.shape[1] != rows ||

@@ -22,7 +22,7 @@
 #define LINE_BYTES 65536u /* of a prompt */
 #define WORD_BYTES 16u    /* of a token's id */
 #define RANDOM_BYTES 6u   /* erand48's */
-#define BLOCK_TOKENS 16u  /* of the KV cache */
+#define BLOCK_TOKENS 16u  /* of the KV cache, unless it is told otherwise */
 
 /* How it is called. A row without a range takes a text. */
 enum { MODEL, SEALED, HOME, VERIFY, EVERY, TOKENS, CONTEXT, TEMPERATURE, SEED, OPTIONS };
@@ -142,7 +142,6 @@ static lethe_result open_cache(struct engine *engine, struct lethe_error *err)
     struct llama *llama = &engine->llama;
     llama->context = MIN(llama->context, (uint32_t)numbers[CONTEXT]);
     struct lethe_kv_options kv = {.name = "kv", .layers = llama->layers};
-    kv.block_tokens = BLOCK_TOKENS;
     kv.row_bytes = llama->kv_width * (uint32_t)sizeof(float);
     kv.budget_bytes = (uint64_t)llama->context + BLOCK_TOKENS; /* the last block is not full */
     kv.budget_bytes *= (uint64_t)kv.layers * 2 * kv.row_bytes;
@@ -158,8 +157,10 @@ static lethe_result read_prompt(struct engine *engine, struct lethe_error *err)
     char *at = engine->line;
     while ((got = read(STDIN_FILENO, at, 1)) > 0 && *at != '\n' && at < engine->word)
         at++;
-    if (got < 0 || at == engine->word)
-        return lethe_error_set(err, LETHE_IO, "no prompt, or one of over %u bytes", LINE_BYTES);
+    if (got < 0)
+        return lethe_error_set(err, LETHE_IO, "standard input: %s", strerror(errno));
+    if (at == engine->word)
+        return lethe_error_set(err, LETHE_LIMIT, "a prompt has over %u bytes", LINE_BYTES);
     engine->is_end = got == 0 && at == engine->line;
     *at = '\0';
     char *end;
@@ -275,13 +276,6 @@ static lethe_result parse(struct engine *engine, char **argv, struct lethe_error
     return LETHE_OK;
 }
 
-static void help(void)
-{
-    puts("tiny-llama [OPTION VALUE]... MODEL: answers lines of token ids with such lines");
-    for (size_t i = 0; i < OPTIONS; i++)
-        printf("  %-16s%s\n", options[i].name, options[i].help);
-}
-
 static lethe_result run(struct engine *engine, char **argv, struct lethe_error *err)
 {
     TRY(parse(engine, argv, err));
@@ -308,8 +302,12 @@ int main(int argc, char **argv)
 {
     struct engine engine = {0};
     struct lethe_error err = {0};
-    if (argc == 2 && strcmp(argv[1], "--help") == 0)
-        return help(), 0;
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        puts("tiny-llama [OPTION VALUE]... MODEL: answers lines of token ids with such lines");
+        for (size_t i = 0; i < OPTIONS; i++)
+            printf("  %-16s%s\n", options[i].name, options[i].help);
+        return 0;
+    }
     prctl(PR_SET_DUMPABLE, 0); /* no core file, and no debugger of the same user */
     signal(SIGPIPE, SIG_IGN);  /* who reads no more ends the program, after it has wiped */
     lethe_result result = tell(LETHE_OK, run(&engine, argv, &err), &err);
