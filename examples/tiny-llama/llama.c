@@ -172,9 +172,11 @@ static lethe_result find(const struct llama *llama, const char *name, uint32_t c
         if (strcmp(found.type, formats[i].type) == 0)
             out->unpack = formats[i].unpack;
     if (found.dimensions > 2 || found.shape[0] != columns || found.shape[1] != rows ||
-        out->unpack == NULL || found.begin % sizeof(float) != 0)
-        return lethe_error_set(llama->err, LETHE_FAILED, "%s is not [%u, %u] of F32, F16 or Q8_0",
-                               full, columns, rows);
+        out->unpack == NULL || found.begin % sizeof(float) != 0) {
+        lethe_error_set(llama->err, LETHE_FAILED, "%s is not [%u, %u] of F32, F16 or Q8_0", full,
+                        columns, rows);
+        return LETHE_FAILED;
+    }
     return LETHE_OK;
 }
 
