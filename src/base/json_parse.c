@@ -76,8 +76,9 @@ static const char *fault_words(enum json_error_code code)
     }
 }
 
-/* jansson does not always say that memory was what it lacked, and a document that could not be held
- * must not be called malformed: so its allocations are watched. They are malloc's, as before. */
+/* jansson does not always say that memory was what it lacked (a text whose buffer cannot grow loses
+ * bytes in silence), and a document that could not be held must neither be called malformed nor be
+ * taken for another: so its allocations are watched. They are malloc's, as before. */
 static _Thread_local bool starved;
 
 static void *watched_malloc(size_t size_bytes)
@@ -105,11 +106,14 @@ lethe_result json_parse(const char *text, size_t size_bytes, json_t **out, struc
     starved = false;
     json_error_t error;
     *out = json_loadb(text, size_bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-    if (*out != NULL)
-        return LETHE_OK;
-    if (starved || json_error_code(&error) == json_error_out_of_memory)
+    if (starved || (*out == NULL && json_error_code(&error) == json_error_out_of_memory)) {
+        json_decref(*out);
+        *out = NULL;
         return error_set(err, LETHE_NO_MEMORY, "no memory for a tree of %zu bytes of JSON",
                          size_bytes);
+    }
+    if (*out != NULL)
+        return LETHE_OK;
     struct position position = {(size_t)MAX(error.line, 1), (size_t)MAX(error.column, 1)};
     return refuse(&position, fault_words(json_error_code(&error)), err);
 }
