@@ -65,7 +65,8 @@ static lethe_result make(enum lethe_device_kind kind, size_t index, struct devic
     lethe_result result = device->ops->open(device, err);
     if (result != LETHE_OK) {
         free(device);
-        return error_context(err, result, "%s:%zu", kinds[kind]->kind_name, index);
+        error_context(err, result, "%s:%zu", kinds[kind]->kind_name, index);
+        return result;
     }
     atomic_store(&device->limit_bytes, device->total_bytes);
     *out = device;
