@@ -34,7 +34,7 @@ size_t gpu_program_start(const struct gpu_program *program, int argc, char **arg
     else if (argc != 1)
         usage(program);
     size_t asked = wish != NULL ? parse_device(program, wish) : 0;
-    size_t count = device_count(LETHE_DEVICE_CUDA, &why);
+    size_t count = lethe_device_count(LETHE_DEVICE_CUDA, &why);
     if (count == 0 || asked >= count) {
         fprintf(stderr, "%s: no GPU to run on: %s\n", program->name,
                 count == 0 ? why : "there is none with that number");

@@ -90,15 +90,6 @@ static lethe_result cuda_open(struct device *device, struct lethe_error *err)
     return LETHE_OK;
 }
 
-/* The driver gives the context's memory back; all that held something was freed before. */
-static void cuda_close(struct device *device)
-{
-    struct cuda_device *cuda = device->private;
-    pthread_mutex_destroy(&cuda->found_lock);
-    (void)cuda->driver->primary_context_release(cuda->ordinal);
-    free(cuda);
-}
-
 static lethe_result info(struct device *device, struct device_info *out, struct lethe_error *err)
 {
     const struct cuda_device *cuda = device->private;
@@ -214,7 +205,6 @@ const struct device_ops device_ops_cuda = {
     .kind_name = "cuda",
     .count = count,
     .open = cuda_open,
-    .close = cuda_close,
     .info = info,
     .segments_at_once = 64, /* of a MiB, so that every multiprocessor has work */
     .is_host = false,

@@ -26,7 +26,7 @@ const char *device_kind_name(enum lethe_device_kind kind)
     return (size_t)kind < DEVICE_KINDS ? kinds[kind]->kind_name : "unknown";
 }
 
-size_t device_count(enum lethe_device_kind kind, const char **why)
+size_t lethe_device_count(enum lethe_device_kind kind, const char **why)
 {
     const char *reason = "";
     size_t count = (size_t)kind < DEVICE_KINDS ? kinds[kind]->count(&reason) : 0;
@@ -43,7 +43,7 @@ static lethe_result check_index(enum lethe_device_kind kind, size_t index, struc
     if ((size_t)kind >= DEVICE_KINDS)
         return error_set(err, LETHE_INVALID, "there is no kind of device with number %d",
                          (int)kind);
-    size_t count = device_count(kind, &why);
+    size_t count = lethe_device_count(kind, &why);
     if (count == 0)
         return error_set(err, LETHE_UNAVAILABLE, "there is no %s device: %s",
                          device_kind_name(kind), why);
@@ -127,11 +127,6 @@ lethe_result device_info(struct device *device, struct device_info *out, struct 
 }
 
 /* ---- for everyone ---------------------------------------------------------------------------- */
-
-size_t lethe_device_count(enum lethe_device_kind kind, const char **why)
-{
-    return device_count(kind, why);
-}
 
 /* Quarantined or not. */
 static lethe_result find(enum lethe_device_kind kind, size_t index, struct device **out,

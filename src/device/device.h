@@ -23,9 +23,6 @@
 #define DEVICE_KINDS 2
 const char *device_kind_name(enum lethe_device_kind kind); /* "host", "cuda" */
 
-/* How many there are. 0 where there is no driver, and then *why (which may be NULL) says so. */
-size_t device_count(enum lethe_device_kind kind, const char **why);
-
 struct device;
 
 /* The device `index` of that kind (IV-002: LETHE_INVALID names how many there are).

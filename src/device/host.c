@@ -33,10 +33,6 @@ static lethe_result host_open(struct device *device, struct lethe_error *err)
     return look(&device->total_bytes, &free_bytes, err);
 }
 
-static void host_close(struct device *device)
-{
-}
-
 static lethe_result info(struct device *device, struct device_info *out, struct lethe_error *err)
 {
     snprintf(out->model, sizeof out->model, "main memory");
@@ -254,7 +250,6 @@ const struct device_ops device_ops_host = {
     .kind_name = "host",
     .count = count,
     .open = host_open,
-    .close = host_close,
     .info = info,
     .segments_at_once = 1,
     .is_host = true,

@@ -12,7 +12,6 @@ struct device_ops {
     size_t (*count)(const char **why);
     /* Fills `private` and total_bytes. */
     lethe_result (*open)(struct device *device, struct lethe_error *err);
-    void (*close)(struct device *device);
     lethe_result (*info)(struct device *device, struct device_info *out, struct lethe_error *err);
     size_t segments_at_once;
     bool is_host;

@@ -70,16 +70,22 @@ static struct binding bind(const struct spill_key *key, const struct spill_place
     return binding;
 }
 
+static struct aead_message message_of(const struct binding *binding, const void *in, void *out,
+                                      size_t size_bytes)
+{
+    return (struct aead_message){.nonce = binding->nonce,
+                                 .aad = binding->aad,
+                                 .aad_bytes = sizeof binding->aad,
+                                 .in = in,
+                                 .out = out,
+                                 .size_bytes = size_bytes};
+}
+
 lethe_result spill_block_seal(const struct spill_key *key, const struct spill_place *place,
                               const void *bytes, size_t size_bytes, uint8_t *out)
 {
     const struct binding binding = bind(key, place, size_bytes);
-    const struct aead_message message = {.nonce = binding.nonce,
-                                         .aad = binding.aad,
-                                         .aad_bytes = sizeof binding.aad,
-                                         .in = bytes,
-                                         .out = out,
-                                         .size_bytes = size_bytes};
+    const struct aead_message message = message_of(&binding, bytes, out, size_bytes);
     return aead_seal(key->aead, &message, out + size_bytes);
 }
 
@@ -87,11 +93,6 @@ lethe_result spill_block_open(const struct spill_key *key, const struct spill_pl
                               const uint8_t *sealed, size_t size_bytes, void *out)
 {
     const struct binding binding = bind(key, place, size_bytes);
-    const struct aead_message message = {.nonce = binding.nonce,
-                                         .aad = binding.aad,
-                                         .aad_bytes = sizeof binding.aad,
-                                         .in = sealed,
-                                         .out = out,
-                                         .size_bytes = size_bytes};
+    const struct aead_message message = message_of(&binding, sealed, out, size_bytes);
     return aead_open(key->aead, &message, sealed + size_bytes);
 }

@@ -340,19 +340,9 @@ void worker_unhold(struct lethe_worker *worker)
     REQUIRE(atomic_fetch_sub(&worker->holds, 1) > 0);
 }
 
-unsigned worker_threads(const struct lethe_worker *worker)
-{
-    return worker->threads;
-}
-
 unsigned worker_optional(const struct lethe_worker *worker)
 {
     return worker->optional;
-}
-
-const char *worker_name(const struct lethe_worker *worker)
-{
-    return worker->name;
 }
 
 uint64_t worker_now_s(const struct lethe_worker *worker)

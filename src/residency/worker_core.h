@@ -12,9 +12,7 @@
  * LETHE_INVALID: it has no such device. */
 LETHE_MUST_CHECK lethe_result worker_device(struct lethe_worker *worker, size_t index,
                                             struct device **out, struct lethe_error *err);
-unsigned worker_threads(const struct lethe_worker *worker);
 unsigned worker_optional(const struct lethe_worker *worker); /* protections to go without */
-const char *worker_name(const struct lethe_worker *worker);
 uint64_t worker_now_s(const struct lethe_worker *worker);
 
 /* Around the life of a cache or a state: while there is one, the worker is not to be freed. */

@@ -209,7 +209,7 @@ static void open_and_fail(void *context)
     struct device *device;
     const char *why;
     software_cuda_fail(NULL, opening->nth, LAUNCH_FAILED, false);
-    size_t count = device_count(LETHE_DEVICE_CUDA, &why);
+    size_t count = lethe_device_count(LETHE_DEVICE_CUDA, &why);
     lethe_result result = device_open(LETHE_DEVICE_CUDA, 0, &device, &err);
     bool failed = software_cuda_failed();
     software_cuda_fail(NULL, 0, 0, false);
@@ -245,7 +245,7 @@ static void without_devices(void *context)
     struct device *device;
     const char *why;
     software_cuda_set(0, 0);
-    CHILD_REQUIRE(device_count(LETHE_DEVICE_CUDA, &why) == 0);
+    CHILD_REQUIRE(lethe_device_count(LETHE_DEVICE_CUDA, &why) == 0);
     CHILD_REQUIRE(strstr(why, "CUDA_ERROR_NO_DEVICE") != NULL);
     CHILD_REQUIRE(device_open(LETHE_DEVICE_CUDA, 0, &device, &err) == LETHE_UNAVAILABLE);
     CHILD_REQUIRE(strstr(err.text, "CUDA_ERROR_NO_DEVICE") != NULL);

@@ -34,7 +34,7 @@ static void memory_is_zero_at_first_and_keeps_what_is_put_there(void **state)
 static void a_device_that_is_not_there_is_refused(void **state)
 {
     struct device *device = (struct device *)1;
-    size_t count = device_count(under_test.kind, NULL);
+    size_t count = lethe_device_count(under_test.kind, NULL);
     char expected[32];
     assert_true(count > 0);
     for (size_t beyond = 0; beyond < 3; beyond++) {

@@ -13,14 +13,14 @@ static void the_reason_is_clear(void **state)
     const char *why, *expected = getenv("EXPECTED_REASON");
     if (expected == NULL)
         expected = EXPECTED;
-    assert_int_equal(device_count(LETHE_DEVICE_CUDA, &why), 0);
+    assert_int_equal(lethe_device_count(LETHE_DEVICE_CUDA, &why), 0);
     assert_non_null(strstr(why, expected));
     assert_int_equal(lethe_device_count(LETHE_DEVICE_CUDA, NULL), 0);
     assert_refused(LETHE_UNAVAILABLE, device_open(LETHE_DEVICE_CUDA, 0, &device, &err), NULL);
     assert_null(device);
     assert_non_null(strstr(err.text, expected));
     assert_refused(LETHE_UNAVAILABLE, lethe_device_info(LETHE_DEVICE_CUDA, 0, &info, &err), NULL);
-    assert_int_equal(device_count(LETHE_DEVICE_HOST, &why), 1); /* which works all the same */
+    assert_int_equal(lethe_device_count(LETHE_DEVICE_HOST, &why), 1); /* which works all the same */
 }
 
 int main(void)
