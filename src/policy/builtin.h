@@ -110,9 +110,10 @@ const struct builtin *builtin_at(size_t index);
 #define BUILTIN_FAMILIES(X)                                                                        \
     X(aggregates)                                                                                  \
     X(arithmetic)                                                                                  \
-    X(arrays) X(bits) X(casts) X(cidr) X(comparison) X(crypto) X(encoding) X(glob) X(graph)        \
-        X(json) X(numbers) X(objects) X(print) X(random) X(regex) X(semver) X(sets) X(sprintf)     \
-            X(strings) X(template) X(time) X(types) X(units) X(urlquery) X(uuid) X(walk)
+    X(arrays)                                                                                      \
+    X(bits) X(casts) X(cidr) X(comparison) X(crypto) X(encoding) X(glob) X(graph) X(json)          \
+        X(numbers) X(objects) X(print) X(random) X(regex) X(semver) X(sets) X(sprintf) X(strings)  \
+            X(template) X(time) X(types) X(units) X(urlquery) X(uuid) X(walk)
 struct builtin_family {
     const struct builtin *table;
     size_t count;
