@@ -107,13 +107,38 @@ const struct builtin *builtin_find(const char *name, size_t length, bool v0);
 const struct builtin *builtin_at(size_t index);
 
 /* Families: one file each. X(name of the table in builtin_<name>.c) */
-#define BUILTIN_FAMILIES(X)                                                                        \
-    X(aggregates)                                                                                  \
-    X(arithmetic)                                                                                  \
-    X(arrays)                                                                                      \
-    X(bits) X(casts) X(cidr) X(comparison) X(crypto) X(encoding) X(glob) X(graph) X(json)          \
-        X(numbers) X(objects) X(print) X(random) X(regex) X(semver) X(sets) X(sprintf) X(strings)  \
-            X(template) X(time) X(types) X(units) X(urlquery) X(uuid) X(walk)
+/* clang-format off */
+#define BUILTIN_FAMILIES(X) \
+    X(aggregates) \
+    X(arithmetic) \
+    X(arrays) \
+    X(bits) \
+    X(casts) \
+    X(cidr) \
+    X(comparison) \
+    X(crypto) \
+    X(encoding) \
+    X(glob) \
+    X(graph) \
+    X(json) \
+    X(numbers) \
+    X(objects) \
+    X(print) \
+    X(random) \
+    X(regex) \
+    X(runtime) \
+    X(semver) \
+    X(sets) \
+    X(sprintf) \
+    X(strings) \
+    X(template) \
+    X(time) \
+    X(types) \
+    X(units) \
+    X(urlquery) \
+    X(uuid) \
+    X(walk)
+/* clang-format on */
 struct builtin_family {
     const struct builtin *table;
     size_t count;
