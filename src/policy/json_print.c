@@ -3,8 +3,9 @@
 
 #include "policy/value.h"
 
-#define KEY_TEXT_MAX_BYTES ((size_t)1 << 20) /* each object within a key doubles the backslashes   \
-                                              */
+#define KEY_TEXT_MAX_BYTES                                                                         \
+    ((size_t)1 << 20) /* each object within a key doubles the backslashes                          \
+                       */
 
 enum style { STYLE_JSON, STYLE_PRETTY, STYLE_TERM };
 
