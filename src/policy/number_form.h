@@ -56,6 +56,12 @@ bool number_from_magnitude(struct arena *arena, bool negative, uint64_t magnitud
 /* Of REAL_BITS. */
 bool number_from_real(struct arena *arena, mpfr_srcptr real, struct number *out);
 
+/* The real +-digits / 10^power. false: not one of up to 19 digits without a zero behind them, and a
+ * power of 1 to 19; no matter of being right, only of being easy. */
+bool number_from_decimal(bool negative, uint64_t digits, unsigned power, struct number *out);
+/* The shortest decimal that reads back. false: it has more than 18 digits or is too small. */
+bool number_to_decimal(const struct number *real, uint64_t *digits, unsigned *power);
+
 /* How many bytes of `text` are a number of JSON's grammar from the first on; 0: none. */
 size_t number_length(const char *text, size_t size_bytes);
 

@@ -4,7 +4,8 @@
 
 #include "policy/number_form.h"
 
-#define SMALL_DIGITS 18 /* fit in 64 bits whatever they are */
+#define SMALL_DIGITS 18 /* fit in 64 bits with a sign whatever they are */
+#define SHORT_DIGITS 19 /* fit in 64 bits without one */
 
 /* A number's text, taken apart (RFC 8259 section 6). */
 struct parts {
@@ -145,8 +146,20 @@ static bool read_integer(struct arena *arena, struct decimal *decimal, struct nu
     return made;
 }
 
+static bool read_short_real(const struct decimal *decimal, struct number *out)
+{
+    if (decimal->count > SHORT_DIGITS || decimal->exponent < -SHORT_DIGITS)
+        return false;
+    uint64_t digits = 0;
+    for (size_t i = 1; i <= decimal->count; i++)
+        digits = digits * 10 + (uint64_t)(decimal->text[i] - '0');
+    return number_from_decimal(decimal->text[0] == '-', digits, (unsigned)-decimal->exponent, out);
+}
+
 static bool read_real(struct arena *arena, struct decimal *decimal, struct number *out)
 {
+    if (read_short_real(decimal, out))
+        return true;
     if ((int64_t)decimal->count + decimal->exponent <= -NUMBER_EXPONENT_MAX)
         return false;
     snprintf(decimal->text + 1 + decimal->count, 16, "e%d", (int)decimal->exponent);

@@ -3,8 +3,8 @@
 
 #include "policy/number_form.h"
 
-#define REAL_DIGITS_MAX 21 /* that many tell any two numbers of 64 bits apart */
-#define REAL_DIGITS_USUAL 15
+#define REAL_DIGITS_MAX 21  /* that many tell any two numbers of 64 bits apart */
+#define REAL_DIGITS_MANY 18 /* what is computed has more, what was written less */
 /* Of the first digit: outside of these an exponent is written, as JSON printers do. */
 #define PLAIN_EXPONENT_MIN (-6)
 
@@ -39,13 +39,24 @@ static bool round_to_digits(mpfr_srcptr magnitude, size_t count, struct digits *
     return mpfr_equal_p(read, magnitude);
 }
 
-static void find_shortest(mpfr_srcptr magnitude, struct digits *digits)
+static void write_decimal(uint64_t decimal, unsigned power, struct digits *digits)
 {
-    /* Most have few digits, as someone wrote them, or all, as they were computed. */
-    size_t count = 1;
-    if (!round_to_digits(magnitude, REAL_DIGITS_USUAL, digits))
-        count = REAL_DIGITS_USUAL + 1;
-    while (!round_to_digits(magnitude, count, digits) && count < REAL_DIGITS_MAX)
+    int length = snprintf(digits->text, sizeof digits->text, "%llu", (unsigned long long)decimal);
+    digits->exponent = length - (mpfr_exp_t)power;
+}
+
+static void find_shortest(const struct number *magnitude, struct digits *digits)
+{
+    uint64_t decimal;
+    unsigned power;
+    if (number_to_decimal(magnitude, &decimal, &power)) {
+        write_decimal(decimal, power, digits);
+        return;
+    }
+    struct real_view view;
+    mpfr_srcptr real = number_view_real(magnitude, &view);
+    size_t count = round_to_digits(real, REAL_DIGITS_MANY, digits) ? 1 : REAL_DIGITS_MANY + 1;
+    while (!round_to_digits(real, count, digits) && count < REAL_DIGITS_MAX)
         count++;
 }
 
@@ -81,9 +92,8 @@ static void print_real(const struct number *number, struct buffer *out)
 {
     struct number magnitude = *number;
     magnitude.negative = false;
-    struct real_view view;
     struct digits digits;
-    find_shortest(number_view_real(&magnitude, &view), &digits);
+    find_shortest(&magnitude, &digits);
     if (number->negative)
         buffer_byte(out, '-');
     if (digits.exponent - 1 < PLAIN_EXPONENT_MIN)

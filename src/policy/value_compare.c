@@ -71,11 +71,18 @@ static const struct value *get_index(const struct value *array, const struct val
     return index >= 0 && index < (int64_t)array->count ? array->items[index] : NULL;
 }
 
+/* Most keys are strings. */
+static inline int compare_keys(const struct value *a, const struct value *b)
+{
+    return a->kind == VALUE_STRING && b->kind == VALUE_STRING ? compare_strings(a, b)
+                                                              : value_compare(a, b);
+}
+
 static const struct value *get_member(const struct value *set, const struct value *key)
 {
     for (size_t low = 0, high = set->count; low < high;) {
         size_t middle = low + (high - low) / 2;
-        int order = value_compare(key, set->items[middle]);
+        int order = compare_keys(key, set->items[middle]);
         if (order == 0)
             return set->items[middle];
         if (order < 0)
@@ -90,7 +97,7 @@ static const struct value *get_pair(const struct value *object, const struct val
 {
     for (size_t low = 0, high = object->count; low < high;) {
         size_t middle = low + (high - low) / 2;
-        int order = value_compare(key, object->pairs[middle].key);
+        int order = compare_keys(key, object->pairs[middle].key);
         if (order == 0)
             return object->pairs[middle].value;
         if (order < 0)
