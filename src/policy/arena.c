@@ -6,6 +6,7 @@
 #define ALIGNMENT_BYTES ((size_t)8)
 #define BLOCK_FIRST_BYTES ((size_t)4096)
 #define BLOCK_MAX_BYTES ((size_t)1 << 20) /* of what doubles, and of what a reset keeps */
+#define NO_LIMIT_BYTES ((size_t)1 << 40) /* more is a mistake in a size */
 
 struct arena_block {
     struct arena_block *older;
@@ -100,7 +101,7 @@ static bool add_block(struct arena *arena, size_t needed_bytes)
 /* Counts what will be used; false: it is over the limit. */
 static bool count_used(struct arena *arena, size_t size_bytes)
 {
-    size_t limit = arena->limit_bytes == 0 ? SIZE_MAX : arena->limit_bytes;
+    size_t limit = arena->limit_bytes == 0 ? NO_LIMIT_BYTES : arena->limit_bytes;
     if (size_bytes > limit || arena->used_bytes > limit - size_bytes)
         return false;
     arena->used_bytes += size_bytes;
