@@ -6,7 +6,7 @@
 #define ALIGNMENT_BYTES ((size_t)8)
 #define BLOCK_FIRST_BYTES ((size_t)4096)
 #define BLOCK_MAX_BYTES ((size_t)1 << 20) /* of what doubles, and of what a reset keeps */
-#define NO_LIMIT_BYTES ((size_t)1 << 40) /* more is a mistake in a size */
+#define NO_LIMIT_BYTES ((size_t)1 << 40)  /* more is a mistake in a size */
 
 struct arena_block {
     struct arena_block *older;

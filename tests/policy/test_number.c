@@ -2,6 +2,9 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
+
+#include <gmp.h>
 
 #include "chance.h"
 #include "policy/number.h"
@@ -282,14 +285,40 @@ static void check_line(char *line)
     assert_result(LETHE_OK, arena.failure);
 }
 
-static void results_are_those_of_exact_arithmetic(void **state)
+/* What GMP and MPFR allocate, they give back. */
+static size_t blocks_of_gmp, blocks_ever;
+
+static void *count_allocate(size_t size_bytes)
+{
+    blocks_of_gmp++;
+    blocks_ever++;
+    return malloc(size_bytes);
+}
+
+static void *count_reallocate(void *block, size_t old_bytes, size_t new_bytes)
+{
+    return realloc(block, new_bytes);
+}
+
+static void count_free(void *block, size_t size_bytes)
+{
+    blocks_of_gmp--;
+    free(block);
+}
+
+static void results_are_those_of_exact_arithmetic_and_leave_nothing_behind(void **state)
 {
     FILE *file = fopen(TEST_VECTORS "/rego/numbers.txt", "re");
     assert_non_null(file);
+    mp_set_memory_functions(count_allocate, count_reallocate, count_free);
     char line[4096];
     size_t lines = 0;
-    for (; fgets(line, sizeof line, file) != NULL; lines++)
+    for (; fgets(line, sizeof line, file) != NULL; lines++) {
         check_line(line);
+        assert_int_equal(blocks_of_gmp, 0);
+    }
+    mp_set_memory_functions(NULL, NULL, NULL);
+    assert_true(blocks_ever > lines);
     fclose(file);
     assert_true(lines > 4000);
 }
@@ -364,7 +393,7 @@ int main(void)
         cmocka_unit_test(no_result_is_over_a_limit),
         cmocka_unit_test(doubles_come_and_go_without_a_change),
         cmocka_unit_test(only_small_integers_fit_64_bits),
-        cmocka_unit_test(results_are_those_of_exact_arithmetic),
+        cmocka_unit_test(results_are_those_of_exact_arithmetic_and_leave_nothing_behind),
         cmocka_unit_test(what_is_printed_reads_back),
         cmocka_unit_test(numbers_are_in_one_order),
         cmocka_unit_test(a_full_arena_makes_no_number),
