@@ -7,14 +7,13 @@ static lethe_result parse_source(struct parser *parser, const struct source *sou
                                  bool (*read)(struct parser *parser, void *out), void *out)
 {
     struct place place;
-    unsigned before = parser->problems->count;
     const char *fault = lex_check(source, &place);
     if (fault != NULL)
         return problem_add(parser->problems, PROBLEM_PARSE, place, "%s", fault);
     parse_begin(parser, source);
     bool done = read(parser, out);
     TRY(arena_result(parser->arena, NULL));
-    return done && parser->problems->count == before ? LETHE_OK : LETHE_INVALID;
+    return done && !parser->failed ? LETHE_OK : LETHE_INVALID;
 }
 
 static bool read_module(struct parser *parser, void *out)

@@ -59,6 +59,7 @@ bool parse_fail(struct parser *parser, struct place place, const char *format, .
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    parser->failed = true;
     (void)problem_add(parser->problems, PROBLEM_PARSE, place, "%s", text);
     return false;
 }
@@ -68,17 +69,19 @@ static const char *hint(const struct parser *parser)
 {
     static const struct {
         const char *text, *hint;
+        bool is_identifier;
     } hints[] = {
-        {"if", " (hint: `import rego.v1` or `import future.keywords.if`)"},
-        {"contains", " (hint: `import rego.v1` or `import future.keywords.contains`)"},
-        {"in", " (hint: `import rego.v1` or `import future.keywords.in`)"},
-        {"every", " (hint: `import rego.v1` or `import future.keywords.every`)"},
-        {"&", " (hint: expressions that must all hold stand in lines of their own)"},
-        {"|", " (hint: alternatives are rules of one name)"},
+        {"if", " (hint: `import rego.v1` or `import future.keywords.if`)", true},
+        {"contains", " (hint: `import rego.v1` or `import future.keywords.contains`)", true},
+        {"in", " (hint: `import rego.v1` or `import future.keywords.in`)", true},
+        {"every", " (hint: `import rego.v1` or `import future.keywords.every`)", true},
+        {"&", " (hint: expressions that must all hold stand in lines of their own)", false},
+        {"|", " (hint: alternatives are rules of one name)", false},
     };
     const char *at = parser->lexer.source->text + parser->token.offset;
     for (size_t i = 0; i < ARRAY_LEN(hints); i++)
-        if (strlen(hints[i].text) == parser->token.length &&
+        if (hints[i].is_identifier == parse_at(parser, TOKEN_IDENTIFIER) &&
+            strlen(hints[i].text) == parser->token.length &&
             memcmp(hints[i].text, at, parser->token.length) == 0)
             return hints[i].hint;
     return "";

@@ -33,6 +33,7 @@ struct parser {
     bool v0;
     bool keyword_not; /* not { } is a body */
     bool trying;      /* problems are not noted: another reading will be tried */
+    bool failed;      /* a problem was noted, or would have been had there been room */
     struct lapses lapses;
     struct problems *problems;
 };
@@ -165,7 +166,21 @@ bool parse_body(struct parser *parser, enum token_kind close, struct twin *twin,
 /* { ... }, of which { is looked at. */
 bool parse_braced_body(struct parser *parser, struct body *body);
 
-/* ---- parse_rule.c, parse_module.c ---- */
+/* ---- parse_head.c, parse_rule.c, parse_module.c ---- */
+
+/* What stands in front of a rule's body, as written. */
+struct head {
+    struct term_list parts; /* of the name: p, or p.q[x] */
+    struct term_list arguments;
+    bool is_default, has_arguments, has_if;
+    const struct term *key; /* behind `contains` */
+    const struct term *value;
+    struct place place;
+};
+
+bool parse_head(struct parser *parser, struct head *head);
+/* Kind, ref, key, value and arguments of the rule that the head begins. */
+bool head_fill(struct parser *parser, const struct head *head, struct rule *rule);
 
 struct rule_list {
     const struct rule **items;
