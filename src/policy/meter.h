@@ -6,9 +6,10 @@
 
 #define METER_STEPS_PER_LOOK 4096 /* at the clock: reading it costs tens of nanoseconds */
 
+/* {.steps_left = n, .deadline_ns = ..., .clock = ...} is ready: the first step looks. */
 struct builtin_meter {
-    uint64_t steps_left;    /* as of the last look */
-    uint64_t steps_to_look; /* METER_STEPS_PER_LOOK after a look */
+    uint64_t steps_left;    /* but for those to the next look */
+    uint64_t steps_to_look; /* METER_STEPS_PER_LOOK after a look, or what is left */
     uint64_t deadline_ns;   /* of the monotonic clock */
     const struct clock_source *clock;
     bool exhausted;   /* a limit was met: every later call fails too */
