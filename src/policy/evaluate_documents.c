@@ -34,8 +34,8 @@ static enum outcome yield_element(struct run *run, const struct step *step)
     return equal ? OUTCOME_STOP : OUTCOME_MORE;
 }
 
-static enum outcome set_value(struct evaluation *evaluation, const struct plan_rules *rules,
-                              const struct value **out)
+NOT_INLINED static enum outcome set_value(struct evaluation *evaluation,
+                                          const struct plan_rules *rules, const struct value **out)
 {
     struct set_sink sink = {.base.sink = {yield_element}};
     struct index_rules to_try = rules_to_try(evaluation, rules, NULL);
@@ -62,10 +62,12 @@ static enum outcome set_has(struct evaluation *evaluation, struct index_rules to
 
 /* ---- objects ---- */
 
-/* What is collected of a tree of rules: where in it, and all or one key only. */
+/* What is collected of a tree of rules: of which at its top, where in it, and all or one key only.
+ */
 struct collection {
     struct rule_sink base;
     struct object_entries entries;
+    struct index_rules to_try;
     const struct value *wanted; /* NULL: every key; else only what begins with it */
     const struct value *const *prefix;
     size_t prefix_length;
@@ -188,16 +190,19 @@ static enum outcome collect_below(struct evaluation *evaluation, const struct pl
     return outcome;
 }
 
-/* NEXT, FAILED, or MORE: *conflict tells of two values for one place. */
-static enum outcome object_value(struct evaluation *evaluation, const struct plan_node *node,
-                                 struct index_rules to_try, const struct value *wanted,
-                                 const struct value **out, const struct object_entry **conflict)
+/* NEXT, FAILED, or MORE: *conflict tells of two values for one place. Not inlined: documents of
+ * other kinds need none of the stack that it takes. */
+NOT_INLINED static enum outcome object_value(struct evaluation *evaluation,
+                                             const struct plan_node *node,
+                                             struct collection *collection,
+                                             const struct value **out,
+                                             const struct object_entry **conflict)
 {
-    struct collection collection = {.base.sink = {yield_entry}, .wanted = wanted};
-    if (collect_rules(evaluation, to_try, &collection) == OUTCOME_FAILED ||
-        collect_below(evaluation, node, &collection) == OUTCOME_FAILED)
+    collection->base.sink.yield = yield_entry;
+    if (collect_rules(evaluation, collection->to_try, collection) == OUTCOME_FAILED ||
+        collect_below(evaluation, node, collection) == OUTCOME_FAILED)
         return OUTCOME_FAILED;
-    return object_make(evaluation, &collection.entries, out, conflict);
+    return object_make(evaluation, &collection->entries, out, conflict);
 }
 
 static enum outcome key_conflict(struct evaluation *evaluation, const struct object_entry *conflict)
@@ -220,8 +225,8 @@ static enum outcome compute(struct evaluation *evaluation, const struct plan_nod
         return complete_value(evaluation, rules, NULL, out);
     if (rules->kind == RULE_SET)
         return set_value(evaluation, rules, out);
-    return object_value(evaluation, node, rules_to_try(evaluation, rules, NULL), NULL, out,
-                        conflict);
+    struct collection all = {.to_try = rules_to_try(evaluation, rules, NULL)};
+    return object_value(evaluation, node, &all, out, conflict);
 }
 
 /* *conflict is set, and nothing has failed, where one key has two values. */
@@ -267,7 +272,8 @@ static enum outcome part(struct evaluation *evaluation, const struct plan_node *
     }
     const struct object_entry *conflict = NULL;
     const struct value *object = NULL;
-    enum outcome outcome = object_value(evaluation, node, to_try, key, &object, &conflict);
+    struct collection one = {.to_try = to_try, .wanted = key};
+    enum outcome outcome = object_value(evaluation, node, &one, &object, &conflict);
     if (conflict != NULL)
         return key_conflict(evaluation, conflict);
     if (outcome != OUTCOME_NEXT)
@@ -276,9 +282,10 @@ static enum outcome part(struct evaluation *evaluation, const struct plan_node *
     return *out == NULL ? OUTCOME_MORE : OUTCOME_NEXT;
 }
 
-static enum outcome remembered_part(struct evaluation *evaluation, const struct plan_node *node,
-                                    struct index_rules to_try, const struct value *key,
-                                    const struct value **out)
+NOT_INLINED static enum outcome remembered_part(struct evaluation *evaluation,
+                                                const struct plan_node *node,
+                                                struct index_rules to_try, const struct value *key,
+                                                const struct value **out)
 {
     struct memory *memory = &evaluation->scope->calls;
     struct memory_key asked = memory_key_make(node->rules, &key, 1);

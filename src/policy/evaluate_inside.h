@@ -11,6 +11,9 @@
 #include "policy/evaluate_memory.h"
 #include "policy/index.h"
 
+/* For what would take stack from its caller, which calls it seldom and itself in the end. */
+#define NOT_INLINED __attribute__((noinline))
+
 /* What came of running steps. */
 enum outcome {
     OUTCOME_NEXT,   /* it holds: what comes after it is to run                         */

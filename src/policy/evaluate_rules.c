@@ -32,7 +32,7 @@ struct index_rules rules_to_try(const struct evaluation *evaluation, const struc
 
 /* ---- running them ---- */
 
-static enum outcome run_rule(struct evaluation *evaluation, const struct plan_rule *rule,
+static enum outcome run_body(struct evaluation *evaluation, const struct plan_rule *rule,
                              const struct value *const *arguments, struct sink *sink)
 {
     struct frame_stack frames = evaluation->frames;
@@ -44,6 +44,17 @@ static enum outcome run_rule(struct evaluation *evaluation, const struct plan_ru
         run.slots[i] = arguments[i];
     enum outcome outcome = evaluate_steps(&run, rule->start);
     evaluation->frames = frames;
+    return outcome;
+}
+
+/* A rule is one level and its body another: they take that much more of the stack. */
+static enum outcome run_rule(struct evaluation *evaluation, const struct plan_rule *rule,
+                             const struct value *const *arguments, struct sink *sink)
+{
+    if (!evaluation_enter(evaluation, rule_place(rule)))
+        return OUTCOME_FAILED;
+    enum outcome outcome = run_body(evaluation, rule, arguments, sink);
+    evaluation_leave(evaluation);
     return outcome;
 }
 

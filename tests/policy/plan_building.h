@@ -6,15 +6,17 @@
 
 #include "policy/plan.h"
 
+#define UNUSED __attribute__((unused))
+
 static struct arena building = {0};
 
-__attribute__((unused)) static int forget_plans(void **state)
+UNUSED static int forget_plans(void **state)
 {
     arena_clear(&building);
     return 0;
 }
 
-__attribute__((unused)) static const struct value *json(const char *text)
+UNUSED static const struct value *json(const char *text)
 {
     const struct value *value;
     struct lethe_error err;
@@ -22,7 +24,7 @@ __attribute__((unused)) static const struct value *json(const char *text)
     return value;
 }
 
-__attribute__((unused)) static void assert_json(const char *expected, const struct value *value)
+UNUSED static void assert_json(const char *expected, const struct value *value)
 {
     struct buffer text = {0};
     if (value == NULL)
@@ -42,13 +44,13 @@ struct sequence {
     struct step *first, *last;
 };
 
-static const void *keep(const void *items, size_t size_bytes)
+UNUSED static const void *keep(const void *items, size_t size_bytes)
 {
     return arena_copy(&building, items, size_bytes);
 }
 
-static struct step *add_step(struct sequence *sequence, enum step_kind kind, uint32_t slot,
-                             const struct operand *operands, size_t count)
+UNUSED static struct step *add_step(struct sequence *sequence, enum step_kind kind, uint32_t slot,
+                                    const struct operand *operands, size_t count)
 {
     struct step *step = arena_zalloc(&building, 1, sizeof *step);
     step->kind = kind;
@@ -71,8 +73,8 @@ static struct step *add_step(struct sequence *sequence, enum step_kind kind, uin
 #define KEY(text) ((struct walk_element){.key = K(text)})
 #define EACH(number) ((struct walk_element){.binds = true, .slot = (number)})
 
-static struct step *add_walk(struct sequence *sequence, enum walk_root root, uint32_t slot,
-                             const struct walk_element *elements, size_t count)
+UNUSED static struct step *add_walk(struct sequence *sequence, enum walk_root root, uint32_t slot,
+                                    const struct walk_element *elements, size_t count)
 {
     struct step *step = add_step(sequence, STEP_WALK, slot, NULL, 0);
     step->walk.root = root;
@@ -84,8 +86,8 @@ static struct step *add_walk(struct sequence *sequence, enum walk_root root, uin
     add_walk(sequence, root, slot, (struct walk_element[]){__VA_ARGS__},                           \
              sizeof((struct walk_element[]){__VA_ARGS__}) / sizeof(struct walk_element))
 
-static struct plan_rule *make_rule(enum rule_kind kind, const struct sequence *body,
-                                   uint32_t slot_count)
+UNUSED static struct plan_rule *make_rule(enum rule_kind kind, const struct sequence *body,
+                                          uint32_t slot_count)
 {
     struct plan_rule *rule = arena_zalloc(&building, 1, sizeof *rule);
     rule->kind = kind;
@@ -94,8 +96,7 @@ static struct plan_rule *make_rule(enum rule_kind kind, const struct sequence *b
     return rule;
 }
 
-__attribute__((unused)) static struct plan_rules *make_rules(struct plan_rule *const *rules,
-                                                             size_t count)
+UNUSED static struct plan_rules *make_rules(struct plan_rule *const *rules, size_t count)
 {
     struct plan_rules *made = arena_zalloc(&building, 1, sizeof *made);
     made->kind = rules[0]->kind;
