@@ -121,18 +121,23 @@ const struct builtin *builtin_at(size_t index);
     X(glob) \
     X(graph) \
     X(json) \
+    X(letters) \
     X(numbers) \
     X(objects) \
     X(print) \
     X(random) \
     X(regex) \
+    X(replace) \
     X(runtime) \
+    X(search) \
     X(semver) \
     X(sets) \
     X(sprintf) \
     X(strings) \
+    X(subset) \
     X(template) \
     X(time) \
+    X(trim) \
     X(types) \
     X(units) \
     X(urlquery) \
