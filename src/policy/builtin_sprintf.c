@@ -93,7 +93,7 @@ static lethe_result print_operand(struct sprintf *to, const struct value *operan
 {
     enum format_type type = type_of(operand);
     if (to->format.verb == 'T')
-        return sprintf_padded(to, type_names[type], strlen(type_names[type]));
+        return sprintf_text(to, type_names[type], strlen(type_names[type]));
     if (!sprintf_takes(type, to->format.verb))
         return print_bad_verb(to, type, operand);
     return print_typed(to, type, operand);
@@ -133,18 +133,19 @@ static void read_flags(struct reader *reader)
     }
 }
 
-/* false: there are no digits, or they are too many, with which the format ends. */
+/* false: there are no digits, or one behind a number that is over the limit already: with it the
+ * format ends. */
 static bool read_number(struct reader *reader, const char *end, int *number)
 {
     const char *start = reader->at;
     *number = 0;
     for (; reader->at < end && *reader->at >= '0' && *reader->at <= '9'; reader->at++) {
-        *number = *number * 10 + (*reader->at - '0');
         if (*number > SPRINTF_WIDTH_MAX) {
             *number = 0;
             reader->at = reader->end;
             return false;
         }
+        *number = *number * 10 + (*reader->at - '0');
     }
     return reader->at > start;
 }
@@ -235,6 +236,7 @@ static lethe_result print_verb(struct reader *reader)
         return print_bad_prefix(to, "(MISSING)");
     if (to->format.verb == 'v') {
         to->format.go_syntax = to->format.sharp;
+        to->format.plus_of_big = to->format.plus;
         to->format.sharp = to->format.plus = false;
     }
     return print_operand(to, reader->operands->items[reader->next++]);

@@ -13,7 +13,8 @@
 struct format_verb {
     uint32_t verb;
     bool plus, minus, sharp, space, zero;
-    bool go_syntax; /* %#v */
+    bool go_syntax;   /* %#v */
+    bool plus_of_big; /* %+v: of big integers only */
     bool has_width, has_precision;
     int width, precision;
 };

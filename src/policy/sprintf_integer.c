@@ -31,11 +31,11 @@ static bool print_digits(const struct number *number, uint32_t verb, struct buff
     return digits->failure == LETHE_OK && digits->bytes[0] == '-';
 }
 
-static const char *prefix_of(const struct format_verb *format)
+static const char *prefix_of(const struct format_verb *format, bool zero_in_front, bool big)
 {
     if (format->verb == 'O')
-        return "0o";
-    if (!format->sharp)
+        return format->sharp && !big && !zero_in_front ? "0o0" : "0o";
+    if (!format->sharp || (format->verb == 'o' && zero_in_front && !big))
         return "";
     switch (format->verb) {
     case 'b':
@@ -51,9 +51,10 @@ static const char *prefix_of(const struct format_verb *format)
     }
 }
 
-static const char *sign_of(const struct format_verb *format, bool negative)
+static const char *sign_of(const struct format_verb *format, bool negative, bool big)
 {
-    return negative ? "-" : format->plus ? "+" : format->space ? " " : "";
+    bool plus = format->plus || (big && format->plus_of_big);
+    return negative ? "-" : plus ? "+" : format->space ? " " : "";
 }
 
 /* sign, prefix, zeros, digits */
@@ -100,16 +101,14 @@ static lethe_result print_integer(struct sprintf *sprintf, const struct number *
         return big ? LETHE_OK
                    : sprintf_spaces(sprintf, format->has_width ? (size_t)format->width : 0, ' ');
     struct layout layout = {
-        .sign = sign_of(format, negative),
-        .prefix = prefix_of(format),
+        .sign = sign_of(format, negative, big),
+        .prefix = prefix_of(format, zero, big),
         .digits = digits.bytes + negative,
         .digit_count = digits.size_bytes - negative,
     };
     size_t least = least_digits(format, &layout, big);
     layout.zeros = least > layout.digit_count ? least - layout.digit_count : 0;
-    bool zero_in_front = zero || layout.zeros > 0;
-    if (!big && format->verb == 'o' && zero_in_front)
-        layout.prefix = "";
+    layout.prefix = prefix_of(format, zero || layout.zeros > 0, big);
     return print_layout(sprintf, &layout);
 }
 

@@ -166,15 +166,18 @@ static void write_bits(double magnitude, struct buffer *out)
 static void write_hex(double magnitude, int precision, struct buffer *out)
 {
     CLEANUP(buffer_clear) struct buffer text = {0};
+    int shift = magnitude < DBL_MIN ? DBL_MANT_DIG : 0; /* below normal libc would begin with 0 */
     if (precision == SHORTEST)
-        buffer_format(&text, "%a", magnitude);
+        buffer_format(&text, "%a", ldexp(magnitude, shift));
     else
-        buffer_format(&text, "%.*a", precision, magnitude);
+        buffer_format(&text, "%.*a", precision, ldexp(magnitude, shift));
     if (text.failure != LETHE_OK) {
         out->failure = text.failure;
         return;
     }
-    const char *power = strrchr(text.bytes, 'p');
+    char *power = strrchr(text.bytes, 'p');
+    bool carried = text.bytes[2] == '2'; /* 0x1.8 rounded to 0x2: 0x1 and one more power of two */
+    text.bytes[2] = carried ? '1' : text.bytes[2];
     bool in_point = false;
     for (const char *at = text.bytes; at < power; at++) {
         bool digit = isalnum((unsigned char)*at);
@@ -182,20 +185,23 @@ static void write_hex(double magnitude, int precision, struct buffer *out)
             buffer_byte(out, digit ? (uint8_t)*at : '.');
         in_point = !digit;
     }
-    buffer_format(out, "p%c%02d", power[1], abs((int)strtol(power + 1, NULL, 10)));
+    int exponent = (int)strtol(power + 1, NULL, 10) - shift + carried;
+    buffer_format(out, "p%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
 }
 
-/* With #: a point in any case, and %g keeps the zeros that make up its precision. */
+/* With #: a point in any case, and %g and %x keep the zeros that make up the precision (for which
+ * Go counts the x of 0x as a digit). */
 static void add_point(const struct format_verb *format, struct buffer *text)
 {
     CLEANUP(buffer_clear) struct buffer tail = {0};
-    bool general = format->verb == 'g' || format->verb == 'G';
-    int missing = !general ? 0 : format->has_precision ? format->precision : 6;
+    bool counted = strchr("vgGx", (int)format->verb) != NULL;
+    const char *exponent = format->verb == 'x' || format->verb == 'X' ? "pP" : "eE";
+    int missing = !counted ? 0 : format->has_precision ? format->precision : 6;
     bool point = false, significant = false;
     size_t end = 0;
-    for (; end < text->size_bytes && strchr("eEp", text->bytes[end]) == NULL; end++) {
+    for (; end < text->size_bytes && strchr(exponent, text->bytes[end]) == NULL; end++) {
         point = point || text->bytes[end] == '.';
-        significant = significant || (text->bytes[end] >= '1' && text->bytes[end] <= '9');
+        significant = significant || (text->bytes[end] != '0' && text->bytes[end] != '.');
         missing -= significant && text->bytes[end] != '.';
     }
     buffer_append(&tail, text->bytes + end, text->size_bytes - end);
