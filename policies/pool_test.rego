@@ -1,0 +1,75 @@
+package lethe.pool_test
+
+import data.lethe.pool
+
+lending := {
+	"providers": {"node": {"tenants": ["acme", "widgets"], "max_bytes": 100}},
+	"consumers": {"loader": {"max_bytes": 50}},
+}
+
+good := {
+	"provider": {"id": "node", "lent_bytes": 60},
+	"consumer": {"id": "loader", "tenant": "acme", "held_bytes": 10},
+	"bytes": 40,
+}
+
+decide(given) := pool.allow with input as given with data.pool as lending
+
+with_change(path, value) := json.patch(good, [{"op": "replace", "path": path, "value": value}])
+
+test_up_to_both_limits if {
+	decide(good) == {"allowed": true, "reason": "within what both sides may"}
+}
+
+test_one_byte_more_is_refused_and_says_by_whom if {
+	decide(with_change("/bytes", 41)) == {
+		"allowed": false,
+		"reason": concat("; ", [
+			"the consumer would hold more than it may",
+			"the provider would lend more than it may",
+		]),
+	}
+	decide(with_change("/provider/lent_bytes", 61)).reason == "the provider would lend more than it may"
+	decide(with_change("/consumer/held_bytes", 11)).reason == "the consumer would hold more than it may"
+}
+
+test_another_tenant_is_refused if {
+	decide(with_change("/consumer/tenant", "other")) == {
+		"allowed": false,
+		"reason": "the provider does not lend to this tenant",
+	}
+}
+
+test_somebody_unknown_is_refused if {
+	not decide(with_change("/provider/id", "elsewhere")).allowed
+	not decide(with_change("/consumer/id", "elsewhere")).allowed
+}
+
+test_amounts_are_positive_whole_numbers if {
+	every amount in [0, -1, 1.5, "1", null, [], true] {
+		not decide(with_change("/bytes", amount)).allowed
+	}
+	every amount in [-1, 0.5, "0", null] {
+		not decide(with_change("/provider/lent_bytes", amount)).allowed
+		not decide(with_change("/consumer/held_bytes", amount)).allowed
+	}
+}
+
+test_whatever_is_missing_is_refused if {
+	every path in [
+		"/provider",
+		"/provider/id",
+		"/provider/lent_bytes",
+		"/consumer",
+		"/consumer/id",
+		"/consumer/tenant",
+		"/consumer/held_bytes",
+		"/bytes",
+	] {
+		not decide(json.remove(good, [path])).allowed
+	}
+}
+
+test_without_data_nobody_lends if {
+	not pool.allow.allowed with input as good
+}
