@@ -24,7 +24,8 @@
     X(prove)                                                                                       \
     X(rewrap)                                                                                      \
     X(reencrypt)                                                                                   \
-    X(kv)
+    X(kv)                                                                                          \
+    X(policy)
 
 #define BENCH_DECLARE(name) void bench_##name(void);
 BENCH_PARTS(BENCH_DECLARE)

@@ -20,10 +20,12 @@ request(principal, action, path) := {
 	"resource": {"path": path, "tenant": "acme"},
 }
 
-decide(given) := authz.allow with input as given
-	with data.roles as roles
-	with data.role_bindings as bindings
-	with data.suspended as {"spiffe://example.org/gone": true}
+decide(given) := answer if {
+	answer := authz.allow with input as given
+		with data.roles as roles
+		with data.role_bindings as bindings
+		with data.suspended as {"spiffe://example.org/gone": true}
+}
 
 loading := request("spiffe://example.org/loader", "decrypt", "models/llama")
 

@@ -13,7 +13,9 @@ good := {
 	"bytes": 40,
 }
 
-decide(given) := pool.allow with input as given with data.pool as lending
+decide(given) := answer if {
+	answer := pool.allow with input as given with data.pool as lending
+}
 
 with_change(path, value) := json.patch(good, [{"op": "replace", "path": path, "value": value}])
 

@@ -12,9 +12,11 @@ good := {
 	},
 }
 
-decide(given) := decryption.allow_decrypt with input as given
-	with data.required_measurement as "sha256:good"
-	with data.tenant_models as {"acme": {"llama": true, "retired": false}}
+decide(given) := answer if {
+	answer := decryption.allow_decrypt with input as given
+		with data.required_measurement as "sha256:good"
+		with data.tenant_models as {"acme": {"llama": true, "retired": false}}
+}
 
 with_change(path, value) := json.patch(good, [{"op": "replace", "path": path, "value": value}])
 

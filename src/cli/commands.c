@@ -137,6 +137,26 @@ static const struct option audit_checkpoint_options[] = {
     {"quorum", 0, "N", "with --add: how many must have signed (default: all)", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
     {0}};
+static const struct option policy_check_options[] = {
+    {"v0", 0, NULL, "take the older syntax: bodies without `if`", false},
+    {0}};
+static const struct option policy_eval_options[] = {
+    {"data", 'd', "PATH", "a .rego or .json file, or a directory of them", true},
+    {"input", 'i', "FILE", "the input document (JSON; - is stdin)", false},
+    {"package", 0, "NAME", "the query sees this package's rules and imports", false},
+    {"format", 'f', "HOW", "json, values, bindings or raw (default: json)", false},
+    {"fail", 0, NULL, "exit 1 when the query is undefined", false},
+    {"fail-defined", 0, NULL, "exit 1 when it is defined", false},
+    {"strict-builtin-errors", 0, NULL, "an error in a built-in function ends the evaluation", false},
+    {"v0", 0, NULL, "take the older syntax: bodies without `if`", false},
+    {0}};
+static const struct option policy_test_options[] = {
+    {"verbose", 'v', NULL, "show tests that pass too", false},
+    {"run", 'r', "REGEX", "only tests whose full name matches (data.PACKAGE.test_NAME)", false},
+    {"coverage", 'c', NULL, "say which lines the tests have covered", false},
+    {"json", 0, NULL, "print JSON instead of text", false},
+    {"v0", 0, NULL, "take the older syntax: bodies without `if`", false},
+    {0}};
 static const struct option doctor_options[] = {
     {"json", 0, NULL, "print JSON instead of text", false},
     {0}};
@@ -233,6 +253,17 @@ const struct command commands[] = {
     {"audit checkpoint", "[-o FILE] [--add FILE --witness FILE...]",
      "Print the newest checkpoint, to be kept elsewhere", NULL,
      audit_checkpoint_options, 0, 0, false, command_audit_checkpoint},
+    {"policy check", "PATH...", "Check policies: Rego files, or directories of them",
+     "Every mistake is shown with its line; the exit code is 3 when there is one.",
+     policy_check_options, 1, -1, false, command_policy_check},
+    {"policy eval", "[-d PATH]... [-i INPUT] QUERY", "Evaluate a query against policies and data",
+     "NAME.rego files are modules. NAME.json files are data: at the root, or, in a directory that was\n"
+     "named, where its subdirectories lead. The answer has the shape of `opa eval`; {} is undefined.",
+     policy_eval_options, 1, 1, false, command_policy_eval},
+    {"policy test", "PATH...", "Run the tests of policies: rules named test_...",
+     "A test passes when its rule is defined and not false. Rules named todo_test_... are skipped. The\n"
+     "exit code is 1 when a test fails, or there is none.",
+     policy_test_options, 1, -1, false, command_policy_test},
     {"doctor", "", "Say what this host can protect, and what to do about the rest", NULL,
      doctor_options, 0, 0, false, command_doctor},
     {"version", "", "Print the version", NULL, NULL, 0, 0, false, command_version},

@@ -89,17 +89,13 @@ static void conclude_failure(struct lethe_decision *out, lethe_result result,
                              const struct evaluation_failure *failure)
 {
     CLEANUP(buffer_clear) struct buffer text = {0};
-    enum lethe_policy_reason reason = failure_reason(result, failure->limit);
     if (failure->place.source != NULL) {
         unsigned row, column;
         place_row_column(failure->place, &row, &column);
         buffer_format(&text, "%s:%u:%u: ", failure->place.source->name, row, column);
     }
-    if (result == LETHE_INVALID)
-        buffer_format(&text, "%s: %s", failure->code, failure->text);
-    else
-        buffer_text(&text, lethe_policy_reason_sentence(reason));
-    conclude(out, reason, text.bytes, text.size_bytes);
+    buffer_format(&text, "%s: %s", failure->code, failure->text);
+    conclude(out, failure_reason(result, failure->limit), text.bytes, text.size_bytes);
 }
 
 /* The arena's failure comes before what a reader says about it. */

@@ -58,6 +58,12 @@ def memory_needs_no_home(installed):
     output(installed.compile("use"), env=installed.env)
 
 
+def decides_by_policy(installed):
+    said = output(installed.compile("decide"), env=installed.env).splitlines()
+    assert said[:2] == ["allowed: weekday", "undefined: no rule of the policy allows it"], said
+    assert said[2].startswith("bad_input: ") and said[3:] == ["refused: closed"], said
+
+
 def opens_what_the_program_made(installed):
     """A model of one shard, in a home of the program's; then one byte of it is changed."""
     program, model = installed.compile("open"), installed.folder / "m.lethe"
@@ -104,8 +110,8 @@ def builds_the_example(installed):
     assert len(answered.split("\n")[0].split()) == 16, answered
 
 
-cases = (shows_only_its_own_names, memory_needs_no_home, opens_what_the_program_made, serves_an_expert,
-         builds_the_example)
+cases = (shows_only_its_own_names, memory_needs_no_home, decides_by_policy, opens_what_the_program_made,
+         serves_an_expert, builds_the_example)
 with tempfile.TemporaryDirectory(prefix="lethe-library-") as place:
     installation = Installed(pathlib.Path(place))
     print(f"1..{len(cases)}")

@@ -1,0 +1,139 @@
+#include "prepared.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/thread.h"
+
+DEFINE_CLEANUP(lethe_policy_holder_free, struct lethe_policy_holder *);
+
+#define READERS 4u
+#define REPLACEMENTS (HAS_SANITIZER ? 2000u : 10000u)
+#define RULE "data.test.allow"
+
+/* Two policies that answer differently, so that a decision can be held against its digest. */
+static const char *const texts[] = {
+    "package test\nallow := {\"allowed\": true, \"reason\": \"even\"} if input.x == 1\n",
+    "package test\nallow := {\"allowed\": false, \"reason\": \"odd\"} if input.x == 1\n",
+};
+#define INPUT "{\"x\": 1}"
+
+static struct lethe_policy *policy_number(size_t number)
+{
+    return prepared(texts[number % 2], NULL, NULL);
+}
+
+static struct lethe_policy_holder *holder_of(struct lethe_policy *policy)
+{
+    struct lethe_error err = {0};
+    struct lethe_policy_holder *holder = NULL;
+    assert_ok(lethe_policy_holder_create(policy, &holder, &err), &err);
+    return holder;
+}
+
+static void the_policy_in_force_is_the_last_one_given(void **state)
+{
+    struct lethe_decision decision;
+    CLEANUP(lethe_policy_holder_free)
+    struct lethe_policy_holder *holder = holder_of(policy_number(0));
+    for (size_t i = 0; i < 6; i++) {
+        lethe_policy_holder_decide(holder, RULE, INPUT, strlen(INPUT), &decision);
+        assert_int_equal(decision.allowed, i % 2 == 0);
+        assert_string_equal(decision.text, i % 2 == 0 ? "even" : "odd");
+        lethe_policy_holder_replace(holder, policy_number(i + 1));
+    }
+    lethe_policy_holder_free(NULL);
+}
+
+struct traffic {
+    struct lethe_policy_holder *holder;
+    char digests[2][LETHE_POLICY_DIGEST_SIZE];
+    atomic_bool stop;
+    atomic_ulong decisions, mistakes;
+};
+
+static void *decide_all_the_time(void *context)
+{
+    struct traffic *traffic = context;
+    while (!atomic_load(&traffic->stop)) {
+        struct lethe_decision decision;
+        lethe_policy_holder_decide(traffic->holder, RULE, INPUT, strlen(INPUT), &decision);
+        bool even = strcmp(decision.text, "even") == 0;
+        bool right = decision.allowed == even && (even || strcmp(decision.text, "odd") == 0) &&
+                     strcmp(decision.policy_digest, traffic->digests[even ? 0 : 1]) == 0;
+        atomic_fetch_add(&traffic->mistakes, !right);
+        atomic_fetch_add(&traffic->decisions, 1);
+    }
+    return NULL;
+}
+
+static void note_digest(struct traffic *traffic, size_t number)
+{
+    CLEANUP(lethe_policy_free) struct lethe_policy *policy = policy_number(number);
+    snprintf(traffic->digests[number], sizeof(traffic->digests[number]), "%s",
+             lethe_policy_digest(policy));
+}
+
+/* What was replaced is freed and wiped at once: a decision that still used it would come out
+ * wrong, and sanitizers would see it. */
+static void decisions_go_on_while_policies_are_replaced(void **state)
+{
+    struct traffic traffic = {.holder = holder_of(policy_number(0))};
+    pthread_t readers[READERS];
+    struct lethe_error err = {0};
+    note_digest(&traffic, 0);
+    note_digest(&traffic, 1);
+    for (size_t i = 0; i < READERS; i++)
+        assert_ok(thread_start(&readers[i], decide_all_the_time, &traffic, &err), &err);
+    for (size_t i = 1; i <= REPLACEMENTS; i++)
+        lethe_policy_holder_replace(traffic.holder, policy_number(i));
+    unsigned long before = atomic_load(&traffic.decisions);
+    while (atomic_load(&traffic.decisions) == before) /* they do not hang afterwards either */
+        sched_yield();
+    atomic_store(&traffic.stop, true);
+    for (size_t i = 0; i < READERS; i++)
+        assert_int_equal(pthread_join(readers[i], NULL), 0);
+    print_message("%lu decisions during %u replacements\n", atomic_load(&traffic.decisions),
+                  REPLACEMENTS);
+    assert_true(atomic_load(&traffic.mistakes) == 0);
+    lethe_policy_holder_free(traffic.holder);
+}
+
+struct writer {
+    struct lethe_policy_holder *holder;
+    size_t number;
+};
+
+static void *replace_many_times(void *context)
+{
+    const struct writer *writer = context;
+    for (size_t i = 0; i < 200; i++)
+        lethe_policy_holder_replace(writer->holder, policy_number(writer->number));
+    return NULL;
+}
+
+static void writers_take_turns(void **state)
+{
+    CLEANUP(lethe_policy_holder_free)
+    struct lethe_policy_holder *holder = holder_of(policy_number(0));
+    struct writer writers[] = {{holder, 0}, {holder, 1}};
+    pthread_t threads[ARRAY_LEN(writers)];
+    struct lethe_error err = {0};
+    struct lethe_decision decision;
+    for (size_t i = 0; i < ARRAY_LEN(writers); i++)
+        assert_ok(thread_start(&threads[i], replace_many_times, &writers[i], &err), &err);
+    for (size_t i = 0; i < ARRAY_LEN(writers); i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    lethe_policy_holder_decide(holder, RULE, INPUT, strlen(INPUT), &decision);
+    assert_true(strcmp(decision.text, "even") == 0 || strcmp(decision.text, "odd") == 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_policy_in_force_is_the_last_one_given),
+        cmocka_unit_test(decisions_go_on_while_policies_are_replaced),
+        cmocka_unit_test(writers_take_turns),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
