@@ -38,6 +38,20 @@ lethe_result json_refuse_as(const struct json_reader *reader, lethe_result resul
                      what);
 }
 
+lethe_result json_no_value(const struct json_reader *reader)
+{
+    return error_not_ok(arena_result(reader->arena, reader->err));
+}
+
+static lethe_result give(const struct json_reader *reader, const struct value *made,
+                         const struct value **out)
+{
+    if (made == NULL)
+        return json_no_value(reader);
+    *out = made;
+    return LETHE_OK;
+}
+
 /* ---- white space and punctuation ---- */
 
 static void skip_space(struct json_reader *reader)
@@ -69,8 +83,7 @@ static lethe_result read_number(struct json_reader *reader, const struct value *
         return json_refuse_as(reader, LETHE_LIMIT, "a number is too large, too small or too long");
     }
     reader->at += length;
-    *out = value_number(reader->arena, &number);
-    return arena_result(reader->arena, reader->err);
+    return give(reader, value_number(reader->arena, &number), out);
 }
 
 static lethe_result read_word(struct json_reader *reader, const struct value **out)
@@ -97,9 +110,8 @@ static lethe_result read_value(struct json_reader *reader, const struct value **
 
 static lethe_result push(struct json_reader *reader, const struct value *value)
 {
-    if (!value_list_append(reader->arena, &reader->open, value))
-        return arena_result(reader->arena, reader->err);
-    return LETHE_OK;
+    bool pushed = value_list_append(reader->arena, &reader->open, value);
+    return pushed ? LETHE_OK : json_no_value(reader);
 }
 
 /* A copy, of the size that it needs, of what was pushed since `mark`. NULL: no memory. */
@@ -121,7 +133,7 @@ static lethe_result read_array(struct json_reader *reader, const struct value **
         return LETHE_OK;
     }
     do {
-        const struct value *item;
+        const struct value *item = NULL;
         TRY(read_value(reader, &item));
         TRY(push(reader, item));
     } while (take(reader, ','));
@@ -129,13 +141,14 @@ static lethe_result read_array(struct json_reader *reader, const struct value **
         return json_refuse(reader, "a comma or a ]");
     size_t count = reader->open.count - mark;
     const struct value *const *items = pop(reader, mark);
-    *out = items == NULL ? NULL : value_array_of(reader->arena, items, count);
-    return arena_result(reader->arena, reader->err);
+    if (items == NULL)
+        return json_no_value(reader);
+    return give(reader, value_array_of(reader->arena, items, count), out);
 }
 
 static lethe_result read_pair(struct json_reader *reader)
 {
-    const struct value *key, *value;
+    const struct value *key = NULL, *value = NULL;
     if (!take(reader, '"'))
         return json_refuse(reader, "a key, a string in \"");
     TRY(json_read_string(reader, &key));
@@ -150,8 +163,9 @@ static lethe_result make_object(struct json_reader *reader, size_t mark, const s
 {
     size_t count = (reader->open.count - mark) / 2;
     struct value_pair *pairs = pop(reader, mark);
-    *out = pairs == NULL ? NULL : value_object_of(reader->arena, pairs, count, NULL);
-    TRY(arena_result(reader->arena, reader->err));
+    if (pairs == NULL)
+        return json_no_value(reader);
+    TRY(give(reader, value_object_of(reader->arena, pairs, count, NULL), out));
     if ((*out)->count < count)
         return json_refuse_as(reader, LETHE_MALFORMED, "the object that ends here has a key twice");
     return LETHE_OK;
@@ -210,7 +224,7 @@ lethe_result value_parse_json(struct arena *arena, const char *text, size_t size
     struct json_reader reader = {
         .arena = arena, .begin = text, .at = text, .end = text + size_bytes, .err = err};
     TRY(arena_result(arena, err));
-    const struct value *read;
+    const struct value *read = NULL;
     TRY(read_value(&reader, &read));
     skip_space(&reader);
     if (reader.at != reader.end)

@@ -18,6 +18,8 @@ lethe_result json_refuse(const struct json_reader *reader, const char *expected)
 /* Likewise: what is wrong there. */
 lethe_result json_refuse_as(const struct json_reader *reader, lethe_result result,
                             const char *what);
+/* Why the arena gave none. */
+lethe_result json_no_value(const struct json_reader *reader);
 
 /* From behind the opening quote to behind the closing one. */
 LETHE_MUST_CHECK lethe_result json_read_string(struct json_reader *reader,

@@ -60,18 +60,24 @@ static lethe_result find_end_of_string(struct json_reader *reader, const char **
     }
 }
 
+static int hex_digit(char character)
+{
+    char lower = (char)(character | 0x20);
+    if (character >= '0' && character <= '9')
+        return character - '0';
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
 static bool read_hex4(const char *at, const char *end, uint32_t *out)
 {
     if (end - at < 4)
         return false;
     *out = 0;
     for (unsigned i = 0; i < 4; i++) {
-        static const char digits[] = "0123456789abcdef";
-        char lower = at[i] >= 'A' && at[i] <= 'F' ? (char)(at[i] | 0x20) : at[i];
-        const char *digit = memchr(digits, lower, 16);
-        if (digit == NULL)
+        int digit = hex_digit(at[i]);
+        if (digit < 0)
             return false;
-        *out = *out << 4 | (uint32_t)(digit - digits);
+        *out = *out << 4 | (uint32_t)digit;
     }
     return true;
 }
@@ -163,7 +169,7 @@ lethe_result json_read_string(struct json_reader *reader, const struct value **o
     size_t size_bytes = (size_t)(quote - begin);
     char *bytes = value_string_begin(reader->arena, size_bytes, &made);
     if (bytes == NULL)
-        return arena_result(reader->arena, reader->err);
+        return json_no_value(reader);
     if (has_escapes) {
         TRY(unescape(reader, begin, quote, bytes, &size_bytes));
         bytes[size_bytes] = '\0';

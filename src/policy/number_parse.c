@@ -53,7 +53,7 @@ static size_t take_exponent(const char *text, size_t size_bytes, int *exponent)
 static bool take_apart(const char *text, size_t size_bytes, struct parts *parts)
 {
     size_t at = 0;
-    *parts = (struct parts){.negative = size_bytes > 0 && text[0] == '-'};
+    *parts = (struct parts){.negative = size_bytes > 0 && text[0] == '-', .fraction = text};
     at += parts->negative;
     parts->whole = text + at;
     parts->whole_digits = count_digits(text + at, size_bytes - at);
@@ -174,7 +174,7 @@ bool number_parse(struct arena *arena, const char *text, size_t size_bytes, stru
     struct parts parts;
     if (!take_apart(text, size_bytes, &parts) || parts.size_bytes != size_bytes)
         return false;
-    if (parts.whole_digits <= SMALL_DIGITS && parts.fraction == NULL && parts.exponent == 0) {
+    if (parts.whole_digits <= SMALL_DIGITS && parts.fraction_digits == 0 && parts.exponent == 0) {
         *out = read_small(&parts);
         return true;
     }
