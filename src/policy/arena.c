@@ -184,8 +184,8 @@ lethe_result arena_result(const struct arena *arena, struct lethe_error *err)
         return LETHE_OK;
     case LETHE_LIMIT:
         return error_set(err, LETHE_LIMIT,
-                         "values are nested too deeply, or need more than the %zu bytes that they"
-                         " may have",
+                         "values are nested too deeply, too large, or need more than the %zu bytes"
+                         " that they may have",
                          arena->limit_bytes);
     case LETHE_NO_MEMORY:
         return error_set(err, LETHE_NO_MEMORY, "no memory for more than %zu bytes of values",

@@ -138,30 +138,43 @@ bool value_pairs_append(struct arena *arena, struct value_pairs *pairs, const st
 
 /* ---- collections ---- */
 
+/* What a collection has of its elements. */
+struct sum {
+    unsigned depth;
+    uint64_t weight;
+};
+
+static void add_up(struct sum *sum, const struct value *element)
+{
+    sum->depth = MAX(sum->depth, element->depth);
+    sum->weight += value_weight(element);
+}
+
 static struct value *make_collection(struct arena *arena, enum value_kind kind, size_t count,
-                                     unsigned depth_of_elements)
+                                     const struct sum *sum)
 {
     if (arena->failure != LETHE_OK)
         return NULL;
-    if (depth_of_elements >= VALUE_DEPTH_MAX || count > UINT32_MAX) {
+    if (sum->depth >= VALUE_DEPTH_MAX || sum->weight >= VALUE_WEIGHT_MAX || count > UINT32_MAX) {
         fail(arena, LETHE_LIMIT);
         return NULL;
     }
     struct value *made = arena_alloc(arena, sizeof *made);
     if (made != NULL)
         *made = (struct value){.kind = (uint8_t)kind,
-                               .depth = (uint16_t)(depth_of_elements + 1),
-                               .count = (uint32_t)count};
+                               .depth = (uint16_t)(sum->depth + 1),
+                               .count = (uint32_t)count,
+                               .weight_of_elements = sum->weight};
     return made;
 }
 
 static const struct value *make_of_items(struct arena *arena, enum value_kind kind,
                                          const struct value *const *items, size_t count)
 {
-    unsigned depth = 0;
+    struct sum sum = {0};
     for (size_t i = 0; i < count; i++)
-        depth = MAX(depth, items[i]->depth);
-    struct value *made = make_collection(arena, kind, count, depth);
+        add_up(&sum, items[i]);
+    struct value *made = make_collection(arena, kind, count, &sum);
     if (made != NULL)
         made->items = items;
     return made;
@@ -170,10 +183,12 @@ static const struct value *make_of_items(struct arena *arena, enum value_kind ki
 static const struct value *make_of_pairs(struct arena *arena, const struct value_pair *pairs,
                                          size_t count)
 {
-    unsigned depth = 0;
-    for (size_t i = 0; i < count; i++)
-        depth = MAX(depth, MAX(pairs[i].key->depth, pairs[i].value->depth));
-    struct value *made = make_collection(arena, VALUE_OBJECT, count, depth);
+    struct sum sum = {0};
+    for (size_t i = 0; i < count; i++) {
+        add_up(&sum, pairs[i].key);
+        add_up(&sum, pairs[i].value);
+    }
+    struct value *made = make_collection(arena, VALUE_OBJECT, count, &sum);
     if (made != NULL)
         made->pairs = pairs;
     return made;

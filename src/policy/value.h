@@ -12,6 +12,8 @@
 #include "policy/number.h"
 
 #define VALUE_DEPTH_MAX 512 /* arrays, sets and objects in each other; more is LETHE_LIMIT */
+/* Values share their parts: a short policy can say what would take years to go through. */
+#define VALUE_WEIGHT_MAX ((uint64_t)1 << 28)
 
 /* In the order in which values of different kinds compare. */
 enum value_kind {
@@ -39,9 +41,14 @@ struct value {
     union {
         bool boolean;
         struct number number;
-        const char *string;               /* UTF-8, well-formed; may hold NUL; a NUL behind it */
-        const struct value *const *items; /* of arrays; of sets: sorted, each once */
-        const struct value_pair *pairs;   /* of objects: sorted by key, each once */
+        const char *string; /* UTF-8, well-formed; may hold NUL; a NUL behind it */
+        struct {
+            union {
+                const struct value *const *items; /* of arrays; of sets: sorted, each once */
+                const struct value_pair *pairs;   /* of objects: sorted by key, each once */
+            };
+            uint64_t weight_of_elements;
+        };
     };
 };
 
@@ -109,6 +116,15 @@ static inline bool value_is_false(const struct value *value)
     return value->kind == VALUE_BOOLEAN && !value->boolean;
 }
 bool value_is_text(const struct value *value, const char *text);
+
+/* How much it is to go through all of it, to compare or print it: one for each value within, as
+ * often as it is there, and one for each 64 bytes of text. At most VALUE_WEIGHT_MAX. */
+static inline uint64_t value_weight(const struct value *value)
+{
+    if (value->kind >= VALUE_ARRAY)
+        return 1 + value->weight_of_elements;
+    return value->kind == VALUE_STRING ? 1 + value->count / 64 : 1;
+}
 
 /* ---- JSON (policy/json.c) ---- */
 

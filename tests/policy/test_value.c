@@ -288,6 +288,32 @@ static void nothing_is_nested_deeper_than_the_limit(void **state)
     }
 }
 
+static void what_holds_itself_again_and_again_has_a_limit(void **state)
+{
+    ARENA;
+    const struct value *value = value_text(&arena, "x");
+    unsigned doublings = 0;
+    for (; value != NULL; doublings++) {
+        struct value_list twice = {0};
+        value_list_append(&arena, &twice, value);
+        value_list_append(&arena, &twice, value);
+        value = value_array(&arena, &twice);
+        assert_true(value == NULL || value_weight(value) == (4u << doublings) - 1);
+    }
+    assert_int_equal(doublings, 28);
+    assert_result(LETHE_LIMIT, arena.failure);
+}
+
+static void the_weight_counts_every_value_and_long_texts_for_more(void **state)
+{
+    ARENA;
+    char text[1000];
+    memset(text, 'x', sizeof text);
+    assert_int_equal(value_weight(term(&arena, "[1,{\"a\":[],\"b\":null},true]")), 8);
+    assert_int_equal(value_weight(value_string(&arena, text, 1000)), 1 + 1000 / 64);
+    assert_int_equal(value_weight(&value_empty_set), 1);
+}
+
 /* ---- memory ---- */
 
 static const struct value *make_some(struct arena *arena)
@@ -360,6 +386,8 @@ int main(void)
         cmocka_unit_test(a_string_that_is_not_utf8_is_never_made),
         cmocka_unit_test(a_buffer_that_failed_fails_the_arena),
         cmocka_unit_test(nothing_is_nested_deeper_than_the_limit),
+        cmocka_unit_test(what_holds_itself_again_and_again_has_a_limit),
+        cmocka_unit_test(the_weight_counts_every_value_and_long_texts_for_more),
         cmocka_unit_test(memory_that_is_missing_anywhere_gives_null_and_a_reason),
         cmocka_unit_test(a_limit_that_is_met_anywhere_gives_null_and_a_reason),
         cmocka_unit_test(kinds_have_names),
