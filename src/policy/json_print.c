@@ -3,9 +3,8 @@
 
 #include "policy/value.h"
 
-#define KEY_TEXT_MAX_BYTES                                                                         \
-    ((size_t)1 << 20) /* each object within a key doubles the backslashes                          \
-                       */
+#define KEY_TEXT_MAX_BYTES ((size_t)1 << 20)  /* each object within a key doubles backslashes */
+#define KEY_TEXTS_MAX_BYTES ((size_t)1 << 28) /* of one object */
 
 enum style { STYLE_JSON, STYLE_PRETTY, STYLE_TERM };
 
@@ -72,24 +71,6 @@ static void print_string(const struct printer *printer, const char *bytes, size_
     buffer_byte(printer->out, '"');
 }
 
-/* JSON's keys are strings: of any other the JSON is the key's text. */
-static void print_key(struct printer *printer, const struct value *key)
-{
-    if (key->kind == VALUE_STRING || printer->style == STYLE_TERM) {
-        print(printer, key);
-        return;
-    }
-    struct buffer text = {0};
-    value_print_json(key, &text);
-    if (text.failure == LETHE_OK && text.size_bytes > KEY_TEXT_MAX_BYTES)
-        text.failure = LETHE_LIMIT;
-    if (text.failure != LETHE_OK)
-        printer->out->failure = text.failure;
-    else
-        print_string(printer, text.bytes, text.size_bytes);
-    buffer_clear(&text);
-}
-
 /* ---- collections ---- */
 
 static void new_line(const struct printer *printer)
@@ -121,10 +102,44 @@ static void print_pairs(struct printer *printer, const struct value *object)
 {
     for (size_t i = 0; i < object->count; i++) {
         separate(printer, i);
-        print_key(printer, object->pairs[i].key);
+        print(printer, object->pairs[i].key);
         buffer_text(printer->out, printer->style == STYLE_JSON ? ":" : ": ");
         print(printer, object->pairs[i].value);
     }
+}
+
+/* Keys are sorted, with all strings beside each other. */
+static bool has_only_text_keys(const struct value *object)
+{
+    return object->count == 0 || (object->pairs[0].key->kind == VALUE_STRING &&
+                                  object->pairs[object->count - 1].key->kind == VALUE_STRING);
+}
+
+static const struct value *text_of_key(struct arena *arena, const struct value *key)
+{
+    if (key->kind == VALUE_STRING)
+        return key;
+    CLEANUP(buffer_clear) struct buffer text = {0};
+    value_print_json(key, &text);
+    if (text.failure == LETHE_OK && text.size_bytes > KEY_TEXT_MAX_BYTES)
+        text.failure = LETHE_LIMIT;
+    return value_buffer(arena, &text);
+}
+
+/* JSON's keys are strings: of any other the JSON is the key's text. Of two keys with one text the
+ * later has its value in the object. */
+static void print_with_text_keys(struct printer *printer, const struct value *object)
+{
+    CLEANUP(arena_clear) struct arena arena = {.limit_bytes = KEY_TEXTS_MAX_BYTES};
+    struct value_pairs pairs = {0};
+    for (size_t i = 0; i < object->count; i++)
+        value_pairs_append(&arena, &pairs, text_of_key(&arena, object->pairs[i].key),
+                           object->pairs[i].value);
+    const struct value *with_texts = value_object(&arena, &pairs, NULL);
+    if (with_texts == NULL)
+        printer->out->failure = arena.failure;
+    else
+        print_pairs(printer, with_texts);
 }
 
 static void print_collection(struct printer *printer, const struct value *value)
@@ -137,10 +152,12 @@ static void print_collection(struct printer *printer, const struct value *value)
     bool has_braces = value->kind == VALUE_OBJECT || is_set_term;
     buffer_byte(printer->out, has_braces ? '{' : '[');
     printer->depth++;
-    if (value->kind == VALUE_OBJECT)
+    if (value->kind != VALUE_OBJECT)
+        print_items(printer, value);
+    else if (printer->style == STYLE_TERM || has_only_text_keys(value))
         print_pairs(printer, value);
     else
-        print_items(printer, value);
+        print_with_text_keys(printer, value);
     printer->depth--;
     if (value->count > 0)
         new_line(printer);

@@ -133,8 +133,8 @@ static inline uint64_t value_weight(const struct value *value)
 LETHE_MUST_CHECK lethe_result value_parse_json(struct arena *arena, const char *text,
                                                size_t size_bytes, const struct value **out,
                                                struct lethe_error *err);
-/* Compact JSON as OPA's: a set is a sorted array, a key that is no string is the text of its JSON.
- */
+/* Compact JSON as OPA's: a set is a sorted array, a key that is no string is the text of its JSON,
+ * and keys are sorted by their texts, of equal ones the last. */
 void value_print_json(const struct value *value, struct buffer *out);
 /* Each element on a line of its own; `indent` in front of each but the first. */
 void value_print_json_pretty(const struct value *value, const char *indent, struct buffer *out);

@@ -59,6 +59,22 @@ static void terms_show_sets_and_keys_of_any_kind(void **state)
     assert_string_equal(json.bytes, "{\"[1,2,[]]\":\"\\u003c\"}");
 }
 
+static void keys_of_json_are_sorted_as_texts_and_there_once(void **state)
+{
+    ARENA;
+    BUFFER(json);
+    struct value_pairs pairs = {0};
+    value_pairs_append(&arena, &pairs, value_small(&arena, 2), &value_null);
+    value_pairs_append(&arena, &pairs, value_small(&arena, 10), &value_true);
+    value_pairs_append(&arena, &pairs, value_text(&arena, "10"), &value_false);
+    value_pairs_append(&arena, &pairs, value_text(&arena, "a"), &value_empty_set);
+    value_pairs_append(&arena, &pairs, &value_empty_array, &value_null);
+    const struct value *object = value_object(&arena, &pairs, NULL);
+    assert_int_equal(object->count, 5);
+    value_print_json(object, &json);
+    assert_string_equal(json.bytes, "{\"10\":false,\"2\":null,\"[]\":null,\"a\":[]}");
+}
+
 static void pretty_json_has_an_element_a_line(void **state)
 {
     ARENA;
@@ -268,6 +284,19 @@ static void what_is_printed_reads_back(void **state)
     }
 }
 
+static void any_value_prints_as_json_that_reads(void **state)
+{
+    chance_seed_by_time();
+    for (size_t i = 0; i < 2000; i++) {
+        ARENA;
+        const struct random_value_options options = {.arena = &arena};
+        BUFFER(json);
+        value_print_json(random_value(&options, 3), &json);
+        assert_result(LETHE_OK, json.failure);
+        parsed(&arena, json.bytes);
+    }
+}
+
 static void a_document_that_is_cut_short_is_refused(void **state)
 {
     static const char text[] =
@@ -314,6 +343,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_is_read_and_printed_compactly),
         cmocka_unit_test(terms_show_sets_and_keys_of_any_kind),
+        cmocka_unit_test(keys_of_json_are_sorted_as_texts_and_there_once),
         cmocka_unit_test(pretty_json_has_an_element_a_line),
         cmocka_unit_test(what_is_no_json_is_refused_and_the_place_said),
         cmocka_unit_test(halves_of_surrogate_pairs_are_refused),
@@ -325,6 +355,7 @@ int main(void)
         cmocka_unit_test(big_numbers_keep_every_digit),
         cmocka_unit_test(objects_in_keys_in_keys_do_not_grow_without_bounds),
         cmocka_unit_test(what_is_printed_reads_back),
+        cmocka_unit_test(any_value_prints_as_json_that_reads),
         cmocka_unit_test(a_document_that_is_cut_short_is_refused),
         cmocka_unit_test(memory_that_is_missing_anywhere_is_said),
         cmocka_unit_test(an_arena_that_failed_reads_nothing),
