@@ -78,21 +78,10 @@ enum outcome evaluation_exhausted(struct evaluation *evaluation, struct place pl
                 place);
 }
 
-bool evaluation_enter(struct evaluation *evaluation, struct place place)
+bool evaluation_too_deep(struct evaluation *evaluation, struct place place)
 {
-    if (evaluation->depth < evaluation->limits.depth) {
-        evaluation->depth++;
-        return true;
-    }
     fail_limit(evaluation, place, LIMIT_DEPTH);
     return false;
-}
-
-void evaluation_cover(const struct evaluation *evaluation, uint32_t id)
-{
-    uint8_t *covered = evaluation->options->covered;
-    if (covered != NULL && id < evaluation->plan->id_count)
-        covered[id] = 1;
 }
 
 /* ---- beginning ---- */
@@ -126,8 +115,11 @@ static void begin(struct evaluation *evaluation, struct scope *scope)
     const struct clock_source *clock = options->clock != NULL ? options->clock : &clock_system;
     evaluation->limits = limits_of(options);
     evaluation->arena->limit_bytes = evaluation->limits.memory_bytes;
+    /* Time begins now: the first steps need no look at it. */
+    uint64_t granted = MIN(evaluation->limits.steps, METER_STEPS_PER_LOOK);
     evaluation->meter =
-        (struct builtin_meter){.steps_left = evaluation->limits.steps,
+        (struct builtin_meter){.steps_left = evaluation->limits.steps - granted,
+                               .steps_to_look = granted,
                                .deadline_ns = deadline_ns(clock, evaluation->limits.time_ms),
                                .clock = clock};
     evaluation->world = options->world;

@@ -107,13 +107,26 @@ enum outcome evaluation_builtin_error(struct evaluation *evaluation, struct plac
 /* The meter or the arena has refused, or a built-in gave something other than LETHE_INVALID. */
 enum outcome evaluation_exhausted(struct evaluation *evaluation, struct place place,
                                   lethe_result result);
+bool evaluation_too_deep(struct evaluation *evaluation, struct place place); /* false */
 /* false: too deep, and the evaluation has failed. Each true is followed by a leave. */
-bool evaluation_enter(struct evaluation *evaluation, struct place place);
+static inline bool evaluation_enter(struct evaluation *evaluation, struct place place)
+{
+    if (evaluation->depth >= evaluation->limits.depth)
+        return evaluation_too_deep(evaluation, place);
+    evaluation->depth++;
+    return true;
+}
 static inline void evaluation_leave(struct evaluation *evaluation)
 {
     evaluation->depth--;
 }
-void evaluation_cover(const struct evaluation *evaluation, uint32_t id);
+/* The step or rule with this id had a solution. */
+static inline void evaluation_cover(const struct evaluation *evaluation, uint32_t id)
+{
+    uint8_t *covered = evaluation->options->covered;
+    if (covered != NULL && id < evaluation->plan->id_count)
+        covered[id] = 1;
+}
 
 /* ---- evaluate_frames.c ---- */
 
