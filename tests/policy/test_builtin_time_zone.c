@@ -29,7 +29,7 @@ static void put_be(struct buffer *file, uint64_t number, unsigned bytes)
 
 static void put_block(struct buffer *file, const struct file_plan *plan, unsigned time_bytes)
 {
-    static const uint8_t zeros[256 * 6] = {0};
+    static const uint8_t zeros[257 * 6] = {0};
     uint32_t types = plan->types != 0 ? plan->types : 1;
     uint32_t name_bytes = plan->name_bytes != 0 ? plan->name_bytes : 4;
     buffer_append(file, "TZif", 4);
