@@ -24,6 +24,7 @@ static bool fails_now(void)
 /* Parameters and arguments of what may fail; tsearch stands for the C library's own allocation. */
 #define FAILS_calloc (size_t count, size_t size_bytes), (count, size_bytes)
 #define FAILS_malloc (size_t size_bytes), (size_bytes)
+#define FAILS_realloc (void *memory, size_t size_bytes), (memory, size_bytes)
 #define FAILS_reallocarray                                                                         \
     (void *array, size_t count, size_t size_bytes), (array, count, size_bytes)
 #define FAILS_tsearch                                                                              \
