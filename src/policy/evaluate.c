@@ -5,6 +5,9 @@
 /* Functions called with many different arguments are not all remembered. */
 #define CALLS_REMEMBERED_MAX 16384
 
+/* So that between two looks at the clock, 16 million values are looked through. */
+#define WEIGHT_PER_STEP 4096
+
 /* ---- failures ---- */
 
 static enum outcome fail(struct evaluation *evaluation, lethe_result result, const char *code,
@@ -76,6 +79,13 @@ enum outcome evaluation_exhausted(struct evaluation *evaluation, struct place pl
                                                        : "a built-in function failed");
     return fail(evaluation, result == LETHE_OK ? LETHE_FAILED : result, "eval_internal_error",
                 place);
+}
+
+enum outcome evaluation_weigh(struct evaluation *evaluation, struct place place,
+                              const struct value *value)
+{
+    lethe_result result = meter_spend(&evaluation->meter, value_weight(value) / WEIGHT_PER_STEP);
+    return result == LETHE_OK ? OUTCOME_NEXT : evaluation_exhausted(evaluation, place, result);
 }
 
 bool evaluation_too_deep(struct evaluation *evaluation, struct place place)

@@ -130,8 +130,11 @@ enum outcome step_call(struct run *run, const struct step *step)
 {
     const struct value *operands[BUILTIN_OPERANDS_MAX];
     REQUIRE(step->operand_count <= BUILTIN_OPERANDS_MAX);
-    for (uint32_t i = 0; i < step->operand_count; i++)
+    for (uint32_t i = 0; i < step->operand_count; i++) {
         operands[i] = operand_value(run, &step->operands[i]);
+        if (evaluation_weigh(run->evaluation, step->place, operands[i]) != OUTCOME_NEXT)
+            return OUTCOME_FAILED;
+    }
     return call_with_operands(run, step, operands);
 }
 

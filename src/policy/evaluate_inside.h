@@ -120,6 +120,10 @@ static inline void evaluation_leave(struct evaluation *evaluation)
 {
     evaluation->depth--;
 }
+/* A value that is large takes time to compare, sort or print, whoever does it: this makes it cost
+ * steps. NEXT or FAILED. */
+enum outcome evaluation_weigh(struct evaluation *evaluation, struct place place,
+                              const struct value *value);
 /* The step or rule with this id had a solution. */
 static inline void evaluation_cover(const struct evaluation *evaluation, uint32_t id)
 {

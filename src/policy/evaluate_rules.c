@@ -7,6 +7,11 @@ struct place rule_place(const struct plan_rule *rule)
     return rule->source == NULL ? (struct place){0} : rule->source->head_place;
 }
 
+static struct place rules_place(const struct plan_rules *rules)
+{
+    return rule_place(rules->count > 0 ? rules->rules[0] : rules->default_rule);
+}
+
 /* ---- which rules ---- */
 
 static const struct value *subject_value(const struct evaluation *evaluation,
@@ -137,7 +142,7 @@ enum outcome evaluate_function(struct evaluation *evaluation, const struct plan_
     const struct memory_entry *known;
     lethe_result result = memory_find(memory, &key, &evaluation->meter, &known);
     if (result != LETHE_OK)
-        return evaluation_exhausted(evaluation, rule_place(rules->rules[0]), result);
+        return evaluation_exhausted(evaluation, rules_place(rules), result);
     if (known != NULL) {
         *out = known->value;
         return known->value == NULL ? OUTCOME_MORE : OUTCOME_NEXT;
@@ -145,7 +150,6 @@ enum outcome evaluate_function(struct evaluation *evaluation, const struct plan_
     *out = NULL;
     enum outcome outcome = complete_value(evaluation, rules, arguments, out);
     if (outcome != OUTCOME_FAILED && !memory_keep(memory, evaluation->arena, &key, *out, NULL))
-        return evaluation_exhausted(evaluation, rule_place(rules->rules[0]),
-                                    evaluation->arena->failure);
+        return evaluation_exhausted(evaluation, rules_place(rules), evaluation->arena->failure);
     return outcome;
 }

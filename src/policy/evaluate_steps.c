@@ -13,7 +13,7 @@ enum outcome step_give(struct run *run, const struct step *step, const struct va
     if (value == NULL)
         return evaluation_exhausted(run->evaluation, step->place, run->evaluation->arena->failure);
     slot_set(run, step->slot, value);
-    return OUTCOME_NEXT;
+    return evaluation_weigh(run->evaluation, step->place, value);
 }
 
 /* ---- one solution or none ---- */

@@ -1,5 +1,7 @@
 #include "policy/evaluate_inside.h"
 
+static const struct place nowhere; /* what is no step of a policy */
+
 /* ---- positions ---- */
 
 struct position position_data(const struct evaluation *evaluation)
@@ -21,6 +23,8 @@ static const struct value *base_at(const struct value *base, const struct value 
 enum outcome position_down(struct evaluation *evaluation, struct position *position,
                            const struct value *key)
 {
+    if (evaluation_weigh(evaluation, nowhere, key) != OUTCOME_NEXT)
+        return OUTCOME_FAILED;
     if (has_document(*position)) {
         const struct plan_node *node = position->node;
         *position = (struct position){0};
@@ -49,7 +53,7 @@ static enum outcome list_children(struct evaluation *evaluation, const struct pl
         if (outcome != OUTCOME_NEXT)
             return outcome;
         if (!value_pairs_append(evaluation->arena, pairs, child->key, value))
-            return evaluation_exhausted(evaluation, (struct place){0}, evaluation->arena->failure);
+            return evaluation_exhausted(evaluation, nowhere, evaluation->arena->failure);
     }
     return OUTCOME_NEXT;
 }
@@ -89,7 +93,7 @@ static enum outcome tree_value(struct evaluation *evaluation, struct position po
     struct arena *arena = evaluation->arena;
     *out = merged(arena, position.value, value_object(arena, &pairs, NULL));
     if (*out == NULL)
-        return evaluation_exhausted(evaluation, (struct place){0}, arena->failure);
+        return evaluation_exhausted(evaluation, nowhere, arena->failure);
     return OUTCOME_NEXT;
 }
 
@@ -105,7 +109,7 @@ enum outcome position_value(struct evaluation *evaluation, struct position posit
     bool function = position.node->rules != NULL && position.node->child_count == 0;
     if (function && position.value == NULL)
         return OUTCOME_MORE;
-    if (!evaluation_enter(evaluation, (struct place){0}))
+    if (!evaluation_enter(evaluation, nowhere))
         return OUTCOME_FAILED;
     enum outcome outcome = tree_value(evaluation, position, out);
     evaluation_leave(evaluation);
