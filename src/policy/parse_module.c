@@ -102,11 +102,7 @@ static bool import_rego(struct parser *parser, const struct term_list *path, str
     if (path->count != 2 || !part_is(path, 1, "v1"))
         return parse_fail(parser, place, "invalid import, must be `rego.v1`");
     parser->lexer.words = WORDS_ALL;
-    parser->v0 = false;
-    const struct lapses *lapses = &parser->lapses;
-    for (size_t i = 0; i < lapses->count; i++)
-        parse_fail(parser, lapses->items[i].place, "%s (hint: `import rego.v1` requires it)",
-                   lapses->items[i].text);
+    parse_become_v1(parser);
     return true;
 }
 

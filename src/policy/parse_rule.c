@@ -172,8 +172,8 @@ static bool finish_default(struct parser *parser, const struct head *head, struc
 static bool finish_bodiless(struct parser *parser, const struct head *head, struct rule *rule)
 {
     if (head->value == NULL && head->key == NULL && !head->has_arguments) {
-        if (parse_at(parser, TOKEN_IDENTIFIER) && !parser->token.newline_before)
-            return parse_unexpected(parser, NULL); /* `if` where it is no word yet */
+        if (!parser->token.newline_before && !parse_at(parser, TOKEN_END))
+            return parse_unexpected(parser, "expected := or a body");
         if (head->parts.count == 1)
             return parse_fail(parser, head->place, "var cannot be used for rule name");
         if (head->parts.count > 2)

@@ -54,7 +54,7 @@ bool parse_fail(struct parser *parser, struct place place, const char *format, .
 {
     char text[256];
     va_list arguments;
-    if (parser->trying)
+    if (parser->trying || parser->arena->failure != LETHE_OK)
         return false;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
@@ -75,6 +75,8 @@ static const char *hint(const struct parser *parser)
         {"contains", " (hint: `import rego.v1` or `import future.keywords.contains`)", true},
         {"in", " (hint: `import rego.v1` or `import future.keywords.in`)", true},
         {"every", " (hint: `import rego.v1` or `import future.keywords.every`)", true},
+        {"=", " (hint: a comparison is written ==)", false},
+        {":=", " (hint: := stands in an expression of its own; a comparison is written ==)", false},
         {"&", " (hint: expressions that must all hold stand in lines of their own)", false},
         {"|", " (hint: alternatives are rules of one name)", false},
     };
@@ -108,9 +110,22 @@ void parse_lapse(struct parser *parser, struct place place, const char *text)
 {
     struct lapses *lapses = &parser->lapses;
     if (!parser->v0)
-        parse_fail(parser, place, "%s (hint: this looks like the older syntax: use --v0)", text);
+        parse_fail(parser, place, "%s (hint: %s)", text,
+                   parser->v1_imported ? "`import rego.v1` requires it"
+                                       : "this looks like the older syntax: use --v0");
     else if (lapses->count < ARRAY_LEN(lapses->items))
         lapses->items[lapses->count++] = (struct lapse){place, text};
+}
+
+void parse_become_v1(struct parser *parser)
+{
+    const struct lapses lapses = parser->lapses;
+    if (!parser->v0)
+        return;
+    parser->v0 = false;
+    parser->v1_imported = true;
+    for (size_t i = 0; i < lapses.count; i++)
+        parse_lapse(parser, lapses.items[i].place, lapses.items[i].text);
 }
 
 bool parse_enter(struct parser *parser)

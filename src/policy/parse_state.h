@@ -31,6 +31,7 @@ struct parser {
     unsigned depth;
     unsigned wildcard_count;
     bool v0;
+    bool v1_imported; /* into a module of the older syntax */
     bool keyword_not; /* not { } is a body */
     bool trying;      /* problems are not noted: another reading will be tried */
     bool failed;      /* a problem was noted, or would have been had there been room */
@@ -67,6 +68,8 @@ bool parse_fail(struct parser *parser, struct place place, const char *format, .
 bool parse_unexpected(struct parser *parser, const char *expected);
 /* Of v1 only: notes it now, or keeps it for when the module turns out to be v1. */
 void parse_lapse(struct parser *parser, struct place place, const char *text);
+/* The module is of the newer syntax: what was kept are problems now. */
+void parse_become_v1(struct parser *parser);
 
 bool parse_enter(struct parser *parser);
 static inline void parse_leave(struct parser *parser)

@@ -60,6 +60,8 @@ static void check(const struct row *rows, size_t count, enum what what)
 
 #define OLDER " (hint: this looks like the older syntax: use --v0)"
 
+#define ASSIGNS " (hint: := stands in an expression of its own; a comparison is written ==)"
+
 static void the_newer_syntax_wants_its_words(void **state)
 {
     static const struct row rows[] = {
@@ -75,6 +77,8 @@ static void the_newer_syntax_wants_its_words(void **state)
         {"package p\nq.r.s", "2:1 rule must have value assignment and/or body declaration" OLDER},
         {"package p\nq == 1", "2:3 unexpected == token: expected := and the rule's value"},
         {"package p\nq", "2:1 var cannot be used for rule name"},
+        {"package p\nq: 1", "2:2 unexpected : token: expected := or a body"},
+        {"package p\nq $ 1", "2:3 illegal $ character (hint: a template begins with $\" or $`)"},
         {"package p\nif := 1", "2:1 unexpected if keyword: expected rule head name"},
         {"package p\nq if", "2:5 unexpected eof token"},
         {"package p\nq := if a", "2:6 unexpected if keyword"},
@@ -86,16 +90,16 @@ static void the_newer_syntax_wants_its_words(void **state)
 static void the_older_syntax_knows_later_words_by_import_only(void **state)
 {
     static const struct row rows[] = {
-        {"package p\nq if a",
-         "2:3 unexpected identifier if (hint: `import rego.v1` or `import future.keywords.if`)"},
-        {"package p\nq contains 1",
-         "2:3 unexpected identifier contains (hint: `import rego.v1` or `import "
-         "future.keywords.contains`)"},
+        {"package p\nq if a", "2:3 unexpected identifier if: expected := or a body (hint: `import "
+                              "rego.v1` or `import future.keywords.if`)"},
+        {"package p\nq contains 1", "2:3 unexpected identifier contains: expected := or a body "
+                                    "(hint: `import rego.v1` or `import "
+                                    "future.keywords.contains`)"},
         {"package p\nq { x in y }",
          "2:7 unexpected identifier in: expected \\n or ; or } (hint: `import rego.v1` or "
          "`import future.keywords.in`)"},
         {"package p\nimport rego.v1\nq { a }",
-         "3:3 `if` keyword is required before rule body" OLDER},
+         "3:3 `if` keyword is required before rule body (hint: `import rego.v1` requires it)"},
         {"package p\nq { a }\nimport rego.v1",
          "2:3 `if` keyword is required before rule body (hint: `import rego.v1` requires it)"},
         {"package p\nq { }", "2:5 found empty body"},
@@ -165,8 +169,11 @@ static void expressions_that_are_none(void **state)
         {"a b", "1:3 unexpected identifier b: expected \\n or ; or eof"},
         {"a;", "1:3 unexpected eof token"},
         {"a, b", "1:2 unexpected , token"},
-        {"x := 1 := 2", "1:8 unexpected := token: expected \\n or ; or eof"},
-        {"x :== 1", "1:5 unexpected = token"},
+        {"x := 1 := 2", "1:8 unexpected := token: expected \\n or ; or eof" ASSIGNS},
+        {"f(x := 1)", "1:5 unexpected := token: expected , or )" ASSIGNS},
+        {"x = y = z",
+         "1:7 unexpected = token: expected \\n or ; or eof (hint: a comparison is written ==)"},
+        {"x :== 1", "1:5 unexpected = token (hint: a comparison is written ==)"},
         {"a && b", "1:4 unexpected & token (hint: expressions that must all hold stand in lines of "
                    "their own)"},
         {"a || b", "1:4 unexpected | token (hint: alternatives are rules of one name)"},
