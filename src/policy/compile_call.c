@@ -1,0 +1,183 @@
+#include "policy/compile_state.h"
+
+#include <string.h>
+
+/* ---- what is called ---- */
+
+static const struct term *function_head(const struct term *function)
+{
+    return function->kind == TERM_REF ? function->parts.items[0] : function;
+}
+
+/* "array.concat", or NULL when a part is no constant string. */
+static const char *function_name(struct compiler *c, const struct term *function)
+{
+    if (function->kind == TERM_VARIABLE)
+        return function->name;
+    CLEANUP(buffer_clear) struct buffer text = {0};
+    buffer_text(&text, function_head(function)->name);
+    for (size_t i = 1; i < function->parts.count; i++) {
+        const struct term *part = function->parts.items[i];
+        if (part->kind != TERM_VALUE || !value_is(part->value, VALUE_STRING))
+            return NULL;
+        buffer_byte(&text, '.');
+        buffer_append(&text, part->value->string, part->value->count);
+    }
+    const struct value *name = value_buffer(c->arena, &text);
+    return name == NULL ? NULL : name->string;
+}
+
+/* The node that a global and the constants behind it lead to. */
+static const struct plan_node *function_node(const struct compiler *c, const struct global *global,
+                                             const struct term *function)
+{
+    const struct plan_node *node = global->root == ROOT_DATA ? &c->root->plan : NULL;
+    for (size_t i = 0; i < global->count && node != NULL; i++)
+        node = plan_child(node, global->path[i]);
+    size_t count = function->kind == TERM_REF ? function->parts.count : 0;
+    for (size_t i = 1; i < count && node != NULL; i++) {
+        const struct term *part = function->parts.items[i];
+        node = part->kind == TERM_VALUE ? plan_child(node, part->value) : NULL;
+    }
+    return node;
+}
+
+struct callee callee_find(struct compiler *c, const struct term *function)
+{
+    struct callee callee = {0};
+    const struct term *head = function_head(function);
+    struct name *name = head->kind == TERM_VARIABLE ? name_intern(c, head->name) : NULL;
+    if (name == NULL)
+        return callee;
+    callee.name = function_name(c, function);
+    struct found_name found;
+    if (!name_find(c, name, &found)) {
+        if (callee.name != NULL)
+            callee.builtin = builtin_find(callee.name, strlen(callee.name), c->v0);
+        return callee;
+    }
+    const struct plan_node *node =
+        found.global == NULL ? NULL : function_node(c, found.global, function);
+    if (node == NULL || node->rules == NULL || node->rules->kind != RULE_FUNCTION)
+        return callee;
+    callee.function = node->rules;
+    callee.name = node->rules->path;
+    return callee;
+}
+
+uint32_t callee_arity(const struct callee *callee)
+{
+    return callee->builtin != NULL ? callee->builtin->arity : callee->function->argument_count;
+}
+
+static bool callee_exists(struct compiler *c, const struct callee *callee, const struct term *call)
+{
+    if (callee->builtin != NULL || callee->function != NULL)
+        return true;
+    problem_add(c->problems, PROBLEM_TYPE, call->place, "undefined function %s",
+                callee->name == NULL ? "(a ref that is not constant)" : callee->name);
+    return false;
+}
+
+static bool arity_fits(struct compiler *c, const struct callee *callee, const struct term *call,
+                       bool statement)
+{
+    size_t given = call->parts.count - 1, wanted = callee_arity(callee);
+    if (given == wanted || (statement && given == wanted + 1))
+        return true;
+    problem_add(c->problems, PROBLEM_TYPE, call->place,
+                "%s: arity mismatch (%zu operands given, %zu expected)", callee->name, given,
+                wanted);
+    return false;
+}
+
+/* ---- calls ---- */
+
+bool call_is(const struct term *term, const char *name)
+{
+    return term->kind == TERM_CALL && term->parts.items[0]->kind == TERM_VARIABLE &&
+           strcmp(term->parts.items[0]->name, name) == 0;
+}
+
+const struct pattern **operands_lower(struct compiler *c, const struct term *term)
+{
+    size_t count = term->parts.count - 1;
+    const struct pattern **operands = patterns_new(c, count);
+    for (size_t i = 0; i < count && operands != NULL; i++)
+        operands[i] = term_lower(c, term->parts.items[i + 1]);
+    return operands;
+}
+
+const struct pattern *call_value(struct compiler *c, const struct callee *callee,
+                                 const struct pattern **operands, size_t count, struct place place)
+{
+    struct core *core = core_add(c, CORE_CALL, place, 0);
+    if (core == NULL || operands == NULL)
+        return NULL;
+    core->operands = operands;
+    core->operand_count = count;
+    core->call.builtin = callee->builtin;
+    core->call.function = callee->function;
+    return core_define(c, core);
+}
+
+/* `eq` in a term asks whether both are equal; nothing can be bound there. */
+static struct callee callee_of_value(struct compiler *c, const struct term *call)
+{
+    if (!call_is(call, "eq"))
+        return callee_find(c, call->parts.items[0]);
+    return (struct callee){.builtin = builtin_find("equal", strlen("equal"), false),
+                           .name = "equal"};
+}
+
+const struct pattern *call_lower(struct compiler *c, const struct term *term)
+{
+    struct callee callee = callee_of_value(c, term);
+    const struct pattern **operands = operands_lower(c, term);
+    if (!callee_exists(c, &callee, term) || !arity_fits(c, &callee, term, false))
+        return pattern_constant(c, &value_null);
+    return call_value(c, &callee, operands, term->parts.count - 1, term->place);
+}
+
+void core_true(struct compiler *c, const struct pattern *pattern, struct place place)
+{
+    if (pattern == NULL ||
+        (pattern->kind == PATTERN_CONSTANT && !value_is_false(pattern->constant)))
+        return;
+    struct core *core = core_add(c, CORE_TRUE, place, 1);
+    if (core != NULL)
+        core->operands[0] = pattern;
+}
+
+static void equal_holds(struct compiler *c, const struct term *term,
+                        const struct pattern **operands)
+{
+    struct core *core = core_add(c, CORE_EQUAL, term->place, 0);
+    if (core == NULL)
+        return;
+    core->operands = operands;
+    core->operand_count = 2;
+}
+
+void call_holds(struct compiler *c, const struct term *term, const struct pattern **operands)
+{
+    if (operands == NULL)
+        return;
+    if (call_is(term, "eq") && term->parts.count == 3) {
+        core_unify(c, operands[0], operands[1], term->place);
+        return;
+    }
+    struct callee callee = callee_find(c, term->parts.items[0]);
+    if (!callee_exists(c, &callee, term) || !arity_fits(c, &callee, term, true))
+        return;
+    if (callee.builtin != NULL && strcmp(callee.name, "equal") == 0 && term->parts.count == 3) {
+        equal_holds(c, term, operands);
+        return;
+    }
+    size_t arity = callee_arity(&callee);
+    const struct pattern *value = call_value(c, &callee, operands, arity, term->place);
+    if (term->parts.count - 1 > arity)
+        core_unify(c, operands[arity], value, term->place);
+    else
+        core_true(c, value, term->place);
+}

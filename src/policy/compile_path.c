@@ -1,0 +1,52 @@
+#include "policy/compile_state.h"
+
+#include <string.h>
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+static bool is_name(const struct value *key)
+{
+    if (!value_is(key, VALUE_STRING) || key->count == 0 || !is_letter(key->string[0]))
+        return false;
+    for (uint32_t i = 1; i < key->count; i++)
+        if (!is_letter(key->string[i]) && (key->string[i] < '0' || key->string[i] > '9'))
+            return false;
+    return true;
+}
+
+void tree_print_key(struct buffer *out, const struct value *key)
+{
+    if (is_name(key)) {
+        buffer_text(out, ".");
+        buffer_append(out, key->string, key->count);
+    } else {
+        buffer_text(out, "[");
+        value_print_term(key, out);
+        buffer_text(out, "]");
+    }
+}
+
+const char *tree_path(struct arena *arena, const struct plan_node *node)
+{
+    const struct value *keys[2 * PATH_PARTS_MAX];
+    size_t count = 0;
+    for (; node->parent != NULL && count < ARRAY_LEN(keys); node = node->parent)
+        keys[count++] = node->key;
+    CLEANUP(buffer_clear) struct buffer text = {0};
+    buffer_text(&text, "data");
+    while (count > 0)
+        tree_print_key(&text, keys[--count]);
+    const struct value *value = value_buffer(arena, &text);
+    return value == NULL ? "data" : value->string;
+}
+
+const struct tree_node *tree_package(const struct compiler *c, const struct term *package)
+{
+    const struct plan_node *node = &c->root->plan;
+    for (size_t i = 1; i < package->parts.count && node != NULL; i++)
+        node = plan_child(node, package->parts.items[i]->value);
+    return (const struct tree_node *)node;
+}
