@@ -99,10 +99,10 @@ static lethe_result sort(struct builtin_call *call, const struct value *const *o
 static lethe_result any_is(struct builtin_call *call, const struct value *collection, bool wanted,
                            bool *found)
 {
+    *found = false;
     if (collection->kind != VALUE_ARRAY && collection->kind != VALUE_SET)
         return builtin_fail_operand(call, 1, "one of {array, set}", collection);
     TRY(builtin_spend(call, collection->count));
-    *found = false;
     for (uint32_t i = 0; i < collection->count && !*found; i++)
         *found = value_equal(collection->items[i], &value_true) == wanted;
     return LETHE_OK;
