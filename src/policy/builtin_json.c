@@ -5,27 +5,11 @@
 #include <string.h>
 
 #include "policy/builtin_text.h"
-
-/* Counts all that printing will print: a value may hold another many times. */
-static lethe_result spend_on(struct builtin_call *call, const struct value *value)
-{
-    bool is_object = value->kind == VALUE_OBJECT;
-    TRY(builtin_spend(call, 1));
-    if (value->kind == VALUE_STRING)
-        return text_spend(call, value->count);
-    if (value->depth == 0)
-        return LETHE_OK;
-    for (uint32_t i = 0; i < value->count; i++) {
-        if (is_object)
-            TRY(spend_on(call, value->pairs[i].key));
-        TRY(spend_on(call, is_object ? value->pairs[i].value : value->items[i]));
-    }
-    return LETHE_OK;
-}
+#include "policy/builtin_work.h"
 
 static lethe_result print(struct builtin_call *call, const struct value *value, struct buffer *out)
 {
-    TRY(spend_on(call, value));
+    TRY(builtin_spend_value(call, value));
     value_print_json(value, out);
     return text_fits(call, out);
 }
@@ -127,6 +111,7 @@ static lethe_result text_option(struct builtin_call *call, const struct value_pa
 static lethe_result read_option(struct builtin_call *call, const struct value_pair *option,
                                 unsigned place, struct marshal_options *out)
 {
+    TRY(builtin_spend_value(call, option->key));
     struct text_quoted key = text_quote(option->key);
     if (option->key->kind != VALUE_STRING)
         return builtin_fail(call, BUILTIN_TYPE_ERROR,

@@ -127,7 +127,7 @@ static lethe_result find_way(const struct patching *patching, const struct value
     for (uint32_t i = 0; i < path->count; i++) {
         if (at == NULL || at->depth == 0)
             return LETHE_NOT_FOUND;
-        TRY(builtin_spend(patching->call, 1));
+        TRY(builtin_spend(patching->call, value_weight(path->items[i])));
         REQUIRE(way->count < ARRAY_LEN(way->containers));
         way->containers[way->count++] = at;
         at = i + 1 < path->count ? child(at, path->items[i]) : NULL;
@@ -223,6 +223,7 @@ static lethe_result op_test(struct patching *patching, const struct operation *o
 {
     const struct value *value;
     TRY(get(patching, operation->path, &value));
+    TRY(builtin_spend(patching->call, value_weight(operation->value)));
     return value_equal(value, operation->value) ? LETHE_OK : LETHE_NOT_FOUND;
 }
 

@@ -59,7 +59,7 @@ static lethe_result append_path(struct builtin_call *call, struct value_list *pa
                                 const struct value *operand)
 {
     const struct value *path;
-    TRY(builtin_spend(call, 1));
+    TRY(builtin_spend(call, value_weight(operand)));
     TRY(json_path(call, operand, &path));
     if (path == NULL)
         return builtin_fail(call, BUILTIN_TYPE_ERROR,
@@ -114,7 +114,7 @@ static lethe_result edit_element(const struct editing *editing, const struct val
                                  const struct value *value, struct path_range range,
                                  const struct value **out)
 {
-    TRY(builtin_spend(editing->call, 1));
+    TRY(builtin_spend(editing->call, value_weight(key)));
     struct path_range below = range_below(range, key);
     bool named = below.count > 0 && below.paths[0]->count == below.depth;
     if (below.count > 0 && !named)

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "policy/builtin_text.h"
+#include "policy/builtin_work.h"
 
 static bool is_unreserved(char c)
 {
@@ -92,21 +93,30 @@ static lethe_result append_parameters(struct builtin_call *call, struct buffer *
     return LETHE_OK;
 }
 
+static lethe_result text_key(struct builtin_call *call, const struct value *key,
+                             const struct value **out)
+{
+    CLEANUP(buffer_clear) struct buffer text = {0};
+    *out = key;
+    if (key->kind == VALUE_STRING)
+        return LETHE_OK;
+    TRY(builtin_spend_value(call, key));
+    value_print_json(key, &text);
+    return text_result(call, &text, out);
+}
+
 /* A key that is no string is the text of its JSON, and takes its place among the others. */
-static const struct value *with_text_keys(struct arena *arena, const struct value *object)
+static lethe_result with_text_keys(struct builtin_call *call, const struct value *object,
+                                   const struct value **out)
 {
     struct value_pairs pairs = {0};
     for (uint32_t i = 0; i < object->count; i++) {
-        CLEANUP(buffer_clear) struct buffer text = {0};
-        const struct value *key = object->pairs[i].key;
-        if (key->kind != VALUE_STRING) {
-            value_print_json(key, &text);
-            key = value_buffer(arena, &text);
-        }
-        if (!value_pairs_append(arena, &pairs, key, object->pairs[i].value))
-            return NULL;
+        const struct value *key;
+        TRY(text_key(call, object->pairs[i].key, &key));
+        if (!value_pairs_append(call->arena, &pairs, key, object->pairs[i].value))
+            return arena_result(call->arena, NULL);
     }
-    return value_object(arena, &pairs, NULL);
+    return builtin_value(call, value_object(call->arena, &pairs, NULL), out);
 }
 
 static bool has_text_keys(const struct value *object)
@@ -124,7 +134,7 @@ static lethe_result encode_object(struct builtin_call *call, const struct value 
     const struct value *object = operands[0];
     TRY(builtin_spend(call, object->count));
     if (!has_text_keys(object))
-        TRY(builtin_value(call, with_text_keys(call->arena, object), &object));
+        TRY(with_text_keys(call, object, &object));
     for (uint32_t i = 0; i < object->count; i++)
         TRY(append_parameters(call, &text, &object->pairs[i]));
     return text_result(call, &text, out);

@@ -60,11 +60,18 @@ const char *problem_text(RE2::ErrorCode code)
     return "regexp/syntax: internal error";
 }
 
+// Go shows what is wrong; of what is too large, all; of a backslash at the end, nothing.
+std::string problem_place(const RE2 &re)
+{
+    if (re.error_code() == RE2::ErrorTrailingBackslash)
+        return "";
+    return re.error_code() == RE2::ErrorPatternTooLarge ? re.pattern() : re.error_arg();
+}
+
 lethe_result refuse(const RE2 &re, struct lethe_error *err)
 {
-    const std::string &shown = re.error_arg().empty() ? re.pattern() : re.error_arg();
     return lethe_error_set(err, LETHE_MALFORMED, "error parsing regexp: %s: `%s`",
-                           problem_text(re.error_code()), shown.c_str());
+                           problem_text(re.error_code()), problem_place(re).c_str());
 }
 
 struct re2_span span_of(const StringPiece &part, const char *text)
