@@ -113,10 +113,8 @@ static void check_builtin(struct span bytes, const char *name)
     CLEANUP(arena_clear) struct arena arena = {.limit_bytes = ARENA_BYTES};
     struct builtin_error error = {0};
     const struct builtin_world world = {0};
-    struct builtin_meter meter = {.steps_left = STEPS,
-                                  .steps_to_look = METER_STEPS_PER_LOOK,
-                                  .deadline_ns = UINT64_MAX,
-                                  .clock = &clock_system};
+    struct builtin_meter meter = {
+        .steps_left = STEPS, .deadline_ns = UINT64_MAX, .clock = &clock_system};
     struct builtin_call call = {.arena = &arena, .world = &world, .meter = &meter, .error = &error};
     call.builtin = builtin_find(name, strlen(name), false);
     FUZZ_PROPERTY(call.builtin != NULL);

@@ -80,7 +80,8 @@ static void complete_graph(unsigned vertices, struct buffer *operands)
 
 static void paths_without_end_meet_a_limit(void **state)
 {
-    static const struct builtin_caller rich = {.steps = UINT64_MAX, .memory_bytes = 16 << 20};
+    static const struct builtin_caller rich = {.steps = (uint64_t)1 << 40,
+                                               .memory_bytes = 16 << 20};
     CLEANUP(buffer_clear) struct buffer operands = {0};
     CLEANUP(buffer_clear) struct buffer steps_out = {0};
     CLEANUP(buffer_clear) struct buffer memory_out = {0};
@@ -105,7 +106,7 @@ static void reaching_costs_as_many_steps_as_there_are_edges(void **state)
 /* A long way is not deep: it is a list, and not a stack of calls. */
 static void a_long_chain_is_one_path(void **state)
 {
-    static const struct builtin_caller rich = {.steps = UINT64_MAX};
+    static const struct builtin_caller rich = {.steps = (uint64_t)1 << 40};
     CLEANUP(buffer_clear) struct buffer operands = {0};
     CLEANUP(buffer_clear) struct buffer out = {0};
     buffer_text(&operands, "[{");
