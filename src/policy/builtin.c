@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "policy/meter.h"
 
 static const struct builtin_family *const families[] = {
@@ -38,6 +39,18 @@ const char *builtin_error_code_name(enum builtin_error_code code)
     return code == BUILTIN_TYPE_ERROR ? "eval_type_error" : "eval_builtin_error";
 }
 
+/* Texts of operands are cut in errors where they are long, and a character may be cut with them. */
+static void replace_parts_of_characters(char *text, size_t size_bytes)
+{
+    uint32_t character;
+    size_t length;
+    for (size_t at = 0; at < size_bytes; at += MAX(length, 1)) {
+        length = utf8_decode(text + at, size_bytes - at, &character);
+        if (length == 0)
+            text[at] = '?';
+    }
+}
+
 /* Errors name operators as they are called in policies' text: "div: divide by zero". */
 lethe_result builtin_fail(struct builtin_call *call, enum builtin_error_code code,
                           const char *format, ...)
@@ -49,6 +62,7 @@ lethe_result builtin_fail(struct builtin_call *call, enum builtin_error_code cod
     va_start(arguments, format);
     vsnprintf(error->text + prefix, sizeof(error->text) - (size_t)prefix, format, arguments);
     va_end(arguments);
+    replace_parts_of_characters(error->text, strlen(error->text));
     return LETHE_INVALID;
 }
 

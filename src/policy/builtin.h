@@ -23,7 +23,7 @@ const char *builtin_error_code_name(enum builtin_error_code code);
 
 struct builtin_error {
     enum builtin_error_code code;
-    char text[384]; /* "name: what was wrong" */
+    char text[384]; /* "name: what was wrong", UTF-8 */
 };
 
 struct builtin_call;
