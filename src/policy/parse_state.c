@@ -50,7 +50,7 @@ struct place parse_token_place(const struct parser *parser)
     return (struct place){parser->lexer.source, parser->token.offset, parser->token.length};
 }
 
-bool parse_fail(struct parser *parser, struct place place, const char *format, ...)
+bool(parse_fail)(struct parser *parser, struct place place, const char *format, ...)
 {
     char text[256];
     va_list arguments;
@@ -89,7 +89,7 @@ static const char *hint(const struct parser *parser)
     return "";
 }
 
-bool parse_unexpected(struct parser *parser, const char *expected)
+bool(parse_unexpected)(struct parser *parser, const char *expected)
 {
     const struct token *token = &parser->token;
     struct place place = parse_token_place(parser);

@@ -66,6 +66,14 @@ bool parse_fail(struct parser *parser, struct place place, const char *format, .
     PRINTF_LIKE(3, 4);
 /* "unexpected <what is looked at>: <expected>"; expected may be NULL. */
 bool parse_unexpected(struct parser *parser, const char *expected);
+/* That both give false is said here, where analyzers see it at every call. */
+static inline bool parse_false(bool given)
+{
+    (void)given;
+    return false;
+}
+#define parse_fail(...) parse_false(parse_fail(__VA_ARGS__))
+#define parse_unexpected(...) parse_false(parse_unexpected(__VA_ARGS__))
 /* Of v1 only: notes it now, or keeps it for when the module turns out to be v1. */
 void parse_lapse(struct parser *parser, struct place place, const char *text);
 /* The module is of the newer syntax: what was kept are problems now. */
