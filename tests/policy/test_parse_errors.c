@@ -373,6 +373,20 @@ static void a_chain_of_else_has_an_end(void **state)
     }
 }
 
+/* What only lacks a word is read on, so that all of it is said at once. */
+static void problems_are_said_together_and_never_lost(void **state)
+{
+    static const char text[] = "package p\na { b }\nc[x] { x }\nd { e } else { f }\n";
+    static const unsigned counts[] = {5, 10, 10};
+    CLEANUP(arena_clear) struct arena arena = {0};
+    struct problems problems = {.arena = &arena};
+    const struct source source = {"t", text, strlen(text)};
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+        assert_result(LETHE_INVALID, parse(&arena, &source, MODULE_V1, &problems));
+        assert_int_equal(problems.count, counts[i]);
+    }
+}
+
 /* An arena that fails at any point gives its own result, and no problem of the text. */
 static void a_full_arena_is_no_problem_of_the_text(void **state)
 {
@@ -413,6 +427,7 @@ int main(void)
         cmocka_unit_test(too_deep_is_a_problem_and_no_crash),
         cmocka_unit_test(nesting_takes_linear_time),
         cmocka_unit_test(a_chain_of_else_has_an_end),
+        cmocka_unit_test(problems_are_said_together_and_never_lost),
         cmocka_unit_test(a_full_arena_is_no_problem_of_the_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
