@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "policy/builtin.h"
 #include "policy/parse_state.h"
 
 #define OLDER_BODY_RULE "`if` keyword is required before rule body"
@@ -168,6 +169,21 @@ static bool finish_default(struct parser *parser, const struct head *head, struc
 
 /* ---- rules ---- */
 
+/* Whether the name is that of a built-in: a call that stands alone is no definition then. */
+static bool is_builtin(const struct parser *parser, const struct term_list *name)
+{
+    CLEANUP(buffer_clear) struct buffer dotted = {0};
+    for (size_t i = 0; i < name->count; i++) {
+        const struct term *part = name->items[i];
+        if (i > 0 && (part->kind != TERM_VALUE || !value_is(part->value, VALUE_STRING)))
+            return false;
+        buffer_text(&dotted, i > 0 ? "." : "");
+        buffer_text(&dotted, i > 0 ? part->value->string : part->name);
+    }
+    return dotted.bytes != NULL &&
+           builtin_find(dotted.bytes, dotted.size_bytes, parser->v0) != NULL;
+}
+
 /* A head alone: p := 1, p contains 1, or the older p["a"]. */
 static bool finish_bodiless(struct parser *parser, const struct head *head, struct rule *rule)
 {
@@ -179,6 +195,8 @@ static bool finish_bodiless(struct parser *parser, const struct head *head, stru
         if (head->parts.count > 2)
             parse_lapse(parser, head->place, NOTHING_SAID);
     }
+    if (head->has_arguments && head->value == NULL && is_builtin(parser, &head->parts))
+        return parse_fail(parser, head->place, "rule name conflicts with built-in function");
     return body_of_true(parser, head->place, &rule->body);
 }
 

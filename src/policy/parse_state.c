@@ -78,6 +78,7 @@ static const char *hint(const struct parser *parser)
         {"=", " (hint: a comparison is written ==)", false},
         {":=", " (hint: := stands in an expression of its own; a comparison is written ==)", false},
         {"&", " (hint: expressions that must all hold stand in lines of their own)", false},
+        {"/", " (hint: a comment begins with #)", false},
         {"|", " (hint: alternatives are rules of one name)", false},
     };
     const char *at = parser->lexer.source->text + parser->token.offset;
