@@ -7,8 +7,22 @@ lethe_result compile_result(const struct compiler *c)
     return c->arena->failure;
 }
 
+bool compile_look(struct compiler *c, struct place place)
+{
+    if (++c->looks <= COMPILE_LOOKS_MAX)
+        return true;
+    if (!c->exhausted)
+        problem_add(c->problems, PROBLEM_COMPILE, place,
+                    "too much to be looked at (expressions that depend on each other are found "
+                    "sooner when they stand in the order in which they are needed)");
+    c->exhausted = true;
+    return false;
+}
+
 static lethe_result policy_build(struct compiler *c, struct plan *plan)
 {
+    for (size_t i = 0; i < plan->module_count; i++)
+        shadow_check(c, plan->modules[i]);
     TRY(tree_build(c, plan->modules, plan->module_count));
     tree_number(c, plan);
     plan->root = &c->root->plan;

@@ -175,9 +175,14 @@ static void problem_redeclared(struct compiler *c, const struct binding *binding
 uint32_t name_declare(struct compiler *c, const char *text, struct place place,
                       enum occurrence occurrence)
 {
+    static const char *const whats[] = {
+        [OCCURRENCE_ASSIGNED] = "variables",
+        [OCCURRENCE_DECLARED] = "variables",
+        [OCCURRENCE_ARGUMENT] = "args",
+    };
     struct name *name = name_intern(c, text);
-    if (name == NULL)
-        return 0;
+    if (name == NULL || shadows_root(c, text, whats[occurrence], place))
+        return variable_new(c, text, place);
     struct binding *binding = name->binding;
     if (binding != NULL && binding->scope == c->scope) {
         if (occurrence != OCCURRENCE_ARGUMENT)

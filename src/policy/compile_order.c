@@ -15,8 +15,9 @@ void variables_unbind(struct compiler *c, size_t mark)
         c->frame.variables[c->bound.items[--c->bound.count]].bound = false;
 }
 
-bool pattern_is_bound(const struct compiler *c, const struct pattern *pattern)
+bool pattern_is_bound(struct compiler *c, const struct pattern *pattern)
 {
+    c->looks++;
     if (pattern->kind == PATTERN_VARIABLE)
         return c->frame.variables[pattern->variable].bound;
     for (size_t i = 0; i < pattern->count; i++)
@@ -26,7 +27,7 @@ bool pattern_is_bound(const struct compiler *c, const struct pattern *pattern)
 }
 
 /* A value can be matched with it: what is in sets and what are keys must be bound. */
-static bool pattern_can_match(const struct compiler *c, const struct pattern *pattern)
+static bool pattern_can_match(struct compiler *c, const struct pattern *pattern)
 {
     if (pattern->kind == PATTERN_SET)
         return pattern_is_bound(c, pattern);
@@ -41,7 +42,7 @@ static bool pattern_can_match(const struct compiler *c, const struct pattern *pa
 
 /* ---- what is ready ---- */
 
-static bool operands_are_bound(const struct compiler *c, const struct core *core)
+static bool operands_are_bound(struct compiler *c, const struct core *core)
 {
     for (size_t i = 0; i < core->operand_count; i++)
         if (!pattern_is_bound(c, core->operands[i]))
@@ -49,14 +50,14 @@ static bool operands_are_bound(const struct compiler *c, const struct core *core
     return true;
 }
 
-static bool unify_is_ready(const struct compiler *c, const struct core *core)
+static bool unify_is_ready(struct compiler *c, const struct core *core)
 {
     const struct pattern *a = core->operands[0], *b = core->operands[1];
     return (pattern_is_bound(c, a) && pattern_can_match(c, b)) ||
            (pattern_is_bound(c, b) && pattern_can_match(c, a));
 }
 
-static bool walk_is_ready(const struct compiler *c, const struct core *core)
+static bool walk_is_ready(struct compiler *c, const struct core *core)
 {
     for (size_t i = 0; i < core->walk.element_count; i++)
         if (core->walk.elements[i] != NULL && !pattern_can_match(c, core->walk.elements[i]))
@@ -64,15 +65,16 @@ static bool walk_is_ready(const struct compiler *c, const struct core *core)
     return operands_are_bound(c, core);
 }
 
-static bool needs_are_bound(const struct compiler *c, const struct core *core)
+static bool needs_are_bound(struct compiler *c, const struct core *core)
 {
+    c->looks += core->inner.need_count;
     for (size_t i = 0; i < core->inner.need_count; i++)
         if (!c->frame.variables[core->inner.needs[i]].bound)
             return false;
     return true;
 }
 
-static bool with_is_ready(const struct compiler *c, const struct core_with *with)
+static bool with_is_ready(struct compiler *c, const struct core_with *with)
 {
     for (size_t i = 0; with != NULL && i < with->count; i++)
         if (with->values[i] != NULL && !pattern_is_bound(c, with->values[i]))
@@ -80,7 +82,7 @@ static bool with_is_ready(const struct compiler *c, const struct core_with *with
     return true;
 }
 
-static bool core_is_ready(const struct compiler *c, const struct core *core)
+static bool core_is_ready(struct compiler *c, const struct core *core)
 {
     if (!with_is_ready(c, core->with) || (core->out != NULL && !pattern_can_match(c, core->out)))
         return false;
@@ -180,7 +182,7 @@ void body_order(struct compiler *c, struct core_body *body)
         before = left;
         for (size_t i = 0; i < body->cores.count && !compile_failed(c); i++) {
             struct core *core = body->cores.items[i];
-            if (core->done || !core_is_ready(c, core))
+            if (core->done || !compile_look(c, core->place) || !core_is_ready(c, core))
                 continue;
             with_switch(c, core->with, core->place);
             core_emit(c, core);

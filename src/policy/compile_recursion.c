@@ -32,7 +32,7 @@ static bool element_is_constant(const struct walk_element *element)
 static void walk_needs(struct graph *graph, uint32_t from, const struct step *step,
                        const struct plan_node *node, uint32_t element)
 {
-    while (node != NULL) {
+    while (node != NULL && compile_look(graph->c, step->place)) {
         if (node->rules != NULL)
             edge_add(graph, from, node->rules->number);
         if (element == step->walk.element_count) {
@@ -117,6 +117,7 @@ enum colour { WHITE, ON_PATH, FINISHED };
 struct search {
     struct graph *graph;
     uint8_t *colours;
+    bool *reported; /* of rules: as the first of a cycle */
     size_t *next_edge;
     struct numbers path;
 };
@@ -124,27 +125,25 @@ struct search {
 static void print_cycle(const struct search *search, size_t from)
 {
     const struct graph *graph = search->graph;
-    const char *first = NULL;
     CLEANUP(buffer_clear) struct buffer text = {0};
     const struct plan_rules *rules = NULL;
     for (size_t i = from; i < search->path.count; i++) {
         if (search->path.items[i] >= graph->rules_count)
             continue;
         const struct plan_rules *at = graph->rules[search->path.items[i]];
-        if (first == NULL) {
-            first = at->path;
+        if (rules == NULL)
             rules = at;
-        }
         buffer_text(&text, at->path);
         buffer_text(&text, " -> ");
     }
-    if (rules == NULL)
+    if (rules == NULL || search->reported[rules->number])
         return;
-    buffer_text(&text, first);
+    search->reported[rules->number] = true;
+    buffer_text(&text, rules->path);
     const struct plan_rule *rule = rules->count > 0 ? rules->rules[0] : rules->default_rule;
     if (text.failure == LETHE_OK)
         problem_add(graph->c->problems, PROBLEM_RECURSION, rule->source->place,
-                    "rule %s is recursive: %s", first, text.bytes);
+                    "rule %s is recursive: %s", rules->path, text.bytes);
 }
 
 static void report_cycle(const struct search *search, uint32_t back_to)
@@ -189,9 +188,10 @@ lethe_result recursion_check(struct compiler *c)
     struct search search = {
         .graph = &graph,
         .colours = arena_zalloc(c->arena, graph.vertex_count, 1),
+        .reported = arena_zalloc(c->arena, graph.rules_count, sizeof(bool)),
         .next_edge = arena_zalloc(c->arena, graph.vertex_count, sizeof(size_t)),
     };
-    if (search.colours == NULL || search.next_edge == NULL)
+    if (search.colours == NULL || search.reported == NULL || search.next_edge == NULL)
         return compile_result(c);
     for (uint32_t i = 0; i < graph.rules_count; i++)
         if (search.colours[i] == WHITE)

@@ -224,12 +224,20 @@ struct compiler {
     struct step *open_with_step;
     uint32_t step_count;
     struct step scratch; /* written to when there is no memory for a step */
+    uint64_t looks;
+    bool exhausted;
 };
+
+/* Ordering a body and searching for recursion look at some things again and again: at most that
+ * often in a policy, which is seconds. */
+#define COMPILE_LOOKS_MAX ((uint64_t)200000000)
+/* false: that was too often. */
+bool compile_look(struct compiler *c, struct place place);
 
 /* Something is wrong, and what was made is not to be read. */
 static inline bool compile_failed(const struct compiler *c)
 {
-    return c->arena->failure != LETHE_OK;
+    return c->arena->failure != LETHE_OK || c->exhausted;
 }
 /* LETHE_INVALID when problems were noted, else the arena's. */
 LETHE_MUST_CHECK lethe_result compile_result(const struct compiler *c);
@@ -246,9 +254,12 @@ void tree_print_key(struct buffer *out, const struct value *key);
 /* The next node, depth first; NULL at the end of what is below `top`. */
 struct tree_node *tree_next(const struct tree_node *node, const struct tree_node *top);
 
-/* ---- compile_conflict.c ---- */
+/* ---- compile_conflict.c, compile_shadow.c ---- */
 
 void conflict_check(struct compiler *c);
+/* `input` and `data` mean what they mean, and two imports are not called the same. */
+void shadow_check(struct compiler *c, const struct module *module);
+bool shadows_root(struct compiler *c, const char *name, const char *what, struct place place);
 
 /* ---- compile_names.c ---- */
 
@@ -356,7 +367,7 @@ const struct core_with *with_lower(struct compiler *c, const struct expression *
 
 /* Emits all of a body; what it binds stays bound until body_unbind. Problems for what is unsafe. */
 void body_order(struct compiler *c, struct core_body *body);
-bool pattern_is_bound(const struct compiler *c, const struct pattern *pattern);
+bool pattern_is_bound(struct compiler *c, const struct pattern *pattern);
 /* Notes a problem for each variable of it that is not bound. */
 void pattern_check(struct compiler *c, const struct pattern *pattern, struct place place);
 /* Variables are bound in an order; those that came after `mark` no longer are. */
