@@ -94,7 +94,7 @@ static enum outcome tree_value(struct evaluation *evaluation, struct position po
     *out = merged(arena, position.value, value_object(arena, &pairs, NULL));
     if (*out == NULL)
         return evaluation_exhausted(evaluation, nowhere, arena->failure);
-    return OUTCOME_NEXT;
+    return evaluation_weigh(evaluation, nowhere, *out);
 }
 
 enum outcome position_value(struct evaluation *evaluation, struct position position,

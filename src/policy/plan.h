@@ -61,7 +61,8 @@ enum step_kind {
     STEP_EQUAL,    /* fails unless operands[0] = operands[1]                                      */
     STEP_TRUE,     /* fails when operands[0] is false                                             */
     STEP_WALK,     /* slot := what is at the end of `walk`; once for each way there               */
-    STEP_CALL,     /* slot := builtin(operands); fails when that is undefined                     */
+    STEP_CALL,     /* slot := builtin(operands); fails when that is undefined. Of a relation, each
+                      element of the array that it gives                                          */
     STEP_APPLY,    /* slot := function(operands) of the policy; likewise                          */
     STEP_ARRAY,    /* slot := [operands]                                                          */
     STEP_SET,      /* slot := {operands}                                                          */
