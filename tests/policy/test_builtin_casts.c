@@ -1,5 +1,6 @@
 #include "check.h"
 
+#include "base/validate.h"
 #include "policy/builtin_call.h"
 
 static const struct builtin_caller caller;
@@ -52,6 +53,22 @@ static void what_is_no_number_is_refused(void **state)
     BUILTIN_CHECK(&caller, examples);
 }
 
+/* A text that is cut where an error has no room for more ends with a whole character. */
+static void errors_are_utf8_wherever_they_are_cut(void **state)
+{
+    for (int before = 0; before < 4; before++) {
+        CLEANUP(buffer_clear) struct buffer operands = {0};
+        CLEANUP(buffer_clear) struct buffer out = {0};
+        buffer_format(&operands, "[\"%.*s", before, "xxx");
+        for (int i = 0; i < 200; i++)
+            buffer_text(&operands, "😀");
+        buffer_text(&operands, "\"]");
+        builtin_call_text(&caller, "to_number", operands.bytes, &out);
+        assert_true(text_is_utf8(out.bytes, out.size_bytes));
+        assert_non_null(strstr(out.bytes, "invalid syntax"));
+    }
+}
+
 static void casts_are_of_the_older_syntax(void **state)
 {
     static const struct builtin_example examples[] = {
@@ -79,6 +96,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_read_as_go_reads_them),
         cmocka_unit_test(what_is_no_number_is_refused),
+        cmocka_unit_test(errors_are_utf8_wherever_they_are_cut),
         cmocka_unit_test(casts_are_of_the_older_syntax),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
