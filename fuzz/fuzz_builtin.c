@@ -52,10 +52,8 @@ static lethe_result call(const struct builtin *builtin, struct arena *arena, con
                          const struct value *operands, struct buffer *printed)
 {
     struct builtin_error error = {0};
-    struct builtin_meter meter = {.steps_left = STEPS,
-                                  .steps_to_look = METER_STEPS_PER_LOOK,
-                                  .deadline_ns = UINT64_MAX,
-                                  .clock = &clock_system};
+    struct builtin_meter meter = {
+        .steps_left = STEPS, .deadline_ns = UINT64_MAX, .clock = &clock_system};
     struct builtin_call call = {.builtin = builtin,
                                 .prepared = prepared,
                                 .arena = arena,

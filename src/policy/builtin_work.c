@@ -1,30 +1,8 @@
 #include "policy/builtin_work.h"
 
-static size_t bytes_of_element(const struct value *value)
-{
-    return value->kind == VALUE_STRING ? value->count : 0;
-}
-
-static lethe_result spend_pairs(struct builtin_call *call, const struct value *object)
-{
-    for (uint32_t i = 0; i < object->count; i++) {
-        TRY(builtin_spend_value(call, object->pairs[i].key));
-        TRY(builtin_spend_value(call, object->pairs[i].value));
-    }
-    return LETHE_OK;
-}
-
-/* As deep as values are: VALUE_DEPTH_MAX. */
 lethe_result builtin_spend_value(struct builtin_call *call, const struct value *value)
 {
-    TRY(builtin_spend(call, 1 + bytes_of_element(value) / WORK_BYTES_PER_STEP));
-    if (value->kind == VALUE_OBJECT)
-        return spend_pairs(call, value);
-    if (value->kind != VALUE_ARRAY && value->kind != VALUE_SET)
-        return LETHE_OK;
-    for (uint32_t i = 0; i < value->count; i++)
-        TRY(builtin_spend_value(call, value->items[i]));
-    return LETHE_OK;
+    return builtin_spend(call, value_weight(value));
 }
 
 lethe_result builtin_failed(const struct builtin_call *call)

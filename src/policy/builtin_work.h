@@ -6,9 +6,8 @@
 
 #define WORK_BYTES_PER_STEP 64 /* copied or compared at once, in about the time of one step */
 
-/* Counts every element in a value, at any depth, and the bytes of its strings: before anything that
- * looks at all of it. A value that holds one element in many places counts it in each, because so
- * often it is looked at: a chain of n arrays that each hold the last one twice has 2^n elements. */
+/* Counts a value's weight, that is every element at any depth: before anything that looks at all of
+ * it. */
 LETHE_MUST_CHECK lethe_result builtin_spend_value(struct builtin_call *call,
                                                   const struct value *value);
 

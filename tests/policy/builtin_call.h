@@ -83,10 +83,8 @@ static inline void call_once(const struct builtin_caller *caller, struct builtin
 {
     struct builtin_error error = {0};
     uint64_t steps = caller->steps != 0 ? caller->steps : CALLER_STEPS_DEFAULT;
-    struct builtin_meter meter = {.steps_left = steps,
-                                  .steps_to_look = METER_STEPS_PER_LOOK,
-                                  .deadline_ns = UINT64_MAX,
-                                  .clock = &clock_system};
+    struct builtin_meter meter = {
+        .steps_left = steps, .deadline_ns = UINT64_MAX, .clock = &clock_system};
     call->meter = &meter;
     call->error = &error;
     call->world = &caller->world;

@@ -19,6 +19,8 @@ static void a_value_comes_before_what_is_in_it(void **state)
     assert_int_equal(builtin_find("walk", 4, false)->flags, BUILTIN_RELATION);
 }
 
+#define DOUBLED 25 /* times: more ways than an evaluation has steps, and as many as a value may */
+
 /* An array of two times the array before: 2^depth paths, of few values. */
 static const struct value *doubled(struct arena *arena, unsigned depth)
 {
@@ -37,10 +39,8 @@ static lethe_result call_with(const char *name, struct arena *arena, uint64_t st
 {
     struct builtin_error error = {0};
     struct builtin_world world = {0};
-    struct builtin_meter meter = {.steps_left = steps,
-                                  .steps_to_look = METER_STEPS_PER_LOOK,
-                                  .deadline_ns = UINT64_MAX,
-                                  .clock = &clock_system};
+    struct builtin_meter meter = {
+        .steps_left = steps, .deadline_ns = UINT64_MAX, .clock = &clock_system};
     struct builtin_call call = {.builtin = builtin_find(name, strlen(name), false),
                                 .arena = arena,
                                 .world = &world,
@@ -53,13 +53,13 @@ static lethe_result call_with(const char *name, struct arena *arena, uint64_t st
 static void more_paths_than_anyone_counts_meet_a_limit(void **state)
 {
     CLEANUP(arena_clear) struct arena arena = {0};
-    const struct value *value = doubled(&arena, 60);
+    const struct value *value = doubled(&arena, DOUBLED);
     arena.limit_bytes = arena.used_bytes + (1 << 20);
-    assert_result(LETHE_LIMIT, call_with("walk", &arena, UINT64_MAX, &value));
+    assert_result(LETHE_LIMIT, call_with("walk", &arena, UINT64_MAX / 2, &value));
     assert_result(LETHE_LIMIT, arena.failure);
 
     CLEANUP(arena_clear) struct arena roomy = {0};
-    value = doubled(&roomy, 60);
+    value = doubled(&roomy, DOUBLED);
     assert_result(LETHE_LIMIT, call_with("walk", &roomy, 100000, &value));
     assert_result(LETHE_OK, roomy.failure);
 }
@@ -68,7 +68,7 @@ static void more_paths_than_anyone_counts_meet_a_limit(void **state)
 static void shared_values_cost_what_they_look_like(void **state)
 {
     CLEANUP(arena_clear) struct arena arena = {.limit_bytes = (size_t)64 << 20};
-    const struct value *value = doubled(&arena, 60), *other = doubled(&arena, 60);
+    const struct value *value = doubled(&arena, DOUBLED), *other = doubled(&arena, DOUBLED);
     struct value_list list = {0}, pair = {0};
     assert_true(value_list_append(&arena, &list, value));
     assert_true(value_list_append(&arena, &pair, value));
