@@ -4,7 +4,8 @@
  * worded as there; regex.h reads what only Go has. Nothing of C++ is seen through this header:
  * RE2 allocates with `new`, outside of any arena and up to RE2_REGEX_MEMORY_MAX an expression, and
  * what it throws when there is no memory ends here, as LETHE_NO_MEMORY. RE2 was not written with
- * that in mind: it may then have lost a block, but the expression can still be used and freed.
+ * that in mind: it then loses blocks (the parts of the expression that it was compiling) and may
+ * say so on stderr, but an expression that was compiled can still be used and freed.
  *
  * Thread rule: an expression may be used by any number of threads at once; while its tables grow,
  * RE2 takes locks of its own. */

@@ -8,7 +8,7 @@ extern unsigned new_calls_left;
 extern bool new_has_failed;
 
 /* RE2 may lose a block when it cannot get another (re2_regex.h). */
-const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
     return "leak:libre2";
