@@ -41,16 +41,6 @@ static lethe_result find_vertex(struct builtin_call *call, const struct value *g
     return LETHE_OK;
 }
 
-static lethe_result allocate(struct builtin_call *call, size_t count, size_t size_bytes,
-                             void *memory)
-{
-    void *allocated = arena_zalloc(call->arena, count, size_bytes);
-    if (allocated == NULL)
-        return arena_result(call->arena, NULL);
-    *(void **)memory = allocated;
-    return LETHE_OK;
-}
-
 /* ---- reachable ---- */
 
 struct reach {
@@ -78,12 +68,15 @@ static lethe_result reach_all(struct builtin_call *call, struct reach *reach,
 static lethe_result reachable(struct builtin_call *call, const struct value *const *operands,
                               const struct value **out)
 {
-    struct reach reach = {.graph = operands[0]};
+    uint32_t count = operands[0]->count;
     struct value_list found = {0};
     TRY(check_start(call, operands[1]));
-    TRY(builtin_spend(call, reach.graph->count));
-    TRY(allocate(call, reach.graph->count, sizeof(bool), &reach.reached));
-    TRY(allocate(call, reach.graph->count, sizeof(uint32_t), &reach.waiting));
+    TRY(builtin_spend(call, count));
+    struct reach reach = {.graph = operands[0],
+                          .reached = arena_zalloc(call->arena, count, sizeof(bool)),
+                          .waiting = arena_zalloc(call->arena, count, sizeof(uint32_t))};
+    if (reach.reached == NULL || reach.waiting == NULL)
+        return builtin_value(call, NULL, out);
     TRY(reach_all(call, &reach, operands[1]));
     for (size_t i = 0; i < reach.waiting_count; i++) {
         const struct value_pair *pair = &reach.graph->pairs[reach.waiting[i]];
@@ -172,13 +165,15 @@ static lethe_result paths_from(struct builtin_call *call, struct paths *paths,
 static lethe_result reachable_paths(struct builtin_call *call, const struct value *const *operands,
                                     const struct value **out)
 {
-    struct paths paths = {.graph = operands[0]};
-    const struct value *start = operands[1];
-    size_t parts_max = (size_t)paths.graph->count + 1; /* each vertex once, one twice */
+    const struct value *graph = operands[0], *start = operands[1];
+    size_t parts_max = (size_t)graph->count + 1; /* each vertex once, one twice */
     TRY(check_start(call, start));
-    TRY(builtin_spend(call, paths.graph->count));
-    TRY(allocate(call, paths.graph->count, sizeof(uint8_t), &paths.passed));
-    TRY(allocate(call, parts_max, sizeof(struct path_part), &paths.parts));
+    TRY(builtin_spend(call, graph->count));
+    struct paths paths = {.graph = graph,
+                          .parts = arena_zalloc(call->arena, parts_max, sizeof *paths.parts),
+                          .passed = arena_zalloc(call->arena, graph->count, sizeof *paths.passed)};
+    if (paths.parts == NULL || paths.passed == NULL)
+        return builtin_value(call, NULL, out);
     for (uint32_t i = 0; i < start->count; i++)
         TRY(paths_from(call, &paths, start->items[i]));
     return builtin_value(call, value_set(call->arena, &paths.found), out);

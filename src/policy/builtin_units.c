@@ -207,7 +207,8 @@ static lethe_result give_amount(struct builtin_call *call, const struct amount *
 static const struct unit *find_unit(const char *name, size_t length)
 {
     for (size_t i = 0; i < ARRAY_LEN(units); i++)
-        if (strlen(units[i].name) == length && strncasecmp(units[i].name, name, length) == 0)
+        if (strlen(units[i].name) == length &&
+            (length == 0 || strncasecmp(units[i].name, name, length) == 0))
             return &units[i];
     return NULL;
 }
@@ -228,6 +229,8 @@ static lethe_result amount_text(struct builtin_call *call, const struct value *o
 static lethe_result read_amount(struct builtin_call *call, const struct buffer *text,
                                 const char *word, struct amount *amount)
 {
+    if (text->size_bytes == 0)
+        return builtin_fail(call, BUILTIN_ERROR, "no %samount provided", word);
     split(text, amount);
     if (amount->exponent_too_long)
         return builtin_fail(call, BUILTIN_ERROR, "exponent too large");
@@ -256,7 +259,7 @@ static lethe_result units_parse(struct builtin_call *call, const struct value *c
 {
     static const struct unit thousandth = {"m", -3, 0};
     CLEANUP(buffer_clear) struct buffer text = {0};
-    struct amount amount;
+    struct amount amount = {0};
     TRY(amount_text(call, operands[0], &text));
     TRY(read_amount(call, &text, "", &amount));
     const struct unit *unit = find_unit(amount.unit, amount.unit_length);
@@ -272,7 +275,7 @@ static lethe_result units_parse_bytes(struct builtin_call *call,
                                       const struct value *const *operands, const struct value **out)
 {
     CLEANUP(buffer_clear) struct buffer text = {0};
-    struct amount amount;
+    struct amount amount = {0};
     TRY(amount_text(call, operands[0], &text));
     TRY(read_amount(call, &text, "byte ", &amount));
     size_t length = amount.unit_length;

@@ -136,10 +136,8 @@ static int64_t change_seconds(int64_t year, const struct rule_day *day)
         REQUIRE(civil_date_seconds(year, month, 1, &seconds));
         const struct instant first = {.seconds = seconds};
         in_month = weekday_in_month(year, day, civil_of(first, 0).weekday);
-    } else if (day->kind == RULE_DAY_NUMBER) {
-        in_month++;
-    } else if (is_leap_year(year) && day->day >= 60) {
-        in_month++; /* February 29 is not counted */
+    } else if (day->kind == RULE_DAY_NUMBER || (is_leap_year(year) && day->day >= 60)) {
+        in_month++; /* counted from 0, or not counting February 29 */
     }
     REQUIRE(civil_date_seconds(year, month, in_month, &seconds));
     return seconds + day->time_s;
