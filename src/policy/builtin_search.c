@@ -34,12 +34,14 @@ static lethe_result contains(struct builtin_call *call, const struct value *cons
 static lethe_result startswith(struct builtin_call *call, const struct value *const *operands,
                                const struct value **out)
 {
+    TRY(spend_search(call, 0, operands[1]));
     return builtin_value(call, value_boolean(has_prefix(operands[0], operands[1])), out);
 }
 
 static lethe_result endswith(struct builtin_call *call, const struct value *const *operands,
                              const struct value **out)
 {
+    TRY(spend_search(call, 0, operands[1]));
     return builtin_value(call, value_boolean(has_suffix(operands[0], operands[1])), out);
 }
 
@@ -150,9 +152,11 @@ static lethe_result any_match(struct builtin_call *call, const struct value *con
     TRY(texts_of(call, 1, &operands[0], &texts));
     TRY(texts_of(call, 2, &operands[1], &affixes));
     for (uint32_t i = 0; i < texts.count && !found; i++) {
-        TRY(builtin_spend(call, 1 + (uint64_t)affixes.count));
-        for (uint32_t j = 0; j < affixes.count && !found; j++)
+        TRY(builtin_spend(call, 1));
+        for (uint32_t j = 0; j < affixes.count && !found; j++) {
+            TRY(spend_search(call, 0, affixes.items[j]));
             found = matches(texts.items[i], affixes.items[j]);
+        }
     }
     return builtin_value(call, value_boolean(found), out);
 }
