@@ -26,8 +26,8 @@ static lethe_result list_blocks(struct kv_arena *arena, struct lethe_error *err)
     return LETHE_OK;
 }
 
-lethe_result arena_create(struct lethe_kv_cache *cache, size_t device, uint64_t budget_bytes,
-                          struct lethe_error *err)
+lethe_result kv_arena_create(struct lethe_kv_cache *cache, size_t device, uint64_t budget_bytes,
+                             struct lethe_error *err)
 {
     struct kv_arena *arena = &cache->arena;
     uint64_t count = budget_bytes / cache->shape.block_bytes;
@@ -46,17 +46,17 @@ lethe_result arena_create(struct lethe_kv_cache *cache, size_t device, uint64_t 
     arena->is_host = device_memory_is_host(arena->memory);
     lethe_result result = list_blocks(arena, err);
     if (result != LETHE_OK)
-        (void)!arena_clear(cache, NULL);
+        (void)!kv_arena_clear(cache, NULL);
     return result;
 }
 
-lethe_result arena_clear(struct lethe_kv_cache *cache, struct lethe_error *err)
+lethe_result kv_arena_clear(struct lethe_kv_cache *cache, struct lethe_error *err)
 {
     free(cache->arena.blocks);
     return worker_release(cache->worker, cache->name, "", MOVE(cache->arena.memory), err);
 }
 
-uint32_t arena_pop(struct kv_arena *arena)
+uint32_t kv_arena_pop(struct kv_arena *arena)
 {
     uint32_t block = arena->free;
     if (block == KV_NONE)
@@ -77,7 +77,7 @@ void kv_attach(struct lethe_kv *session, uint64_t page, uint32_t block)
     session->resident++;
 }
 
-void arena_discard(struct kv_arena *arena, uint32_t block, struct kv_chain *chain)
+void kv_arena_discard(struct kv_arena *arena, uint32_t block, struct kv_chain *chain)
 {
     arena->blocks[block].session = NULL;
     arena->blocks[block].next = chain->first;
@@ -93,7 +93,7 @@ void kv_detach(struct lethe_kv *session, uint64_t page, struct kv_chain *chain)
     REQUIRE(block != KV_NONE && session->cache->arena.blocks[block].readers == 0);
     atomic_store_explicit(&at->block, KV_NONE, memory_order_release);
     session->resident--;
-    arena_discard(&session->cache->arena, block, chain);
+    kv_arena_discard(&session->cache->arena, block, chain);
 }
 
 /* ---- wiped, and given back ------------------------------------------------------------------- */

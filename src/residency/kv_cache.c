@@ -96,11 +96,11 @@ lethe_result lethe_kv_cache_create(struct lethe_worker *worker,
     cache->has_spill = options->spill != NULL;
     if (cache->has_spill)
         cache->spill = *options->spill;
-    TRY(error_context(err, arena_create(cache, options->device, options->budget_bytes, err),
+    TRY(error_context(err, kv_arena_create(cache, options->device, options->budget_bytes, err),
                       "cache %s", cache->name));
     lethe_result result = create_plain(cache, err);
     if (result != LETHE_OK) {
-        (void)!arena_clear(cache, NULL);
+        (void)!kv_arena_clear(cache, NULL);
         return error_context(err, result, "cache %s", cache->name);
     }
     TAILQ_INIT(&cache->sessions);
@@ -129,7 +129,7 @@ lethe_result lethe_kv_cache_free(struct lethe_kv_cache *cache, struct lethe_erro
     if (cache == NULL)
         return LETHE_OK;
     lethe_result ended = end_all(cache, err);
-    lethe_result freed = arena_clear(cache, ended == LETHE_OK ? err : NULL);
+    lethe_result freed = kv_arena_clear(cache, ended == LETHE_OK ? err : NULL);
     lethe_region_free(cache->plain);
     worker_unhold(cache->worker);
     free(cache->staging);

@@ -204,15 +204,15 @@ LETHE_MUST_CHECK lethe_result kv_free(struct lethe_kv *session, enum lethe_sessi
 /* ---- blocks (kv_arena.c) --------------------------------------------------------------------- */
 
 /* As many blocks as `budget_bytes` holds, of the worker's device. Results as worker_alloc. */
-LETHE_MUST_CHECK lethe_result arena_create(struct lethe_kv_cache *cache, size_t device,
-                                           uint64_t budget_bytes, struct lethe_error *err);
-LETHE_MUST_CHECK lethe_result arena_clear(struct lethe_kv_cache *cache, struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result kv_arena_create(struct lethe_kv_cache *cache, size_t device,
+                                              uint64_t budget_bytes, struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result kv_arena_clear(struct lethe_kv_cache *cache, struct lethe_error *err);
 static inline uint64_t kv_block_offset(const struct lethe_kv_cache *cache, uint32_t block)
 {
     return (uint64_t)block * cache->shape.block_bytes;
 }
 /* Under the lock: a zeroed block, or KV_NONE. */
-uint32_t arena_pop(struct kv_arena *arena);
+uint32_t kv_arena_pop(struct kv_arena *arena);
 
 /* Under the lock: gives a page a block, which is nobody's. */
 void kv_attach(struct lethe_kv *session, uint64_t page, uint32_t block);
@@ -226,7 +226,7 @@ struct kv_chain {
 /* Under the lock: the page, which has a block, loses it. */
 void kv_detach(struct lethe_kv *session, uint64_t page, struct kv_chain *chain);
 /* Under the lock: a block that is nobody's. */
-void arena_discard(struct kv_arena *arena, uint32_t block, struct kv_chain *chain);
+void kv_arena_discard(struct kv_arena *arena, uint32_t block, struct kv_chain *chain);
 /* Without the lock: wipes what was the session's, proves it, and only then gives it to whoever
  * wants a block. */
 struct kv_wiped kv_wipe(struct lethe_kv *session, const struct kv_chain *chain);

@@ -122,7 +122,7 @@ static lethe_result make_room(const struct kv_claim *claim, uint32_t *block,
     struct lethe_kv_cache *cache = session->cache;
     for (uint64_t tries = 0; !kv_has_ended(session);) {
         bool own_budget = session->resident >= session->budget_blocks;
-        *block = own_budget ? KV_NONE : arena_pop(&cache->arena);
+        *block = own_budget ? KV_NONE : kv_arena_pop(&cache->arena);
         if (*block != KV_NONE)
             return LETHE_OK;
         struct choice choice = choose(claim, own_budget);

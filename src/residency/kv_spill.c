@@ -213,7 +213,7 @@ static lethe_result move_in(struct lethe_kv *session, const struct spill_place *
     pthread_mutex_lock(&cache->lock);
     bool moved = settle_in(session, place->block, block, result);
     if (!moved)
-        arena_discard(&cache->arena, block, &chain);
+        kv_arena_discard(&cache->arena, block, &chain);
     pthread_mutex_unlock(&cache->lock);
     (void)kv_wipe(session, &chain);
     if (moved)
