@@ -153,6 +153,8 @@ static lethe_result query_build(struct compiler *c, const struct body *body,
     TRY(compile_result(c));
     c->tail = &query->start;
     body_order(c, c->body);
+    for (size_t i = 0; i < body->count && !compile_failed(c); i++)
+        pattern_check(c, values[i], body->items[i]->place);
     TRY(compile_result(c));
     bindings_emit(c, query);
     expressions_emit(c, body, values, query);
