@@ -9,8 +9,9 @@
 #include "bench.h"
 #include "policy/policy.h"
 
-#define DECISIONS 2000u /* in one measured piece, for each thread */
-#define ROUNDS 9u
+#define DECISIONS 500u /* in one measured piece, for each thread: under a time slice */
+#define PREPARATIONS 20u
+#define ROUNDS 99u
 #define INPUTS 16u
 #define INPUT_SIZE 512u
 #define TARGET_S 10e-6
@@ -239,7 +240,7 @@ static void prepare_and_decide(void *context)
 {
     double load_s;
     struct subject *subject = context;
-    for (unsigned i = 0; i < DECISIONS / 10; i++) {
+    for (unsigned i = 0; i < PREPARATIONS; i++) {
         struct subject fresh = *subject;
         fresh.policy = load(&kinds[0], &load_s);
         decide_once(&fresh, i);
@@ -300,7 +301,7 @@ static void report_ways(struct subject *reference)
     report_target(each_s);
     report_threads(medians_s[0], medians_s[2], many.threads);
     report_decision("through a holder", medians_s[1] / DECISIONS, each_s);
-    report_decision("prepared anew each time", medians_s[3] / (DECISIONS / 10), each_s);
+    report_decision("prepared anew each time", medians_s[3] / PREPARATIONS, each_s);
     lethe_policy_holder_free(held.holder);
 }
 

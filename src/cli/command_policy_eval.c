@@ -92,7 +92,7 @@ static lethe_result keep_solution(void *context, const struct value *const *slot
 static void print_line(const struct value *value, bool pretty, struct buffer *out)
 {
     if (pretty)
-        value_print_json_pretty(value, "", out);
+        value_print_json_pretty(value, "  ", out);
     else
         value_print_json(value, out);
     buffer_byte(out, '\n');

@@ -274,7 +274,7 @@ static void print_json(struct session *session, struct buffer *out)
     const struct value *all = value_array(arena, &list);
     if (all == NULL)
         return;
-    value_print_json_pretty(all, "", out);
+    value_print_json_pretty(all, "  ", out);
     buffer_byte(out, '\n');
 }
 
@@ -286,7 +286,7 @@ static lethe_result print_coverage(struct session *session, struct buffer *out,
     TRY(policy_coverage(session->files.plan, session->covered, &session->files.arena, &report,
                         err));
     if (session->json) {
-        value_print_json_pretty(report, "", out);
+        value_print_json_pretty(report, "  ", out);
         buffer_byte(out, '\n');
     } else {
         policy_coverage_print(report, out);

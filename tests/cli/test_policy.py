@@ -244,15 +244,15 @@ def _(place):
 
 @case("coverage: which lines had a solution, by file")
 def _(place):
-    place.write("a.rego", b'package a\n\np if {\n\tinput.x == 1\n\tinput.y == 2\n}\n\nq := "never"\n')
+    place.write("a.rego", b'package a\n\np if {\n\tinput.x == 1\n\tinput.z == 2\n\tinput.y == 2\n}\n\nq := "never"\n')
     place.write("a_test.rego", b'package a_test\n\ntest_p if not data.a.p with input as {"x": 1, "y": 3}\n')
     outcome = place.good("policy", "test", "--coverage", "--json", ".")
     file = json.loads(outcome.out)["files"]["./a.rego"]
     assert file["covered"] == [{"start": {"row": 4}, "end": {"row": 4}}], outcome
-    assert [row["start"]["row"] for row in file["not_covered"]] == [3, 5, 8], outcome
-    assert (file["covered_lines"], file["not_covered_lines"], file["coverage"]) == (1, 3, 25), outcome
+    assert [(row["start"]["row"], row["end"]["row"]) for row in file["not_covered"]] == [(3, 3), (5, 6), (9, 9)], outcome
+    assert (file["covered_lines"], file["not_covered_lines"], file["coverage"]) == (1, 4, 20), outcome
     outcome = place.good("policy", "test", "-c", ".")
-    assert "PASS: 1/1" in outcome.out and "./a.rego: 25 % of lines covered, not 3, 5, 8" in outcome.out, outcome
+    assert "PASS: 1/1" in outcome.out and "./a.rego: 20 % of lines covered, not 3, 5-6, 9" in outcome.out, outcome
 
 
 # ---- what is wrong ----

@@ -67,7 +67,7 @@ static void preparing_survives_every_failure(void **state)
 }
 
 static void decide_with_failures(struct lethe_policy_holder *holder, const char *input,
-                                 enum lethe_policy_reason expected)
+                                 enum lethe_policy_reason expected, unsigned at_least)
 {
     unsigned failures = 0;
     for (unsigned n = 1;; n++) {
@@ -85,7 +85,7 @@ static void decide_with_failures(struct lethe_policy_holder *holder, const char 
         failures++;
     }
     print_message("%u allocations\n", failures);
-    assert_true(failures >= 3);
+    assert_true(failures >= at_least);
 }
 
 static void deciding_survives_every_failure(void **state)
@@ -95,9 +95,9 @@ static void deciding_survives_every_failure(void **state)
     CLEANUP(lethe_policy_holder_free) struct lethe_policy_holder *holder = NULL;
     assert_ok(prepare(&policy, &err), &err);
     assert_ok(lethe_policy_holder_create(policy, &holder, &err), &err);
-    decide_with_failures(holder, "{\"user\": \"ada\"}", LETHE_POLICY_ALLOWED);
-    decide_with_failures(holder, "{\"user\": \"eve\"}", LETHE_POLICY_REFUSED);
-    decide_with_failures(holder, "{\"user\": \"zoe\"}", LETHE_POLICY_UNDEFINED);
+    decide_with_failures(holder, "{\"user\": \"ada\"}", LETHE_POLICY_ALLOWED, 3);
+    decide_with_failures(holder, "{\"user\": \"eve\"}", LETHE_POLICY_REFUSED, 1);
+    decide_with_failures(holder, "{\"user\": \"zoe\"}", LETHE_POLICY_UNDEFINED, 1);
 }
 
 static void a_holder_that_cannot_be_made_frees_its_policy(void **state)
