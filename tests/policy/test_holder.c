@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "base/thread.h"
 
@@ -132,12 +133,103 @@ static void writers_take_turns(void **state)
     assert_true(strcmp(decision.text, "even") == 0 || strcmp(decision.text, "odd") == 0);
 }
 
+/* ---- held up on the way in ------------------------------------------------------------------- */
+
+/* Where a thread waits until it is let on, when the gate is shut. */
+struct gate {
+    atomic_bool shut, reached;
+};
+static struct gate before_entering, while_deciding;
+
+static void pass(struct gate *gate)
+{
+    while (atomic_load(&gate->shut)) {
+        atomic_store(&gate->reached, true);
+        sched_yield();
+    }
+}
+
+static void wait_for_somebody_at(struct gate *gate)
+{
+    while (!atomic_load(&gate->reached))
+        sched_yield();
+}
+
+/* The holder asks for the CPU after it has taken its phase and before it counts itself in. */
+int __real_sched_getcpu(void);
+int __wrap_sched_getcpu(void);
+int __wrap_sched_getcpu(void)
+{
+    pass(&before_entering);
+    return __real_sched_getcpu();
+}
+
+void __real_lethe_policy_decide(const struct lethe_policy *policy, const char *rule,
+                                const char *input, size_t input_size_bytes,
+                                struct lethe_decision *out);
+void __wrap_lethe_policy_decide(const struct lethe_policy *policy, const char *rule,
+                                const char *input, size_t input_size_bytes,
+                                struct lethe_decision *out);
+void __wrap_lethe_policy_decide(const struct lethe_policy *policy, const char *rule,
+                                const char *input, size_t input_size_bytes,
+                                struct lethe_decision *out)
+{
+    pass(&while_deciding);
+    __real_lethe_policy_decide(policy, rule, input, input_size_bytes, out);
+}
+
+struct late {
+    struct lethe_policy_holder *holder;
+    struct lethe_decision decision;
+    atomic_bool replaced;
+};
+
+static void *decide_late(void *context)
+{
+    struct late *late = context;
+    lethe_policy_holder_decide(late->holder, RULE, INPUT, strlen(INPUT), &late->decision);
+    return NULL;
+}
+
+static void *replace_late(void *context)
+{
+    struct late *late = context;
+    lethe_policy_holder_replace(late->holder, policy_number(0));
+    atomic_store(&late->replaced, true);
+    return NULL;
+}
+
+/* It counts itself into a phase that is over by then, and is waited for all the same. */
+static void who_was_held_up_on_the_way_in_is_waited_for(void **state)
+{
+    struct late late = {.holder = holder_of(policy_number(0))};
+    struct lethe_error err = {0};
+    pthread_t reader, writer;
+    atomic_store(&before_entering.shut, true);
+    atomic_store(&while_deciding.shut, true);
+    assert_ok(thread_start(&reader, decide_late, &late, &err), &err);
+    wait_for_somebody_at(&before_entering);
+    lethe_policy_holder_replace(late.holder, policy_number(1));
+    atomic_store(&before_entering.shut, false);
+    wait_for_somebody_at(&while_deciding);
+    assert_ok(thread_start(&writer, replace_late, &late, &err), &err);
+    usleep(100000);
+    bool too_early = atomic_load(&late.replaced);
+    atomic_store(&while_deciding.shut, false);
+    assert_int_equal(pthread_join(reader, NULL), 0);
+    assert_int_equal(pthread_join(writer, NULL), 0);
+    assert_false(too_early);
+    assert_string_equal(late.decision.text, "odd");
+    lethe_policy_holder_free(late.holder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_policy_in_force_is_the_last_one_given),
         cmocka_unit_test(decisions_go_on_while_policies_are_replaced),
         cmocka_unit_test(writers_take_turns),
+        cmocka_unit_test(who_was_held_up_on_the_way_in_is_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
