@@ -58,10 +58,11 @@ struct callee callee_find(struct compiler *c, const struct term *function)
     }
     const struct plan_node *node =
         found.global == NULL ? NULL : function_node(c, found.global, function);
-    if (node == NULL || node->rules == NULL || node->rules->kind != RULE_FUNCTION)
+    if (node == NULL || node->rules == NULL)
         return callee;
-    callee.function = node->rules;
     callee.name = node->rules->path;
+    if (node->rules->kind == RULE_FUNCTION)
+        callee.function = node->rules;
     return callee;
 }
 

@@ -229,8 +229,8 @@ struct compiler {
 };
 
 /* Ordering a body and searching for recursion look at some things again and again: at most that
- * often in a policy, which is seconds. */
-#define COMPILE_LOOKS_MAX ((uint64_t)200000000)
+ * often in a policy, which is a second or so. */
+#define COMPILE_LOOKS_MAX ((uint64_t)50000000)
 /* false: that was too often. */
 bool compile_look(struct compiler *c, struct place place);
 

@@ -24,10 +24,10 @@ static void unify_values(struct compiler *c, const struct pattern *a, const stru
         never->operands[0] = pattern_constant(c, &value_false);
 }
 
-static void unify_whole(struct compiler *c, const struct pattern *a, const struct pattern *b,
-                        struct place place)
+static void core_add_pair(struct compiler *c, enum core_kind kind, const struct pattern *a,
+                          const struct pattern *b, struct place place)
 {
-    struct core *core = core_add(c, CORE_UNIFY, place, 2);
+    struct core *core = core_add(c, kind, place, 2);
     if (core == NULL)
         return;
     core->operands[0] = a;
@@ -52,12 +52,17 @@ static const struct pattern *array_item(struct compiler *c, const struct pattern
                                           : pattern_constant(c, pattern->constant->items[i]);
 }
 
+/* Of different lengths nothing is bound: whatever is in them has to be known otherwise. */
 static bool unify_arrays(struct compiler *c, const struct pattern *a, const struct pattern *b,
                          struct place place)
 {
     size_t a_count, b_count;
-    if (!array_count(a, &a_count) || !array_count(b, &b_count) || a_count != b_count)
+    if (!array_count(a, &a_count) || !array_count(b, &b_count))
         return false;
+    if (a_count != b_count) {
+        core_add_pair(c, CORE_EQUAL, a, b, place);
+        return true;
+    }
     for (size_t i = 0; i < a_count; i++)
         core_unify(c, array_item(c, a, i), array_item(c, b, i), place);
     return true;
@@ -130,5 +135,5 @@ void core_unify(struct compiler *c, const struct pattern *a, const struct patter
         unify_values(c, a, b, place);
     else if (!unify_arrays(c, a, b, place) && !unify_objects(c, a, b, place) &&
              !unify_objects(c, b, a, place))
-        unify_whole(c, a, b, place);
+        core_add_pair(c, CORE_UNIFY, a, b, place);
 }

@@ -30,7 +30,8 @@ static inline void compiled_clear_at_scope_end(struct compiled *compiled)
     compiled_clear(compiled);
 }
 
-static inline void compiled_parse(struct compiled *compiled, const char *text, size_t size, bool v0)
+static inline lethe_result compiled_parse(struct compiled *compiled, const char *text, size_t size,
+                                          bool v0)
 {
     struct source *source = &compiled->sources[compiled->count];
     struct module *module = NULL;
@@ -38,26 +39,31 @@ static inline void compiled_parse(struct compiled *compiled, const char *text, s
     snprintf(name, sizeof name, "%zu", compiled->count);
     *source = (struct source){arena_copy(&compiled->arena, name, strlen(name)), text, size};
     const struct parse_options options = {.v0 = v0};
-    if (parse_module(&compiled->arena, source, &options, &module, &compiled->problems) == LETHE_OK)
-        compiled->modules[compiled->count++] = module;
+    TRY(parse_module(&compiled->arena, source, &options, &module, &compiled->problems));
+    compiled->modules[compiled->count++] = module;
+    return LETHE_OK;
 }
 
 /* Modules are separated by lines of "---". */
-static inline void compiled_make(struct compiled *compiled, const char *text, bool v0)
+static inline lethe_result compiled_limited(struct compiled *compiled, const char *text,
+                                            size_t limit_bytes, bool v0)
 {
-    *compiled = (struct compiled){.arena = {.limit_bytes = COMPILED_ARENA_BYTES}};
+    *compiled = (struct compiled){.arena = {.limit_bytes = limit_bytes}};
     compiled->problems.arena = &compiled->arena;
     while (compiled->count < COMPILED_MODULES_MAX) {
         const char *end = strstr(text, "\n---\n");
-        compiled_parse(compiled, text, end == NULL ? strlen(text) : (size_t)(end - text), v0);
+        TRY(compiled_parse(compiled, text, end == NULL ? strlen(text) : (size_t)(end - text), v0));
         if (end == NULL)
             break;
         text = end + strlen("\n---\n");
     }
-    if (compiled->problems.count > 0)
-        return;
-    lethe_result result = compile_policy(&compiled->arena, compiled->modules, compiled->count,
-                                         &value_empty_object, &compiled->plan, &compiled->problems);
+    return compile_policy(&compiled->arena, compiled->modules, compiled->count, &value_empty_object,
+                          &compiled->plan, &compiled->problems);
+}
+
+static inline void compiled_make(struct compiled *compiled, const char *text, bool v0)
+{
+    lethe_result result = compiled_limited(compiled, text, COMPILED_ARENA_BYTES, v0);
     assert_int_equal(result == LETHE_OK, compiled->problems.count == 0);
     assert_int_equal(result == LETHE_OK, compiled->plan != NULL);
 }
