@@ -16,7 +16,7 @@ static size_t well_formed(const char *bytes, size_t size_bytes)
     size_t at = 0;
     uint32_t character;
     size_t length;
-    while ((length = utf8_decode(bytes + at, size_bytes - at, &character)) != 0)
+    while (at < size_bytes && (length = utf8_decode(bytes + at, size_bytes - at, &character)) != 0)
         at += length;
     return at;
 }

@@ -279,10 +279,11 @@ static bool is_key_at(const struct value *object, size_t at, const struct value 
     return at < object->count && value_equal(object->pairs[at].key, key);
 }
 
-static void copy_pairs(struct value_pair *to, const struct value_pair *from, size_t count)
+/* Of an empty object there is nothing to point into. */
+static void copy_pairs(struct value_pair *to, const struct value *from, size_t at, size_t count)
 {
     if (count > 0)
-        memcpy(to, from, count * sizeof *to);
+        memcpy(to, from->pairs + at, count * sizeof *to);
 }
 
 const struct value *value_with(struct arena *arena, const struct value *object,
@@ -295,9 +296,9 @@ const struct value *value_with(struct arena *arena, const struct value *object,
     struct value_pair *pairs = arena_alloc(arena, ((size_t)object->count + 1) * sizeof *pairs);
     if (pairs == NULL)
         return NULL;
-    copy_pairs(pairs, object->pairs, at);
+    copy_pairs(pairs, object, 0, at);
     pairs[at] = (struct value_pair){.key = key, .value = value};
-    copy_pairs(pairs + at + 1, object->pairs + behind, object->count - behind);
+    copy_pairs(pairs + at + 1, object, behind, object->count - behind);
     return make_of_pairs(arena, pairs, at + 1 + object->count - behind);
 }
 
@@ -312,7 +313,7 @@ const struct value *value_without(struct arena *arena, const struct value *objec
     struct value_pair *pairs = arena_alloc(arena, object->count * sizeof *pairs);
     if (pairs == NULL)
         return NULL;
-    copy_pairs(pairs, object->pairs, at);
-    copy_pairs(pairs + at, object->pairs + at + 1, object->count - at - 1);
+    copy_pairs(pairs, object, 0, at);
+    copy_pairs(pairs + at, object, at + 1, object->count - at - 1);
     return make_of_pairs(arena, pairs, object->count - 1u);
 }
