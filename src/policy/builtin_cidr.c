@@ -160,7 +160,7 @@ static lethe_result contains_matches(struct builtin_call *call, const struct val
 static lethe_result expand(struct builtin_call *call, const struct value *const *operands,
                            const struct value **out)
 {
-    struct cidr block;
+    struct cidr block = {0};
     struct value_list addresses = {0};
     TRY(read_block(call, 1, operands[0], &block));
     cidr_address beyond_first = cidr_last(&block) - block.first;

@@ -218,15 +218,6 @@ static lethe_result hex_encode_text(struct builtin_call *call, const struct valu
     return text_result(call, &text, out);
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* "U+0067 'g'": the byte as the character of that number, shown when it can be. */
 static lethe_result invalid_byte(struct builtin_call *call, char c)
 {
@@ -250,7 +241,7 @@ static lethe_result hex_decode_text(struct builtin_call *call, const struct valu
     TRY(text_spend(call, text->count));
     int high = 0;
     for (uint32_t i = 0; i < text->count; i++) {
-        int digit = hex_value(text->string[i]);
+        int digit = text_hex_value(text->string[i]);
         if (digit < 0)
             return invalid_byte(call, text->string[i]);
         if (i % 2 == 0)

@@ -214,6 +214,7 @@ static bool glob_parse(struct arena *arena, const struct value *pattern, struct 
 {
     struct glob_reader reader = {
         .at = pattern->string, .end = pattern->string + pattern->count, .glob = out};
+    *wrong_because = "";
     out->steps = arena_zalloc(arena, 2 * (size_t)pattern->count + 1, sizeof *out->steps);
     out->characters = arena_zalloc(arena, pattern->count + 1u, sizeof *out->characters);
     if (out->steps == NULL || out->characters == NULL)

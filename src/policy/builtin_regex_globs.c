@@ -86,7 +86,7 @@ static void append_range(struct pattern *pattern, uint32_t first, uint32_t last)
 static lethe_result read_range(struct pattern_reader *reader, bool has_first)
 {
     struct pattern *pattern = reader->pattern;
-    struct symbol last;
+    struct symbol last = {0};
     if (!has_first)
         return wrong(reader, "range character '-' must be preceded by a Unicode character");
     if (reader->end - reader->at < 2)
@@ -105,7 +105,7 @@ static lethe_result read_set(struct pattern_reader *reader)
 {
     bool has_first = false;
     while (reader->at < reader->end) {
-        struct symbol symbol;
+        struct symbol symbol = {0};
         TRY(read_symbol(reader, &symbol));
         if (is_sign(symbol, ']'))
             return LETHE_OK;
@@ -122,7 +122,7 @@ static lethe_result read_set(struct pattern_reader *reader)
 static lethe_result read_token(struct pattern_reader *reader)
 {
     struct pattern *pattern = reader->pattern;
-    struct symbol symbol;
+    struct symbol symbol = {0};
     pattern->tokens[pattern->count] = (struct token){.range = pattern->range_count};
     TRY(read_symbol(reader, &symbol));
     if (is_sign(symbol, ']'))

@@ -80,18 +80,16 @@ static lethe_result expand(const struct regex_walk *walk, struct template templa
     while (template.at < template.end) {
         struct reference reference;
         struct re2_span span;
-        char c = *template.at++;
-        if (c != '$') {
-            buffer_byte(out, (uint8_t)c);
-        } else if (template.at < template.end && *template.at == '$') {
-            buffer_byte(out, (uint8_t) * template.at++);
-        } else if (take_reference(&template, &reference)) {
+        const char c = *template.at++;
+        if (c == '$' && take_reference(&template, &reference)) {
             TRY(builtin_spend(walk->call, 1));
             TRY(resolve(walk, reference, &span));
             TRY(append_span(walk, span, out));
-        } else {
-            buffer_byte(out, (uint8_t)c);
+            continue;
         }
+        bool doubled = c == '$' && template.at < template.end && *template.at == '$';
+        template.at += doubled;
+        buffer_byte(out, (uint8_t)c);
     }
     return text_fits(walk->call, out);
 }

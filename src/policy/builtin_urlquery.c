@@ -30,14 +30,6 @@ static lethe_result encode(struct builtin_call *call, const struct value *const 
     return text_result(call, &text, out);
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The bad escape is shown, up to its three characters. */
 static lethe_result append_unescaped(struct builtin_call *call, struct buffer *out,
                                      const char *text, size_t size_bytes)
@@ -47,8 +39,8 @@ static lethe_result append_unescaped(struct builtin_call *call, struct buffer *o
             buffer_byte(out, (uint8_t)(text[i] == '+' ? ' ' : text[i]));
             continue;
         }
-        int high = i + 1 < size_bytes ? hex_value(text[i + 1]) : -1;
-        int low = i + 2 < size_bytes ? hex_value(text[i + 2]) : -1;
+        int high = i + 1 < size_bytes ? text_hex_value(text[i + 1]) : -1;
+        int low = i + 2 < size_bytes ? text_hex_value(text[i + 2]) : -1;
         if (high < 0 || low < 0)
             return builtin_fail(call, BUILTIN_ERROR, "invalid URL escape \"%.*s\"",
                                 (int)MIN(3, size_bytes - i), text + i);

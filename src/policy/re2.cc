@@ -13,11 +13,8 @@
 using re2::RE2;
 using re2::StringPiece;
 
-struct re2_regex {
-    re2_regex(const StringPiece &pattern, const RE2::Options &options) : re(pattern, options)
-    {
-    }
-    RE2 re;
+struct re2_regex : RE2 {
+    using RE2::RE2;
 };
 
 namespace
@@ -89,8 +86,8 @@ lethe_result re2_regex_create(const char *pattern, size_t size_bytes, struct re2
 try {
     *out = nullptr;
     auto regex = std::make_unique<re2_regex>(StringPiece(pattern, size_bytes), go_options());
-    if (!regex->re.ok())
-        return refuse(regex->re, err);
+    if (!regex->ok())
+        return refuse(*regex, err);
     *out = regex.release();
     return LETHE_OK;
 } catch (const std::exception &) {
@@ -104,13 +101,13 @@ void re2_regex_free(struct re2_regex *regex)
 
 unsigned re2_regex_group_count(const struct re2_regex *regex)
 {
-    return static_cast<unsigned>(regex->re.NumberOfCapturingGroups());
+    return static_cast<unsigned>(regex->NumberOfCapturingGroups());
 }
 
 lethe_result re2_regex_group_named(const struct re2_regex *regex, const char *name, size_t length,
                                    unsigned *out)
 try {
-    const auto &groups = regex->re.NamedCapturingGroups();
+    const auto &groups = regex->NamedCapturingGroups();
     const auto group = groups.find(std::string(name, length));
     *out = group == groups.end() ? 0 : static_cast<unsigned>(group->second);
     return LETHE_OK;
@@ -120,7 +117,7 @@ try {
 
 unsigned re2_regex_size(const struct re2_regex *regex)
 {
-    return static_cast<unsigned>(regex->re.ProgramSize());
+    return static_cast<unsigned>(regex->ProgramSize());
 }
 
 lethe_result re2_regex_find(const struct re2_regex *regex, const struct re2_search *search,
@@ -130,8 +127,8 @@ try {
     std::vector<StringPiece> many(span_count > 8 ? span_count : 0);
     StringPiece *parts = span_count > 8 ? many.data() : few;
     const StringPiece text(search->text, search->size_bytes);
-    *found = regex->re.Match(text, search->from, text.size(), RE2::UNANCHORED, parts,
-                             static_cast<int>(span_count));
+    *found = regex->Match(text, search->from, text.size(), RE2::UNANCHORED, parts,
+                          static_cast<int>(span_count));
     for (unsigned i = 0; *found && i < span_count; i++)
         spans[i] = span_of(parts[i], search->text);
     return LETHE_OK;

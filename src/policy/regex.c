@@ -234,7 +234,7 @@ lethe_result regex_walk_next(struct regex_walk *walk, bool *found)
 lethe_result regex_matches(struct builtin_call *call, const struct regex *regex,
                            const struct value *text, bool *out)
 {
-    struct re2_span whole;
+    struct re2_span whole = {0};
     struct regex_walk walk = {.call = call,
                               .regex = regex,
                               .search = {.text = text->string, .size_bytes = text->count},
