@@ -193,7 +193,9 @@ static lethe_result give_amount(struct builtin_call *call, const struct amount *
     CLEANUP(scaled_clear) struct scaled scaled = {.tens = unit->tens};
     struct number number;
     int64_t decimals = *word == '\0' ? DECIMALS : 0;
-    if (!read_number(amount, &scaled))
+    bool read = read_number(amount, &scaled);
+    TRY(buffer_result(&scaled.digits, NULL));
+    if (!read)
         return fail_number(call, LETHE_INVALID, word);
     TRY(fail_number(call, scale_binary(call->arena, &scaled, unit->kibi), word));
     if (scaled.tens < -decimals) {
