@@ -298,8 +298,19 @@ static void with(struct grammar *grammar)
     term(grammar);
 }
 
+/* What an index looks for. */
+static void question(struct grammar *grammar)
+{
+    static const char *const subjects[] = {"input.b[1]", "input.a.c", "v0"};
+    unsigned subject =
+        pick(grammar, grammar->visible_count > 0 && grammar->visible[0] == 0 ? 3 : 2);
+    say(grammar, subjects[subject]);
+    say(grammar, " == ");
+    constant(grammar);
+}
+
 static void (*const statements[])(struct grammar *grammar) = {
-    term, assignment, some_in, negation, with, every_in, infix, assignment, some_in, each,
+    term, assignment, some_in, negation, with, every_in, infix, assignment, some_in, each, question,
 };
 
 static void statement(struct grammar *grammar)
