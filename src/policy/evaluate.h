@@ -10,8 +10,9 @@
 
 struct evaluation_limits {
     uint64_t steps;      /* 0: EVALUATION_STEPS_DEFAULT, and so on */
-    uint32_t depth;      /* of rules, bodies and iterations in each other: it is bounded because it
-                            uses the thread's stack */
+    uint32_t depth;      /* of rules, bodies and iterations in each other (a rule is one level, its
+                            body another): it is bounded because it uses the thread's stack, of
+                            which the default fits in 1 MiB */
     size_t memory_bytes; /* of the arena; */
     uint64_t time_ms;
 };

@@ -234,12 +234,13 @@ static enum outcome whole(struct evaluation *evaluation, const struct plan_node 
                           const struct value **out, const struct object_entry **conflict)
 {
     struct memory *memory = &evaluation->scope->documents;
+    *out = NULL;
+    *conflict = NULL;
     struct memory_key key = memory_key_make(node->rules, NULL, 0);
     const struct memory_entry *known;
     lethe_result result = memory_find(memory, &key, &evaluation->meter, &known);
     if (result != LETHE_OK)
         return evaluation_exhausted(evaluation, nowhere, result);
-    *conflict = NULL;
     if (known != NULL) {
         *out = known->value;
         *conflict = known->conflict;
@@ -317,7 +318,7 @@ enum outcome evaluate_document_at(struct evaluation *evaluation, const struct pl
 {
     const struct plan_rules *rules = node->rules;
     const struct value *document;
-    const struct object_entry *conflict;
+    const struct object_entry *conflict = NULL;
     if (rules->index != NULL && index_knows_keys(rules->index)) {
         struct index_rules to_try = index_find_key(rules->index, rules, key);
         if (is_worth_it(rules, &to_try))
