@@ -9,9 +9,11 @@
 #include "bench.h"
 #include "policy/policy.h"
 
-#define DECISIONS 500u /* in one measured piece, for each thread: under a time slice */
+#define DECISIONS 500u          /* in one measured piece, for each thread: under a time slice */
+#define DECISIONS_BESIDE 20000u /* where threads are started for it */
 #define PREPARATIONS 20u
 #define ROUNDS 99u
+#define ROUNDS_BESIDE 15u
 #define INPUTS 16u
 #define INPUT_SIZE 512u
 #define TARGET_S 10e-6
@@ -26,7 +28,7 @@ struct subject {
     struct lethe_policy *policy;
     struct lethe_policy_holder *holder; /* NULL: the policy is asked itself */
     char inputs[INPUTS][INPUT_SIZE];    /* all of them are allowed */
-    unsigned threads;
+    unsigned threads, decisions;
     double load_s;
 };
 
@@ -201,7 +203,8 @@ static struct lethe_policy *load(const struct kind *kind, double *load_s)
 
 static void make_subject(const struct kind *kind, struct subject *out)
 {
-    *out = (struct subject){.name = kind->name, .rule = kind->rule, .threads = 1};
+    *out = (struct subject){
+        .name = kind->name, .rule = kind->rule, .threads = 1, .decisions = DECISIONS};
     out->policy = load(kind, &out->load_s);
     for (unsigned i = 0; i < INPUTS; i++)
         kind->input(i, out->inputs[i]);
@@ -223,8 +226,9 @@ static void decide_once(const struct subject *subject, unsigned number)
 
 static lethe_result decide_often(void *context, unsigned worker, struct lethe_error *err)
 {
-    for (unsigned i = 0; i < DECISIONS; i++)
-        decide_once(context, i + worker);
+    const struct subject *subject = context;
+    for (unsigned i = 0; i < subject->decisions; i++)
+        decide_once(subject, i + worker);
     return LETHE_OK;
 }
 
@@ -272,36 +276,40 @@ static void report_target(double reference_s)
                                         .target = 1});
 }
 
-static void report_threads(double single_s, double many_s, unsigned threads)
+static void report_threads(const struct subject *reference)
 {
-    bench_report(&(struct bench_result){.name = "policy/decisions, all threads",
-                                        .value = DECISIONS * threads / many_s / 1e3,
-                                        .unit = "k/s",
-                                        .against = "decisions of one thread",
-                                        .ratio = threads * single_s / many_s});
+    struct subject single = *reference, many = *reference;
+    double medians_s[2];
+    single.decisions = many.decisions = DECISIONS_BESIDE;
+    many.threads = threads_available();
+    const struct bench_way ways[] = {{decide_in_threads, &single}, {decide_in_threads, &many}};
+    bench_medians(ways, ARRAY_LEN(ways), ROUNDS_BESIDE, medians_s);
+    bench_report(
+        &(struct bench_result){.name = "policy/decisions, all threads",
+                               .value = DECISIONS_BESIDE * many.threads / medians_s[1] / 1e3,
+                               .unit = "k/s",
+                               .against = "decisions of one thread",
+                               .ratio = many.threads * medians_s[0] / medians_s[1]});
 }
 
 static void report_ways(struct subject *reference)
 {
     struct lethe_error err = {0};
-    struct subject held = *reference, many = *reference;
-    double medians_s[4];
+    struct subject held = *reference;
+    double medians_s[3];
     double load_s;
-    many.threads = threads_available();
     must(lethe_policy_holder_create(load(&kinds[0], &load_s), &held.holder, &err), "a holder",
          &err);
     const struct bench_way ways[] = {
         {decide_in_threads, reference},
         {decide_in_threads, &held},
-        {decide_in_threads, &many},
         {prepare_and_decide, reference},
     };
     bench_medians(ways, ARRAY_LEN(ways), ROUNDS, medians_s);
     double each_s = medians_s[0] / DECISIONS;
     report_target(each_s);
-    report_threads(medians_s[0], medians_s[2], many.threads);
     report_decision("through a holder", medians_s[1] / DECISIONS, each_s);
-    report_decision("prepared anew each time", medians_s[3] / PREPARATIONS, each_s);
+    report_decision("prepared anew each time", medians_s[2] / PREPARATIONS, each_s);
     lethe_policy_holder_free(held.holder);
 }
 
@@ -351,6 +359,7 @@ void bench_policy(void)
     for (size_t i = 0; i < KINDS; i++)
         make_subject(&kinds[i], &subjects[i]);
     report_ways(&subjects[0]);
+    report_threads(&subjects[0]);
     report_sizes(subjects);
     for (size_t i = 0; i < KINDS; i++)
         report_load(&subjects[i]);
