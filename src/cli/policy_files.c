@@ -1,7 +1,6 @@
 #include "cli/policy_files.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +9,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/validate.h"
-#include "cli/common.h"
 
 #define DATA_SIZE_MAX ((size_t)256 << 20)
 #define DIRECTORY_DEPTH_MAX 32
@@ -133,7 +131,7 @@ static lethe_result add_file(struct policy_files *files, const struct location *
             continue;
         CLEANUP(buffer_clear) struct buffer text = {0};
         buffer_text(&text, ""); /* an empty file has bytes too */
-        TRY(common_read_text(file->path, kinds[i].size_max, &text, err));
+        TRY(file_read_all(AT_FDCWD, file->path, kinds[i].size_max, &text, err));
         return kinds[i].add(files, file, &text, err);
     }
     if (file->parent != NULL)
@@ -183,15 +181,18 @@ static lethe_result add_directory(struct policy_files *files, const struct locat
     return result;
 }
 
+/* A link to a directory may lead back up: below a directory that was named, none is followed. */
 static lethe_result add_any(struct policy_files *files, const struct location *place,
                             unsigned depth, struct lethe_error *err)
 {
-    struct stat status;
-    if (stat(place->path, &status) != 0)
+    struct stat status, link;
+    if (stat(place->path, &status) != 0 || lstat(place->path, &link) != 0)
         return error_from_errno(err, "opening %s", place->path);
-    if (S_ISDIR(status.st_mode))
-        return add_directory(files, place, depth, err);
-    return add_file(files, place, err);
+    if (!S_ISDIR(status.st_mode))
+        return add_file(files, place, err);
+    if (S_ISLNK(link.st_mode) && place->parent != NULL)
+        return LETHE_OK;
+    return add_directory(files, place, depth, err);
 }
 
 lethe_result policy_files_add(struct policy_files *files, const char *path, struct lethe_error *err)

@@ -73,6 +73,7 @@ static void wait_for_phase(struct lethe_policy_holder *holder, unsigned phase)
 
 void lethe_policy_holder_replace(struct lethe_policy_holder *holder, struct lethe_policy *policy)
 {
+    REQUIRE(policy != NULL);
     REQUIRE(pthread_mutex_lock(&holder->replacing) == 0);
     struct lethe_policy *old = atomic_exchange(&holder->policy, policy);
     unsigned phase = atomic_load(&holder->phase);
@@ -89,6 +90,7 @@ lethe_result lethe_policy_holder_create(struct lethe_policy *policy,
                                         struct lethe_policy_holder **out, struct lethe_error *err)
 {
     *out = NULL;
+    REQUIRE(policy != NULL);
     struct lethe_policy_holder *holder = aligned_alloc(CACHE_LINE_BYTES, sizeof *holder);
     if (holder == NULL) {
         lethe_policy_free(policy);

@@ -269,7 +269,14 @@ def _(place):
     place.good("policy", "check", "dir.rego")
     place.refused(2, "policy", "eval", "-i", "dir.rego", "1")
     os.mkfifo(place.work / "dir.rego" / "pipe.txt")
+    for name in ("loop", "again"):
+        os.symlink(".", place.work / "dir.rego" / name)
+    os.symlink("x.rego", place.work / "dir.rego" / "linked.rego")
     place.good("policy", "check", "dir.rego")
+    os.symlink("dir.rego", place.work / "named")
+    place.good("policy", "check", "named")
+    os.mkfifo(place.work / "dir.rego" / "pipe.rego")
+    place.refused(2, "policy", "check", "dir.rego")
 
 
 @case("bytes that are no text, no Rego, no JSON: exit 3, one clear line")
