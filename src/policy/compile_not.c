@@ -1,5 +1,7 @@
 #include "policy/compile_state.h"
 
+#include <string.h>
+
 /* What is negated without `import future.keywords.not`: only the outermost call or ref. What its
  * operands need computed stands in front, so that the whole is undefined when an operand is. */
 
@@ -117,10 +119,22 @@ static void mark_inner(struct compiler *c, size_t from, const struct outermost *
         c->frame.variables[outermost->walks[i]->out->variable].inner = true;
 }
 
+/* In a module `==` is `=` with both sides bound: a ref on a side that leads nowhere makes them
+ * unequal. In a query it is a call like any other, and undefined. */
+static bool is_comparison(struct compiler *c, const struct term *term)
+{
+    if (term->kind != TERM_CALL || term->parts.count != 3)
+        return false;
+    if (call_is(term, "eq"))
+        return true;
+    const struct builtin *builtin = callee_find(c, term->parts.items[0]).builtin;
+    return c->module != NULL && builtin != NULL && strcmp(builtin->name, "equal") == 0;
+}
+
 static const struct pattern **front_lower(struct compiler *c, const struct term *term,
                                           struct outermost *outermost)
 {
-    if (term->kind == TERM_CALL && !(call_is(term, "eq") && term->parts.count == 3))
+    if (term->kind == TERM_CALL && !is_comparison(c, term))
         return operands_lower(c, term);
     const struct pattern **operands = patterns_new(c, 2);
     if (operands == NULL)
