@@ -58,13 +58,27 @@ static const struct value *constant_pairs(struct compiler *c, const struct opera
     return conflict == NULL ? object : NULL;
 }
 
+/* Constants that share their parts can be far heavier than the text that made them: such are made
+ * when the policy runs, where their weight is counted. */
+#define FOLDED_WEIGHT_MAX 4096
+
+static bool can_fold(const struct operand *operands, size_t count)
+{
+    uint64_t weight = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (operands[i].constant == NULL)
+            return false;
+        weight += value_weight(operands[i].constant);
+    }
+    return weight <= FOLDED_WEIGHT_MAX;
+}
+
 /* NULL: not all operands are constants, or they make no value. */
 static const struct value *constant_collection(struct compiler *c, enum pattern_kind kind,
                                                const struct operand *operands, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        if (operands[i].constant == NULL)
-            return NULL;
+    if (!can_fold(operands, count))
+        return NULL;
     if (kind == PATTERN_OBJECT)
         return constant_pairs(c, operands, count);
     struct value_list list = {0};
@@ -118,6 +132,7 @@ void never_emit(struct compiler *c, struct place place)
 void equal_emit(struct compiler *c, struct operand a, struct operand b, struct place place)
 {
     if (a.constant != NULL && b.constant != NULL) {
+        c->looks += value_weight(a.constant);
         if (!value_equal(a.constant, b.constant))
             never_emit(c, place);
         return;
