@@ -179,7 +179,7 @@ static const struct compiled_row negations[] = {
      "yield true}"},
     {"package t\n"
      "p if { x := 1; not x == input.a }",
-     "data.t.p: complete constant {s0 = input.a; not {1 = s0; yield }; yield true}"},
+     "data.t.p: complete constant {not {s0 = input.a; 1 = s0; yield }; yield true}"},
     {"package t\n"
      "p if { not input.a with input.b as 1 }",
      "data.t.p: complete constant {with input.b as 1: not {s0 = input.a; s0; yield }; without; "
