@@ -85,10 +85,11 @@ static bool is_known(const struct session *session, const struct policy_path *pa
     return false;
 }
 
-static char *path_text(struct arena *arena, const struct policy_path *path, size_t from, size_t to)
+/* Keys with points between them. */
+static lethe_result path_text(struct arena *arena, const struct policy_path *path, size_t from,
+                              size_t to, const char **out)
 {
     CLEANUP(buffer_clear) struct buffer text = {0};
-    buffer_text(&text, "");
     for (size_t i = from; i < to; i++) {
         buffer_text(&text, i > from ? "." : "");
         if (value_is(path->keys[i], VALUE_STRING))
@@ -96,8 +97,9 @@ static char *path_text(struct arena *arena, const struct policy_path *path, size
         else
             value_print_json(path->keys[i], &text);
     }
-    return buffer_result(&text, NULL) == LETHE_OK ? arena_copy(arena, text.bytes, text.size_bytes)
-                                                  : NULL;
+    TRY(buffer_result(&text, NULL));
+    *out = arena_copy(arena, text.bytes, text.size_bytes);
+    return arena_result(arena, NULL);
 }
 
 static bool is_wanted(const struct session *session, const struct test *test)
@@ -136,9 +138,8 @@ static lethe_result add_test(struct session *session, const struct module *modul
         return LETHE_OK;
     test->file = module->source->name;
     test->place = rule->place;
-    test->package = path_text(arena, &test->path, 0, package_count);
-    test->name = path_text(arena, &test->path, package_count, test->path.count);
-    TRY(arena_result(arena, NULL));
+    TRY(path_text(arena, &test->path, 0, package_count, &test->package));
+    TRY(path_text(arena, &test->path, package_count, test->path.count, &test->name));
     if (is_known(session, &test->path) || !is_wanted(session, test))
         return LETHE_OK;
     return append_test(session, test);
@@ -152,7 +153,7 @@ static lethe_result find_tests(struct session *session, struct lethe_error *err)
         for (size_t j = 0; j < module->rule_count; j++) {
             if (is_test(module->rules[j]) &&
                 add_test(session, module, module->rules[j]) != LETHE_OK)
-                return arena_result(&session->files.arena, err);
+                return error_set(err, LETHE_NO_MEMORY, "no memory for the list of tests");
         }
     }
     if (session->count > 0)
@@ -317,9 +318,12 @@ static lethe_result read_pattern(const struct invocation *invocation, struct ses
     const char *text = option_text(invocation, "run");
     if (text == NULL)
         return LETHE_OK;
-    if (regcomp(&session->pattern, text, REG_EXTENDED | REG_NOSUB) != 0)
+    int failed = regcomp(&session->pattern, text, REG_EXTENDED | REG_NOSUB);
+    session->has_pattern = failed == 0;
+    if (failed == REG_ESPACE)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for a regular expression");
+    if (failed != 0)
         return error_set(err, LETHE_INVALID, "--run is no regular expression (POSIX, extended)");
-    session->has_pattern = true;
     return LETHE_OK;
 }
 

@@ -114,17 +114,24 @@ static unsigned count_lines(const struct sheet *sheet, enum line kind)
     return count;
 }
 
+/* To two digits behind the point. */
+static const struct value *percent_value(struct arena *arena, unsigned part, unsigned all)
+{
+    char text[32];
+    struct number number;
+    uint64_t hundredths = all > 0 ? ((uint64_t)part * 10000 + all / 2) / all : 10000;
+    if (hundredths % 100 == 0)
+        return value_small(arena, (int64_t)hundredths / 100);
+    snprintf(text, sizeof text, "%u.%02u", (unsigned)hundredths / 100, (unsigned)hundredths % 100);
+    return number_parse(arena, text, strlen(text), &number) ? value_number(arena, &number) : NULL;
+}
+
 static void put_totals(struct arena *arena, struct value_pairs *pairs, unsigned covered,
                        unsigned missed)
 {
-    char percent[32];
-    struct number number;
-    unsigned all = covered + missed;
-    snprintf(percent, sizeof percent, "%.2f", all > 0 ? 100.0 * covered / all : 100.0);
     put(arena, pairs, "covered_lines", value_small(arena, covered));
     put(arena, pairs, "not_covered_lines", value_small(arena, missed));
-    if (number_parse(arena, percent, strlen(percent), &number))
-        put(arena, pairs, "coverage", value_number(arena, &number));
+    put(arena, pairs, "coverage", percent_value(arena, covered, covered + missed));
 }
 
 static const struct value *file_report(struct arena *arena, const struct sheet *sheet)
