@@ -14,6 +14,10 @@ LETHE_MUST_CHECK lethe_result compile_policy(struct arena *arena,
                                              const struct module *const *modules, size_t count,
                                              const struct value *data, struct plan **out,
                                              struct problems *problems);
+/* A rule whose value a base document has already is a mistake: one of both would count for nothing.
+ * (What runs a plan gives the rule's.) */
+LETHE_MUST_CHECK lethe_result compile_check_data(struct arena *arena, const struct plan *plan,
+                                                 struct problems *problems);
 /* Frees what built-ins prepared (regular expressions), which is in no arena. */
 void compile_release(struct plan *plan);
 

@@ -107,3 +107,32 @@ void conflict_check(struct compiler *c)
         check_package(c, node);
     }
 }
+
+/* ---- rules and base documents ---- */
+
+/* Whether a base document has a value where the rule's is to be, or one on the way there that
+ * nothing can be below of. */
+static bool data_in_the_way(const struct value *base, const struct plan_node *node)
+{
+    const struct value *keys[2 * PATH_PARTS_MAX];
+    size_t count = 0;
+    for (; node->parent != NULL; node = node->parent) {
+        if (!value_is(node->key, VALUE_STRING))
+            return false;
+        keys[count++] = node->key;
+    }
+    while (count > 0 && base != NULL && value_is(base, VALUE_OBJECT))
+        base = value_get(base, keys[--count]);
+    return base != NULL;
+}
+
+lethe_result compile_check_data(struct arena *arena, const struct plan *plan,
+                                struct problems *problems)
+{
+    const struct tree_node *root = (const struct tree_node *)plan->root;
+    for (const struct tree_node *node = root; node != NULL; node = tree_next(node, root))
+        if (node->first_rule != NULL && data_in_the_way(plan->data, &node->plan))
+            problem_add(problems, PROBLEM_COMPILE, node->first_rule->rule->place,
+                        "conflicting rule for data path %s found", tree_path(arena, &node->plan));
+    return problems->count > 0 ? LETHE_INVALID : arena->failure;
+}

@@ -45,7 +45,13 @@ lethe_result policy_compile(struct arena *arena, const struct lethe_policy_optio
         arena_zalloc(arena, options->module_count + 1, sizeof(struct module *));
     TRY(arena_result(arena, NULL));
     TRY(parse_all(arena, options, modules, problems));
-    return compile_policy(arena, modules, options->module_count, data, out, problems);
+    TRY(compile_policy(arena, modules, options->module_count, data, out, problems));
+    lethe_result result = compile_check_data(arena, *out, problems);
+    if (result == LETHE_OK)
+        return LETHE_OK;
+    compile_release(*out);
+    *out = NULL;
+    return result;
 }
 
 lethe_result policy_problem(const struct problems *problems, struct lethe_error *err)

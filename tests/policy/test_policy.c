@@ -69,6 +69,35 @@ static void what_cannot_run_is_invalid_and_says_where(void **state)
     }
 }
 
+static void a_rule_where_the_data_has_a_value_is_invalid(void **state)
+{
+    static const struct {
+        const char *text, *data, *said; /* NULL: nothing */
+    } cases[] = {
+        {"package t\nq := 1", "{\"t\": {\"q\": 2}}",
+         "conflicting rule for data path data.t.q found"},
+        {"package t\nq if false", "{\"t\": {\"q\": true}}",
+         "conflicting rule for data path data.t.q found"},
+        {"package t\nq contains 1", "{\"t\": {\"q\": {}}}",
+         "conflicting rule for data path data.t.q found"},
+        {"package t\nf(x) := 1", "{\"t\": {\"f\": 2}}",
+         "conflicting rule for data path data.t.f found"},
+        {"package t\nq.r := 1", "{\"t\": {\"q\": {\"r\": 2}}}",
+         "conflicting rule for data path data.t.q.r found"},
+        {"package t\nq := 1", "{\"t\": 2}", "conflicting rule for data path data.t.q found"},
+        {"package t\nq := 1", "{\"t\": {\"r\": 2}}", NULL},
+        {"package t\nq.r := 1", "{\"t\": {\"q\": {\"s\": 2}}}", NULL},
+        {"package t\nq[1] := 1", "{\"t\": {\"q\": [1, 2]}}", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct lethe_error err = {0};
+        lethe_result result = prepare_text(cases[i].text, cases[i].data, &err);
+        assert_result(cases[i].said == NULL ? LETHE_OK : LETHE_INVALID, result);
+        if (cases[i].said != NULL && strstr(err.text, cases[i].said) == NULL)
+            fail_msg("%s: %s", cases[i].text, err.text);
+    }
+}
+
 static void data_is_one_json_object(void **state)
 {
     static const char *const bad[] = {
@@ -207,6 +236,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_no_rego_is_malformed_and_says_where),
         cmocka_unit_test(what_cannot_run_is_invalid_and_says_where),
+        cmocka_unit_test(a_rule_where_the_data_has_a_value_is_invalid),
         cmocka_unit_test(data_is_one_json_object),
         cmocka_unit_test(a_module_over_the_limit_is_not_read),
         cmocka_unit_test(a_policy_keeps_nothing_of_the_callers),
