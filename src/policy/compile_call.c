@@ -142,8 +142,8 @@ const struct pattern *call_lower(struct compiler *c, const struct term *term)
 
 void core_true(struct compiler *c, const struct pattern *pattern, struct place place)
 {
-    if (pattern == NULL ||
-        (pattern->kind == PATTERN_CONSTANT && !value_is_false(pattern->constant)))
+    if (pattern == NULL || (c->with == NULL && pattern->kind == PATTERN_CONSTANT &&
+                            !value_is_false(pattern->constant)))
         return;
     struct core *core = core_add(c, CORE_TRUE, place, 1);
     if (core != NULL)

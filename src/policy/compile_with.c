@@ -33,6 +33,37 @@ static bool target_path(struct compiler *c, const struct global *global, const s
     return true;
 }
 
+/* Only whole documents are replaced: what is inside of one that rules make is theirs to say. */
+static bool below_rules(struct compiler *c, const struct plan_with *item)
+{
+    const struct plan_node *node = item->kind == WITH_DATA ? &c->root->plan : NULL;
+    for (size_t i = 0; i + 1 < item->path_count && node != NULL; i++) {
+        node = plan_child(node, item->path[i]);
+        if (node != NULL && ((const struct tree_node *)node)->first_rule != NULL)
+            return true;
+    }
+    return false;
+}
+
+static bool builtin_replaceable(struct compiler *c, const struct builtin *builtin,
+                                struct place place)
+{
+    static const char internal[] = "internal.";
+    if ((builtin->flags & BUILTIN_RELATION) != 0) {
+        problem_add(c->problems, PROBLEM_COMPILE, place,
+                    "with keyword replacing built-in function: target must not be a relation");
+        return false;
+    }
+    if (strncmp(builtin->name, internal, strlen(internal)) == 0) {
+        problem_add(c->problems, PROBLEM_COMPILE, place,
+                    "with keyword replacing built-in function: replacement of internal function "
+                    "\"%s\" invalid",
+                    builtin->name);
+        return false;
+    }
+    return true;
+}
+
 static bool target_lower(struct compiler *c, const struct term *target, struct plan_with *item)
 {
     const struct term *head = target_head(target);
@@ -43,13 +74,20 @@ static bool target_lower(struct compiler *c, const struct term *target, struct p
         item->kind = callee.function != NULL ? WITH_FUNCTION : WITH_BUILTIN;
         item->function = callee.function;
         item->builtin = callee.builtin;
-        return true;
+        return callee.builtin == NULL || builtin_replaceable(c, callee.builtin, target->place);
     }
     if (name == NULL || !name_find(c, name, &found) || found.global == NULL) {
         problem_add(c->problems, PROBLEM_TYPE, target->place, not_replaceable);
         return false;
     }
-    return target_path(c, found.global, target, item);
+    if (!target_path(c, found.global, target, item))
+        return false;
+    if (below_rules(c, item)) {
+        problem_add(c->problems, PROBLEM_COMPILE, target->place,
+                    "with keyword cannot partially replace virtual document(s)");
+        return false;
+    }
+    return true;
 }
 
 /* A function is replaced by a function with as many operands, or by a value. */

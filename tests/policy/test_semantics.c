@@ -29,10 +29,36 @@ static void a_negated_comparison_with_what_is_not_there_holds(void **state)
     CHECK_SEMANTICS(rows);
 }
 
+/* What would be replaced in part, or not at all, is not passed over in silence. */
+static void with_replaces_whole_documents_and_functions_only(void **state)
+{
+    static const struct semantics rows[] = {
+        {"p if q with data.t.q.a as 2\nq := {\"a\": 1}", NULL,
+         "rego_compile_error: with keyword cannot partially replace virtual document(s)"},
+        {"p if q with data.t.q.a.b as 2\nq[x] := 1 if x := input.x", NULL,
+         "rego_compile_error: with keyword cannot partially replace virtual document(s)"},
+        {"package a.b\nx := {\"y\": 1}\n---\np if 1 with data.a.b.x.y as 2", NULL,
+         "rego_compile_error: with keyword cannot partially replace virtual document(s)"},
+        {"p := x if x := q with data.t.q.a as 2\nq.a.b := 1", NULL, "{\"a\":2}"},
+        {"p := x if x := q with data.t.q.a as 2\nq.a := 1\nq.b := 3", NULL, "{\"a\":2,\"b\":3}"},
+        {"p if walk(1, [[], 1]) with walk as 1", NULL,
+         "rego_compile_error: with keyword replacing built-in function: target must not be a "
+         "relation"},
+        {"p if 1 in [2] with internal.member_2 as true", NULL,
+         "rego_compile_error: with keyword replacing built-in function: replacement of internal "
+         "function \"internal.member_2\" invalid"},
+        {"p if 1 with input as x", NULL, "rego_unsafe_var_error: var x is unsafe"},
+        {"p if 1 with input as input.x", "{}", "undefined"},
+        {"p if 1 with input as input.x", "{\"x\": false}", "true"},
+    };
+    CHECK_SEMANTICS(rows);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_negated_comparison_with_what_is_not_there_holds),
+        cmocka_unit_test(with_replaces_whole_documents_and_functions_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
