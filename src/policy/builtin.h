@@ -142,7 +142,8 @@ const struct builtin *builtin_at(size_t index);
     X(units) \
     X(urlquery) \
     X(uuid) \
-    X(walk)
+    X(walk) \
+    X(yaml)
 /* clang-format on */
 struct builtin_family {
     const struct builtin *table;
