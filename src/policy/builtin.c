@@ -105,9 +105,16 @@ static const enum value_kind kinds_as_listed[] = {
     VALUE_NULL, VALUE_BOOLEAN, VALUE_NUMBER, VALUE_STRING, VALUE_OBJECT, VALUE_SET, VALUE_ARRAY,
 };
 
-/* "string", or "one of {string, set, array}". */
-static void kinds_text(unsigned kinds, struct buffer *out)
+bool builtin_takes(const struct builtin *builtin, unsigned n, enum value_kind kind)
 {
+    unsigned kinds = builtin->operand_kinds[n - 1];
+    return kinds == KIND_ANY || (kinds & (1u << kind)) != 0;
+}
+
+/* "string", or "one of {string, set, array}". */
+void builtin_kinds_text(const struct builtin *builtin, unsigned n, struct buffer *out)
+{
+    unsigned kinds = builtin->operand_kinds[n - 1];
     bool many = (kinds & (kinds - 1)) != 0;
     buffer_text(out, many ? "one of {" : "");
     const char *separator = "";
@@ -123,11 +130,10 @@ static void kinds_text(unsigned kinds, struct buffer *out)
 static lethe_result operand_check(struct builtin_call *call, unsigned n,
                                   const struct value *operand)
 {
-    unsigned kinds = call->builtin->operand_kinds[n - 1];
-    if (kinds == KIND_ANY || (kinds & (1u << operand->kind)) != 0)
+    if (builtin_takes(call->builtin, n, operand->kind))
         return LETHE_OK;
     CLEANUP(buffer_clear) struct buffer expected = {0};
-    kinds_text(kinds, &expected);
+    builtin_kinds_text(call->builtin, n, &expected);
     TRY(buffer_result(&expected, NULL));
     return builtin_fail_operand(call, n, expected.bytes, operand);
 }

@@ -97,6 +97,10 @@ LETHE_MUST_CHECK lethe_result builtin_spend(struct builtin_call *call, uint64_t 
 LETHE_MUST_CHECK lethe_result builtin_integer(struct builtin_call *call, unsigned n,
                                               const struct value *operand, int64_t *out);
 
+/* Whether operand n (from 1) may be of that kind, and which kinds it may be of, as errors say. */
+bool builtin_takes(const struct builtin *builtin, unsigned n, enum value_kind kind);
+void builtin_kinds_text(const struct builtin *builtin, unsigned n, struct buffer *out);
+
 /* Checks the number and kinds of operands and calls. */
 lethe_result builtin_invoke(struct builtin_call *call, const struct value *const *operands,
                             const struct value **out);

@@ -7,8 +7,6 @@ static lethe_result count(struct builtin_call *call, const struct value *const *
                           const struct value **out)
 {
     const struct value *collection = operands[0];
-    if (collection->kind < VALUE_STRING)
-        return builtin_fail_operand(call, 1, "one of {array, object, set, string}", collection);
     if (collection->kind != VALUE_STRING)
         return builtin_value(call, value_small(call->arena, collection->count), out);
     TRY(builtin_spend(call, collection->count / WORK_BYTES_PER_STEP));
@@ -125,8 +123,9 @@ static lethe_result any(struct builtin_call *call, const struct value *const *op
 }
 
 #define LIST (KIND(ARRAY) | KIND(SET))
+#define COUNTABLE (KIND(STRING) | KIND(ARRAY) | KIND(SET) | KIND(OBJECT))
 static const struct builtin table[] = {
-    {.name = "count", .arity = 1, .call = count},
+    {.name = "count", .arity = 1, .operand_kinds = {COUNTABLE}, .call = count},
     {.name = "sum", .arity = 1, .operand_kinds = {LIST}, .call = sum},
     {.name = "product", .arity = 1, .operand_kinds = {LIST}, .call = product},
     {.name = "max", .arity = 1, .operand_kinds = {LIST}, .call = max},

@@ -109,12 +109,55 @@ const struct pattern **operands_lower(struct compiler *c, const struct term *ter
     return operands;
 }
 
+/* What an operand is sure to be. */
+static bool kind_known(const struct compiler *c, const struct pattern *operand,
+                       enum value_kind *kind)
+{
+    static const enum value_kind kinds[] = {
+        [PATTERN_ARRAY] = VALUE_ARRAY,
+        [PATTERN_SET] = VALUE_SET,
+        [PATTERN_OBJECT] = VALUE_OBJECT,
+    };
+    if (operand == NULL)
+        return false;
+    if (operand->kind == PATTERN_VARIABLE) {
+        const struct core *definer = c->frame.variables[operand->variable].definer;
+        if (definer == NULL || definer->kind != CORE_COLLECT)
+            return false;
+        *kind = definer->inner.kind;
+        return true;
+    }
+    *kind = operand->kind == PATTERN_CONSTANT ? operand->constant->kind : kinds[operand->kind];
+    return true;
+}
+
+/* A call that can have no value, whatever it is asked about, would be undefined for ever. (What
+ * only the older syntax has takes everything, and says then that it cannot.) */
+static void check_kinds(struct compiler *c, const struct builtin *builtin,
+                        const struct pattern **operands, struct place place)
+{
+    enum value_kind kind;
+    bool takes_all = (builtin->flags & BUILTIN_V0) != 0;
+    for (unsigned n = 1; n <= builtin->arity && !takes_all; n++) {
+        if (!kind_known(c, operands[n - 1], &kind) || builtin_takes(builtin, n, kind))
+            continue;
+        CLEANUP(buffer_clear) struct buffer wanted = {0};
+        builtin_kinds_text(builtin, n, &wanted);
+        if (wanted.failure == LETHE_OK)
+            problem_add(c->problems, PROBLEM_TYPE, place,
+                        "%s: invalid argument(s): operand %u must be %s but got %s", builtin->name,
+                        n, wanted.bytes, value_kind_name(kind));
+    }
+}
+
 const struct pattern *call_value(struct compiler *c, const struct callee *callee,
                                  const struct pattern **operands, size_t count, struct place place)
 {
     struct core *core = core_add(c, CORE_CALL, place, 0);
     if (core == NULL || operands == NULL)
         return NULL;
+    if (callee->builtin != NULL && !compile_failed(c))
+        check_kinds(c, callee->builtin, operands, place);
     core->operands = operands;
     core->operand_count = count;
     core->call.builtin = callee->builtin;
@@ -136,7 +179,7 @@ const struct pattern *call_lower(struct compiler *c, const struct term *term)
     struct callee callee = callee_of_value(c, term);
     const struct pattern **operands = operands_lower(c, term);
     if (!callee_exists(c, &callee, term) || !arity_fits(c, &callee, term, false))
-        return pattern_constant(c, &value_null);
+        return pattern_generated(c, term->place);
     return call_value(c, &callee, operands, term->parts.count - 1, term->place);
 }
 

@@ -46,7 +46,7 @@ static void what_is_no_list_is_refused(void **state)
 {
     static const struct builtin_example examples[] = {
         {"count", "[1]",
-         "eval_type_error: count: operand 1 must be one of {array, object, set, string} but got "
+         "eval_type_error: count: operand 1 must be one of {string, object, set, array} but got "
          "number"},
         {"sum", "[{}]",
          "eval_type_error: sum: operand 1 must be one of {set, array} but got object"},

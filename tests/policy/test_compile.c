@@ -224,9 +224,9 @@ static const struct compiled_row replacements[] = {
      "true}\n"
      "data.t.q: function {yield s0}"},
     {"package t\n"
-     "p if count(1) with count as q\n"
+     "p if count([1]) with count as q\n"
      "q(x) := x",
-     "data.t.p: complete constant {with count as data.t.q: s0 = count(1); s0; without; yield "
+     "data.t.p: complete constant {with count as data.t.q: s0 = count([1]); s0; without; yield "
      "true}\n"
      "data.t.q: function {yield s0}"},
     {"package t\n"

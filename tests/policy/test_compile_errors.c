@@ -226,7 +226,7 @@ static const struct compiled_row replaced[] = {
      "p if { x := 1; input.x with x as 1 }",
      "0:2 rego_type_error: with keyword target must reference existing input, data, or a function"},
     {"package t\n"
-     "p if count(1) with count as f\n"
+     "p if count([1]) with count as f\n"
      "f(x, y) := 1",
      "0:2 rego_type_error: data.t.f: arity mismatch (a function of 1 operands is replaced by one "
      "of 2)"},

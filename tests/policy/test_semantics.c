@@ -54,11 +54,43 @@ static void with_replaces_whole_documents_and_functions_only(void **state)
     CHECK_SEMANTICS(rows);
 }
 
+/* Calls that have no value whatever the input is: undefined for ever, had they been loaded. */
+static void a_call_whose_operands_can_never_fit_is_refused(void **state)
+{
+    static const struct semantics rows[] = {
+        {"p := 1 + \"a\"", NULL,
+         "rego_type_error: plus: invalid argument(s): operand 2 must be number but got string"},
+        {"p if not 1 + \"a\" == 2", NULL,
+         "rego_type_error: plus: invalid argument(s): operand 2 must be number but got string"},
+        {"p := count(3)", NULL,
+         "rego_type_error: count: invalid argument(s): operand 1 must be one of {string, object, "
+         "set, array} but got number"},
+        {"p := x if x := concat([\"a\"], \",\")", NULL,
+         "rego_type_error: concat: invalid argument(s): operand 1 must be string but got array"},
+        {"p if startswith(input.x, 1)", NULL,
+         "rego_type_error: startswith: invalid argument(s): operand 2 must be string but got "
+         "number"},
+        {"p := {1} & [input.x]", NULL,
+         "rego_type_error: and: invalid argument(s): operand 2 must be set but got array"},
+        {"p := lower({x | x := 1})", NULL,
+         "rego_type_error: lower: invalid argument(s): operand 1 must be string but got set"},
+        {"p := {x | x := 1 | 2}", NULL,
+         "rego_type_error: or: invalid argument(s): operand 1 must be set but got number"},
+        {"p := count([x | x := 1])", NULL, "1"},
+        {"p := count({\"a\": input.x})", "{\"x\": 1}", "1"},
+        {"p := sum({input.x})", "{\"x\": 1}", "1"},
+        {"p := 1 + input.x", "{\"x\": \"a\"}", "undefined"},
+        {"p := is_number(\"a\")", NULL, "false"},
+    };
+    CHECK_SEMANTICS(rows);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_negated_comparison_with_what_is_not_there_holds),
         cmocka_unit_test(with_replaces_whole_documents_and_functions_only),
+        cmocka_unit_test(a_call_whose_operands_can_never_fit_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
