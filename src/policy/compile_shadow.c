@@ -11,6 +11,19 @@ bool shadows_root(struct compiler *c, const char *name, const char *what, struct
     return true;
 }
 
+/* `import data.x.input` would make `input` mean something else, or do nothing. */
+static void check_root_names(struct compiler *c, const struct module *module)
+{
+    for (size_t i = 0; i < module->import_count; i++) {
+        const struct import *import = &module->imports[i];
+        bool is_root = strcmp(import->alias, "input") == 0 || strcmp(import->alias, "data") == 0;
+        if (is_root &&
+            (import->path->kind == TERM_REF || strcmp(import->path->name, import->alias) != 0))
+            problem_add(c->problems, PROBLEM_COMPILE, import->place,
+                        "imports must not shadow %s (use another name)", import->alias);
+    }
+}
+
 static void check_imports(struct compiler *c, const struct module *module)
 {
     for (size_t i = 0; i < module->import_count; i++) {
@@ -29,6 +42,7 @@ static void check_imports(struct compiler *c, const struct module *module)
 void shadow_check(struct compiler *c, const struct module *module)
 {
     c->v0 = module->v0;
+    check_root_names(c, module);
     if (!module->v0)
         check_imports(c, module);
     for (size_t i = 0; i < module->rule_count; i++) {

@@ -85,12 +85,31 @@ static void a_call_whose_operands_can_never_fit_is_refused(void **state)
     CHECK_SEMANTICS(rows);
 }
 
+static void imports_leave_input_and_data_what_they_are(void **state)
+{
+    static const struct semantics rows[] = {
+        {"import data.x.input\np = input.admin", "{\"admin\": true}",
+         "rego_compile_error: imports must not shadow input (use another name)"},
+        {"import data.x as input\np = input.admin", "{\"admin\": true}",
+         "rego_compile_error: imports must not shadow input (use another name)"},
+        {"import input.data\np = data.x", "{\"data\": {\"x\": 1}}",
+         "rego_compile_error: imports must not shadow data (use another name)"},
+        {"import input as data\np = data.x", "{\"x\": 1}",
+         "rego_compile_error: imports must not shadow data (use another name)"},
+        {"import input\np if input.x", "{\"x\": 1}", "true"},
+        {"import data\np if data.t.q\nq := 1", NULL, "true"},
+    };
+    CHECK_SEMANTICS(rows);
+    check_semantics(rows, ARRAY_LEN(rows) - 2, "{}", true);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_negated_comparison_with_what_is_not_there_holds),
         cmocka_unit_test(with_replaces_whole_documents_and_functions_only),
         cmocka_unit_test(a_call_whose_operands_can_never_fit_is_refused),
+        cmocka_unit_test(imports_leave_input_and_data_what_they_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
