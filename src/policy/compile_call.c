@@ -71,12 +71,41 @@ uint32_t callee_arity(const struct callee *callee)
     return callee->builtin != NULL ? callee->builtin->arity : callee->function->argument_count;
 }
 
+/* Built-ins of OPA that there are none of here; with a dot at the end, all that begin so. */
+static bool only_opa_has(const char *name)
+{
+    static const char *const names[] = {
+        "crypto.parse_private_keys",
+        "crypto.x509.",
+        "graphql.",
+        "http.send",
+        "io.jwt.",
+        "json.match_schema",
+        "json.verify_schema",
+        "net.lookup_ip_addr",
+        "providers.aws.",
+        "rego.",
+        "strings.render_template",
+        "trace",
+        "uri.",
+        "yaml.",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        size_t length = strlen(names[i]);
+        bool family = names[i][length - 1] == '.';
+        if (family ? strncmp(name, names[i], length) == 0 : strcmp(name, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool callee_exists(struct compiler *c, const struct callee *callee, const struct term *call)
 {
     if (callee->builtin != NULL || callee->function != NULL)
         return true;
-    problem_add(c->problems, PROBLEM_TYPE, call->place, "undefined function %s",
-                callee->name == NULL ? "(a ref that is not constant)" : callee->name);
+    const char *name = callee->name == NULL ? "(a ref that is not constant)" : callee->name;
+    problem_add(c->problems, PROBLEM_TYPE, call->place, "undefined function %s%s", name,
+                only_opa_has(name) ? " (a built-in of OPA that policies here do without)" : "");
     return false;
 }
 

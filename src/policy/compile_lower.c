@@ -150,8 +150,12 @@ static void every_lower(struct compiler *c, const struct expression *expression)
 
 void assign_lower(struct compiler *c, const struct term *term)
 {
-    if (term->parts.count != 3)
+    if (term->parts.count != 3) {
+        problem_add(c->problems, PROBLEM_TYPE, term->place,
+                    "assign: arity mismatch (%zu operands given, 2 expected)",
+                    term->parts.count - 1);
         return;
+    }
     const struct pattern *value = term_lower(c, term->parts.items[2]);
     term_declare(c, term->parts.items[1], OCCURRENCE_ASSIGNED);
     core_unify(c, term_lower(c, term->parts.items[1]), value, term->place);

@@ -103,6 +103,52 @@ static void imports_leave_input_and_data_what_they_are(void **state)
     check_semantics(rows, ARRAY_LEN(rows) - 2, "{}", true);
 }
 
+#define ABSENT(name)                                                                               \
+    {                                                                                              \
+        "p if not " name "(input.x)", NULL,                                                        \
+            "rego_type_error: undefined function " name                                            \
+            " (a built-in of OPA that policies here do without)"                                   \
+    }
+static void built_ins_that_are_not_there_are_named_at_once(void **state)
+{
+    static const struct semantics rows[] = {
+        ABSENT("crypto.parse_private_keys"),
+        ABSENT("crypto.x509.parse_certificates"),
+        ABSENT("graphql.parse"),
+        ABSENT("http.send"),
+        ABSENT("io.jwt.decode_verify"),
+        ABSENT("io.jwt.verify_rs256"),
+        ABSENT("json.match_schema"),
+        ABSENT("json.verify_schema"),
+        ABSENT("net.lookup_ip_addr"),
+        ABSENT("providers.aws.sign_req"),
+        ABSENT("rego.metadata.rule"),
+        ABSENT("rego.parse_module"),
+        ABSENT("strings.render_template"),
+        ABSENT("trace"),
+        ABSENT("uri.parse"),
+        ABSENT("yaml.unmarshal"),
+        {"p if http.get(1)", NULL, "rego_type_error: undefined function http.get"},
+        {"p if q with http.send as 1\nq := 1", NULL,
+         "rego_type_error: with keyword target must reference existing input, data, or a function"},
+    };
+    CHECK_SEMANTICS(rows);
+}
+
+static void an_assignment_by_name_has_two_sides(void **state)
+{
+    static const struct semantics rows[] = {
+        {"p if assign()", NULL,
+         "rego_type_error: assign: arity mismatch (0 operands given, 2 expected)"},
+        {"p if assign(x)", NULL,
+         "rego_type_error: assign: arity mismatch (1 operands given, 2 expected)"},
+        {"p if assign(x, 1, true)", NULL,
+         "rego_type_error: assign: arity mismatch (3 operands given, 2 expected)"},
+        {"p := x if assign(x, 1)", NULL, "1"},
+    };
+    CHECK_SEMANTICS(rows);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -110,6 +156,8 @@ int main(void)
         cmocka_unit_test(with_replaces_whole_documents_and_functions_only),
         cmocka_unit_test(a_call_whose_operands_can_never_fit_is_refused),
         cmocka_unit_test(imports_leave_input_and_data_what_they_are),
+        cmocka_unit_test(built_ins_that_are_not_there_are_named_at_once),
+        cmocka_unit_test(an_assignment_by_name_has_two_sides),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
