@@ -232,11 +232,22 @@ static void equal_holds(struct compiler *c, const struct term *term,
     core->operand_count = 2;
 }
 
+/* Values of two kinds are never equal. */
+static void check_match(struct compiler *c, const struct pattern **sides, struct place place)
+{
+    enum value_kind left, right;
+    if (!compile_failed(c) && kind_known(c, sides[0], &left) && kind_known(c, sides[1], &right) &&
+        left != right)
+        problem_add(c->problems, PROBLEM_TYPE, place, "match error: left is %s, right is %s",
+                    value_kind_name(left), value_kind_name(right));
+}
+
 void call_holds(struct compiler *c, const struct term *term, const struct pattern **operands)
 {
     if (operands == NULL)
         return;
     if (call_is(term, "eq") && term->parts.count == 3) {
+        check_match(c, operands, term->place);
         core_unify(c, operands[0], operands[1], term->place);
         return;
     }
@@ -244,6 +255,8 @@ void call_holds(struct compiler *c, const struct term *term, const struct patter
     if (!callee_exists(c, &callee, term) || !arity_fits(c, &callee, term, true))
         return;
     if (callee.builtin != NULL && strcmp(callee.name, "equal") == 0 && term->parts.count == 3) {
+        if (c->module != NULL)
+            check_match(c, operands, term->place);
         equal_holds(c, term, operands);
         return;
     }
