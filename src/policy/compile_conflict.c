@@ -35,24 +35,37 @@ static void print_place(struct buffer *text, struct place place)
     buffer_format(text, "%s:%u", place.source == NULL ? "?" : place.source->name, row);
 }
 
-static void check_defaults(struct compiler *c, const struct tree_node *node)
+/* Rows are found by counting lines: only of what is reported. */
+static void report_defaults(struct compiler *c, const struct tree_node *node,
+                            const struct tree_rule *first)
 {
     CLEANUP(buffer_clear) struct buffer places = {0};
-    const struct tree_rule *first = NULL;
     unsigned count = 0;
-    for (const struct tree_rule *rule = node->first_rule; rule != NULL; rule = rule->next) {
+    for (const struct tree_rule *rule = first; rule != NULL && count < CONFLICTS_NAMED_MAX;
+         rule = rule->next) {
         if (!rule->rule->is_default)
             continue;
-        first = first == NULL ? rule : first;
-        if (count++ >= CONFLICTS_NAMED_MAX)
-            continue;
-        buffer_text(&places, count > 1 ? ", " : "");
+        buffer_text(&places, count++ > 0 ? ", " : "");
         print_place(&places, rule->rule->place);
     }
-    if (count > 1 && places.failure == LETHE_OK)
+    if (places.failure == LETHE_OK)
         problem_add(c->problems, PROBLEM_TYPE, first->rule->place,
                     "multiple default rules %s found at %s", tree_path(c->arena, &node->plan),
                     places.bytes);
+}
+
+static void check_defaults(struct compiler *c, const struct tree_node *node)
+{
+    const struct tree_rule *first = NULL;
+    for (const struct tree_rule *rule = node->first_rule; rule != NULL; rule = rule->next) {
+        if (!rule->rule->is_default)
+            continue;
+        if (first != NULL) {
+            report_defaults(c, node, first);
+            return;
+        }
+        first = rule;
+    }
 }
 
 /* ---- rules below a rule ---- */
@@ -98,7 +111,8 @@ static void check_package(struct compiler *c, const struct tree_node *node)
 
 void conflict_check(struct compiler *c)
 {
-    for (const struct tree_node *node = c->root; node != NULL; node = tree_next(node, c->root)) {
+    for (const struct tree_node *node = c->root; node != NULL && !problems_are_full(c->problems);
+         node = tree_next(node, c->root)) {
         if (node->first_rule == NULL)
             continue;
         check_below(c, node);

@@ -1,5 +1,7 @@
 #include "policy/compile_state.h"
 
+#define CYCLE_RULES_NAMED_MAX 16
+
 /* A graph of plan_rules and of nodes: rules need what they call and refer to; a node needs its own
  * rules and the nodes below it (a ref that ends at a node, or has a variable there, needs all of
  * it). It is searched depth first, without recursion, for a way back to where it came from. */
@@ -119,52 +121,68 @@ struct search {
     uint8_t *colours;
     bool *reported; /* of rules: as the first of a cycle */
     size_t *next_edge;
+    size_t *place; /* on the path, of what is on it */
     struct numbers path;
 };
 
-static void print_cycle(const struct search *search, size_t from)
+/* Of a long cycle, the begin is enough to find it. */
+static void print_cycle(const struct search *search, size_t from, const char *end,
+                        struct buffer *text)
 {
     const struct graph *graph = search->graph;
-    CLEANUP(buffer_clear) struct buffer text = {0};
-    const struct plan_rules *rules = NULL;
-    for (size_t i = from; i < search->path.count; i++) {
+    unsigned named = 0;
+    for (size_t i = from; i < search->path.count && named <= CYCLE_RULES_NAMED_MAX; i++) {
         if (search->path.items[i] >= graph->rules_count)
             continue;
-        const struct plan_rules *at = graph->rules[search->path.items[i]];
-        if (rules == NULL)
-            rules = at;
-        buffer_text(&text, at->path);
-        buffer_text(&text, " -> ");
+        bool is_one_too_many = named++ == CYCLE_RULES_NAMED_MAX;
+        buffer_text(text, is_one_too_many ? "..." : graph->rules[search->path.items[i]]->path);
+        buffer_text(text, " -> ");
     }
-    if (rules == NULL || search->reported[rules->number])
-        return;
-    search->reported[rules->number] = true;
-    buffer_text(&text, rules->path);
-    const struct plan_rule *rule = rules->count > 0 ? rules->rules[0] : rules->default_rule;
-    if (text.failure == LETHE_OK)
-        problem_add(graph->c->problems, PROBLEM_RECURSION, rule->source->place,
-                    "rule %s is recursive: %s", rules->path, text.bytes);
+    buffer_text(text, end);
+}
+
+/* The first rule of the path from there on. NULL: there is none. */
+static const struct plan_rules *first_rules(const struct search *search, size_t from)
+{
+    const struct graph *graph = search->graph;
+    for (size_t i = from; i < search->path.count; i++)
+        if (search->path.items[i] < graph->rules_count)
+            return graph->rules[search->path.items[i]];
+    return NULL;
 }
 
 static void report_cycle(const struct search *search, uint32_t back_to)
 {
-    size_t from = search->path.count;
-    while (from > 0 && search->path.items[from - 1] != back_to)
-        from--;
-    if (from > 0)
-        print_cycle(search, from - 1);
+    size_t from = search->place[back_to];
+    const struct plan_rules *rules = first_rules(search, from);
+    CLEANUP(buffer_clear) struct buffer text = {0};
+    if (rules == NULL || search->reported[rules->number])
+        return;
+    search->reported[rules->number] = true;
+    print_cycle(search, from, rules->path, &text);
+    const struct plan_rule *rule = rules->count > 0 ? rules->rules[0] : rules->default_rule;
+    if (text.failure == LETHE_OK)
+        problem_add(search->graph->c->problems, PROBLEM_RECURSION, rule->source->place,
+                    "rule %s is recursive: %s", rules->path, text.bytes);
 }
 
 static void search_enter(struct search *search, uint32_t vertex)
 {
     search->colours[vertex] = ON_PATH;
+    search->place[vertex] = search->path.count;
     numbers_add(search->graph->c->arena, &search->path, vertex);
+}
+
+static bool is_over(const struct search *search)
+{
+    const struct compiler *c = search->graph->c;
+    return compile_failed(c) || problems_are_full(c->problems);
 }
 
 static void search_from(struct search *search, uint32_t start)
 {
     search_enter(search, start);
-    while (search->path.count > 0 && !compile_failed(search->graph->c)) {
+    while (search->path.count > 0 && !is_over(search)) {
         uint32_t vertex = search->path.items[search->path.count - 1];
         const struct numbers *edges = &search->graph->edges[vertex];
         if (search->next_edge[vertex] == edges->count) {
@@ -190,10 +208,12 @@ lethe_result recursion_check(struct compiler *c)
         .colours = arena_zalloc(c->arena, graph.vertex_count, 1),
         .reported = arena_zalloc(c->arena, graph.rules_count, sizeof(bool)),
         .next_edge = arena_zalloc(c->arena, graph.vertex_count, sizeof(size_t)),
+        .place = arena_alloc(c->arena, graph.vertex_count * sizeof(size_t)),
     };
-    if (search.colours == NULL || search.reported == NULL || search.next_edge == NULL)
+    if (search.colours == NULL || search.reported == NULL || search.next_edge == NULL ||
+        search.place == NULL)
         return compile_result(c);
-    for (uint32_t i = 0; i < graph.rules_count; i++)
+    for (uint32_t i = 0; i < graph.rules_count && !is_over(&search); i++)
         if (search.colours[i] == WHITE)
             search_from(&search, i);
     return compile_result(c);

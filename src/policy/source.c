@@ -44,7 +44,7 @@ lethe_result problem_add(struct problems *problems, enum problem_code code, stru
 {
     char text[PROBLEM_TEXT_SIZE];
     va_list arguments;
-    if (problems->count >= PROBLEMS_MAX)
+    if (problems_are_full(problems))
         return LETHE_INVALID;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);

@@ -49,6 +49,11 @@ struct problems {
     struct problem *first, **last; /* last: where the next is linked; NULL until the first */
     unsigned count;
 };
+/* No more are kept: who only looks for more may stop. */
+static inline bool problems_are_full(const struct problems *problems)
+{
+    return problems->count >= PROBLEMS_MAX;
+}
 /* Notes a problem. Gives LETHE_INVALID, so that a parser reads `return problem_add(...)`. */
 lethe_result problem_add(struct problems *problems, enum problem_code code, struct place place,
                          const char *format, ...) PRINTF_LIKE(4, 5);
