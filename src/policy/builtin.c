@@ -52,6 +52,15 @@ static void replace_parts_of_characters(char *text, size_t size_bytes)
 }
 
 /* Errors name operators as they are called in policies' text: "div: divide by zero". */
+bool builtin_prepare_spend(struct builtin_preparation *left, uint64_t steps, size_t bytes)
+{
+    if (steps > left->steps_left || bytes > left->bytes_left)
+        return false;
+    left->steps_left -= steps;
+    left->bytes_left -= bytes;
+    return true;
+}
+
 lethe_result builtin_fail(struct builtin_call *call, enum builtin_error_code code,
                           const char *format, ...)
 {

@@ -35,6 +35,17 @@ typedef lethe_result (*builtin_function)(struct builtin_call *call,
 #define KIND(k) (1u << VALUE_##k)
 #define KIND_ANY 0u
 
+/* What built-ins may still prepare of one policy. Where nothing is left, a constant is not
+ * prepared: the work is done at every call, on the account of the evaluation. */
+struct builtin_preparation {
+    uint64_t steps_left;
+    size_t bytes_left; /* of memory that is in no arena */
+};
+#define PREPARATION_STEPS_MAX ((uint64_t)10000000) /* a second or so */
+#define PREPARATION_BYTES_MAX ((size_t)512 << 20)
+/* false: there is not so much left. */
+bool builtin_prepare_spend(struct builtin_preparation *left, uint64_t steps, size_t bytes);
+
 enum builtin_flag {
     BUILTIN_RELATION = 1u << 0, /* gives an array: each element of it is one result (walk)        */
     BUILTIN_VARIES = 1u << 1,   /* not a function of its operands alone (time, randomness): within
@@ -52,7 +63,7 @@ struct builtin {
     /* Optional: work to be done once when a policy is loaded and operand 0 is a constant (a regular
      * expression). What it gives is call->prepared, used by many threads. NULL: not possible, the
      * call does without. `release` frees it. */
-    void *(*prepare)(const struct value *operand);
+    void *(*prepare)(const struct value *operand, struct builtin_preparation *left);
     void (*release)(void *prepared);
 };
 

@@ -412,6 +412,10 @@ static lethe_result glob_match(struct builtin_call *call, const struct value *co
     return builtin_value(call, value_boolean(is_match), out);
 }
 
+/* Its arena's first block, and instructions that are twice allocated when their list grows. */
+#define PREPARED_BYTES_MIN 8192
+#define PREPARED_BYTES_PER_BYTE 128
+
 /* A pattern that was read when the policy was loaded, in memory of its own. */
 struct prepared_glob {
     struct glob glob; /* first: what `call->prepared` is read as */
@@ -425,10 +429,12 @@ static void release_glob(void *prepared)
     free(own);
 }
 
-static void *prepare_glob(const struct value *pattern)
+static void *prepare_glob(const struct value *pattern, struct builtin_preparation *left)
 {
     const char *ignored;
-    if (pattern->kind != VALUE_STRING || pattern->count > GLOB_SIZE_MAX)
+    if (pattern->kind != VALUE_STRING || pattern->count > GLOB_SIZE_MAX ||
+        !builtin_prepare_spend(left, 1 + pattern->count,
+                               PREPARED_BYTES_MIN + PREPARED_BYTES_PER_BYTE * pattern->count))
         return NULL;
     struct prepared_glob *own = calloc(1, sizeof *own);
     if (own == NULL || glob_parse(&own->arena, pattern, &own->glob, &ignored))

@@ -51,6 +51,7 @@ lethe_result compile_policy(struct arena *arena, const struct module *const *mod
     c->arena = arena;
     c->problems = problems;
     c->whole = whole;
+    c->preparation = (struct builtin_preparation){PREPARATION_STEPS_MAX, PREPARATION_BYTES_MAX};
     c->plan = &whole->plan;
     lethe_result result = policy_build(c, &whole->plan);
     if (result != LETHE_OK) {

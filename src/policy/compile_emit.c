@@ -9,7 +9,7 @@ static void *call_prepare(struct compiler *c, const struct builtin *builtin,
     if (c->whole == NULL || builtin->prepare == NULL || count == 0 || operands[0].constant == NULL)
         return NULL;
     struct prepared *kept = arena_alloc(c->arena, sizeof(*kept));
-    void *prepared = kept == NULL ? NULL : builtin->prepare(operands[0].constant);
+    void *prepared = kept == NULL ? NULL : builtin->prepare(operands[0].constant, &c->preparation);
     if (prepared == NULL)
         return NULL;
     *kept = (struct prepared){c->whole->prepared, builtin, prepared};

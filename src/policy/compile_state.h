@@ -224,6 +224,7 @@ struct compiler {
     struct step *open_with_step;
     uint32_t step_count;
     struct step scratch; /* written to when there is no memory for a step */
+    struct builtin_preparation preparation;
     uint64_t looks;
     bool exhausted;
 };

@@ -20,11 +20,11 @@ struct re2_regex : RE2 {
 namespace
 {
 
-RE2::Options go_options()
+RE2::Options go_options(size_t memory_bytes)
 {
     RE2::Options options;
     options.set_log_errors(false);
-    options.set_max_mem(RE2_REGEX_MEMORY_MAX);
+    options.set_max_mem(static_cast<int64_t>(memory_bytes));
     return options;
 }
 
@@ -81,11 +81,12 @@ struct re2_span span_of(const StringPiece &part, const char *text)
 
 } // namespace
 
-lethe_result re2_regex_create(const char *pattern, size_t size_bytes, struct re2_regex **out,
-                              struct lethe_error *err)
+lethe_result re2_regex_create(const char *pattern, size_t size_bytes, size_t memory_bytes,
+                              struct re2_regex **out, struct lethe_error *err)
 try {
     *out = nullptr;
-    auto regex = std::make_unique<re2_regex>(StringPiece(pattern, size_bytes), go_options());
+    auto regex =
+        std::make_unique<re2_regex>(StringPiece(pattern, size_bytes), go_options(memory_bytes));
     if (!regex->ok())
         return refuse(*regex, err);
     *out = regex.release();

@@ -21,13 +21,15 @@
 extern "C" {
 #endif
 
-#define RE2_REGEX_MEMORY_MAX ((int64_t)2 << 20) /* program and tables */
+#define RE2_REGEX_MEMORY_MAX ((size_t)2 << 20) /* program and tables */
 
 struct re2_regex;
 
-/* LETHE_MALFORMED with Go's text: "error parsing regexp: missing closing ]: `[`". */
+/* `memory_bytes`: what program and tables may take, which grow while texts are searched.
+ * LETHE_MALFORMED with Go's text: "error parsing regexp: missing closing ]: `[`". */
 LETHE_MUST_CHECK lethe_result re2_regex_create(const char *pattern, size_t size_bytes,
-                                               struct re2_regex **out, struct lethe_error *err);
+                                               size_t memory_bytes, struct re2_regex **out,
+                                               struct lethe_error *err);
 void re2_regex_free(struct re2_regex *regex); /* NULL is fine */
 
 /* Groups in parentheses, without the whole match. */

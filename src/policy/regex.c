@@ -6,9 +6,17 @@
 #include "base/utf8.h"
 #include "policy/builtin_text.h"
 
-/* Compiling takes about a microsecond a byte, and 40 for a class of Unicode. */
+/* Compiling takes about a microsecond a byte, 80 for a class of Unicode, and half of one for each
+ * instruction that comes of it; that is known only then. */
 #define STEPS_PER_PATTERN_BYTE 16
-#define STEPS_PER_PROPERTY 400
+#define STEPS_PER_PROPERTY 800
+#define STEPS_PER_INSTRUCTION 4
+/* Of what came to nothing: it may have become as large as it could. */
+#define STEPS_TO_FAIL 100000
+
+/* An expression is kept with a policy, and its tables grow while it is used: most need few. */
+#define PREPARED_MEMORY_BYTES ((size_t)512 << 10)
+#define PREPARED_SIZE_MAX 512 /* instructions: that their tables fit */
 
 void regex_clear(struct regex *regex)
 {
@@ -93,7 +101,7 @@ static void scan_pattern(struct pattern_scan *scan)
 
 /* ---- compiling ---- */
 
-static lethe_result create(const struct pattern_scan *scan, struct regex *out,
+static lethe_result create(const struct pattern_scan *scan, size_t memory_bytes, struct regex *out,
                            struct lethe_error *err)
 {
     TRY(buffer_result(scan->text, err));
@@ -102,13 +110,19 @@ static lethe_result create(const struct pattern_scan *scan, struct regex *out,
                                "error parsing regexp: invalid escape sequence: `\\C`");
     out->has_inner = scan->has_inner;
     const char *bytes = scan->text->bytes != NULL ? scan->text->bytes : "";
-    return re2_regex_create(bytes, scan->text->size_bytes, &out->re2, err);
+    return re2_regex_create(bytes, scan->text->size_bytes, memory_bytes, &out->re2, err);
 }
 
 static uint64_t steps_to_compile(const struct pattern_scan *scan)
 {
     return 1 + (uint64_t)scan->text->size_bytes * STEPS_PER_PATTERN_BYTE +
            (uint64_t)scan->properties * STEPS_PER_PROPERTY;
+}
+
+static uint64_t steps_of_compiled(const struct regex *regex)
+{
+    return regex->re2 == NULL ? STEPS_TO_FAIL
+                              : STEPS_PER_INSTRUCTION * (uint64_t)re2_regex_size(regex->re2);
 }
 
 lethe_result regex_compile(struct builtin_call *call, const char *pattern, size_t size_bytes,
@@ -121,7 +135,9 @@ lethe_result regex_compile(struct builtin_call *call, const char *pattern, size_
         return text_over_limit(call);
     scan_pattern(&scan);
     TRY(builtin_spend(call, steps_to_compile(&scan)));
-    lethe_result result = create(&scan, out, &err);
+    lethe_result result = create(&scan, RE2_REGEX_MEMORY_MAX, out, &err);
+    if (result == LETHE_OK)
+        TRY(builtin_spend(call, steps_of_compiled(out)));
     if (result == LETHE_MALFORMED)
         return builtin_fail(call, BUILTIN_ERROR, "%s", err.text);
     return result;
@@ -144,7 +160,28 @@ void regex_release(void *prepared)
     free(regex);
 }
 
-void *regex_prepare(const struct value *pattern)
+static bool prepare(const struct pattern_scan *scan, size_t memory_bytes, struct regex *out,
+                    struct builtin_preparation *left)
+{
+    if (!builtin_prepare_spend(left, steps_to_compile(scan), memory_bytes))
+        return false;
+    bool done = create(scan, memory_bytes, out, NULL) == LETHE_OK;
+    left->steps_left -= MIN(left->steps_left, steps_of_compiled(out));
+    return done;
+}
+
+/* In the little memory that is enough for most, or in all that an expression may have. */
+static bool prepare_as_large(const struct pattern_scan *scan, struct regex *out,
+                             struct builtin_preparation *left)
+{
+    if (prepare(scan, PREPARED_MEMORY_BYTES, out, left) &&
+        re2_regex_size(out->re2) <= PREPARED_SIZE_MAX)
+        return true;
+    regex_clear(out);
+    return prepare(scan, RE2_REGEX_MEMORY_MAX - PREPARED_MEMORY_BYTES, out, left);
+}
+
+void *regex_prepare(const struct value *pattern, struct builtin_preparation *left)
 {
     CLEANUP(buffer_clear) struct buffer text = {0};
     if (pattern->kind != VALUE_STRING || pattern->count > REGEX_SIZE_MAX)
@@ -153,7 +190,7 @@ void *regex_prepare(const struct value *pattern)
     struct pattern_scan scan = {
         .at = pattern->string, .end = pattern->string + pattern->count, .text = &text};
     scan_pattern(&scan);
-    if (regex == NULL || create(&scan, regex, NULL) == LETHE_OK)
+    if (regex == NULL || prepare_as_large(&scan, regex, left))
         return regex;
     regex_release(regex);
     return NULL;

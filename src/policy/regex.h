@@ -26,7 +26,7 @@ static inline void regex_clear_at_scope_end(struct regex *regex)
 }
 
 /* For struct builtin: a constant expression, compiled once. */
-void *regex_prepare(const struct value *pattern);
+void *regex_prepare(const struct value *pattern, struct builtin_preparation *left);
 void regex_release(void *prepared);
 
 /* Compiles into `own`, unless the call has it prepared; *out is the one to use. */

@@ -97,7 +97,8 @@ static inline void call_once(const struct builtin_caller *caller, struct builtin
 static inline void call_prepared(const struct builtin_caller *caller, struct builtin_call *call,
                                  const struct value *operands, const struct buffer *want)
 {
-    void *prepared = call->builtin->prepare(operands->items[0]);
+    struct builtin_preparation left = {PREPARATION_STEPS_MAX, PREPARATION_BYTES_MAX};
+    void *prepared = call->builtin->prepare(operands->items[0], &left);
     if (prepared == NULL)
         return;
     CLEANUP(buffer_clear) struct buffer out = {0};

@@ -57,11 +57,40 @@ static void only_the_begin_of_a_long_cycle_is_named(void **state)
     assert_non_null(strstr(err.text, "data.t.p15 -> ... -> data.t.p0"));
 }
 
+/* Each would take RE2 some 10 ms, and come to nothing or to a megabyte. */
+static void constant_patterns_are_prepared_within_bounds(void **state)
+{
+    struct lethe_error err = {0};
+    assert_ok(load_lines("p@ if regex.match(`[\\pL\\pN]{0,30}@`, input.x)", "", &err), &err);
+    assert_ok(load_lines("p@ if regex.match(`\\pL{1000}@`, input.x)", "", &err), &err);
+    assert_ok(load_lines("p@ if regex.match(`\\pL{0,100}@[`, input.x)", "", &err), &err);
+}
+
+/* What was not prepared any more is compiled when it is asked. */
+static void patterns_that_were_not_prepared_match_all_the_same(void **state)
+{
+    struct buffer text = {0};
+    struct lethe_decision decision;
+    buffer_text(&text,
+                "package t\np if { r5; not r6; r1995; not r1996; g5; g49995; not g49996 }\n");
+    lines_print(&text, "r@ if regex.match(`^a.?c@$`, input[\"@\"])", 2000);
+    lines_print(&text, "g@ if glob.match(\"a*@\", [], input[\"g@\"])", 50000);
+    struct lethe_policy *policy = prepared(text.bytes, NULL, NULL);
+    const char *input = "{\"5\": \"abc5\", \"6\": \"abc\", \"1995\": \"abc1995\", \"1996\": \"b\","
+                        " \"g5\": \"ab5\", \"g49995\": \"ab49995\", \"g49996\": \"b49996\"}";
+    lethe_policy_decide(policy, "data.t.p", input, strlen(input), &decision);
+    assert_int_equal(LETHE_POLICY_ALLOWED, decision.reason);
+    lethe_policy_free(policy);
+    buffer_clear(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_defaults_are_loaded),
         cmocka_unit_test(only_the_begin_of_a_long_cycle_is_named),
+        cmocka_unit_test(constant_patterns_are_prepared_within_bounds),
+        cmocka_unit_test(patterns_that_were_not_prepared_match_all_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,7 +50,8 @@ static lethe_result one_run(unsigned fails_at)
     struct lethe_error err = {0};
     new_has_failed = false;
     new_calls_left = fails_at;
-    lethe_result result = re2_regex_create(pattern, sizeof pattern - 1, &regex, &err);
+    lethe_result result =
+        re2_regex_create(pattern, sizeof pattern - 1, RE2_REGEX_MEMORY_MAX, &regex, &err);
     if (result == LETHE_OK)
         result = find_under_failure(regex);
     new_calls_left = 0;
