@@ -35,12 +35,16 @@ struct lethe_policy_module {
     size_t size_bytes;
 };
 
-/* What one decision may use at most. 0: the default. Reaching a limit is a no, with that reason. */
+/* What one decision may use at most. 0: the default. Reaching a limit is a no, with that reason.
+ * The last one is for preparing, and for as long as the policy lives: reaching it is LETHE_LIMIT.
+ */
 struct lethe_policy_limits {
-    uint64_t steps;      /* 10,000,000 */
-    uint32_t depth;      /* 2,000 */
-    size_t memory_bytes; /* 64 MiB */
-    uint64_t time_ms;    /* 1,000 */
+    uint64_t steps;           /* 10,000,000 */
+    uint32_t depth;           /* 2,000 */
+    size_t memory_bytes;      /* 64 MiB */
+    uint64_t time_ms;         /* 1,000 */
+    size_t load_memory_bytes; /* 1 GiB: of modules, data and what is made of them; patterns that
+                                 are prepared come on top, with up to 512 MiB */
 };
 
 struct lethe_policy_options {

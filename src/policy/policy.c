@@ -129,6 +129,9 @@ lethe_result lethe_policy_prepare(const struct lethe_policy_options *options,
     if (policy == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a policy");
     policy->limits = limits_of(&options->limits);
+    policy->arena.limit_bytes = options->limits.load_memory_bytes != 0
+                                    ? options->limits.load_memory_bytes
+                                    : POLICY_LOAD_MEMORY_DEFAULT;
     TRY(read_data(&policy->arena, options, &data, err));
     TRY(policy_digest(options, data, policy->digest, err));
     TRY(compile(policy, options, data, err));

@@ -8,6 +8,7 @@
 #include "policy/evaluate.h"
 
 #define POLICY_MODULES_MAX ((size_t)1 << 16)
+#define POLICY_LOAD_MEMORY_DEFAULT ((size_t)1 << 30)
 
 DEFINE_CLEANUP(lethe_policy_free, struct lethe_policy *);
 

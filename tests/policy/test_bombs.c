@@ -84,12 +84,61 @@ static void patterns_that_were_not_prepared_match_all_the_same(void **state)
     buffer_clear(&text);
 }
 
+/* Two bytes of JSON are a value of fifty. */
+static void data_larger_than_a_policy_may_be_is_refused(void **state)
+{
+    const struct lethe_policy_module module = module_of("t.rego", "package t\np := 1\n");
+    struct lethe_policy_options options = {.modules = &module, .module_count = 1};
+    struct lethe_policy *policy = NULL;
+    struct lethe_error err = {0};
+    struct buffer data = {0};
+    buffer_text(&data, "{\"a\": [0");
+    for (unsigned i = 0; i < 20 * MANY; i++)
+        buffer_text(&data, ",0");
+    buffer_text(&data, "]}");
+    options.data = data.bytes;
+    options.data_size_bytes = data.size_bytes;
+    options.limits.load_memory_bytes = (size_t)32 << 20;
+    assert_result(LETHE_LIMIT, lethe_policy_prepare(&options, &policy, &err));
+    assert_non_null(strstr(err.text, "33554432 bytes"));
+    assert_null(policy);
+    options.limits.load_memory_bytes = 0;
+    assert_ok(lethe_policy_prepare(&options, &policy, &err), &err);
+    lethe_policy_free(policy);
+    buffer_clear(&data);
+}
+
+static void every_limit_of_loading_is_met_or_enough(void **state)
+{
+    struct buffer text = {0};
+    lethe_result result = LETHE_LIMIT;
+    buffer_text(&text, "package t\nimport data.x as z\n");
+    lines_print(&text,
+                "p[x].q contains y if { some x, y in z; every v in y { v > @ }; not r@(x) }\n"
+                "r@(x) := [y | y := x[_]] if regex.match(\"a@\", x) else := 2",
+                8);
+    const struct lethe_policy_module module = {"t.rego", text.bytes, text.size_bytes};
+    struct lethe_policy_options options = {.modules = &module, .module_count = 1};
+    for (size_t limit = 1; result != LETHE_OK; limit += 1 + limit / 64) {
+        struct lethe_policy *policy = NULL;
+        struct lethe_error err = {0};
+        options.limits.load_memory_bytes = limit;
+        result = lethe_policy_prepare(&options, &policy, &err);
+        if (result != LETHE_OK)
+            assert_result(LETHE_LIMIT, result);
+        lethe_policy_free(policy);
+    }
+    buffer_clear(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_defaults_are_loaded),
         cmocka_unit_test(only_the_begin_of_a_long_cycle_is_named),
         cmocka_unit_test(constant_patterns_are_prepared_within_bounds),
+        cmocka_unit_test(data_larger_than_a_policy_may_be_is_refused),
+        cmocka_unit_test(every_limit_of_loading_is_met_or_enough),
         cmocka_unit_test(patterns_that_were_not_prepared_match_all_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
