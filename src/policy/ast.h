@@ -4,9 +4,9 @@
  * with a count. Names are texts with a NUL behind; two names are equal when their bytes are.
  *
  * What the parser has already made simpler:
- * - operators are calls: x + y is plus(x, y); = is eq, := is assign, == is equal, != neq, < lt, <=
- * lte, > gt, >= gte, + plus, - minus, * mul, / div, % rem, & and, | or; `k, v in xs` and `x in xs`
- *   outside of `some` are internal.member_3(k, v, xs) and internal.member_2(x, xs);
+ * - operators are calls: x + y is plus(x, y); = is eq, := is assign, == is equal, != neq, < lt,
+ *   <= lte, > gt, >= gte, + plus, - minus, * mul, / div, % rem, & and, | or; `k, v in xs` and
+ *   `x in xs` outside of `some` are internal.member_3(k, v, xs) and internal.member_2(x, xs);
  * - a.b is a["b"]: a ref whose operand is a constant string;
  * - each `_` is a variable of its own, named "$0", "$1", ... within its module;
  * - `p { a } { b }` (older syntax) is two rules with one head; an `else` hangs on its rule;
@@ -64,12 +64,11 @@ struct with {
 };
 
 enum expression_kind {
-    EXPRESSION_TERM, /* terms[0]: holds when it is defined and not false; calls of eq and assign too
-                      */
-    EXPRESSION_SOME, /* terms: the declared variables                                          */
-    EXPRESSION_SOME_IN, /* terms: [key,] value, collection                                        */
-    EXPRESSION_EVERY,   /* terms: [key,] value, collection; body                                  */
-    EXPRESSION_NOT_BODY /* not { body } (future.keywords.not)                                     */
+    EXPRESSION_TERM,     /* terms[0] is defined and not false; calls of eq and assign too */
+    EXPRESSION_SOME,     /* terms: the declared variables */
+    EXPRESSION_SOME_IN,  /* terms: [key,] value, collection */
+    EXPRESSION_EVERY,    /* terms: [key,] value, collection; body */
+    EXPRESSION_NOT_BODY, /* not { body } (future.keywords.not) */
 };
 struct expression {
     enum expression_kind kind;

@@ -1,9 +1,9 @@
 /* policy/compile.h -- modules into a plan: names are resolved, bodies ordered, mistakes found.
  *
- * Mistakes that are found here, each with its place: names that mean nothing, unsafe variables,
- * recursion, functions and built-ins that do not exist or get a wrong number of operands, rules
- * that contradict each other, imports that nothing is done with (no: those are allowed), a variable
- * that is declared twice, `with` on what cannot be replaced. */
+ * Mistakes that are found here, each with its place: unsafe variables, variables that are declared
+ * twice or for nothing, names that hide input, data or each other, functions and built-ins that do
+ * not exist or get a wrong number of operands, rules that contradict each other or a package,
+ * recursion, `with` on what cannot be replaced. */
 #ifndef POLICY_COMPILE_H
 #define POLICY_COMPILE_H
 

@@ -24,7 +24,6 @@ lethe_result rules_declare(struct compiler *c, struct plan *plan)
         if (rules == NULL || items == NULL)
             break;
         rules->path = tree_path(c->arena, &node->plan);
-        rules->node = &node->plan;
         rules->rules = items;
         rules->number = (uint32_t)plan->rules_count++;
         rules_kind(node, rules);

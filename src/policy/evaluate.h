@@ -8,12 +8,13 @@
 #include "policy/meter.h"
 #include "policy/plan.h"
 
+/* What is 0 is its default. */
 struct evaluation_limits {
-    uint64_t steps;      /* 0: EVALUATION_STEPS_DEFAULT, and so on */
+    uint64_t steps;
     uint32_t depth;      /* of rules, bodies and iterations in each other (a rule is one level, its
                             body another): it is bounded because it uses the thread's stack, of
                             which the default fits in 1 MiB */
-    size_t memory_bytes; /* of the arena; */
+    size_t memory_bytes; /* of the arena that results live in */
     uint64_t time_ms;
 };
 #define EVALUATION_STEPS_DEFAULT ((uint64_t)10000000)

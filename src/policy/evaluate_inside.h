@@ -1,9 +1,11 @@
 /* policy/evaluate_inside.h -- the inside of an evaluation, for the files that work on it.
  *
- * evaluate.c begins and ends one, evaluate_steps.c runs sequences of steps, evaluate_walk.c follows
- * references, evaluate_rules.c finds the values of rules and evaluate_object.c puts those together
- * that several rules make, evaluate_call.c calls functions, evaluate_with.c replaces what `with`
- * says, evaluate_memory.c remembers what was computed. */
+ * evaluate.c begins and ends one, evaluate_steps.c runs sequences of steps in frames that
+ * evaluate_frames.c gives, evaluate_walk.c follows references. evaluate_rules.c finds the one value
+ * of rules, evaluate_documents.c the sets and objects that rules make together, and
+ * evaluate_object.c puts the latter together. evaluate_call.c calls functions, evaluate_with.c
+ * replaces what `with` says, evaluate_memory.c remembers what was computed, and evaluate_equal.c
+ * compares, at a price. */
 #ifndef POLICY_EVALUATE_INSIDE_H
 #define POLICY_EVALUATE_INSIDE_H
 

@@ -56,28 +56,26 @@ struct plan_with {
 
 /* ---- steps ---- */
 
+/* What a step does. One that gives a value puts it in `slot`. */
 enum step_kind {
-    STEP_ASSIGN,   /* slot := operands[0]                                                         */
-    STEP_EQUAL,    /* fails unless operands[0] = operands[1]                                      */
-    STEP_TRUE,     /* fails when operands[0] is false                                             */
-    STEP_WALK,     /* slot := what is at the end of `walk`; once for each way there               */
-    STEP_CALL,     /* slot := builtin(operands); fails when that is undefined. Of a relation, each
-                      element of the array that it gives                                          */
-    STEP_APPLY,    /* slot := function(operands) of the policy; likewise                          */
-    STEP_ARRAY,    /* slot := [operands]                                                          */
-    STEP_SET,      /* slot := {operands}                                                          */
-    STEP_OBJECT,   /* slot := {operands: key, value, ...}; two values of one key are a conflict   */
-    STEP_IS_ARRAY, /* fails unless operands[0] is an array of `count` elements                    */
+    STEP_ASSIGN,    /* slot := operands[0] */
+    STEP_EQUAL,     /* fails unless operands[0] = operands[1] */
+    STEP_TRUE,      /* fails when operands[0] is false */
+    STEP_WALK,      /* slot := what is at the end of `walk`; once for each way there */
+    STEP_CALL,      /* slot := builtin(operands); of a relation, each element of its array */
+    STEP_APPLY,     /* slot := function(operands) of the policy; both fail when it is undefined */
+    STEP_ARRAY,     /* slot := [operands] */
+    STEP_SET,       /* slot := {operands} */
+    STEP_OBJECT,    /* slot := {operands: key, value, ...}; two values of a key are a conflict */
+    STEP_IS_ARRAY,  /* fails unless operands[0] is an array of `count` elements */
     STEP_IS_OBJECT, /* fails unless operands[0] is an object of `count` keys */
-    STEP_NOT,     /* fails when `inner` has a solution                                           */
-    STEP_COLLECT, /* slot := all that `inner` yields: operands of its STEP_YIELD: element, or key
-                     and value (two values of one key are a conflict)                            */
-    STEP_EVERY,   /* for every key (slot, unless NO_SLOT) and value (slot2) of operands[0], which
-                     is a collection, otherwise it fails: fails unless `inner` has a solution    */
-    STEP_WITH,    /* `inner` runs with the replacements; where it ends with STEP_WITHOUT, what
-                     comes after it (its next) runs without them                                 */
-    STEP_WITHOUT,
-    STEP_YIELD, /* a solution: of whatever this sequence belongs to                            */
+    STEP_NOT,       /* fails when `inner` has a solution */
+    STEP_COLLECT,   /* slot := all that `inner` yields: elements, or keys and values (likewise) */
+    STEP_EVERY,     /* fails unless `inner` has a solution for every key (slot) and value
+                       (inner.slot2) of operands[0], and when that is no collection */
+    STEP_WITH,      /* what comes after it runs with the replacements, up to a STEP_WITHOUT */
+    STEP_WITHOUT,   /* what comes after it runs without them again */
+    STEP_YIELD,     /* a solution of whatever this sequence belongs to */
 };
 #define NO_SLOT UINT32_MAX
 
@@ -87,7 +85,7 @@ struct step {
     uint32_t slot;  /* what it gives; NO_SLOT: nobody wants it (WALK, CALL, APPLY) */
     uint32_t count; /* IS_ARRAY, IS_OBJECT */
     struct place place;
-    const struct step *next; /* NULL after YIELD only (STEP_WITHOUT has one) */
+    const struct step *next; /* NULL of YIELD, and of WITH, which goes on at with.start */
     const struct operand *operands;
     uint32_t operand_count;
     union {
@@ -113,16 +111,16 @@ struct step {
         struct {
             const struct plan_with *items;
             size_t count;
-            const struct step *start; /* ends with WITHOUT */
+            const struct step *start; /* the sequence goes on here */
         } with;
     };
 };
 
 /* ---- rules ---- */
 
-/* One definition. Its sequence ends in a YIELD whose operands are:
- *   RULE_COMPLETE: the operands of the ref behind the ground path (`suffix_count` of them), the
- * value; RULE_SET:      likewise, then the element; RULE_FUNCTION: the value. */
+/* One definition. Its sequence ends in a YIELD whose operands are the `suffix_count` operands of
+ * the rule's ref behind its ground path (a function has none), then its value, or of RULE_SET the
+ * element. */
 struct plan_rule {
     const struct rule *source;
     enum rule_kind kind;
@@ -133,19 +131,18 @@ struct plan_rule {
     const struct step *start;
     const struct value *constant; /* unless NULL: every solution has this value, so that the first
                                      is enough (RULE_COMPLETE without suffix, RULE_FUNCTION) */
-    const struct plan_rule *else_rule; /* runs when this has no solution; same frame layout rules */
+    const struct plan_rule *else_rule; /* runs when this has no solution; has the same arguments */
 };
 
 /* All definitions of one ground path. They are all functions or none is; complete rules without a
  * suffix are with none of the others (the compiler has checked). */
 struct plan_rules {
-    const char *path; /* "data.test.p" */
-    const struct plan_node *node;
+    const char *path;    /* "data.test.p" */
     enum rule_kind kind; /* RULE_SET: only those without suffix; RULE_COMPLETE with
                             suffix_max > 0: an object, with rules of both kinds inside */
     uint32_t suffix_max;
     uint32_t argument_count;
-    uint32_t number; /* 0 .. plan->rules_count-1: for memories of what was computed */
+    uint32_t number; /* 0 .. plan->rules_count-1 */
     const struct plan_rule *const *rules;
     size_t count;
     const struct plan_rule *default_rule; /* NULL: none */
