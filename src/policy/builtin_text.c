@@ -33,7 +33,8 @@ static void append_repaired(struct buffer *out, const char *bytes, size_t size_b
     }
 }
 
-const struct value *text_value(struct arena *arena, const char *bytes, size_t size_bytes)
+/* NULL: the arena has failed. */
+static const struct value *text_value(struct arena *arena, const char *bytes, size_t size_bytes)
 {
     if (well_formed(bytes, size_bytes) == size_bytes)
         return value_string(arena, bytes, size_bytes);

@@ -9,11 +9,8 @@
 /* Counts a pass over so many bytes. */
 LETHE_MUST_CHECK lethe_result text_spend(struct builtin_call *call, uint64_t size_bytes);
 
-/* A string of bytes that something was decoded to. A string of Rego is UTF-8: a byte that is not
- * becomes U+FFFD, which is also what it would be in every output. NULL: the arena has failed. */
-const struct value *text_value(struct arena *arena, const char *bytes, size_t size_bytes);
-
-/* The bytes of a buffer as text_value(), as the result of the call. */
+/* A string of bytes that something was decoded to, as the result of the call. A string of Rego is
+ * UTF-8: a byte that is not becomes U+FFFD, which is also what it would be in every output. */
 LETHE_MUST_CHECK lethe_result text_result(struct builtin_call *call, const struct buffer *text,
                                           const struct value **out);
 

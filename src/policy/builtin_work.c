@@ -76,9 +76,9 @@ bool builtin_list(struct builtin_call *call, size_t count, struct value_list *li
     return list->items != NULL;
 }
 
-lethe_result builtin_fail_element(struct builtin_call *call, unsigned n,
-                                  const struct value *collection, const struct value *element,
-                                  enum value_kind expected)
+static lethe_result fail_element(struct builtin_call *call, unsigned n,
+                                 const struct value *collection, const struct value *element,
+                                 enum value_kind expected)
 {
     const char *kind = value_kind_name(collection->kind);
     return builtin_fail(call, BUILTIN_TYPE_ERROR,
@@ -92,7 +92,7 @@ lethe_result builtin_elements(struct builtin_call *call, unsigned n, const struc
     TRY(builtin_spend(call, collection->count));
     for (uint32_t i = 0; i < collection->count; i++)
         if (collection->items[i]->kind != expected)
-            return builtin_fail_element(call, n, collection, collection->items[i], expected);
+            return fail_element(call, n, collection, collection->items[i], expected);
     return LETHE_OK;
 }
 

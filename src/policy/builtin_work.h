@@ -30,11 +30,8 @@ lethe_result builtin_number(struct builtin_call *call, bool done, const struct n
 /* A list with room for `count` elements; false: the arena has failed. */
 bool builtin_list(struct builtin_call *call, size_t count, struct value_list *list);
 
-/* "operand 1 must be array of strings but got array containing number" */
-lethe_result builtin_fail_element(struct builtin_call *call, unsigned n,
-                                  const struct value *collection, const struct value *element,
-                                  enum value_kind expected);
-/* Fails so unless each element of an array or set is of that kind; counts them. */
+/* "operand 1 must be array of strings but got array containing number", unless each element of an
+ * array or set is of that kind; counts them. */
 LETHE_MUST_CHECK lethe_result builtin_elements(struct builtin_call *call, unsigned n,
                                                const struct value *collection,
                                                enum value_kind expected);

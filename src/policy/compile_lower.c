@@ -148,7 +148,7 @@ static void every_lower(struct compiler *c, const struct expression *expression)
     core->operands[2] = pattern_variable(c, value);
 }
 
-void assign_lower(struct compiler *c, const struct term *term)
+static void assign_lower(struct compiler *c, const struct term *term)
 {
     if (term->parts.count != 3) {
         problem_add(c->problems, PROBLEM_TYPE, term->place,
@@ -161,7 +161,7 @@ void assign_lower(struct compiler *c, const struct term *term)
     core_unify(c, term_lower(c, term->parts.items[1]), value, term->place);
 }
 
-void statement_lower(struct compiler *c, const struct term *term)
+static void statement_lower(struct compiler *c, const struct term *term)
 {
     if (call_is(term, "assign"))
         assign_lower(c, term);

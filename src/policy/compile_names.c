@@ -116,8 +116,7 @@ uint32_t variable_new(struct compiler *c, const char *name, struct place place)
         frame->variables = grown;
         frame->capacity = wanted;
     }
-    frame->variables[frame->count] =
-        (struct variable){.name = name, .place = place, .slot = NO_SLOT};
+    frame->variables[frame->count] = (struct variable){.name = name, .place = place};
     return (uint32_t)frame->count++;
 }
 

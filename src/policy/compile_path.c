@@ -17,7 +17,7 @@ static bool is_name(const struct value *key)
     return true;
 }
 
-void tree_print_key(struct buffer *out, const struct value *key)
+static void print_key(struct buffer *out, const struct value *key)
 {
     if (is_name(key)) {
         buffer_text(out, ".");
@@ -38,7 +38,7 @@ const char *tree_path(struct arena *arena, const struct plan_node *node)
     CLEANUP(buffer_clear) struct buffer text = {0};
     buffer_text(&text, "data");
     while (count > 0)
-        tree_print_key(&text, keys[--count]);
+        print_key(&text, keys[--count]);
     const struct value *value = value_buffer(arena, &text);
     return value == NULL ? "data" : value->string;
 }

@@ -13,9 +13,8 @@
 
 #include "policy/compile.h"
 
-#define PATH_PARTS_MAX                                                                             \
-    256 /* of a package or a rule's ref: trees are walked as deep as they are                      \
-         */
+/* Of a package or a rule's ref: trees are walked as deep as they are. */
+#define PATH_PARTS_MAX 256
 #define NO_VARIABLE UINT32_MAX
 
 /* ---- lists in the arena ---- */
@@ -33,7 +32,6 @@ bool numbers_add(struct arena *arena, struct numbers *list, uint32_t number);
 
 /* ---- the tree while it grows ---- */
 
-struct tree_rules;
 /* One definition at a node. */
 struct tree_rule {
     const struct rule *rule;
@@ -173,7 +171,6 @@ struct variable {
     const char *name; /* NULL: generated */
     struct place place;
     struct core *definer; /* of a generated one: what it is the out of */
-    uint32_t slot;        /* NO_SLOT: none yet */
     struct operand operand;
     bool bound;
     bool reported;
@@ -221,7 +218,6 @@ struct compiler {
     /* steps */
     const struct step **tail;
     const struct core_with *open_with;
-    struct step *open_with_step;
     uint32_t step_count;
     struct step scratch; /* written to when there is no memory for a step */
     struct builtin_preparation preparation;
@@ -251,7 +247,6 @@ void tree_number(struct compiler *c, struct plan *plan);
 const struct tree_node *tree_package(const struct compiler *c, const struct term *package);
 /* "data.a.b", also where keys are no names: data.a["b c"]. */
 const char *tree_path(struct arena *arena, const struct plan_node *node);
-void tree_print_key(struct buffer *out, const struct value *key);
 /* The next node, depth first; NULL at the end of what is below `top`. */
 struct tree_node *tree_next(const struct tree_node *node, const struct tree_node *top);
 
@@ -297,7 +292,6 @@ void body_announce(struct compiler *c, const struct body *body, int change);
 
 const struct pattern *pattern_constant(struct compiler *c, const struct value *value);
 const struct pattern *pattern_variable(struct compiler *c, uint32_t variable);
-const struct pattern *pattern_generated(struct compiler *c, struct place place);
 const struct pattern **patterns_new(struct compiler *c, size_t count);
 const struct pattern *term_lower(struct compiler *c, const struct term *term);
 /* Declares the variables of a pattern: left of := (ASSIGNED: nothing else may be in it), and of
@@ -307,7 +301,6 @@ struct core *core_add(struct compiler *c, enum core_kind kind, struct place plac
                       size_t operand_count);
 /* A walk to a term, with room for `more` elements behind, which the caller fills. */
 struct core *walk_lower(struct compiler *c, const struct term *term, size_t more);
-void variable_mention(struct compiler *c, uint32_t variable);
 /* out of a core: a generated variable that it defines. */
 const struct pattern *core_define(struct compiler *c, struct core *core);
 
@@ -357,8 +350,6 @@ void body_finish(struct compiler *c, struct core_body *body);
 void body_lower(struct compiler *c, const struct body *body);
 const struct pattern *comprehension_lower(struct compiler *c, const struct term *term);
 void expression_lower(struct compiler *c, const struct expression *expression);
-void statement_lower(struct compiler *c, const struct term *term);
-void assign_lower(struct compiler *c, const struct term *term);
 /* As if it were not negated. */
 void positive_lower(struct compiler *c, const struct expression *expression);
 void negated_lower(struct compiler *c, const struct expression *expression);

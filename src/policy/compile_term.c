@@ -26,7 +26,7 @@ const struct pattern *pattern_variable(struct compiler *c, uint32_t variable)
     return pattern;
 }
 
-const struct pattern *pattern_generated(struct compiler *c, struct place place)
+static const struct pattern *pattern_generated(struct compiler *c, struct place place)
 {
     return pattern_variable(c, variable_new(c, NULL, place));
 }
@@ -36,7 +36,7 @@ const struct pattern **patterns_new(struct compiler *c, size_t count)
     return arena_zalloc(c->arena, count, sizeof(const struct pattern *));
 }
 
-void variable_mention(struct compiler *c, uint32_t variable)
+static void variable_mention(struct compiler *c, uint32_t variable)
 {
     if (compile_failed(c))
         return;

@@ -6,8 +6,6 @@
 #ifndef POLICY_NUMBER_FORM_H
 #define POLICY_NUMBER_FORM_H
 
-#include <stdio.h>
-
 #include <gmp.h>
 #include <mpfr.h>
 

@@ -152,8 +152,6 @@ extern const struct function_name function_member_2, function_member_3;
 /* ---- parse_term.c, parse_collection.c, parse_template.c ---- */
 
 const struct term *parse_term(struct parser *parser);
-/* The rest of a reference or call, as long as it stands directly behind `head`. */
-const struct term *parse_term_rest(struct parser *parser, const struct term *head);
 /* .name and [term] behind a head, without calls. */
 bool parse_ref_part(struct parser *parser, struct term_list *parts);
 /* Terms up to `close`, which is stepped over. */

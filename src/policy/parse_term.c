@@ -227,7 +227,8 @@ static const struct term *parse_ref(struct parser *parser, const struct term *he
     return term_of(parser, TERM_REF, parse_place_since(parser, head->place.offset), &parts);
 }
 
-const struct term *parse_term_rest(struct parser *parser, const struct term *head)
+/* The rest of a reference or call, as long as it stands directly behind `head`. */
+static const struct term *parse_rest(struct parser *parser, const struct term *head)
 {
     bool was_call = false;
     while (head != NULL) {
@@ -290,7 +291,7 @@ const struct term *parse_term(struct parser *parser)
 {
     if (!parse_enter(parser))
         return NULL;
-    const struct term *term = parse_term_rest(parser, parse_operand(parser));
+    const struct term *term = parse_rest(parser, parse_operand(parser));
     parse_leave(parser);
     return term;
 }

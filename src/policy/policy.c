@@ -54,7 +54,9 @@ lethe_result policy_compile(struct arena *arena, const struct lethe_policy_optio
     return result;
 }
 
-lethe_result policy_problem(const struct problems *problems, struct lethe_error *err)
+/* The first problem as an error: LETHE_MALFORMED for text that is no Rego, else LETHE_INVALID.
+ * LETHE_OK without any. */
+static lethe_result problem_error(const struct problems *problems, struct lethe_error *err)
 {
     if (problems->count == 0)
         return LETHE_OK;
@@ -105,7 +107,7 @@ static lethe_result compile(struct lethe_policy *policy, const struct lethe_poli
         return LETHE_OK;
     policy->plan = NULL;
     TRY(arena_result(&policy->arena, err));
-    TRY(policy_problem(&problems, err));
+    TRY(problem_error(&problems, err));
     return error_set(err, result, "the policy could not be compiled");
 }
 

@@ -26,11 +26,6 @@ LETHE_MUST_CHECK lethe_result policy_compile(struct arena *arena,
                                              const struct value *data, struct plan **out,
                                              struct problems *problems);
 
-/* The first problem as an error: LETHE_MALFORMED for text that is no Rego, else LETHE_INVALID.
- * LETHE_OK without any. */
-LETHE_MUST_CHECK lethe_result policy_problem(const struct problems *problems,
-                                             struct lethe_error *err);
-
 /* policy_digest.c: of the options' modules in the order of their names, and of the data. */
 LETHE_MUST_CHECK lethe_result policy_digest(const struct lethe_policy_options *options,
                                             const struct value *data,
