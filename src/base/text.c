@@ -15,6 +15,7 @@ void hex_encode(const void *bytes, size_t size_bytes, char *out)
     *out = '\0';
 }
 
+/* Of a lower-case digit. */
 static int hex_value(char digit)
 {
     if (digit >= '0' && digit <= '9')
@@ -37,6 +38,12 @@ lethe_result hex_decode(const char *text, size_t length, void *out, size_t size_
         bytes[i] = (uint8_t)(high << 4 | low);
     }
     return LETHE_OK;
+}
+
+int hex_digit_value(char digit)
+{
+    bool is_upper = digit >= 'A' && digit <= 'F';
+    return hex_value(is_upper ? (char)(digit - 'A' + 'a') : digit);
 }
 
 static const char base64_digits[] =

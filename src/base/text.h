@@ -10,6 +10,9 @@ void hex_encode(const void *bytes, size_t size_bytes, char *out);
 LETHE_MUST_CHECK lethe_result hex_decode(const char *text, size_t length, void *out,
                                          size_t size_bytes);
 
+/* Of a hex digit of either case; -1: it is none. */
+int hex_digit_value(char digit);
+
 /* RFC 4648 section 4, padded. */
 void base64_append(struct buffer *buffer, const void *bytes, size_t size_bytes);
 #define BASE64_LENGTH(size_bytes) (((size_bytes) + 2) / 3 * 4)

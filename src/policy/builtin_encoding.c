@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "policy/builtin_text.h"
+#include "policy/runes.h"
 
 enum alphabet { ALPHABET_STANDARD, ALPHABET_URL };
 
@@ -224,13 +225,10 @@ static lethe_result invalid_byte(struct builtin_call *call, char c)
     uint8_t byte = (uint8_t)c;
     if (byte < ' ' || (byte > '~' && byte < 0xa1) || byte == 0xad)
         return builtin_fail(call, BUILTIN_ERROR, "encoding/hex: invalid byte: U+%04X", byte);
-    char shown[3] = {c};
-    if (byte > '~') {
-        shown[0] = (char)(0xc0 | (byte >> 6));
-        shown[1] = (char)(0x80 | (byte & 0x3f));
-    }
-    return builtin_fail(call, BUILTIN_ERROR, "encoding/hex: invalid byte: U+%04X '%s'", byte,
-                        shown);
+    char shown[RUNE_BYTES_MAX];
+    int length = (int)rune_encode(byte, shown);
+    return builtin_fail(call, BUILTIN_ERROR, "encoding/hex: invalid byte: U+%04X '%.*s'", byte,
+                        length, shown);
 }
 
 static lethe_result hex_decode_text(struct builtin_call *call, const struct value *const *operands,
@@ -241,7 +239,7 @@ static lethe_result hex_decode_text(struct builtin_call *call, const struct valu
     TRY(text_spend(call, text->count));
     int high = 0;
     for (uint32_t i = 0; i < text->count; i++) {
-        int digit = text_hex_value(text->string[i]);
+        int digit = hex_digit_value(text->string[i]);
         if (digit < 0)
             return invalid_byte(call, text->string[i]);
         if (i % 2 == 0)
@@ -255,13 +253,25 @@ static lethe_result hex_decode_text(struct builtin_call *call, const struct valu
 }
 
 static const struct builtin table[] = {
-    {"base64.encode", 1, 0, {KIND(STRING)}, base64_encode, NULL, NULL},
-    {"base64.decode", 1, 0, {KIND(STRING)}, base64_decode_text, NULL, NULL},
-    {"base64.is_valid", 1, 0, {KIND_ANY}, base64_is_valid, NULL, NULL},
-    {"base64url.encode", 1, 0, {KIND(STRING)}, base64url_encode, NULL, NULL},
-    {"base64url.encode_no_pad", 1, 0, {KIND(STRING)}, base64url_encode_no_pad, NULL, NULL},
-    {"base64url.decode", 1, 0, {KIND(STRING)}, base64url_decode, NULL, NULL},
-    {"hex.encode", 1, 0, {KIND(STRING)}, hex_encode_text, NULL, NULL},
-    {"hex.decode", 1, 0, {KIND(STRING)}, hex_decode_text, NULL, NULL},
+    {.name = "base64.encode", .arity = 1, .operand_kinds = {KIND(STRING)}, .call = base64_encode},
+    {.name = "base64.decode",
+     .arity = 1,
+     .operand_kinds = {KIND(STRING)},
+     .call = base64_decode_text},
+    {.name = "base64.is_valid", .arity = 1, .call = base64_is_valid},
+    {.name = "base64url.encode",
+     .arity = 1,
+     .operand_kinds = {KIND(STRING)},
+     .call = base64url_encode},
+    {.name = "base64url.encode_no_pad",
+     .arity = 1,
+     .operand_kinds = {KIND(STRING)},
+     .call = base64url_encode_no_pad},
+    {.name = "base64url.decode",
+     .arity = 1,
+     .operand_kinds = {KIND(STRING)},
+     .call = base64url_decode},
+    {.name = "hex.encode", .arity = 1, .operand_kinds = {KIND(STRING)}, .call = hex_encode_text},
+    {.name = "hex.decode", .arity = 1, .operand_kinds = {KIND(STRING)}, .call = hex_decode_text},
 };
 BUILTIN_FAMILY(encoding, table);

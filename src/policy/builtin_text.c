@@ -50,15 +50,6 @@ lethe_result text_result(struct builtin_call *call, const struct buffer *text,
     return builtin_value(call, text_value(call->arena, text->bytes, text->size_bytes), out);
 }
 
-int text_hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    return digit >= 'A' && digit <= 'F' ? digit - 'A' + 10 : -1;
-}
-
 /* The arena itself says no, and remembers that it did. */
 lethe_result text_fits(struct builtin_call *call, const struct buffer *text)
 {

@@ -14,9 +14,6 @@ LETHE_MUST_CHECK lethe_result text_spend(struct builtin_call *call, uint64_t siz
 LETHE_MUST_CHECK lethe_result text_result(struct builtin_call *call, const struct buffer *text,
                                           const struct value **out);
 
-/* Of a hex digit in either case; -1: it is none. */
-int text_hex_value(char digit);
-
 /* To be asked while a result grows: LETHE_LIMIT when it is already more than the arena can take. */
 LETHE_MUST_CHECK lethe_result text_fits(struct builtin_call *call, const struct buffer *text);
 

@@ -1,6 +1,7 @@
 /* policy/builtin_urlquery.c -- urlquery.*: as Go's net/url */
 #include <string.h>
 
+#include "base/text.h"
 #include "policy/builtin_text.h"
 #include "policy/builtin_work.h"
 
@@ -39,8 +40,8 @@ static lethe_result append_unescaped(struct builtin_call *call, struct buffer *o
             buffer_byte(out, (uint8_t)(text[i] == '+' ? ' ' : text[i]));
             continue;
         }
-        int high = i + 1 < size_bytes ? text_hex_value(text[i + 1]) : -1;
-        int low = i + 2 < size_bytes ? text_hex_value(text[i + 2]) : -1;
+        int high = i + 1 < size_bytes ? hex_digit_value(text[i + 1]) : -1;
+        int low = i + 2 < size_bytes ? hex_digit_value(text[i + 2]) : -1;
         if (high < 0 || low < 0)
             return builtin_fail(call, BUILTIN_ERROR, "invalid URL escape \"%.*s\"",
                                 (int)MIN(3, size_bytes - i), text + i);
@@ -218,9 +219,15 @@ static lethe_result decode_object(struct builtin_call *call, const struct value 
 }
 
 static const struct builtin table[] = {
-    {"urlquery.encode", 1, 0, {KIND(STRING)}, encode, NULL, NULL},
-    {"urlquery.decode", 1, 0, {KIND(STRING)}, decode, NULL, NULL},
-    {"urlquery.encode_object", 1, 0, {KIND(OBJECT)}, encode_object, NULL, NULL},
-    {"urlquery.decode_object", 1, 0, {KIND(STRING)}, decode_object, NULL, NULL},
+    {.name = "urlquery.encode", .arity = 1, .operand_kinds = {KIND(STRING)}, .call = encode},
+    {.name = "urlquery.decode", .arity = 1, .operand_kinds = {KIND(STRING)}, .call = decode},
+    {.name = "urlquery.encode_object",
+     .arity = 1,
+     .operand_kinds = {KIND(OBJECT)},
+     .call = encode_object},
+    {.name = "urlquery.decode_object",
+     .arity = 1,
+     .operand_kinds = {KIND(STRING)},
+     .call = decode_object},
 };
 BUILTIN_FAMILY(urlquery, table);

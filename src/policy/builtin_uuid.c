@@ -4,19 +4,13 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/text.h"
+
 #define UUID_BYTES 16
 #define UUID_TEXT 36 /* 8-4-4-4-12 hex digits */
 #define URN "urn:uuid:"
 /* Between 1582-10-15, when the clock of version 1 began, and 1970-01-01, in its units of 100 ns. */
 #define GREGORIAN_TO_UNIX ((int64_t)0x01B21DD213814000)
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* The forms that are read: plain, as a URN, in any brackets, and digits without hyphens. Gives the
  * first digit, and whether there are hyphens; NULL: it is none of them. */
@@ -47,7 +41,7 @@ static bool uuid_read(const struct value *text, uint8_t uuid[UUID_BYTES])
         bool hyphen_here = hyphens && (i == 4 || i == 6 || i == 8 || i == 10);
         if (hyphen_here && *at++ != '-')
             return false;
-        int high = hex_digit(at[0]), low = hex_digit(at[1]);
+        int high = hex_digit_value(at[0]), low = hex_digit_value(at[1]);
         if (high < 0 || low < 0)
             return false;
         uuid[i] = (uint8_t)(high << 4 | low);

@@ -1,8 +1,10 @@
 /* Reading JSON's strings (RFC 8259 section 7). */
 #include <string.h>
 
+#include "base/text.h"
 #include "base/utf8.h"
 #include "policy/json_read.h"
+#include "policy/runes.h"
 #include "policy/value_make.h"
 
 static bool is_plain_byte(unsigned char byte)
@@ -60,21 +62,13 @@ static lethe_result find_end_of_string(struct json_reader *reader, const char **
     }
 }
 
-static int hex_digit(char character)
-{
-    char lower = (char)(character | 0x20);
-    if (character >= '0' && character <= '9')
-        return character - '0';
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 static bool read_hex4(const char *at, const char *end, uint32_t *out)
 {
     if (end - at < 4)
         return false;
     *out = 0;
     for (unsigned i = 0; i < 4; i++) {
-        int digit = hex_digit(at[i]);
+        int digit = hex_digit_value(at[i]);
         if (digit < 0)
             return false;
         *out = *out << 4 | (uint32_t)digit;
@@ -104,20 +98,6 @@ static size_t read_unicode_escape(const char *at, const char *end, uint32_t *cha
     return 10;
 }
 
-static char *append_utf8(char *to, uint32_t character)
-{
-    if (character < 0x80) {
-        *to++ = (char)character;
-        return to;
-    }
-    unsigned behind = character < 0x800 ? 1 : character < 0x10000 ? 2 : 3;
-    static const unsigned char lead[] = {0, 0xc0, 0xe0, 0xf0};
-    *to++ = (char)(lead[behind] | character >> (6 * behind));
-    while (behind-- > 0)
-        *to++ = (char)(0x80 | (character >> (6 * behind) & 0x3f));
-    return to;
-}
-
 /* One escape, from its backslash on; gives what is behind it, or NULL. */
 static const char *take_escape(const char *at, const char *end, char **to)
 {
@@ -127,7 +107,7 @@ static const char *take_escape(const char *at, const char *end, char **to)
         size_t length = read_unicode_escape(at + 2, end, &character);
         if (length == 0)
             return NULL;
-        *to = append_utf8(*to, character);
+        *to += rune_encode(character, *to);
         return at + 2 + length;
     }
     const char *letter = memchr(letters, at[1], sizeof letters - 1);

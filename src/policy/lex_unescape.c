@@ -1,8 +1,8 @@
 #include <string.h>
 
+#include "base/text.h"
 #include "policy/lex.h"
-
-#define REPLACEMENT 0xfffdu
+#include "policy/runes.h"
 
 /* Text that is read from `at`, and what it means so far. */
 struct unescape {
@@ -12,14 +12,6 @@ struct unescape {
     size_t written;
 };
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 'a' - 'A';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* \uXXXX at `at`; false: it is none. */
 static bool read_unit(const struct unescape *u, size_t at, uint32_t *unit)
 {
@@ -27,7 +19,7 @@ static bool read_unit(const struct unescape *u, size_t at, uint32_t *unit)
         return false;
     *unit = 0;
     for (size_t i = at + 2; i < at + 6; i++) {
-        int digit = hex_digit(u->text[i]);
+        int digit = hex_digit_value(u->text[i]);
         if (digit < 0)
             return false;
         *unit = *unit << 4 | (uint32_t)digit;
@@ -35,28 +27,9 @@ static bool read_unit(const struct unescape *u, size_t at, uint32_t *unit)
     return true;
 }
 
-static void put_byte(struct unescape *u, uint32_t byte)
+static void put_character(struct unescape *u, uint32_t character)
 {
-    u->out[u->written++] = (char)byte;
-}
-
-static void put_character(struct unescape *u, uint32_t c)
-{
-    if (c < 0x80) {
-        put_byte(u, c);
-    } else if (c < 0x800) {
-        put_byte(u, 0xc0 | c >> 6);
-        put_byte(u, 0x80 | (c & 0x3f));
-    } else if (c < 0x10000) {
-        put_byte(u, 0xe0 | c >> 12);
-        put_byte(u, 0x80 | (c >> 6 & 0x3f));
-        put_byte(u, 0x80 | (c & 0x3f));
-    } else {
-        put_byte(u, 0xf0 | c >> 18);
-        put_byte(u, 0x80 | (c >> 12 & 0x3f));
-        put_byte(u, 0x80 | (c >> 6 & 0x3f));
-        put_byte(u, 0x80 | (c & 0x3f));
-    }
+    u->written += rune_encode(character, u->out + u->written);
 }
 
 /* One \uXXXX, or two that are a pair of surrogates. */
@@ -73,7 +46,8 @@ static bool unescape_unit(struct unescape *u)
     bool is_pair = high < 0xdc00 && read_unit(u, u->at, &low) && low >= 0xdc00 && low <= 0xdfff;
     if (is_pair)
         u->at += 6;
-    put_character(u, is_pair ? 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00) : REPLACEMENT);
+    put_character(u,
+                  is_pair ? 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00) : RUNE_REPLACEMENT);
     return true;
 }
 
@@ -87,7 +61,7 @@ static bool unescape_one(struct unescape *u, enum lex_quoting quoting)
     const char *found = letter != '\0' ? strchr(letters, letter) : NULL;
     if (found == NULL || (letter == '{' && quoting == LEX_QUOTED))
         return false;
-    put_byte(u, (unsigned char)meanings[found - letters]);
+    u->out[u->written++] = meanings[found - letters];
     u->at += 2;
     return true;
 }
