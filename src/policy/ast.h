@@ -57,6 +57,12 @@ struct term {
     struct body body; /* of comprehensions */
 };
 
+/* What a reference begins with; any other term itself. */
+static inline const struct term *term_head(const struct term *term)
+{
+    return term->kind == TERM_REF ? term->parts.items[0] : term;
+}
+
 struct with {
     struct place place;
     const struct term *target; /* TERM_REF or TERM_VARIABLE: input..., data..., or a function */

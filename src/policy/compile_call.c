@@ -4,18 +4,13 @@
 
 /* ---- what is called ---- */
 
-static const struct term *function_head(const struct term *function)
-{
-    return function->kind == TERM_REF ? function->parts.items[0] : function;
-}
-
 /* "array.concat", or NULL when a part is no constant string. */
 static const char *function_name(struct compiler *c, const struct term *function)
 {
     if (function->kind == TERM_VARIABLE)
         return function->name;
     CLEANUP(buffer_clear) struct buffer text = {0};
-    buffer_text(&text, function_head(function)->name);
+    buffer_text(&text, term_head(function)->name);
     for (size_t i = 1; i < function->parts.count; i++) {
         const struct term *part = function->parts.items[i];
         if (part->kind != TERM_VALUE || !value_is(part->value, VALUE_STRING))
@@ -45,7 +40,7 @@ static const struct plan_node *function_node(const struct compiler *c, const str
 struct callee callee_find(struct compiler *c, const struct term *function)
 {
     struct callee callee = {0};
-    const struct term *head = function_head(function);
+    const struct term *head = term_head(function);
     struct name *name = head->kind == TERM_VARIABLE ? name_intern(c, head->name) : NULL;
     if (name == NULL)
         return callee;

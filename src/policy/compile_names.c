@@ -63,7 +63,7 @@ struct name *name_intern(struct compiler *c, const char *text)
 /* `path` is data... or input..., each part behind it a constant; other imports name features. */
 static const struct global *import_global(struct compiler *c, const struct term *path)
 {
-    const struct term *first = path->kind == TERM_REF ? path->parts.items[0] : path;
+    const struct term *first = term_head(path);
     bool input = strcmp(first->name, "input") == 0;
     if (!input && strcmp(first->name, "data") != 0)
         return NULL;

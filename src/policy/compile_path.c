@@ -1,20 +1,10 @@
 #include "policy/compile_state.h"
-
-#include <string.h>
-
-static bool is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
+#include "policy/lex.h"
 
 static bool is_name(const struct value *key)
 {
-    if (!value_is(key, VALUE_STRING) || key->count == 0 || !is_letter(key->string[0]))
-        return false;
-    for (uint32_t i = 1; i < key->count; i++)
-        if (!is_letter(key->string[i]) && (key->string[i] < '0' || key->string[i] > '9'))
-            return false;
-    return true;
+    return value_is(key, VALUE_STRING) && key->count > 0 &&
+           lex_name_length(key->string, key->count) == key->count;
 }
 
 static void print_key(struct buffer *out, const struct value *key)

@@ -47,8 +47,6 @@ void shadow_check(struct compiler *c, const struct module *module)
         check_imports(c, module);
     for (size_t i = 0; i < module->rule_count; i++) {
         const struct rule *rule = module->rules[i];
-        const struct term *first =
-            rule->ref->kind == TERM_REF ? rule->ref->parts.items[0] : rule->ref;
-        shadows_root(c, first->name, "rules", rule->place);
+        shadows_root(c, term_head(rule->ref)->name, "rules", rule->place);
     }
 }

@@ -103,7 +103,7 @@ static struct core *walk_from(struct compiler *c, const struct pattern *root, st
 
 struct core *walk_lower(struct compiler *c, const struct term *term, size_t more)
 {
-    const struct term *head = term->kind == TERM_REF ? term->parts.items[0] : term;
+    const struct term *head = term_head(term);
     size_t part_count = term->kind == TERM_REF ? term->parts.count - 1 : 0;
     const struct global *global = NULL;
     const struct pattern *root = NULL;

@@ -80,12 +80,6 @@ static bool package_keys(struct compiler *c, const struct module *module, struct
     return true;
 }
 
-/* The first part of a rule's ref is a variable: its name. */
-static const struct term *ref_first(const struct term *ref)
-{
-    return ref->kind == TERM_REF ? ref->parts.items[0] : ref;
-}
-
 static struct tree_rule *tree_rule_new(struct compiler *c, const struct module *module,
                                        const struct rule *rule, size_t ground)
 {
@@ -112,7 +106,7 @@ static bool rule_entry(struct compiler *c, const struct path_entry *package,
         return false;
     entry->keys = arena_alloc(c->arena, entry->count * sizeof(*entry->keys));
     entry->rule = tree_rule_new(c, package->module, rule, ground);
-    struct name *first = name_intern(c, ref_first(rule->ref)->name);
+    struct name *first = name_intern(c, term_head(rule->ref)->name);
     if (entry->keys == NULL || entry->rule == NULL || first == NULL)
         return false;
     memcpy(entry->keys, package->keys, package->count * sizeof(*entry->keys));

@@ -5,11 +5,6 @@
 static const char not_replaceable[] =
     "with keyword target must reference existing input, data, or a function";
 
-static const struct term *target_head(const struct term *target)
-{
-    return target->kind == TERM_REF ? target->parts.items[0] : target;
-}
-
 /* The path of the global, and the parts of the target behind it, which are constants. */
 static bool target_path(struct compiler *c, const struct global *global, const struct term *target,
                         struct plan_with *item)
@@ -66,7 +61,7 @@ static bool builtin_replaceable(struct compiler *c, const struct builtin *builti
 
 static bool target_lower(struct compiler *c, const struct term *target, struct plan_with *item)
 {
-    const struct term *head = target_head(target);
+    const struct term *head = term_head(target);
     struct name *name = head->kind == TERM_VARIABLE ? name_intern(c, head->name) : NULL;
     struct callee callee = callee_find(c, target);
     struct found_name found = {.global = NULL};

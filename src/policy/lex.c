@@ -253,6 +253,15 @@ struct token lex_next(struct lexer *lexer)
     return token;
 }
 
+size_t lex_name_length(const char *text, size_t size_bytes)
+{
+    size_t length = 0;
+    while (length < size_bytes &&
+           (is_letter(text[length]) || (length > 0 && is_digit(text[length]))))
+        length++;
+    return length;
+}
+
 struct token lex_template_text(struct lexer *lexer, bool is_raw)
 {
     const char quote = is_raw ? '`' : '"';

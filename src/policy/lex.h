@@ -98,6 +98,8 @@ const char *lex_check(const struct source *source, struct place *place);
 struct lexer lex_begin(const struct source *source, unsigned words);
 
 struct token lex_next(struct lexer *lexer);
+/* How many bytes from the first on are a name: a letter or _, then digits too. 0: none. */
+size_t lex_name_length(const char *text, size_t size_bytes);
 /* Text of a template, from where the lexer stands up to { or the end. The token's offset and length
  * are those of the text alone. */
 struct token lex_template_text(struct lexer *lexer, bool is_raw);

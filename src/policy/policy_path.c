@@ -2,18 +2,7 @@
 
 #include <string.h>
 
-static bool is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-
-static size_t name_length(const char *text)
-{
-    size_t length = 0;
-    while (is_letter(text[length]) || (length > 0 && text[length] >= '0' && text[length] <= '9'))
-        length++;
-    return length;
-}
+#include "policy/lex.h"
 
 /* Of the JSON string that `text` begins with, quotes included; 0: none. */
 static size_t string_length(const char *text)
@@ -32,7 +21,7 @@ static size_t string_length(const char *text)
 /* `.name`. */
 static lethe_result take_name(struct arena *arena, const char **text, const struct value **out)
 {
-    size_t length = name_length(*text + 1);
+    size_t length = lex_name_length(*text + 1, strlen(*text + 1));
     if (length == 0)
         return LETHE_INVALID;
     *out = value_string(arena, *text + 1, length);
