@@ -268,12 +268,22 @@ static lethe_result merge(struct builtin_call *call, const struct value *const *
 #define COLLECTIONS (KIND(ARRAY) | KIND(SET))
 
 static const struct builtin table[] = {
-    {"net.cidr_contains", 2, 0, {KIND(STRING), KIND(STRING)}, contains, NULL, NULL},
-    {"net.cidr_contains_matches", 2, 0, {KIND_ANY, KIND_ANY}, contains_matches, NULL, NULL},
-    {"net.cidr_expand", 1, 0, {KIND(STRING)}, expand, NULL, NULL},
-    {"net.cidr_intersects", 2, 0, {KIND(STRING), KIND(STRING)}, intersects, NULL, NULL},
-    {"net.cidr_is_valid", 1, 0, {KIND_ANY}, is_valid, NULL, NULL},
-    {"net.cidr_merge", 1, 0, {COLLECTIONS}, merge, NULL, NULL},
-    {"net.cidr_overlap", 2, BUILTIN_V0, {KIND(STRING), KIND(STRING)}, contains, NULL, NULL},
+    {.name = "net.cidr_contains",
+     .arity = 2,
+     .operand_kinds = {KIND(STRING), KIND(STRING)},
+     .call = contains},
+    {.name = "net.cidr_contains_matches", .arity = 2, .call = contains_matches},
+    {.name = "net.cidr_expand", .arity = 1, .operand_kinds = {KIND(STRING)}, .call = expand},
+    {.name = "net.cidr_intersects",
+     .arity = 2,
+     .operand_kinds = {KIND(STRING), KIND(STRING)},
+     .call = intersects},
+    {.name = "net.cidr_is_valid", .arity = 1, .call = is_valid},
+    {.name = "net.cidr_merge", .arity = 1, .operand_kinds = {COLLECTIONS}, .call = merge},
+    {.name = "net.cidr_overlap",
+     .arity = 2,
+     .flags = BUILTIN_V0,
+     .operand_kinds = {KIND(STRING), KIND(STRING)},
+     .call = contains},
 };
 BUILTIN_FAMILY(cidr, table);

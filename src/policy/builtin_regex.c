@@ -135,22 +135,39 @@ static lethe_result split(struct builtin_call *call, const struct value *const *
 }
 
 #define TEXT KIND(STRING)
-#define PREPARED regex_prepare, regex_release
+#define PREPARED .prepare = regex_prepare, .release = regex_release
 
 static const struct builtin table[] = {
-    {"regex.match", 2, 0, {TEXT, TEXT}, match, PREPARED},
-    {"regex.is_valid", 1, 0, {KIND_ANY}, is_valid, PREPARED},
-    {"regex.find_n", 3, 0, {TEXT, TEXT, KIND(NUMBER)}, find_n, PREPARED},
-    {"regex.find_all_string_submatch_n",
-     3,
-     0,
-     {TEXT, TEXT, KIND(NUMBER)},
-     find_submatches,
+    {.name = "regex.match", .arity = 2, .operand_kinds = {TEXT, TEXT}, .call = match, PREPARED},
+    {.name = "regex.is_valid", .arity = 1, .call = is_valid, PREPARED},
+    {.name = "regex.find_n",
+     .arity = 3,
+     .operand_kinds = {TEXT, TEXT, KIND(NUMBER)},
+     .call = find_n,
      PREPARED},
-    {"regex.split", 2, 0, {TEXT, TEXT}, split, PREPARED},
-    {"regex.replace", 3, 0, {TEXT, TEXT, TEXT}, regex_replace, NULL, NULL},
-    {"regex.template_match", 4, 0, {TEXT, TEXT, TEXT, TEXT}, regex_template_match, NULL, NULL},
-    {"regex.globs_match", 2, 0, {TEXT, TEXT}, regex_globs_match, NULL, NULL},
-    {"re_match", 2, BUILTIN_V0, {TEXT, TEXT}, match, PREPARED},
+    {.name = "regex.find_all_string_submatch_n",
+     .arity = 3,
+     .operand_kinds = {TEXT, TEXT, KIND(NUMBER)},
+     .call = find_submatches,
+     PREPARED},
+    {.name = "regex.split", .arity = 2, .operand_kinds = {TEXT, TEXT}, .call = split, PREPARED},
+    {.name = "regex.replace",
+     .arity = 3,
+     .operand_kinds = {TEXT, TEXT, TEXT},
+     .call = regex_replace},
+    {.name = "regex.template_match",
+     .arity = 4,
+     .operand_kinds = {TEXT, TEXT, TEXT, TEXT},
+     .call = regex_template_match},
+    {.name = "regex.globs_match",
+     .arity = 2,
+     .operand_kinds = {TEXT, TEXT},
+     .call = regex_globs_match},
+    {.name = "re_match",
+     .arity = 2,
+     .flags = BUILTIN_V0,
+     .operand_kinds = {TEXT, TEXT},
+     .call = match,
+     PREPARED},
 };
 BUILTIN_FAMILY(regex, table);

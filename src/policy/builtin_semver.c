@@ -169,7 +169,10 @@ static lethe_result semver_is_valid(struct builtin_call *call, const struct valu
 }
 
 static const struct builtin table[] = {
-    {"semver.compare", 2, 0, {KIND(STRING), KIND(STRING)}, semver_compare, NULL, NULL},
-    {"semver.is_valid", 1, 0, {KIND_ANY}, semver_is_valid, NULL, NULL},
+    {.name = "semver.compare",
+     .arity = 2,
+     .operand_kinds = {KIND(STRING), KIND(STRING)},
+     .call = semver_compare},
+    {.name = "semver.is_valid", .arity = 1, .call = semver_is_valid},
 };
 BUILTIN_FAMILY(semver, table);

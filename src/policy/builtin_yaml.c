@@ -71,8 +71,8 @@ static lethe_result yaml_is_valid(struct builtin_call *call, const struct value 
 }
 
 static const struct builtin table[] = {
-    {"yaml.marshal", 1, 0, {KIND_ANY}, yaml_marshal, NULL, NULL},
-    {"yaml.unmarshal", 1, 0, {KIND(STRING)}, yaml_unmarshal, NULL, NULL},
-    {"yaml.is_valid", 1, 0, {KIND_ANY}, yaml_is_valid, NULL, NULL},
+    {.name = "yaml.marshal", .arity = 1, .call = yaml_marshal},
+    {.name = "yaml.unmarshal", .arity = 1, .operand_kinds = {KIND(STRING)}, .call = yaml_unmarshal},
+    {.name = "yaml.is_valid", .arity = 1, .call = yaml_is_valid},
 };
 BUILTIN_FAMILY(yaml, table);
