@@ -199,26 +199,52 @@ static void *replace_late(void *context)
     return NULL;
 }
 
+/* The writer does not return, nor is the old policy freed, before the reader is done with it. */
+static void assert_waited_for(struct late *late, pthread_t reader)
+{
+    struct lethe_error err = {0};
+    pthread_t writer;
+    wait_for_somebody_at(&while_deciding);
+    assert_ok(thread_start(&writer, replace_late, late, &err), &err);
+    usleep(100000);
+    bool too_early = atomic_load(&late->replaced);
+    atomic_store(&while_deciding.shut, false);
+    assert_int_equal(pthread_join(reader, NULL), 0);
+    assert_int_equal(pthread_join(writer, NULL), 0);
+    atomic_store(&while_deciding.reached, false);
+    assert_false(too_early);
+}
+
+/* In either phase. */
+static void who_decides_is_waited_for(void **state)
+{
+    for (unsigned phase = 0; phase < 2; phase++) {
+        struct late late = {.holder = holder_of(policy_number(0))};
+        struct lethe_error err = {0};
+        pthread_t reader;
+        for (unsigned i = 0; i < phase; i++)
+            lethe_policy_holder_replace(late.holder, policy_number(0));
+        atomic_store(&while_deciding.shut, true);
+        assert_ok(thread_start(&reader, decide_late, &late, &err), &err);
+        assert_waited_for(&late, reader);
+        assert_string_equal(late.decision.text, "even");
+        lethe_policy_holder_free(late.holder);
+    }
+}
+
 /* It counts itself into a phase that is over by then, and is waited for all the same. */
 static void who_was_held_up_on_the_way_in_is_waited_for(void **state)
 {
     struct late late = {.holder = holder_of(policy_number(0))};
     struct lethe_error err = {0};
-    pthread_t reader, writer;
+    pthread_t reader;
     atomic_store(&before_entering.shut, true);
     atomic_store(&while_deciding.shut, true);
     assert_ok(thread_start(&reader, decide_late, &late, &err), &err);
     wait_for_somebody_at(&before_entering);
     lethe_policy_holder_replace(late.holder, policy_number(1));
     atomic_store(&before_entering.shut, false);
-    wait_for_somebody_at(&while_deciding);
-    assert_ok(thread_start(&writer, replace_late, &late, &err), &err);
-    usleep(100000);
-    bool too_early = atomic_load(&late.replaced);
-    atomic_store(&while_deciding.shut, false);
-    assert_int_equal(pthread_join(reader, NULL), 0);
-    assert_int_equal(pthread_join(writer, NULL), 0);
-    assert_false(too_early);
+    assert_waited_for(&late, reader);
     assert_string_equal(late.decision.text, "odd");
     lethe_policy_holder_free(late.holder);
 }
@@ -229,6 +255,7 @@ int main(void)
         cmocka_unit_test(the_policy_in_force_is_the_last_one_given),
         cmocka_unit_test(decisions_go_on_while_policies_are_replaced),
         cmocka_unit_test(writers_take_turns),
+        cmocka_unit_test(who_decides_is_waited_for),
         cmocka_unit_test(who_was_held_up_on_the_way_in_is_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
