@@ -49,6 +49,8 @@ static const char answers[] =
     "why_no := {\"allowed\": false, \"reason\": \"not today\"}\n"
     "both := {\"allowed\": true, \"reason\": \"b\", \"justification\": \"a\"}\n"
     "no_text := {\"allowed\": true, \"reason\": 7}\n"
+    "texts := {\"allowed\": true, \"reason\": [\"a\", \"b\", \"c\"]}\n"
+    "today if time.now_ns() > 1700000000000000000\n"
     "undefined := true if input.never\n"
     "broken := 1 / 0\n"
     "divided := true if input.x / 0 == 1\n"
@@ -68,6 +70,8 @@ static const struct {
     {"data.test.why_yes", LETHE_POLICY_ALLOWED, "all is well"},
     {"data.test.both", LETHE_POLICY_ALLOWED, "a"},
     {"data.test.no_text", LETHE_POLICY_ALLOWED, "the policy allows it"},
+    {"data.test.texts", LETHE_POLICY_ALLOWED, "the policy allows it"},
+    {"data.test.today", LETHE_POLICY_ALLOWED, "the policy allows it"},
     {"data.test.table.yes", LETHE_POLICY_ALLOWED, "the policy allows it"},
     {"data[\"test\"][\"yes\"]", LETHE_POLICY_ALLOWED, "the policy allows it"},
     {"data.test[\"y\\u0065s\"]", LETHE_POLICY_ALLOWED, "the policy allows it"},
@@ -245,6 +249,19 @@ static void memory_is_limited(void **state)
     expect(LETHE_POLICY_LIMIT_MEMORY, "too much memory", &decision);
 }
 
+/* Reading the input too has a limit that nobody has to set. */
+static void memory_is_limited_by_default(void **state)
+{
+    CLEANUP(lethe_policy_free) struct lethe_policy *policy = prepared(answers, NULL, NULL);
+    CLEANUP(buffer_clear) struct buffer input = {0};
+    buffer_byte(&input, '[');
+    for (unsigned i = 0; i < 2000000; i++)
+        buffer_text(&input, "1,");
+    buffer_text(&input, "1]");
+    struct lethe_decision decision = ask(policy, "data.test.yes", input.bytes);
+    expect(LETHE_POLICY_LIMIT_MEMORY, "too much memory", &decision);
+}
+
 static void depth_is_limited(void **state)
 {
     CLEANUP(buffer_clear) struct buffer text = {0};
@@ -289,6 +306,7 @@ int main(void)
         cmocka_unit_test(steps_are_limited),
         cmocka_unit_test(time_is_limited),
         cmocka_unit_test(memory_is_limited),
+        cmocka_unit_test(memory_is_limited_by_default),
         cmocka_unit_test(depth_is_limited),
         cmocka_unit_test(every_reason_has_a_code_and_a_sentence),
     };

@@ -128,6 +128,21 @@ static bool decides(struct lethe_policy *policy, const char *input)
     return decision.allowed;
 }
 
+static void an_error_names_a_module_whose_name_the_caller_has_given_up(void **state)
+{
+    struct lethe_error err = {0};
+    struct lethe_decision decision;
+    CLEANUP(lethe_policy_free) struct lethe_policy *policy = NULL;
+    char name[] = "authz.rego", text[] = "package authz\nallow := 1\nallow := input.x\n";
+    const struct lethe_policy_module module = {name, text, sizeof text - 1};
+    const struct lethe_policy_options options = {.modules = &module, .module_count = 1};
+    assert_ok(lethe_policy_prepare(&options, &policy, &err), &err);
+    memset(name, '#', sizeof name);
+    lethe_policy_decide(policy, "data.authz.allow", "{\"x\": 2}", 8, &decision);
+    assert_int_equal(decision.reason, LETHE_POLICY_ERROR);
+    assert_non_null(strstr(decision.text, "authz.rego:3:1: eval_conflict_error"));
+}
+
 static void a_policy_keeps_nothing_of_the_callers(void **state)
 {
     struct lethe_error err = {0};
@@ -239,6 +254,7 @@ int main(void)
         cmocka_unit_test(a_rule_where_the_data_has_a_value_is_invalid),
         cmocka_unit_test(data_is_one_json_object),
         cmocka_unit_test(a_module_over_the_limit_is_not_read),
+        cmocka_unit_test(an_error_names_a_module_whose_name_the_caller_has_given_up),
         cmocka_unit_test(a_policy_keeps_nothing_of_the_callers),
         cmocka_unit_test(the_older_syntax_is_taken_when_asked_for),
         cmocka_unit_test(a_policy_without_modules_allows_nothing),
