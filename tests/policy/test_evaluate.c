@@ -124,6 +124,58 @@ static void sets_and_objects(void **state)
     ASSERT_SAYINGS(sayings);
 }
 
+/* What was found out about a document is known when it is asked for again. */
+static void documents_that_are_asked_for_again(void **state)
+{
+    static const struct saying sayings[] = {
+        {"p := o if o.a == 1\n"
+         "o[k] := v if { some k, vs in {\"a\": [1], \"b\": [1, 2]}; some v in vs }",
+         NULL, KEY_CONFLICT},
+        {"p if { not s[input.x]; not s[input.x] }\n"
+         "s contains \"a\"\ns contains \"b\"\ns contains \"c\"\ns contains \"d\"",
+         "{\"x\": \"e\"}", "true"},
+        {"p if not s[input.x]\ns contains x if some x in [\"f\", \"g\"]\n"
+         "s contains \"a\"\ns contains \"b\"\ns contains \"c\"\ns contains \"d\"",
+         "{\"x\": \"e\"}", "true"},
+        {"p := o\no[k] := 1 if some k in [\"a\"]\no.f(x) := x", NULL, "{\"a\":1}"},
+        {"p := o\no[k] := 1 if k := \"a\"\no.a contains 1", NULL, KEY_CONFLICT},
+        {"p := o\no[k] contains 1 if k := \"a\"\no.a := 1", NULL, KEY_CONFLICT},
+        {"p := o\no[k] := 1 if k := \"a\"\no[k][l] := 1 if { k := \"a\"; l := \"b\" }", NULL,
+         KEY_CONFLICT},
+    };
+    ASSERT_SAYINGS(sayings);
+}
+
+/* The index is of the input, and of as many places as rules ask about. */
+static void rules_that_ask_of_many_places(void **state)
+{
+    struct buffer text = {0};
+    struct policy policy;
+    for (unsigned i = 0; i < 100; i++)
+        buffer_format(&text, "p contains %u if input.a%u == 1\n", i, i);
+    policy_prepare(&policy, text.bytes, DATA);
+    buffer_truncate(&text, 0);
+    answer_print(&policy, "{\"a7\": 1, \"a99\": 1, \"a50\": 2}", false, &text);
+    assert_string_equal("[7,99]", text.bytes);
+    buffer_clear(&text);
+    policy_clear(&policy);
+    static const struct saying sayings[] = {
+        {"p := [f(1, 9), f(5, 9), f(4, 1)]\nf(1, _) := \"a\"\nf(2, _) := \"b\"\n"
+         "f(3, _) := \"c\"\nf(4, _) := \"d\"\nf(x, 9) := \"e\" if x > 4",
+         NULL, "[\"a\",\"e\",\"d\"]"},
+        {"p := 1 if { some x in data.xs; x == 3 }\np := 1 if { some x in data.xs; x == 4 }\n"
+         "p := 1 if { some x in data.xs; x == 5 }\np := 1 if { some x in data.xs; x == 6 }",
+         NULL, "1"},
+        {"p := q.a\nq := {\"a\": 1} if input.m == \"a\"\nq := {\"a\": 2} if input.m == \"b\"\n"
+         "q := {\"a\": 3} if input.m == \"c\"\nq := {\"a\": 4} if input.m == \"d\"",
+         "{\"m\": \"c\"}", "3"},
+        {"p := 1 if data.o.a == 1\np := 2 if data.o.a == 2\np := 3 if data.o.a == 3\n"
+         "p := 4 if data.o.a == 4",
+         "{\"o\": {\"a\": 2}}", "1"},
+    };
+    ASSERT_SAYINGS(sayings);
+}
+
 static void functions(void **state)
 {
     static const struct saying sayings[] = {
@@ -164,6 +216,10 @@ static void bodies(void **state)
         {"p := x if [x, 2] = [1, 2]", NULL, "1"},
         {"p := 1 / 0", NULL, "undefined"},
         {"p if not 1 / 0", NULL, "true"},
+        {"p if { every x in [1] { x == y }; y = 1 }", NULL, "true"},
+        {"p := x if [x, 2] = input.a", "{\"a\": [1, 2, 3]}", "undefined"},
+        {"p := x if {\"x\": x} = input.a", "{\"a\": {\"x\": 1, \"y\": 2}}", "undefined"},
+        {"p if { every x in [{\"a\": 1}] { walk(x, [[], _]) } }", NULL, "true"},
     };
     ASSERT_SAYINGS(sayings);
 }
@@ -210,6 +266,16 @@ static void with(void **state)
          NULL, "[11,5]"},
         {"p if not q with input as 1\nq if input == 2", "2", "true"},
         {"p := [x | some x in data.xs; q with input as x]\nq if input > 1", NULL, "[2,3]"},
+        /* And it sees the input of where it is called. */
+        {"p := x if { x := q with f as g with input as 1 }\n"
+         "q := [x, y] if { x := f(0); y := f(0) with input as 2 }\nf(x) := x\ng(_) := input",
+         NULL, "[1,2]"},
+        {"p := [x, y] if { x := f(0); y := f(0) with input as 2 }\nf(_) := input", "1", "[1,2]"},
+        {"p := x if x := q with input.m as \"b\"\nq := 1 if input.m == \"a\"\n"
+         "q := 2 if input.m == \"b\"\nq := 3 if input.m == \"c\"\nq := 4 if input.m == \"d\"",
+         "{\"m\": \"a\"}", "2"},
+        /* What varies is the same in all of an evaluation, whatever it replaces. */
+        {"p if { x := q with input as 1; x == q }\nq := uuid.rfc4122(\"k\")", NULL, "true"},
     };
     ASSERT_SAYINGS(sayings);
 }
@@ -270,28 +336,87 @@ static void each_limit_ends_an_evaluation_with_its_own_reason(void **state)
     }
 }
 
+struct clock_steps {
+    uint64_t now_ns, step_ns;
+};
+
 static uint64_t step_time(void *context)
 {
-    uint64_t *now_ns = context;
-    return *now_ns += 1000000;
+    struct clock_steps *steps = context;
+    return steps->now_ns += steps->step_ns;
 }
 
-static void time_ends_an_evaluation(void **state)
+/* Asks with a clock that goes on by so much at each look; the evaluation reaches a limit. */
+static void assert_limit(const char *module, const char *input, struct evaluation_limits limits,
+                         uint64_t look_ns, const char *text)
 {
-    uint64_t now_ns = 0;
-    const struct clock_source clock = {.monotonic_ns = step_time, .context = &now_ns};
+    struct clock_steps steps = {.step_ns = look_ns};
+    const struct clock_source clock = {.monotonic_ns = step_time, .context = &steps};
+    struct policy policy;
+    struct arena arena = {0}, inputs = {0};
+    const struct value *value;
+    struct evaluation_failure failure;
+    const struct evaluation_options options = {
+        .input = json(&inputs, input), .limits = limits, .clock = &clock};
+    policy_prepare(&policy, module, NULL);
+    assert_result(LETHE_LIMIT, policy_ask(&policy, "p", &options, &arena, &value, &failure));
+    assert_string_equal(text, failure.text);
+    assert_null(value);
+    arena_clear(&arena);
+    arena_clear(&inputs);
+    policy_clear(&policy);
+}
+
+#define A_MILLION_TIMES "some a in " RANGE "; some b in " RANGE "; "
+
+static void each_limit_has_a_default(void **state)
+{
+    const struct evaluation_limits defaults = {0};
+    assert_limit("p if { r := " RANGE "; some a in r; some b in r; some c in r; a == 0; b == c }",
+                 "0", defaults, 0, "evaluation took more than 10000000 steps");
+    assert_limit("p := numbers.range(1, 3000000)", "0", defaults, 0,
+                 "evaluation needed more than 67108864 bytes of memory");
+    assert_limit("p if { " A_MILLION_TIMES "a == b + 1000 }", "0", defaults, 400000000,
+                 "evaluation took longer than 1000 ms");
+}
+
+static void a_rule_is_a_level_of_depth_and_its_body_another(void **state)
+{
+    const struct evaluation_limits enough = {.depth = 4}, less = {.depth = 3};
     struct policy policy;
     struct arena arena = {0};
     const struct value *value;
     struct evaluation_failure failure;
-    struct evaluation_options options = {.limits.time_ms = 20, .clock = &clock};
-    policy_prepare(&policy, "p if { some a in " RANGE "; some b in " RANGE "; a == b + 1000 }",
-                   NULL);
-    assert_result(LETHE_LIMIT, policy_ask(&policy, "p", &options, &arena, &value, &failure));
-    assert_string_equal("evaluation took longer than 20 ms", failure.text);
-    assert_int_equal(LIMIT_TIME, failure.limit);
+    const struct evaluation_options options = {.limits = enough};
+    policy_prepare(&policy, "p := q\nq := 1", NULL);
+    assert_result(LETHE_OK, policy_ask(&policy, "p", &options, &arena, &value, &failure));
     arena_clear(&arena);
     policy_clear(&policy);
+    assert_limit("p := q\nq := 1", "0", less, 0,
+                 "evaluation went deeper than 3 rules and iterations in each other");
+}
+
+/* What is looked through, or looked for, is paid for, though it is one value. */
+static void large_values_cost_steps_wherever_they_are_looked_at(void **state)
+{
+    const struct evaluation_limits limits = {.steps = 100000};
+    static const char doubled[] = "x0 := [input.v, input.v]\n"
+#define DOUBLED(n, m) "x" #n " := [x" #m ", x" #m "]\n"
+        DOUBLED(1, 0) DOUBLED(2, 1) DOUBLED(3, 2) DOUBLED(4, 3) DOUBLED(5, 4) DOUBLED(6, 5)
+            DOUBLED(7, 6) DOUBLED(8, 7) DOUBLED(9, 8) DOUBLED(10, 9) DOUBLED(11, 10) DOUBLED(12, 11)
+                DOUBLED(13, 12) DOUBLED(14, 13) DOUBLED(15, 14) DOUBLED(16, 15) DOUBLED(17, 16)
+                    DOUBLED(18, 17) DOUBLED(19, 18) DOUBLED(20, 19) DOUBLED(21, 20) DOUBLED(22, 21);
+    struct buffer text = {0};
+    buffer_format(&text, "%sp if { key := x22; some i in " RANGE "; input[key] == i }", doubled);
+    assert_limit(text.bytes, "{\"v\": 1}", limits, 0, "evaluation took more than 100000 steps");
+    buffer_clear(&text);
+}
+
+static void time_ends_an_evaluation(void **state)
+{
+    assert_limit("p if { " A_MILLION_TIMES "a == b + 1000 }", "0",
+                 (struct evaluation_limits){.time_ms = 20}, 1000000,
+                 "evaluation took longer than 20 ms");
 }
 
 int main(void)
@@ -299,6 +424,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(complete_rules),
         cmocka_unit_test(sets_and_objects),
+        cmocka_unit_test(documents_that_are_asked_for_again),
+        cmocka_unit_test(rules_that_ask_of_many_places),
         cmocka_unit_test(functions),
         cmocka_unit_test(bodies),
         cmocka_unit_test(data_of_rules_and_documents),
@@ -306,6 +433,9 @@ int main(void)
         cmocka_unit_test(errors_of_built_ins_end_a_strict_evaluation),
         cmocka_unit_test(each_limit_ends_an_evaluation_with_its_own_reason),
         cmocka_unit_test(time_ends_an_evaluation),
+        cmocka_unit_test(each_limit_has_a_default),
+        cmocka_unit_test(a_rule_is_a_level_of_depth_and_its_body_another),
+        cmocka_unit_test(large_values_cost_steps_wherever_they_are_looked_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -211,7 +211,8 @@ static void what_had_a_solution_is_covered(void **state)
     struct arena arena = {0};
     const struct value *value;
     struct evaluation_failure failure;
-    policy_prepare(&policy, "p := 1 if input.a\np := 2 if input.b\nq := 3\n", NULL);
+    policy_prepare(&policy, "p := 1 if input.a\np := 2 if { input.b; not input.c }\nq := 3\n",
+                   NULL);
     uint8_t *covered = arena_zalloc(&policy.arena, policy.plan->id_count, 1);
     const struct evaluation_options options = {.input = json(&policy.arena, "{\"b\": 1}"),
                                                .covered = covered};
@@ -221,6 +222,8 @@ static void what_had_a_solution_is_covered(void **state)
     const struct plan_rules *q = plan_child(t, json(&policy.arena, "\"q\""))->rules;
     assert_int_equal(0, covered[p->rules[0]->id]);
     assert_int_equal(1, covered[p->rules[1]->id]);
+    for (const struct step *step = p->rules[1]->start; step != NULL; step = step->next)
+        assert_int_equal(1, covered[step->id]);
     assert_int_equal(0, covered[q->rules[0]->id]);
     arena_clear(&arena);
     policy_clear(&policy);

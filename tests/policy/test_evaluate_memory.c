@@ -46,6 +46,19 @@ static void what_was_kept_is_found_by_equal_arguments(void **state)
     assert_null(recall(&memory, "f", json("2")));
 }
 
+static void one_hash_for_two_is_not_one_answer(void **state)
+{
+    struct memory memory = {0};
+    struct builtin_meter meter = fresh_meter(1000000);
+    const struct memory_entry *entry;
+    const struct value *argument = json("1");
+    struct memory_key key = memory_key_make("f", &argument, 1);
+    assert_true(memory_keep(&memory, &building, &key, &value_true, NULL));
+    key.subject = "g";
+    assert_result(LETHE_OK, memory_find(&memory, &key, &meter, &entry));
+    assert_null(entry);
+}
+
 /* Strings that differ in the middle only have one hash. */
 static void nothing_is_forgotten_without_a_limit(void **state)
 {
@@ -128,6 +141,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_kept_is_found_by_equal_arguments),
+        cmocka_unit_test(one_hash_for_two_is_not_one_answer),
         cmocka_unit_test(nothing_is_forgotten_without_a_limit),
         cmocka_unit_test(a_limit_is_kept_by_forgetting),
         cmocka_unit_test(comparing_what_is_long_costs_steps),
