@@ -9,6 +9,7 @@ static const struct builtin_example refused[] = {
     {"net.cidr_is_valid", "[\"\"]", "false"},
     {"net.cidr_is_valid", "[\"10.0.0.0\"]", "false"},
     {"net.cidr_is_valid", "[\"10.0.0.0/33\"]", "false"},
+    {"net.cidr_is_valid", "[\"10.0.0.0/4294967304\"]", "false"}, /* 8, in 32 bits */
     {"net.cidr_is_valid", "[\"10.0.0/8\"]", "false"},
     {"net.cidr_is_valid", "[\"10.0.0.0/\"]", "false"},
     {"net.cidr_is_valid", "[\"10.0.0.0/-1\"]", "false"},

@@ -65,6 +65,23 @@ static const struct compiled_row assignments[] = {
 };
 
 static const struct compiled_row shadowing[] = {
+    {"package t\n" /* and what a package is in, is no name in it */
+     "p := sub\n"
+     "---\n"
+     "package t.sub\n"
+     "x := 1",
+     "0:2 rego_unsafe_var_error: var sub is unsafe"},
+    {"package t\n"
+     "q := 1\n"
+     "p if { q == 1; q := 2 }",
+     "0:3 rego_compile_error: var q referenced above"},
+    {"package t\n" /* an import is of its module */
+     "import data.x as y\n"
+     "p := y\n"
+     "---\n"
+     "package s\n"
+     "p := y",
+     "1:2 rego_unsafe_var_error: var y is unsafe"},
     {"package t\n"
      "input := 1",
      "0:2 rego_compile_error: rules must not shadow input (use another name)"},
