@@ -28,6 +28,10 @@ static const struct builtin_example calls[] = {
     {"crypto.hmac.sha512", "[\"a\", \"b\"]", ""},
     {"bits.lsh", "[1, 1000]", ""},
     {"bits.xor", "[123456789012345678901234567890, -1]", ""},
+    {"yaml.marshal", "[{\"a\": [1, {\"$set\": [\"b\"]}]}]", ""},
+    {"yaml.unmarshal", "[\"a: &a {b: 1_0}\\nc: {<<: *a, d: [e]}\"]", ""},
+    {"yaml.unmarshal", "[\"{\"]", ""},
+    {"yaml.is_valid", "[\"a: 1\"]", ""},
     {"graph.reachable", "[{\"a\": [\"b\"], \"b\": [\"a\"]}, [\"a\"]]", ""},
     {"graph.reachable_paths", "[{\"a\": [\"b\", \"c\"], \"b\": [\"a\"], \"c\": []}, [\"a\"]]", ""},
 };
