@@ -3,11 +3,10 @@
 
 #include "base/error.h"
 #include "cli/common.h"
+#include "cli/policy_document.h"
 #include "cli/policy_files.h"
 #include "cli/policy_run.h"
 #include "policy/parse.h"
-
-#define INPUT_SIZE_MAX ((size_t)256 << 20)
 
 /* One query, and what it has found so far. */
 struct question {
@@ -206,11 +205,8 @@ static lethe_result read_input(const struct invocation *invocation, struct quest
     if (path == NULL)
         return LETHE_OK;
     buffer_text(&text, ""); /* an empty file has bytes too */
-    TRY(common_read_text(path, INPUT_SIZE_MAX, &text, err));
-    return error_context(err,
-                         value_parse_json(&question->files.arena, text.bytes, text.size_bytes,
-                                          &question->input, err),
-                         "%s", path);
+    TRY(common_read_text(path, DOCUMENT_SIZE_MAX, &text, err));
+    return policy_document_parse(&question->files.arena, path, &text, &question->input, err);
 }
 
 /* The term of "data.a.b", by reading it as a query. */

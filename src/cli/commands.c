@@ -141,8 +141,8 @@ static const struct option policy_check_options[] = {
     {"v0", 0, NULL, "take the older syntax: bodies without `if`", false},
     {0}};
 static const struct option policy_eval_options[] = {
-    {"data", 'd', "PATH", "a .rego or .json file, or a directory of them", true},
-    {"input", 'i', "FILE", "the input document (JSON; - is stdin)", false},
+    {"data", 'd', "PATH", "a .rego, .json or .yaml file, or a directory of them", true},
+    {"input", 'i', "FILE", "the input document (JSON; NAME.yaml: YAML; - is stdin)", false},
     {"package", 0, "NAME", "the query sees this package's rules and imports", false},
     {"format", 'f', "HOW", "json, values, bindings or raw (default: json)", false},
     {"fail", 0, NULL, "exit 1 when the query is undefined", false},
@@ -257,8 +257,8 @@ const struct command commands[] = {
      "Every mistake is shown with its line; the exit code is 3 when there is one.",
      policy_check_options, 1, -1, false, command_policy_check},
     {"policy eval", "[-d PATH]... [-i INPUT] QUERY", "Evaluate a query against policies and data",
-     "NAME.rego files are modules. NAME.json files are data: at the root, or, in a directory that was\n"
-     "named, where its subdirectories lead. The answer has the shape of `opa eval`; {} is undefined.",
+     "NAME.rego files are modules. NAME.json and NAME.yaml files are data: at the root, or, in a directory\n"
+     "that was named, where its subdirectories lead. The answer has the shape of `opa eval`; {} is undefined.",
      policy_eval_options, 1, 1, false, command_policy_eval},
     {"policy test", "PATH...", "Run the tests of policies: rules named test_...",
      "A test passes when its rule is defined and not false. Rules named todo_test_... are skipped. The\n"

@@ -9,8 +9,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/validate.h"
+#include "cli/policy_document.h"
 
-#define DATA_SIZE_MAX ((size_t)256 << 20)
 #define DIRECTORY_DEPTH_MAX 32
 
 /* Where in the tree a file was found: the names of the directories that lead to it. */
@@ -70,9 +70,7 @@ static lethe_result add_data(struct policy_files *files, const struct location *
                              const struct buffer *text, struct lethe_error *err)
 {
     const struct value *document;
-    TRY(error_context(
-        err, value_parse_json(&files->arena, text->bytes, text->size_bytes, &document, err), "%s",
-        file->path));
+    TRY(policy_document_parse(&files->arena, file->path, text, &document, err));
     document = at_its_place(&files->arena, file, document);
     TRY(arena_result(&files->arena, err));
     if (!value_is(document, VALUE_OBJECT))
@@ -114,7 +112,9 @@ static const struct {
     size_t size_max;
 } kinds[] = {
     {".rego", add_module, SOURCE_SIZE_MAX},
-    {".json", add_data, DATA_SIZE_MAX},
+    {".json", add_data, DOCUMENT_SIZE_MAX},
+    {".yaml", add_data, DOCUMENT_SIZE_MAX},
+    {".yml", add_data, DOCUMENT_SIZE_MAX},
 };
 
 static bool ends_with(const char *text, const char *suffix)
@@ -136,7 +136,7 @@ static lethe_result add_file(struct policy_files *files, const struct location *
     }
     if (file->parent != NULL)
         return LETHE_OK;
-    return error_set(err, LETHE_INVALID, "%s is neither a .rego nor a .json file", file->path);
+    return error_set(err, LETHE_INVALID, "%s is no .rego, .json, .yaml or .yml file", file->path);
 }
 
 static lethe_result add_any(struct policy_files *files, const struct location *place,

@@ -1,9 +1,9 @@
 /* cli/policy_files.h -- policies and data from files and directories, as `opa eval -d` takes them.
  *
- * NAME.rego is a module. NAME.json is data: it stands at the root, or, below a directory that was
- * named, where its own directory leads (of `-d DIR`, DIR/a/b/x.json is data.a.b). Two files that
- * say different things about one place are refused. Other files are refused where they are named,
- * and passed over in directories. */
+ * NAME.rego is a module. NAME.json, NAME.yaml and NAME.yml are data: it stands at the root, or,
+ * below a directory that was named, where its own directory leads (of `-d DIR`, DIR/a/b/x.json is
+ * data.a.b). Two files that say different things about one place are refused. Other files are
+ * refused where they are named, and passed over in directories. */
 #ifndef CLI_POLICY_FILES_H
 #define CLI_POLICY_FILES_H
 

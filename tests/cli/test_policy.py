@@ -170,6 +170,34 @@ def _(place):
     assert "other.json" in place.refused(3, "policy", "eval", "-d", "d", "-d", "other.json", "data").err
 
 
+@case("data and input are YAML too, where their names say so")
+def _(place):
+    place.write("d/a/data.yaml", b"users: &all [ada, bob]\nadmins: *all\non: 0x10\n--- not read\n")
+    place.write("d/a/more.yml", b"x:\n  k: |-\n    1\n")
+    place.write("input.yaml", b"name: ada\n")
+    outcome = place.good("policy", "eval", "-d", "d", "-i", "input.yaml", "data.a; input")
+    assert values(outcome) == [[{"users": ["ada", "bob"], "admins": ["ada", "bob"], "true": 16, "x": {"k": "1"}},
+                                {"name": "ada"}]], outcome
+    place.good("policy", "check", "d/a/data.yaml")
+    place.write("other.json", b'{"x": {"k": "2"}}')
+    assert "other.json" in place.refused(3, "policy", "eval", "-d", "d/a/more.yml", "-d", "other.json", "1").err
+    place.write("input.json", b"name: ada\n")
+    place.refused(3, "policy", "eval", "-i", "input.json", "input")
+
+
+@case("YAML that is none, or says too much: exit 3, the file's name and place")
+def _(place):
+    laughs = b"a0: &a0 [lol]\n" + b"".join(
+        b"a%d: &a%d [%s]\n" % (i, i, b", ".join([b"*a%d" % (i - 1)] * 10)) for i in range(1, 40))
+    for name, content, code in (
+            ("half.yaml", b"a: [1, ", 3), ("twice.yml", b"a: 1\na: 2\n", 3), ("list.yaml", b"- 1\n", 3),
+            ("empty.yaml", b"", 3), ("bytes.yaml", b"a: \xff", 3), ("deep.yaml", b"[" * 100000, 1),
+            ("inf.yaml", b"a: .inf", 3), ("noise.yaml", bytes(range(256)) * 4, 3), ("laughs.yaml", laughs, 1)):
+        place.write(name, content)
+        outcome = place.refused(code, "policy", "eval", "-d", name, "1")
+        assert name in outcome.err, outcome
+
+
 @case("an error of a built-in is undefined, and with --strict-builtin-errors an error with its place")
 def _(place):
     place.write("a.rego", b"package a\n\np := 1 / input.x\n")
