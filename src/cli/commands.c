@@ -254,7 +254,7 @@ const struct command commands[] = {
      "Print the newest checkpoint, to be kept elsewhere", NULL,
      audit_checkpoint_options, 0, 0, false, command_audit_checkpoint},
     {"policy check", "PATH...", "Check policies: Rego files, or directories of them",
-     "Every mistake is shown with its line; the exit code is 3 when there is one.",
+     "Every mistake is shown with its line; the exit code is 1 when there is one.",
      policy_check_options, 1, -1, false, command_policy_check},
     {"policy eval", "[-d PATH]... [-i INPUT] QUERY", "Evaluate a query against policies and data",
      "NAME.rego files are modules. NAME.json and NAME.yaml files are data: at the root, or, in a directory\n"

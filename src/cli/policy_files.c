@@ -230,7 +230,7 @@ lethe_result policy_problems_report(const struct problems *problems, lethe_resul
     print_lines(&text);
     if (problems->count == 0)
         return error_set(err, result, "%s: %s", what, lethe_result_sentence(result));
-    return error_set(err, LETHE_MALFORMED, "%u mistake%s in %s", problems->count,
+    return error_set(err, LETHE_FAILED, "%u mistake%s in %s", problems->count,
                      problems->count == 1 ? "" : "s", what);
 }
 

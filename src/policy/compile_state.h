@@ -292,6 +292,8 @@ void body_announce(struct compiler *c, const struct body *body, int change);
 
 const struct pattern *pattern_constant(struct compiler *c, const struct value *value);
 const struct pattern *pattern_variable(struct compiler *c, uint32_t variable);
+const struct pattern *pattern_generated(struct compiler *c,
+                                        struct place place); /* a new variable */
 const struct pattern **patterns_new(struct compiler *c, size_t count);
 const struct pattern *term_lower(struct compiler *c, const struct term *term);
 /* Declares the variables of a pattern: left of := (ASSIGNED: nothing else may be in it), and of

@@ -26,7 +26,7 @@ const struct pattern *pattern_variable(struct compiler *c, uint32_t variable)
     return pattern;
 }
 
-static const struct pattern *pattern_generated(struct compiler *c, struct place place)
+const struct pattern *pattern_generated(struct compiler *c, struct place place)
 {
     return pattern_variable(c, variable_new(c, NULL, place));
 }

@@ -48,7 +48,7 @@ def _(place):
         assert name.endswith("_test.rego") or file["not_covered"] == [], (name, file)
 
 
-@case("a mistake: exit 3, its place, its line, and a caret below")
+@case("a mistake: exit 1, its place, its line, and a caret below")
 def _(place):
     for text, code, row, line in (
             (b"package a\n\nallow if {\n\tx ==\n}\n", "rego_parse_error", 5, "}"),
@@ -57,7 +57,7 @@ def _(place):
             (b"package a\n\nallow if nothing(1)\n", "rego_type_error", 3, "allow if nothing(1)"),
             (b"package a\n\nallow { true }\n", "rego_parse_error", 3, "allow { true }")):
         place.write("a.rego", text)
-        outcome = place.refused(3, "policy", "check", "a.rego")
+        outcome = place.refused(1, "policy", "check", "a.rego")
         lines = outcome.err.splitlines()
         assert lines[0].startswith(f"a.rego:{row}:") and code in lines[0], outcome
         assert line in outcome.err and "^" in outcome.err, outcome
@@ -68,7 +68,7 @@ def _(place):
 def _(place):
     place.write("p/one.rego", b"package a\n\nallow if {\n")
     place.write("p/two.rego", b"package b\n\nallow if }\n")
-    outcome = place.refused(3, "policy", "check", "p")
+    outcome = place.refused(1, "policy", "check", "p")
     assert "p/one.rego:" in outcome.err and "p/two.rego:" in outcome.err, outcome
     assert "lethe: error: 2 mistakes in the policy" in outcome.err, outcome
 
@@ -76,7 +76,7 @@ def _(place):
 @case("a policy's text cannot act on the terminal")
 def _(place):
     place.write("a.rego", b'package a\n\nallow if x == "\\u001b" # \x1b[2J \xe2\x80\xae\n')
-    outcome = place.refused(3, "policy", "check", "a.rego")
+    outcome = place.refused(1, "policy", "check", "a.rego")
     assert "\x1b" not in outcome.err and "\u202e" not in outcome.err, outcome
 
 
@@ -137,8 +137,8 @@ def _(place):
     given = ["-d", "authz.rego", "-d", "users.json", "--package"]
     for name in ("authz", "data.authz"):
         assert values(place.good("policy", "eval", *given, name, "names; users")) == [[["ada"], ["ada"]]]
-    place.refused(3, "policy", "eval", "-d", "authz.rego", "names")
-    place.refused(3, "policy", "eval", *given, "1 +", "names")
+    place.refused(1, "policy", "eval", "-d", "authz.rego", "names")
+    place.refused(1, "policy", "eval", *given, "1 +", "names")
 
 
 @case("the older syntax, for policies and queries")
@@ -152,7 +152,7 @@ def _(place):
     rule = "data.model_serving.decryption.allow_decrypt"
     outcome = place.good("policy", "eval", *given, "-d", "data.json", "-i", "input.json", rule)
     assert values(outcome) == [[{"allowed": True, "justification": "Conditions met"}]], outcome
-    place.refused(3, "policy", "eval", *given[1:], rule)
+    place.refused(1, "policy", "eval", *given[1:], rule)
 
 
 @case("data from a directory stands where its subdirectories lead; documents are merged")
@@ -321,8 +321,8 @@ def _(place):
     for name in ("deep.json", "half.json", "twice.json", "empty.json", "bad.json"):
         assert name in place.lethe("policy", "eval", "-i", name, "1").err, name
     for query in ("", "1 +", "}", "x == ", "[" * 10000, "nothing(1)", "x > 1", "\x1b"):
-        place.refused(3, "policy", "eval", query)
-    place.refused(3, "policy", "eval", b"\xff")
+        place.refused(1, "policy", "eval", query)
+    place.refused(1, "policy", "eval", b"\xff")
 
 
 @case("a policy without end stops at a limit that is named")

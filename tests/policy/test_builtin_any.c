@@ -299,7 +299,8 @@ static void check_same_again(const struct builtin *builtin, struct arena *arena,
     call_builtin(builtin, NULL, copies, &again);
     if (!same_outcome(outcome, &again))
         fail_call(builtin, operands, "equal operands give another result");
-    void *prepared = builtin->prepare != NULL ? builtin->prepare(operands[0]) : NULL;
+    struct builtin_preparation left = {PREPARATION_STEPS_MAX, PREPARATION_BYTES_MAX};
+    void *prepared = builtin->prepare != NULL ? builtin->prepare(operands[0], &left) : NULL;
     if (prepared == NULL)
         return;
     CLEANUP(outcome_clear) struct outcome with_prepared = {0};
