@@ -114,8 +114,10 @@ static void some_in_lower(struct compiler *c, const struct expression *expressio
     size_t count = expression->terms.count;
     const struct term *const *terms = expression->terms.items;
     struct core *walk = walk_lower(c, terms[count - 1], 1);
+    c->declaring_from = (uint32_t)c->frame.count + 1;
     for (size_t i = 0; i + 1 < count; i++)
         term_declare(c, terms[i], OCCURRENCE_DECLARED);
+    c->declaring_from = 0;
     if (count == 3 && walk != NULL)
         walk->walk.elements[walk->walk.element_count - 1] = term_lower(c, terms[0]);
     const struct pattern *value = term_lower(c, terms[count - 2]);

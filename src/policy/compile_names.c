@@ -184,7 +184,8 @@ uint32_t name_declare(struct compiler *c, const char *text, struct place place,
         return variable_new(c, text, place);
     struct binding *binding = name->binding;
     if (binding != NULL && binding->scope == c->scope) {
-        if (occurrence != OCCURRENCE_ARGUMENT)
+        bool again = c->declaring_from > 0 && binding->variable + 1 >= c->declaring_from;
+        if (occurrence != OCCURRENCE_ARGUMENT && !again)
             problem_redeclared(c, binding, place);
         return binding->variable;
     }

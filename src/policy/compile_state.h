@@ -211,6 +211,8 @@ struct compiler {
     uint32_t frame_number;
     struct binding *scope_bindings; /* of the innermost scope */
     uint32_t scope, scope_count;
+    uint32_t declaring_from; /* 1 + the first variable that the `some ... in` at hand declares,
+                                which may name one more than once; 0: none is at hand */
     uint32_t stamp, taken;
     struct core_body *body; /* being filled */
     const struct core_with *with;

@@ -158,6 +158,21 @@ static void an_assignment_by_name_has_two_sides(void **state)
     CHECK_SEMANTICS(rows);
 }
 
+static void some_in_may_name_a_variable_twice(void **state)
+{
+    static const struct semantics rows[] = {
+        {"p := [x | some [x, x] in [[1, 1], [2, 3]]]", NULL, "[1]"},
+        {"p := [x | some x, x in [0, 5, 2]]", NULL, "[0,2]"},
+        {"p := [x | some x, [_, x] in {1: [0, 1], 2: [0, 3]}]", NULL, "[1]"},
+        {"p if { some x in [1]; some x in [1] }", NULL, "rego_compile_error: var x declared above"},
+        {"p if { x := 1; some [x, x] in [[1, 1]] }", NULL,
+         "rego_compile_error: var x assigned above"},
+        {"p if { some x, y in [0]; [y, y] := [1, 1] }", NULL,
+         "rego_compile_error: var y declared above"},
+    };
+    CHECK_SEMANTICS(rows);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -167,6 +182,7 @@ int main(void)
         cmocka_unit_test(imports_leave_input_and_data_what_they_are),
         cmocka_unit_test(built_ins_that_are_not_there_are_named_at_once),
         cmocka_unit_test(an_assignment_by_name_has_two_sides),
+        cmocka_unit_test(some_in_may_name_a_variable_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
