@@ -190,7 +190,8 @@ static lethe_result json_is_valid(struct builtin_call *call, const struct value 
     if (call->arena->limit_bytes != 0)
         scratch.limit_bytes = call->arena->limit_bytes - call->arena->used_bytes + 1;
     lethe_result result = value_parse_json(&scratch, text->string, text->count, &ignored, NULL);
-    TRY(arena_result(&scratch, NULL));
+    if (scratch.failure != LETHE_OK)
+        return call->arena->failure = scratch.failure;
     if (result == LETHE_NO_MEMORY)
         return result;
     return builtin_value(call, value_boolean(result == LETHE_OK), out);

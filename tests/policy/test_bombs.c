@@ -131,6 +131,28 @@ static void every_limit_of_loading_is_met_or_enough(void **state)
     buffer_clear(&text);
 }
 
+/* ---- deciding ---- */
+
+static void assert_reason(enum lethe_policy_reason reason, const char *rules)
+{
+    struct lethe_decision decision;
+    struct buffer text = {0};
+    buffer_format(&text, "package t\n%s", rules);
+    struct lethe_policy *policy = prepared(text.bytes, NULL, NULL);
+    lethe_policy_decide(policy, "data.t.p", "{}", 2, &decision);
+    if (decision.reason != reason)
+        fail_msg("%s: %s: %s", rules, lethe_policy_reason_code(decision.reason), decision.text);
+    lethe_policy_free(policy);
+    buffer_clear(&text);
+}
+
+static void what_memory_a_text_would_take_as_json_counts(void **state)
+{
+    assert_reason(LETHE_POLICY_LIMIT_MEMORY,
+                  "p if json.is_valid(sprintf(\"[%s0]\", [concat(\"\", [\"0,\" | some _ in "
+                  "numbers.range(1, 900000)])]))\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +162,7 @@ int main(void)
         cmocka_unit_test(data_larger_than_a_policy_may_be_is_refused),
         cmocka_unit_test(every_limit_of_loading_is_met_or_enough),
         cmocka_unit_test(patterns_that_were_not_prepared_match_all_the_same),
+        cmocka_unit_test(what_memory_a_text_would_take_as_json_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
