@@ -197,6 +197,7 @@ static lethe_result add_any(struct policy_files *files, const struct location *p
 
 lethe_result policy_files_add(struct policy_files *files, const char *path, struct lethe_error *err)
 {
+    files->arena.limit_bytes = POLICY_LOAD_MEMORY_DEFAULT;
     return add_any(files, &(struct location){path, NULL, path}, 0, err);
 }
 
