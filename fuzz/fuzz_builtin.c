@@ -75,8 +75,9 @@ static void call_again(const struct builtin *builtin, struct arena *arena,
                        const struct value *operands, const struct buffer *printed)
 {
     CLEANUP(buffer_clear) struct buffer again = {0};
+    struct builtin_preparation left = {PREPARATION_STEPS_MAX, PREPARATION_BYTES_MAX};
     void *prepared = builtin->prepare != NULL && operands->count > 0
-                         ? builtin->prepare(operands->items[0])
+                         ? builtin->prepare(operands->items[0], &left)
                          : NULL;
     lethe_result result = call(builtin, arena, prepared, operands, &again);
     if (prepared != NULL)

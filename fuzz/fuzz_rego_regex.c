@@ -38,7 +38,8 @@ static const struct value *call(struct calls *calls, const char *name,
 static void check_prepared(struct calls *calls, const struct value *matches)
 {
     const struct builtin *match = builtin_find("regex.match", strlen("regex.match"), false);
-    void *prepared = match->prepare(calls->pattern);
+    struct builtin_preparation left = {PREPARATION_STEPS_MAX, PREPARATION_BYTES_MAX};
+    void *prepared = match->prepare(calls->pattern, &left);
     struct builtin_meter meter = {
         .steps_left = STEPS, .deadline_ns = UINT64_MAX, .clock = &clock_system};
     struct builtin_error error = {0};
