@@ -83,7 +83,6 @@ static bool only_opa_has(const char *name)
         "strings.render_template",
         "trace",
         "uri.",
-        "yaml.",
     };
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         size_t length = strlen(names[i]);

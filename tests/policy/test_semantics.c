@@ -136,8 +136,8 @@ static void built_ins_that_are_not_there_are_named_at_once(void **state)
         ABSENT("strings.render_template"),
         ABSENT("trace"),
         ABSENT("uri.parse"),
-        ABSENT("yaml.unmarshal"),
         {"p if http.get(1)", NULL, "rego_type_error: undefined function http.get"},
+        {"p if yaml.parse(1)", NULL, "rego_type_error: undefined function yaml.parse"},
         {"p if q with http.send as 1\nq := 1", NULL,
          "rego_type_error: with keyword target must reference existing input, data, or a function"},
     };
