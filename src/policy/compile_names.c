@@ -53,8 +53,11 @@ struct name *name_intern(struct compiler *c, const char *text)
         return NULL;
     size_t length = strlen(text);
     struct name *name = c->names.buckets[name_hash(text, length) & (c->names.bucket_count - 1)];
-    while (name != NULL && (name->length != length || memcmp(name->text, text, length) != 0))
+    while (name != NULL && (name->length != length || memcmp(name->text, text, length) != 0)) {
+        if (!compile_look(c, (struct place){0})) /* names that were chosen to meet in one bucket */
+            return NULL;
         name = name->bucket_next;
+    }
     return name != NULL ? name : name_add(c, text, length);
 }
 

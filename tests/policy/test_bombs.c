@@ -2,6 +2,8 @@
  * that it deserves. Times are not looked at; what once took minutes would not end in time. */
 #include "prepared.h"
 
+#include <stdio.h>
+
 #include "base/buffer.h"
 
 #define MANY 100000
@@ -131,6 +133,49 @@ static void every_limit_of_loading_is_met_or_enough(void **state)
     buffer_clear(&text);
 }
 
+static uint64_t fnv(uint64_t hash, const char *text)
+{
+    for (; *text != '\0'; text++)
+        hash = (hash ^ (uint8_t)*text) * 1099511628211u;
+    return hash;
+}
+
+/* Rules whose names begin with `prefix` and end in three letters: those that would all be in the
+ * first bucket of a table of names. */
+static unsigned colliding_print(struct buffer *out, const char *prefix)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    const unsigned count = sizeof letters - 1, all = count * count * count;
+    unsigned found = 0;
+    uint64_t begin = fnv(14695981039346656037u, prefix);
+    for (unsigned i = 0; i < all; i++) {
+        const char end[] = {letters[i / count / count], letters[i / count % count],
+                            letters[i % count], '\0'};
+        uint64_t hash = fnv(begin, end);
+        if (((hash ^ hash >> 32) & 16383) != 0)
+            continue;
+        buffer_format(out, "%s%s := 1\n", prefix, end);
+        found++;
+    }
+    return found;
+}
+
+static void names_that_were_chosen_to_collide_are_refused(void **state)
+{
+    struct lethe_error err = {0};
+    struct buffer text = {0};
+    unsigned names = 0;
+    buffer_text(&text, "package t\n");
+    for (unsigned i = 0; names < 12000; i++) {
+        char prefix[16];
+        snprintf(prefix, sizeof prefix, "v%u_", i);
+        names += colliding_print(&text, prefix);
+    }
+    assert_result(LETHE_INVALID, load(&text, &err));
+    assert_non_null(strstr(err.text, "too much to be looked at"));
+    buffer_clear(&text);
+}
+
 /* ---- deciding ---- */
 
 static void assert_reason(enum lethe_policy_reason reason, const char *rules)
@@ -158,6 +203,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_defaults_are_loaded),
         cmocka_unit_test(only_the_begin_of_a_long_cycle_is_named),
+        cmocka_unit_test(names_that_were_chosen_to_collide_are_refused),
         cmocka_unit_test(constant_patterns_are_prepared_within_bounds),
         cmocka_unit_test(data_larger_than_a_policy_may_be_is_refused),
         cmocka_unit_test(every_limit_of_loading_is_met_or_enough),
