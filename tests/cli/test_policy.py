@@ -307,6 +307,40 @@ def _(place):
     place.refused(2, "policy", "check", "dir.rego")
 
 
+@case("names and results of somebody's policy cannot act on the terminal either")
+def _(place):
+    place.write("e\x1b[31m.rego", b"package a\n\np :=\n")
+    place.write("a.rego", b'package a\n\nx["\\u001b[2J"] := "\\u009b2J"\n\ntest_x if { print("\\u001b[2J"); x == 1 }\n')
+    for words in (("check", "e\x1b[31m.rego"), ("eval", "-d", "a.rego", "data.a"), ("test", "a.rego"),
+                  ("test", "-v", "a.rego"), ("eval", "-d", "a.rego", 'data.a.x["\x1b"]'), ("check", "no\x1b[2J.rego")):
+        outcome = place.lethe("policy", *words)
+        assert "\x1b" not in outcome.out + outcome.err, (words, outcome)
+
+
+@case("output that cannot be written is an error, of eval and of test")
+def _(place):
+    place.write("a.rego", b"package a\n\ntest_p := true\n")
+    for words in (("eval", "-d", "a.rego", "data.a"), ("test", "a.rego")):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            assert place.lethe("policy", *words, stdout=full).code == 1, words
+        read, write = os.pipe()
+        os.close(read)
+        assert place.lethe("policy", *words, stdout=write).code == 1, words
+        os.close(write)
+
+
+@case("devices and links that lead nowhere are refused, not read")
+def _(place):
+    place.write("a.rego", b"package a\n")
+    os.symlink("loop.rego", place.work / "loop.rego")
+    os.symlink("/dev/zero", place.work / "zero.rego")
+    os.symlink("/dev/zero", place.work / "zero.json")
+    place.refused(1, "policy", "check", "loop.rego")
+    for words in (("check", "zero.rego"), ("check", "zero.json"), ("eval", "-i", "/dev/zero", "1"),
+                  ("test", "a.rego", "zero.json")):
+        place.refused(2, "policy", *words)
+
+
 @case("bytes that are no text, no Rego, no JSON: exit 3, one clear line")
 def _(place):
     for name, content in (("latin.rego", b'package a\n\np := "\xe4"\n'), ("nul.rego", b"package a\n\0\n"),
