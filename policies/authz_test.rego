@@ -73,6 +73,21 @@ test_a_role_for_any_tenant_covers_others if {
 	decide(given).allowed
 }
 
+test_only_true_makes_a_role_one_for_any_tenant if {
+	given := {
+		"principal": "spiffe://example.org/auditor",
+		"tenant": "acme",
+		"action": "read",
+		"resource": {"path": "audit", "tenant": "other"},
+	}
+	every word in ["yes", 1, [], null] {
+		answer := authz.allow with input as given
+			with data.roles as json.patch(roles, [{"op": "replace", "path": "/auditor/any_tenant", "value": word}])
+			with data.role_bindings as bindings
+		not answer.allowed
+	}
+}
+
 test_no_tenant_on_either_side_is_no_match if {
 	given := json.remove(loading, ["/tenant", "/resource/tenant"])
 	not decide(given).allowed
@@ -84,6 +99,21 @@ test_suspension_wins if {
 		with data.role_bindings as bindings
 		with data.suspended as {"spiffe://example.org/loader": true}
 	decision == {"allowed": false, "reason": "the principal is suspended"}
+}
+
+test_whatever_stands_there_suspends_but_for_false if {
+	every word in [true, "until 2031-01-01", 0, null, []] {
+		decision := authz.allow with input as loading
+			with data.roles as roles
+			with data.role_bindings as bindings
+			with data.suspended as {"spiffe://example.org/loader": word}
+		decision.reason == "the principal is suspended"
+	}
+	decision := authz.allow with input as loading
+		with data.roles as roles
+		with data.role_bindings as bindings
+		with data.suspended as {"spiffe://example.org/loader": false}
+	decision.allowed
 }
 
 test_without_data_nothing_is_allowed if {

@@ -57,6 +57,28 @@ test_amounts_are_positive_whole_numbers if {
 	}
 }
 
+# Nothing can be shown of an amount that is none.
+test_an_amount_that_is_none_is_an_objection_of_both_sides_too if {
+	every amount in [0, "1"] {
+		decide(with_change("/bytes", amount)).reason == concat("; ", [
+			"the amount is no positive whole number of bytes",
+			"the consumer would hold more than it may",
+			"the provider would lend more than it may",
+		])
+	}
+}
+
+# Texts and lists are greater than any number.
+test_a_limit_that_is_no_number_allows_nothing if {
+	every limit in ["100", [], {}, true, null, -1, 1000.5] {
+		every path in ["/providers/node/max_bytes", "/consumers/loader/max_bytes"] {
+			changed := json.patch(lending, [{"op": "replace", "path": path, "value": limit}])
+			answer := pool.allow with input as good with data.pool as changed
+			not answer.allowed
+		}
+	}
+}
+
 test_whatever_is_missing_is_refused if {
 	every path in [
 		"/provider",

@@ -15,7 +15,7 @@ good := {
 decide(given) := answer if {
 	answer := decryption.allow_decrypt with input as given
 		with data.required_measurement as "sha256:good"
-		with data.tenant_models as {"acme": {"llama": true, "retired": false}}
+		with data.tenant_models as {"acme": {"llama": true, "retired": false, "planned": "yes"}}
 }
 
 with_change(path, value) := json.patch(good, [{"op": "replace", "path": path, "value": value}])
@@ -32,6 +32,7 @@ test_any_other_value_is_refused if {
 	not decide(with_change("/request/operation", "export"))
 	not decide(with_change("/request/model_id", "mistral"))
 	not decide(with_change("/request/model_id", "retired"))
+	not decide(with_change("/request/model_id", "planned"))
 	not decide(with_change("/request/tenant", "other"))
 }
 
