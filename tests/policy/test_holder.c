@@ -139,7 +139,8 @@ static void writers_take_turns(void **state)
 struct gate {
     atomic_bool shut, reached;
 };
-static struct gate before_entering, while_deciding;
+static struct gate before_entering, while_deciding, while_deciding_later;
+static _Thread_local struct gate *held_at = &while_deciding; /* each thread of a test at its own */
 
 static void pass(struct gate *gate)
 {
@@ -174,7 +175,7 @@ void __wrap_lethe_policy_decide(const struct lethe_policy *policy, const char *r
                                 const char *input, size_t input_size_bytes,
                                 struct lethe_decision *out)
 {
-    pass(&while_deciding);
+    pass(held_at);
     __real_lethe_policy_decide(policy, rule, input, input_size_bytes, out);
 }
 
@@ -232,6 +233,41 @@ static void who_decides_is_waited_for(void **state)
     }
 }
 
+static void *decide_later(void *context)
+{
+    struct late *late = context;
+    held_at = &while_deciding_later;
+    lethe_policy_holder_decide(late->holder, RULE, INPUT, strlen(INPUT), &late->decision);
+    return NULL;
+}
+
+/* Readers that come while a writer waits could otherwise keep it waiting for ever. */
+static void who_comes_while_a_writer_waits_is_not_waited_for(void **state)
+{
+    struct late late = {.holder = holder_of(policy_number(0))}, later = late;
+    struct lethe_error err = {0};
+    pthread_t reader, next_reader, writer;
+    atomic_store(&while_deciding.shut, true);
+    atomic_store(&while_deciding_later.shut, true);
+    assert_ok(thread_start(&reader, decide_late, &late, &err), &err);
+    wait_for_somebody_at(&while_deciding);
+    assert_ok(thread_start(&writer, replace_late, &late, &err), &err);
+    usleep(100000); /* it waits for the reader */
+    assert_ok(thread_start(&next_reader, decide_later, &later, &err), &err);
+    wait_for_somebody_at(&while_deciding_later);
+    atomic_store(&while_deciding.shut, false);
+    for (unsigned i = 0; i < 100 && !atomic_load(&late.replaced); i++)
+        usleep(100000);
+    bool replaced = atomic_load(&late.replaced);
+    atomic_store(&while_deciding_later.shut, false);
+    assert_int_equal(pthread_join(reader, NULL), 0);
+    assert_int_equal(pthread_join(next_reader, NULL), 0);
+    assert_int_equal(pthread_join(writer, NULL), 0);
+    atomic_store(&while_deciding.reached, false);
+    assert_true(replaced);
+    lethe_policy_holder_free(late.holder);
+}
+
 /* It counts itself into a phase that is over by then, and is waited for all the same. */
 static void who_was_held_up_on_the_way_in_is_waited_for(void **state)
 {
@@ -256,6 +292,7 @@ int main(void)
         cmocka_unit_test(decisions_go_on_while_policies_are_replaced),
         cmocka_unit_test(writers_take_turns),
         cmocka_unit_test(who_decides_is_waited_for),
+        cmocka_unit_test(who_comes_while_a_writer_waits_is_not_waited_for),
         cmocka_unit_test(who_was_held_up_on_the_way_in_is_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
