@@ -48,6 +48,18 @@ static void what_is_no_rego_is_malformed_and_says_where(void **state)
     }
 }
 
+static void one_module_that_is_no_rego_is_enough(void **state)
+{
+    const struct lethe_policy_module modules[] = {module_of("a.rego", "package a\np := }"),
+                                                  module_of("b.rego", "package b\np := 1")};
+    const struct lethe_policy_options options = {.modules = modules, .module_count = 2};
+    struct lethe_policy *policy = NULL;
+    struct lethe_error err = {0};
+    assert_result(LETHE_MALFORMED, lethe_policy_prepare(&options, &policy, &err));
+    assert_non_null(strstr(err.text, "a.rego:2:"));
+    assert_null(policy);
+}
+
 static void what_cannot_run_is_invalid_and_says_where(void **state)
 {
     static const struct {
@@ -244,12 +256,18 @@ static void the_digest_is_what_its_format_says(void **state)
     assert_string_equal(digest_of(&one, &two, "{\"x\": 1}", false).text,
                         "sha256:bae566ab1ff7968daed6b5e9faa34307"
                         "84921c53f4761ec6f937952f0700aee8");
+    /* Names order the modules, not texts. */
+    static const struct lethe_policy_module last = {"a.rego", "package z\n", 10};
+    assert_string_equal(digest_of(&two, &last, "{\"x\": 1}", false).text,
+                        "sha256:b7eb3bb136db6176dbc9877db3d2797f"
+                        "e09bf906c19547bb98b2185b6f2f2a91");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_no_rego_is_malformed_and_says_where),
+        cmocka_unit_test(one_module_that_is_no_rego_is_enough),
         cmocka_unit_test(what_cannot_run_is_invalid_and_says_where),
         cmocka_unit_test(a_rule_where_the_data_has_a_value_is_invalid),
         cmocka_unit_test(data_is_one_json_object),
