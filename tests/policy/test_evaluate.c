@@ -274,6 +274,8 @@ static void with(void **state)
         {"p := x if x := q with input.m as \"b\"\nq := 1 if input.m == \"a\"\n"
          "q := 2 if input.m == \"b\"\nq := 3 if input.m == \"c\"\nq := 4 if input.m == \"d\"",
          "{\"m\": \"a\"}", "2"},
+        {"p := x if { x := q with data.t.r as 5 with data.t.s as 6 }\nq := [r, s]\nr := 1\ns := 2",
+         NULL, "[5,6]"},
         /* What varies is the same in all of an evaluation, whatever it replaces. */
         {"p if { x := q with input as 1; x == q }\nq := uuid.rfc4122(\"k\")", NULL, "true"},
     };
@@ -380,6 +382,22 @@ static void each_limit_has_a_default(void **state)
                  "evaluation took longer than 1000 ms");
 }
 
+static void the_longest_time_is_no_time_that_is_over(void **state)
+{
+    static const uint64_t times_ms[] = {UINT64_MAX, UINT64_MAX / 1000000, (UINT64_MAX >> 10) + 1};
+    for (size_t i = 0; i < ARRAY_LEN(times_ms); i++) {
+        struct policy policy;
+        struct arena arena = {0};
+        const struct value *value;
+        struct evaluation_failure failure;
+        const struct evaluation_options options = {.limits.time_ms = times_ms[i]};
+        policy_prepare(&policy, "p := count([x | some x in numbers.range(1, 20000)])", NULL);
+        assert_result(LETHE_OK, policy_ask(&policy, "p", &options, &arena, &value, &failure));
+        arena_clear(&arena);
+        policy_clear(&policy);
+    }
+}
+
 static void a_rule_is_a_level_of_depth_and_its_body_another(void **state)
 {
     const struct evaluation_limits enough = {.depth = 4}, less = {.depth = 3};
@@ -434,6 +452,7 @@ int main(void)
         cmocka_unit_test(each_limit_ends_an_evaluation_with_its_own_reason),
         cmocka_unit_test(time_ends_an_evaluation),
         cmocka_unit_test(each_limit_has_a_default),
+        cmocka_unit_test(the_longest_time_is_no_time_that_is_over),
         cmocka_unit_test(a_rule_is_a_level_of_depth_and_its_body_another),
         cmocka_unit_test(large_values_cost_steps_wherever_they_are_looked_at),
     };

@@ -43,6 +43,11 @@ static void many_steps_at_once_are_as_many_as_one_by_one(void **state)
     assert_result(LETHE_LIMIT, meter_spend(&meter, 1));
 
     meter = fresh(100000);
+    assert_result(LETHE_OK, meter_spend(&meter, 1));
+    assert_result(LETHE_LIMIT, meter_spend(&meter, 100000));
+    assert_result(LETHE_LIMIT, meter_spend(&meter, 1)); /* though as many were left */
+
+    meter = fresh(100000);
     assert_result(LETHE_LIMIT, meter_spend(&meter, UINT64_MAX));
     assert_result(LETHE_LIMIT, meter_spend(&meter, 1));
 }

@@ -81,6 +81,7 @@ static void operators_bind_as_in_opa(void **state)
         {"a & b + c", "(and a (plus b c))"},
         {"a | b == c", "(equal (or a b) c)"},
         {"a < b | c", "(lt a (or b c))"},
+        {"a - b * c", "(minus a (mul b c))"},
         {"a == b != c", "(neq (equal a b) c)"},
         {"a < b <= c > d >= e", "(gte (gt (lte (lt a b) c) d) e)"},
         {"a == b in c", "((ref internal \"member_2\") (equal a b) c)"},
