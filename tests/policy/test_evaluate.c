@@ -217,6 +217,7 @@ static void bodies(void **state)
         {"p := 1 / 0", NULL, "undefined"},
         {"p if not 1 / 0", NULL, "true"},
         {"p if { every x in [1] { x == y }; y = 1 }", NULL, "true"},
+        {"p := {\"a\": x, \"a\": y} if { x := 1; y := 2 }", NULL, KEY_CONFLICT},
         {"p := x if [x, 2] = input.a", "{\"a\": [1, 2, 3]}", "undefined"},
         {"p := x if {\"x\": x} = input.a", "{\"a\": {\"x\": 1, \"y\": 2}}", "undefined"},
         {"p if { every x in [{\"a\": 1}] { walk(x, [[], _]) } }", NULL, "true"},
@@ -266,6 +267,10 @@ static void with(void **state)
          NULL, "[11,5]"},
         {"p if not q with input as 1\nq if input == 2", "2", "true"},
         {"p := [x | some x in data.xs; q with input as x]\nq if input > 1", NULL, "[2,3]"},
+        /* What was prepared for one built-in is not for another. */
+        {"p := x if { x := q with glob.match as regex.replace }\n"
+         "q := glob.match(\"abbc\", \"b+\", \"x\")",
+         NULL, "\"axc\""},
         /* And it sees the input of where it is called. */
         {"p := x if { x := q with f as g with input as 1 }\n"
          "q := [x, y] if { x := f(0); y := f(0) with input as 2 }\nf(x) := x\ng(_) := input",
@@ -427,7 +432,35 @@ static void large_values_cost_steps_wherever_they_are_looked_at(void **state)
     struct buffer text = {0};
     buffer_format(&text, "%sp if { key := x22; some i in " RANGE "; input[key] == i }", doubled);
     assert_limit(text.bytes, "{\"v\": 1}", limits, 0, "evaluation took more than 100000 steps");
+    buffer_truncate(&text, 0);
+    buffer_format(&text, "%sp if { x := x22; some i in " RANGE "; is_array(x); i == 0 }", doubled);
+    assert_limit(text.bytes, "{\"v\": 1}", limits, 0, "evaluation took more than 100000 steps");
     buffer_clear(&text);
+}
+
+/* Calls that are over have given back their room: these need more than there is, one by one. */
+static void frames_are_given_back(void **state)
+{
+#define TEN(x) x x x x x x x x x x
+    static const char *const modules[] = {
+        "p if { some i in numbers.range(1, 5000); f(i) }\n"
+        "f(x) if { " TEN(TEN("not input.v; ")) "x == 0 }",
+        "p if { some i in numbers.range(1, 5000); f(" TEN(TEN("1, ")) "1); i == 0 }\n"
+                                                                      "f(" TEN(
+                                                                          TEN("_, ")) "_) := 1",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(modules); i++) {
+        struct policy policy;
+        struct arena arena = {0};
+        const struct value *value;
+        struct evaluation_failure failure;
+        const struct evaluation_options options = {.limits.memory_bytes = (size_t)2 << 20};
+        policy_prepare(&policy, modules[i], NULL);
+        assert_result(LETHE_OK, policy_ask(&policy, "p", &options, &arena, &value, &failure));
+        assert_null(value);
+        arena_clear(&arena);
+        policy_clear(&policy);
+    }
 }
 
 static void time_ends_an_evaluation(void **state)
@@ -451,6 +484,7 @@ int main(void)
         cmocka_unit_test(errors_of_built_ins_end_a_strict_evaluation),
         cmocka_unit_test(each_limit_ends_an_evaluation_with_its_own_reason),
         cmocka_unit_test(time_ends_an_evaluation),
+        cmocka_unit_test(frames_are_given_back),
         cmocka_unit_test(each_limit_has_a_default),
         cmocka_unit_test(the_longest_time_is_no_time_that_is_over),
         cmocka_unit_test(a_rule_is_a_level_of_depth_and_its_body_another),

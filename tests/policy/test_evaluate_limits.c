@@ -211,8 +211,10 @@ static void what_had_a_solution_is_covered(void **state)
     struct arena arena = {0};
     const struct value *value;
     struct evaluation_failure failure;
-    policy_prepare(&policy, "p := 1 if input.a\np := 2 if { input.b; not input.c }\nq := 3\n",
-                   NULL);
+    policy_prepare(
+        &policy,
+        "p := 1 if input.a\np := 2 if { input.b; not input.c; r[1] }\nq := 3\nr contains 1\n",
+        NULL);
     uint8_t *covered = arena_zalloc(&policy.arena, policy.plan->id_count, 1);
     const struct evaluation_options options = {.input = json(&policy.arena, "{\"b\": 1}"),
                                                .covered = covered};
@@ -220,11 +222,13 @@ static void what_had_a_solution_is_covered(void **state)
     const struct plan_node *t = plan_child(policy.plan->root, json(&policy.arena, "\"t\""));
     const struct plan_rules *p = plan_child(t, json(&policy.arena, "\"p\""))->rules;
     const struct plan_rules *q = plan_child(t, json(&policy.arena, "\"q\""))->rules;
+    const struct plan_rules *r = plan_child(t, json(&policy.arena, "\"r\""))->rules;
     assert_int_equal(0, covered[p->rules[0]->id]);
     assert_int_equal(1, covered[p->rules[1]->id]);
     for (const struct step *step = p->rules[1]->start; step != NULL; step = step->next)
         assert_int_equal(1, covered[step->id]);
     assert_int_equal(0, covered[q->rules[0]->id]);
+    assert_int_equal(1, covered[r->rules[0]->id]);
     arena_clear(&arena);
     policy_clear(&policy);
 }

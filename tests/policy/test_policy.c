@@ -235,6 +235,9 @@ static void equal_policies_have_equal_digests(void **state)
     assert_int_equal(strspn(digest.text + 7, "0123456789abcdef"), 64);
     assert_int_equal(strlen(digest.text), 7 + 64);
     assert_string_equal(digest.text, digest_of(&two, &one, "{\"y\":2,\"x\":1}", false).text);
+    static const struct lethe_policy_module longer = {"a.rego", "package a\n#", 11};
+    assert_string_equal(digest_of(&one, &longer, "{}", false).text,
+                        digest_of(&longer, &one, "{}", false).text);
 }
 
 static void what_differs_has_another_digest(void **state)

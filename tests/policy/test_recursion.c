@@ -4,6 +4,10 @@
 
 static const struct compiled_row recursive[] = {
     {"package t\n"
+     "p := q.a.b\n"
+     "q := {\"a\": p}",
+     "0:2 rego_recursion_error: rule data.t.p is recursive: data.t.p -> data.t.q -> data.t.p"},
+    {"package t\n"
      "default p := [x | some x in q]\n"
      "q := p",
      "0:2 rego_recursion_error: rule data.t.p is recursive: data.t.p -> data.t.q -> data.t.p"},
