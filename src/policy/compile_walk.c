@@ -80,9 +80,11 @@ static void walk_constant(struct compiler *c, const struct core *core,
 {
     for (size_t i = 0; i < core->walk.element_count && value != NULL; i++)
         value = value_get(value, elements[i].key.constant);
-    if (value == NULL)
+    if (value == NULL) {
         never_emit(c, core->place);
-    else if (!is_wildcard(c, core->out))
+        value = &value_null; /* what comes after it is in order, and never runs */
+    }
+    if (!is_wildcard(c, core->out))
         match_emit(c, operand_constant(value), core->out, core->place);
 }
 

@@ -146,6 +146,12 @@ static void documents_that_are_asked_for_again(void **state)
     ASSERT_SAYINGS(sayings);
 }
 
+#define MANY_QUESTIONS(n)                                                                          \
+    "p := " #n " if { input[0] == 1; input[1] == 2; input[2] == 3; input[3] == 4; input[4] == 5; " \
+    "input[5] == 6; input[6] == 7; input[7] == 8; input[8] == 9; input[9] == 10; input[10] == "    \
+    "11; "                                                                                         \
+    "input[11] == 12; input[12] == " #n " }\n"
+
 /* The index is of the input, and of as many places as rules ask about. */
 static void rules_that_ask_of_many_places(void **state)
 {
@@ -163,6 +169,8 @@ static void rules_that_ask_of_many_places(void **state)
         {"p := [f(1, 9), f(5, 9), f(4, 1)]\nf(1, _) := \"a\"\nf(2, _) := \"b\"\n"
          "f(3, _) := \"c\"\nf(4, _) := \"d\"\nf(x, 9) := \"e\" if x > 4",
          NULL, "[\"a\",\"e\",\"d\"]"},
+        {MANY_QUESTIONS(1) MANY_QUESTIONS(2) MANY_QUESTIONS(3) MANY_QUESTIONS(4),
+         "[1,2,3,4,5,6,7,8,9,10,11,12,3]", "3"},
         {"p := 1 if { some x in data.xs; x == 3 }\np := 1 if { some x in data.xs; x == 4 }\n"
          "p := 1 if { some x in data.xs; x == 5 }\np := 1 if { some x in data.xs; x == 6 }",
          NULL, "1"},
@@ -183,6 +191,7 @@ static void functions(void **state)
         {"p := f(2)\nf(1) := 10\nf(2) := 20", NULL, "20"},
         {"p := f(3)\nf(1) := 10\nf(2) := 20", NULL, "undefined"},
         {"p := f(3)\nf(1) := 10\ndefault f(_) := 0", NULL, "0"},
+        {"p if { not f(3); not f(3) }\nf(1) := 10", NULL, "true"},
         {"p := f([1, {\"a\": 2}])\nf([x, {\"a\": y}]) := x + y", NULL, "3"},
         {"p := f(1)\nf(x) := y if some y in data.xs", NULL, FUNCTION_CONFLICT},
         {"p := f(1)\nf(x) := 1\nf(x) := 2", NULL, FUNCTION_CONFLICT},
@@ -218,6 +227,14 @@ static void bodies(void **state)
         {"p if not 1 / 0", NULL, "true"},
         {"p if { every x in [1] { x == y }; y = 1 }", NULL, "true"},
         {"p := {\"a\": x, \"a\": y} if { x := 1; y := 2 }", NULL, KEY_CONFLICT},
+        {"p if { x := {\"a\": 1}; x.b }", NULL, "undefined"},
+        {"p := y if { x := {\"a\": 1}; k := \"b\"; y := x[k] }", NULL, "undefined"},
+        {"p := y if { x := {\"a\": 1}; k := \"b\"; [y, 1] = x[k] }", NULL, "undefined"},
+        {"p if { x := {\"a\": 1}; not x.b }", NULL, "true"},
+        /* Of two values for one key in what is constant, the later stays. */
+        {"p := x.z if x := {\"z\": 1, \"a\": 0, \"b\": 0, \"c\": 0, \"d\": 0, \"e\": 0, \"f\": 0, "
+         "\"g\": 0, \"h\": 0, \"i\": 0, \"j\": 0, \"k\": 0, \"l\": 0, \"z\": 2}",
+         NULL, "2"},
         {"p := x if [x, 2] = input.a", "{\"a\": [1, 2, 3]}", "undefined"},
         {"p := x if {\"x\": x} = input.a", "{\"a\": {\"x\": 1, \"y\": 2}}", "undefined"},
         {"p if { every x in [{\"a\": 1}] { walk(x, [[], _]) } }", NULL, "true"},
