@@ -117,6 +117,7 @@ static const struct {
     {"data.test.yes; true", LETHE_POLICY_BAD_RULE, "path of a rule"},
     {"data.test.1", LETHE_POLICY_BAD_RULE, "path of a rule"},
     {"data[\"test\"", LETHE_POLICY_BAD_RULE, "path of a rule"},
+    {"data[\"test\").yes", LETHE_POLICY_BAD_RULE, "path of a rule"},
     {"data[\"test", LETHE_POLICY_BAD_RULE, "path of a rule"},
     {"data[\"test\\", LETHE_POLICY_BAD_RULE, "path of a rule"},
     {"data[\"\\x\"]", LETHE_POLICY_BAD_RULE, "path of a rule"},

@@ -150,6 +150,7 @@ static void an_error_names_a_module_whose_name_the_caller_has_given_up(void **st
     const struct lethe_policy_options options = {.modules = &module, .module_count = 1};
     assert_ok(lethe_policy_prepare(&options, &policy, &err), &err);
     memset(name, '#', sizeof name);
+    memset(text, '#', sizeof text);
     lethe_policy_decide(policy, "data.authz.allow", "{\"x\": 2}", 8, &decision);
     assert_int_equal(decision.reason, LETHE_POLICY_ERROR);
     assert_non_null(strstr(decision.text, "authz.rego:3:1: eval_conflict_error"));
@@ -235,9 +236,26 @@ static void equal_policies_have_equal_digests(void **state)
     assert_int_equal(strspn(digest.text + 7, "0123456789abcdef"), 64);
     assert_int_equal(strlen(digest.text), 7 + 64);
     assert_string_equal(digest.text, digest_of(&two, &one, "{\"y\":2,\"x\":1}", false).text);
+    static const struct lethe_policy_module other = {"a.rego", "package z\n", 10};
+    assert_string_equal(digest_of(&one, &other, "{}", false).text,
+                        digest_of(&other, &one, "{}", false).text);
     static const struct lethe_policy_module longer = {"a.rego", "package a\n#", 11};
     assert_string_equal(digest_of(&one, &longer, "{}", false).text,
                         digest_of(&longer, &one, "{}", false).text);
+}
+
+static void a_policy_has_no_more_modules_than_the_limit(void **state)
+{
+    size_t count = ((size_t)1 << 16) + 1;
+    CLEANUP(memory_free) struct lethe_policy_module *modules = calloc(count, sizeof *modules);
+    struct lethe_policy *policy = NULL;
+    struct lethe_error err = {0};
+    assert_non_null(modules);
+    for (size_t i = 0; i < count; i++)
+        modules[i] = one;
+    const struct lethe_policy_options options = {.modules = modules, .module_count = count};
+    assert_result(LETHE_LIMIT, lethe_policy_prepare(&options, &policy, &err));
+    assert_non_null(strstr(err.text, "more than 65536 modules"));
 }
 
 static void what_differs_has_another_digest(void **state)
@@ -280,6 +298,7 @@ int main(void)
         cmocka_unit_test(the_older_syntax_is_taken_when_asked_for),
         cmocka_unit_test(a_policy_without_modules_allows_nothing),
         cmocka_unit_test(equal_policies_have_equal_digests),
+        cmocka_unit_test(a_policy_has_no_more_modules_than_the_limit),
         cmocka_unit_test(what_differs_has_another_digest),
         cmocka_unit_test(the_digest_is_what_its_format_says),
     };
