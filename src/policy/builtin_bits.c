@@ -1,5 +1,5 @@
 /* policy/builtin_bits.c -- bits.*: of integers in two's complement of any width */
-#include "policy/builtin.h"
+#include "policy/builtin_work.h"
 
 /* OPA has words of its own here: "integer" for other kinds, "integer number" for fractions. */
 static lethe_result check_integer(struct builtin_call *call, unsigned n,
@@ -7,10 +7,7 @@ static lethe_result check_integer(struct builtin_call *call, unsigned n,
 {
     if (!value_is(operand, VALUE_NUMBER))
         return builtin_fail_operand(call, n, "integer", operand);
-    if (!number_is_integer(&operand->number))
-        return builtin_fail(call, BUILTIN_TYPE_ERROR,
-                            "operand %u must be integer number but got floating-point number", n);
-    return LETHE_OK;
+    return builtin_whole(call, n, operand);
 }
 
 static lethe_result give_number(struct builtin_call *call, bool computed,

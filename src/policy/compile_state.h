@@ -1,10 +1,11 @@
 /* policy/compile_state.h -- what the compiler's files share; nobody else includes it.
  *
- * Four passes. compile_tree.c makes the tree of packages and rules. compile_names.c,
- * compile_term.c, compile_call.c and compile_lower.c flatten a body into core expressions over
- * numbered variables, in the order in which they were written. compile_order.c takes them in an
- * order in which everything is bound before it is needed, and compile_emit.c makes the steps of
- * each as it is taken. compile_recursion.c looks at the finished plan.
+ * Four passes. compile_tree.c makes the tree of packages and rules, in which compile_conflict.c
+ * finds what contradicts itself. Then, rule by rule (compile_rule.c, compile_query.c), a body is
+ * flattened into core expressions over numbered variables, in the order in which they were written:
+ * compile_lower.c, _names, _term, _unify, _call, _not, _text, _with. compile_order.c takes them in
+ * an order in which everything is bound before it is needed, and compile_emit.c, _match and _walk
+ * make the steps of each as it is taken. compile_recursion.c looks at the finished plan.
  *
  * Nothing here checks the arena after each allocation that only it reads: what fails there is
  * noticed through compile_failed() before anything is read. */
@@ -70,8 +71,7 @@ struct binding {
     uint32_t scope;
     uint32_t variable;
     enum occurrence occurrence;
-    bool unused; /* declared by `some`, and not mentioned yet: who writes that means something else
-                  */
+    bool unused; /* declared by `some`, and not mentioned yet */
     struct place place;
 };
 /* What a name of a module or package stands for: a path below data or input. */
