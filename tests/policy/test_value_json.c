@@ -266,6 +266,19 @@ static void objects_in_keys_in_keys_do_not_grow_without_bounds(void **state)
     assert_true(json.capacity_bytes < 16u << 20);
 }
 
+/* Go prints one as an escape, and JSON has it as it is. */
+static void delete_is_an_escape_in_terms_alone(void **state)
+{
+    ARENA;
+    BUFFER(json);
+    BUFFER(term);
+    const struct value *value = value_text(&arena, "a\x7f");
+    value_print_json(value, &json);
+    value_print_term(value, &term);
+    assert_string_equal(json.bytes, "\"a\x7f\"");
+    assert_string_equal(term.bytes, "\"a\\u007f\"");
+}
+
 /* ---- properties ---- */
 
 static void what_is_printed_reads_back(void **state)
@@ -354,6 +367,7 @@ int main(void)
         cmocka_unit_test(numbers_over_a_limit_are_a_limit_with_a_place),
         cmocka_unit_test(big_numbers_keep_every_digit),
         cmocka_unit_test(objects_in_keys_in_keys_do_not_grow_without_bounds),
+        cmocka_unit_test(delete_is_an_escape_in_terms_alone),
         cmocka_unit_test(what_is_printed_reads_back),
         cmocka_unit_test(any_value_prints_as_json_that_reads),
         cmocka_unit_test(a_document_that_is_cut_short_is_refused),
