@@ -194,13 +194,16 @@ static lethe_result read_files(const struct invocation *invocation, struct polic
         if (strcmp(invocation->given[i]->name, "data") == 0)
             TRY(policy_files_add(files, invocation->values[i], err));
     }
-    return policy_files_compile(files, option_given(invocation, "v0"), err);
+    return policy_files_compile(files, common_is_v0(invocation), err);
 }
 
 static lethe_result read_input(const struct invocation *invocation, struct question *question,
                                struct lethe_error *err)
 {
-    const char *path = option_text(invocation, "input");
+    bool is_on_stdin = option_given(invocation, "stdin-input");
+    const char *path = is_on_stdin ? "-" : option_text(invocation, "input");
+    if (is_on_stdin && option_given(invocation, "input"))
+        return error_set(err, LETHE_INVALID, "--input and --stdin-input name two inputs");
     CLEANUP(buffer_clear) struct buffer text = {0};
     if (path == NULL)
         return LETHE_OK;
@@ -240,7 +243,7 @@ static lethe_result compile_question(const struct invocation *invocation, struct
                                      struct problems *problems)
 {
     struct arena *arena = &question->files.arena;
-    const struct parse_options syntax = {.v0 = option_given(invocation, "v0")};
+    const struct parse_options syntax = {.v0 = common_is_v0(invocation)};
     const struct term *package;
     struct body body;
     unsigned wildcards;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "cli/command.h"
+#include "cli/common.h"
 #include "cli/policy_coverage.h"
 #include "cli/policy_files.h"
 #include "cli/policy_run.h"
@@ -29,8 +29,10 @@ struct session {
     struct policy_files files;
     struct test **tests;
     size_t count, capacity;
-    uint8_t *covered; /* NULL: nobody asks */
+    uint8_t *covered;             /* NULL: nobody asks */
+    const struct value *coverage; /* the report, once it is made */
     bool verbose, json;
+    int64_t threshold_percent;
     regex_t pattern;
     bool has_pattern;
 };
@@ -283,14 +285,13 @@ static void print_json(struct session *session, struct buffer *out)
 static lethe_result print_coverage(struct session *session, struct buffer *out,
                                    struct lethe_error *err)
 {
-    const struct value *report;
-    TRY(policy_coverage(session->files.plan, session->covered, &session->files.arena, &report,
-                        err));
+    TRY(policy_coverage(session->files.plan, session->covered, &session->files.arena,
+                        &session->coverage, err));
     if (session->json) {
-        value_print_json_pretty(report, "  ", out);
+        value_print_json_pretty(session->coverage, "  ", out);
         buffer_byte(out, '\n');
     } else {
-        policy_coverage_print(report, out);
+        policy_coverage_print(session->coverage, out);
     }
     return LETHE_OK;
 }
@@ -332,8 +333,8 @@ static lethe_result read_files(const struct invocation *invocation, struct sessi
 {
     for (int i = 0; i < invocation->positional_count; i++)
         TRY(policy_files_add(&session->files, invocation->positional[i], err));
-    TRY(policy_files_compile(&session->files, option_given(invocation, "v0"), err));
-    if (option_given(invocation, "coverage"))
+    TRY(policy_files_compile(&session->files, common_is_v0(invocation), err));
+    if (option_given(invocation, "coverage") || option_given(invocation, "threshold"))
         session->covered =
             arena_zalloc(&session->files.arena, session->files.plan->id_count + 1, 1);
     return arena_result(&session->files.arena, err);
@@ -348,19 +349,43 @@ static bool all_passed(const struct session *session)
     return true;
 }
 
+static lethe_result read_numbers_and_words(const struct invocation *invocation,
+                                           struct session *session, struct lethe_error *err)
+{
+    const char *format = option_text(invocation, "format");
+    bool is_json = format != NULL && strcmp(format, "json") == 0;
+    TRY(option_number(invocation, "threshold", 0, 101, 0, &session->threshold_percent, err));
+    session->verbose = option_given(invocation, "verbose");
+    session->json = is_json || option_given(invocation, "json");
+    if (format == NULL || is_json || strcmp(format, "text") == 0 || strcmp(format, "pretty") == 0)
+        return LETHE_OK;
+    error_set(err, LETHE_INVALID, "there is no format '%.32s'", format);
+    error_hint(err, "text or json");
+    return LETHE_INVALID;
+}
+
+static bool covers_enough(const struct session *session)
+{
+    if (session->coverage == NULL)
+        return true;
+    const struct value *percent = value_get_text(session->coverage, "coverage");
+    if (number_to_double(&percent->number) >= (double)session->threshold_percent)
+        return true;
+    fprintf(stderr, "lethe: the tests cover less than %d %% of lines\n",
+            (int)session->threshold_percent);
+    return false;
+}
+
 COMMAND_FUNCTION(policy_test)
 {
-    CLEANUP(session_clear)
-    struct session session = {
-        .verbose = option_given(invocation, "verbose"),
-        .json = option_given(invocation, "json"),
-    };
+    CLEANUP(session_clear) struct session session = {0};
+    TRY(read_numbers_and_words(invocation, &session, err));
     TRY(read_pattern(invocation, &session, err));
     TRY(read_files(invocation, &session, err));
     TRY(find_tests(&session, err));
     for (size_t i = 0; i < session.count; i++)
         run_test(&session, session.tests[i]);
     TRY(print_all(&session, err));
-    invocation->exit_code = all_passed(&session) ? 0 : 1;
+    invocation->exit_code = covers_enough(&session) && all_passed(&session) ? 0 : 1;
     return LETHE_OK;
 }

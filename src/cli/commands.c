@@ -139,23 +139,29 @@ static const struct option audit_checkpoint_options[] = {
     {0}};
 static const struct option policy_check_options[] = {
     {"v0", 0, NULL, "take the older syntax: bodies without `if`", false},
+    {"v0-compatible", 0, NULL, "the same as --v0", false},
     {0}};
 static const struct option policy_eval_options[] = {
-    {"data", 'd', "PATH", "a .rego, .json or .yaml file, or a directory of them", true},
+    {"data", 'd', "PATH", "a .rego, .json or .yaml file, or a directory of them; a.b:PATH: below data.a.b", true},
     {"input", 'i', "FILE", "the input document (JSON; NAME.yaml: YAML; - is stdin)", false},
+    {"stdin-input", 'I', NULL, "the input document is on stdin, as with -i -", false},
     {"package", 0, "NAME", "the query sees this package's rules and imports", false},
     {"format", 'f', "HOW", "json, values, bindings or raw (default: json)", false},
     {"fail", 0, NULL, "exit 1 when the query is undefined", false},
     {"fail-defined", 0, NULL, "exit 1 when it is defined", false},
     {"strict-builtin-errors", 0, NULL, "an error in a built-in function ends the evaluation", false},
     {"v0", 0, NULL, "take the older syntax: bodies without `if`", false},
+    {"v0-compatible", 0, NULL, "the same as --v0", false},
     {0}};
 static const struct option policy_test_options[] = {
     {"verbose", 'v', NULL, "show tests that pass too", false},
     {"run", 'r', "REGEX", "only tests whose full name matches (data.PACKAGE.test_NAME)", false},
     {"coverage", 'c', NULL, "say which lines the tests have covered", false},
+    {"threshold", 0, "PERCENT", "exit 1 when the tests cover less", false},
     {"json", 0, NULL, "print JSON instead of text", false},
+    {"format", 'f', "HOW", "text or json (default: text)", false},
     {"v0", 0, NULL, "take the older syntax: bodies without `if`", false},
+    {"v0-compatible", 0, NULL, "the same as --v0", false},
     {0}};
 static const struct option doctor_options[] = {
     {"json", 0, NULL, "print JSON instead of text", false},

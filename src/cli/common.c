@@ -19,6 +19,11 @@ lethe_result common_passphrase_fd(const struct invocation *invocation, int *out,
     return LETHE_OK;
 }
 
+bool common_is_v0(const struct invocation *invocation)
+{
+    return option_given(invocation, "v0") || option_given(invocation, "v0-compatible");
+}
+
 lethe_result common_threads(const struct invocation *invocation, unsigned *out,
                             struct lethe_error *err)
 {

@@ -21,6 +21,8 @@ LETHE_MUST_CHECK lethe_result common_open_home(const struct invocation *invocati
 /* Checks the signature with the home's own signer of the model's tenant. */
 LETHE_MUST_CHECK lethe_result common_check_signature(struct home *home, struct model *model,
                                                      struct lethe_error *err);
+/* --v0, or --v0-compatible as OPA calls it. */
+bool common_is_v0(const struct invocation *invocation);
 /* "sha256:<64 hex>", for records. */
 #define COMMON_DIGEST_SIZE (sizeof "sha256:" + 64)
 void common_digest_text(const uint8_t digest[32], char out[COMMON_DIGEST_SIZE]);

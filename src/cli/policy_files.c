@@ -17,7 +17,9 @@
 struct location {
     const char *path;
     const struct location *parent; /* NULL: named on the command line */
-    const char *name;              /* the last part of the path */
+    const char *name;              /* the last part of the path; of one that was named, where its
+                                    * data stands: "a.b" of a.b:PATH */
+    size_t name_length;
 };
 
 void policy_files_clear(struct policy_files *files)
@@ -51,19 +53,36 @@ static lethe_result merge(struct arena *arena, const struct value *a, const stru
     return arena_result(arena, NULL);
 }
 
+/* The object that has only this, or NULL. */
+static const struct value *under(struct arena *arena, const char *name, size_t length,
+                                 const struct value *document)
+{
+    struct value_pairs pairs = {0};
+    const struct value *key = value_string(arena, name, length);
+    return value_pairs_append(arena, &pairs, key, document) ? value_object(arena, &pairs, NULL)
+                                                            : NULL;
+}
+
+/* Below "a.b": from the last name to the first. */
+static const struct value *under_prefix(struct arena *arena, const struct location *named,
+                                        const struct value *document)
+{
+    for (size_t end = named->name_length, begin; end > 0; end = begin - (begin > 0)) {
+        for (begin = end; begin > 0 && named->name[begin - 1] != '.';)
+            begin--;
+        document = under(arena, named->name + begin, end - begin, document);
+    }
+    return document;
+}
+
 /* Puts the document where its directories lead; the directory that was named is not one of them. */
 static const struct value *at_its_place(struct arena *arena, const struct location *file,
                                         const struct value *document)
 {
-    for (const struct location *up = file->parent; up != NULL && up->parent != NULL;
-         up = up->parent) {
-        struct value_pairs pairs = {0};
-        value_pairs_append(arena, &pairs, value_text(arena, up->name), document);
-        document = value_object(arena, &pairs, NULL);
-        if (document == NULL)
-            return NULL;
-    }
-    return document;
+    const struct location *up = file->parent != NULL ? file->parent : file;
+    for (; up->parent != NULL; up = up->parent)
+        document = under(arena, up->name, up->name_length, document);
+    return under_prefix(arena, up, document);
 }
 
 static lethe_result add_data(struct policy_files *files, const struct location *file,
@@ -160,7 +179,7 @@ static lethe_result add_entry(struct policy_files *files, const struct location 
     CLEANUP(memory_free) char *path = path_join(directory->path, name);
     if (path == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a path");
-    return add_any(files, &(struct location){path, directory, name}, depth, err);
+    return add_any(files, &(struct location){path, directory, name, strlen(name)}, depth, err);
 }
 
 /* In the order of names: errors are the same wherever the files lie. */
@@ -195,10 +214,17 @@ static lethe_result add_any(struct policy_files *files, const struct location *p
     return add_directory(files, place, depth, err);
 }
 
+/* A colon behind a slash is one of the path's own. */
 lethe_result policy_files_add(struct policy_files *files, const char *path, struct lethe_error *err)
 {
+    struct location named = {.path = path, .name = path};
+    size_t length = strcspn(path, ":/");
+    if (length > 0 && path[length] == ':') {
+        named.name_length = length;
+        named.path = path + length + 1;
+    }
     files->arena.limit_bytes = POLICY_LOAD_MEMORY_DEFAULT;
-    return add_any(files, &(struct location){path, NULL, path}, 0, err);
+    return add_any(files, &named, 0, err);
 }
 
 /* ---- the plan ---- */

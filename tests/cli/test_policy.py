@@ -170,6 +170,48 @@ def _(place):
     assert "other.json" in place.refused(3, "policy", "eval", "-d", "d", "-d", "other.json", "data").err
 
 
+@case("data may be given a place: a.b:PATH")
+def _(place):
+    place.write("x.json", b'{"k": 1}')
+    place.write("d/e/y.yaml", b"l: 2\n")
+    place.write("list.json", b"[3]")
+    place.write("a:b.json", b'{"m": 4}')
+    outcome = place.good("policy", "eval", "-d", "one.two:x.json", "-d", "one:d", "-d", "one.list:list.json",
+                         "-d", "./a:b.json", "data")
+    assert values(outcome) == [[{"one": {"two": {"k": 1}, "e": {"l": 2}, "list": [3]}, "m": 4}]], outcome
+    place.refused(3, "policy", "eval", "-d", "list.json", "data")
+    place.refused(1, "policy", "eval", "-d", "a:b.json", "data")
+    place.refused(3, "policy", "eval", "-d", "one:x.json", "-d", "one.k.deeper:x.json", "data")
+
+
+@case("options by their names in opa")
+def _(place):
+    read, write = os.pipe()
+    os.write(write, b'{"x": 1}')
+    os.close(write)
+    assert values(place.good("policy", "eval", "-I", "input.x", stdin=read)) == [[1]]
+    os.close(read)
+    place.refused(2, "policy", "eval", "-I", "-i", "input.json", "input.x")
+    place.write("old.rego", b"package old\n\ntest_p { true }\n")
+    for words in (["check"], ["test"], ["eval", "1", "-d"]):
+        place.refused(1, "policy", *words, "old.rego")
+        place.good("policy", *words, "old.rego", "--v0-compatible")
+    rows = json.loads(place.good("policy", "test", "-f", "json", "--v0", "old.rego").out)
+    assert rows[0]["name"] == "test_p", rows
+    assert "PASS: 1/1" in place.good("policy", "test", "--format", "text", "--v0", "old.rego").out
+    place.refused(2, "policy", "test", "-f", "xml", "old.rego")
+
+
+@case("tests that cover too little: exit 1")
+def _(place):
+    place.write("a.rego", b"package a\n\np if input.x == 1\n\nq if input.y == 1\n\ntest_p if p with input.x as 1\n")
+    outcome = place.lethe("policy", "test", "--threshold", "90", "a.rego")
+    assert outcome.code == 1 and "90 %" in outcome.err and "PASS: 1/1" in outcome.out, outcome
+    place.good("policy", "test", "--threshold", "50", "a.rego")
+    for wrong in ("101", "-1", "x"):
+        place.refused(2, "policy", "test", "--threshold", wrong, "a.rego")
+
+
 @case("data and input are YAML too, where their names say so")
 def _(place):
     place.write("d/a/data.yaml", b"users: &all [ada, bob]\nadmins: *all\non: 0x10\n--- not read\n")
