@@ -1,54 +1,31 @@
 /* Reading YAML, from libyaml's events. The recursion is as deep as VALUE_DEPTH_MAX at most. */
-#include <stdio.h>
 #include <string.h>
 
-#include <yaml.h>
-
 #include "policy/value_make.h"
-#include "policy/value_sort.h"
-#include "policy/yaml_anchors.h"
+#include "policy/yaml_read.h"
 #include "policy/yaml_scalar.h"
-#include "policy/yaml_value.h"
 
 /* libyaml looks at every flow collection around a token. */
 #define DEPTH_PER_STEP 16
-
-struct yaml_reader {
-    yaml_parser_t parser;
-    struct arena *arena;
-    struct builtin_meter *meter;
-    struct yaml_anchors anchors;
-    /* The elements of all collections that are being read: those of the innermost are on top. */
-    struct value_list open;
-    unsigned depth;
-    uint64_t merged;
-    struct lethe_error *err;
-};
 
 static void reader_clear_at_scope_end(struct yaml_reader *reader)
 {
     yaml_parser_delete(&reader->parser);
 }
 
-static void event_clear_at_scope_end(yaml_event_t *event)
-{
-    yaml_event_delete(event);
-}
-#define EVENT CLEANUP(event_clear) yaml_event_t
-
 /* ---- what is wrong, and where ---- */
 
-static lethe_result refuse_at(const struct yaml_reader *reader, yaml_mark_t mark,
-                              lethe_result result, const char *what)
+lethe_result yaml_reader_refuse_at(const struct yaml_reader *reader, yaml_mark_t mark,
+                                   lethe_result result, const char *what)
 {
     return error_set(reader->err, result, "line %zu, column %zu: %s", mark.line + 1,
                      mark.column + 1, what);
 }
 
-static lethe_result refuse(const struct yaml_reader *reader, const yaml_event_t *event,
-                           const char *what)
+lethe_result yaml_reader_refuse(const struct yaml_reader *reader, const yaml_event_t *event,
+                                const char *what)
 {
-    return refuse_at(reader, event->start_mark, LETHE_MALFORMED, what);
+    return yaml_reader_refuse_at(reader, event->start_mark, LETHE_MALFORMED, what);
 }
 
 /* A reader's error has an offset, the others have a line; what libyaml says are constant texts. */
@@ -61,26 +38,26 @@ static lethe_result refuse_as_parser_does(const struct yaml_reader *reader)
     if (parser->error == YAML_READER_ERROR)
         return error_set(reader->err, LETHE_MALFORMED, "byte %zu: %s", parser->problem_offset,
                          problem);
-    return refuse_at(reader, parser->problem_mark, LETHE_MALFORMED, problem);
+    return yaml_reader_refuse_at(reader, parser->problem_mark, LETHE_MALFORMED, problem);
 }
 
-static lethe_result give(const struct yaml_reader *reader, const struct value *made,
-                         const struct value **out)
+lethe_result yaml_reader_give(const struct yaml_reader *reader, const struct value *made,
+                              const struct value **out)
 {
     *out = made;
     return made != NULL ? LETHE_OK : error_not_ok(arena_result(reader->arena, reader->err));
 }
 
-static lethe_result spend(const struct yaml_reader *reader, uint64_t steps)
+lethe_result yaml_reader_spend(const struct yaml_reader *reader, uint64_t steps)
 {
     if (reader->meter == NULL || meter_spend(reader->meter, steps) == LETHE_OK)
         return LETHE_OK;
     return error_set(reader->err, LETHE_LIMIT, "no steps are left to read YAML with");
 }
 
-static lethe_result next_event(struct yaml_reader *reader, yaml_event_t *event)
+lethe_result yaml_reader_next(struct yaml_reader *reader, yaml_event_t *event)
 {
-    TRY(spend(reader, 1 + reader->depth / DEPTH_PER_STEP));
+    TRY(yaml_reader_spend(reader, 1 + reader->depth / DEPTH_PER_STEP));
     return yaml_parser_parse(&reader->parser, event) ? LETHE_OK : refuse_as_parser_does(reader);
 }
 
@@ -113,15 +90,16 @@ static lethe_result resolve(struct yaml_reader *reader, const yaml_event_t *even
     static const struct value *const words[] = {
         [SCALAR_NULL] = &value_null, [SCALAR_FALSE] = &value_false, [SCALAR_TRUE] = &value_true};
     if (kind == SCALAR_NOT_FINITE)
-        return refuse(reader, event, "JSON has no number that is not finite");
+        return yaml_reader_refuse(reader, event, "JSON has no number that is not finite");
     if (kind == SCALAR_TEXT)
-        return give(reader, text_of(reader, event), out);
+        return yaml_reader_give(reader, text_of(reader, event), out);
     if (kind < ARRAY_LEN(words))
-        return give(reader, words[kind], out);
-    return give(reader,
-                yaml_scalar_number(reader->arena, kind, (const char *)event->data.scalar.value,
-                                   event->data.scalar.length),
-                out);
+        return yaml_reader_give(reader, words[kind], out);
+    return yaml_reader_give(reader,
+                            yaml_scalar_number(reader->arena, kind,
+                                               (const char *)event->data.scalar.value,
+                                               event->data.scalar.length),
+                            out);
 }
 
 static bool is_whole(const struct value *value)
@@ -137,15 +115,16 @@ static lethe_result read_tagged(struct yaml_reader *reader, const yaml_event_t *
         if (strcmp(tag, tags[i].tag) != 0)
             continue;
         if (tags[i].kinds == 0)
-            return refuse(reader, event, "a scalar with this tag cannot become JSON");
+            return yaml_reader_refuse(reader, event, "a scalar with this tag cannot become JSON");
         if ((tags[i].kinds & 1u << kind) == 0)
-            return refuse(reader, event, "the scalar is not what its tag says");
+            return yaml_reader_refuse(reader, event, "the scalar is not what its tag says");
         TRY(resolve(reader, event, kind, out));
         if (strcmp(tag, TAG("int")) == 0 && !is_whole(*out))
-            return refuse(reader, event, "the scalar is not what its tag says");
+            return yaml_reader_refuse(reader, event, "the scalar is not what its tag says");
         return LETHE_OK;
     }
-    return give(reader, text_of(reader, event), out); /* !!str, and tags of the document's own */
+    return yaml_reader_give(reader, text_of(reader, event),
+                            out); /* !!str, and tags of the document's own */
 }
 
 static lethe_result read_scalar(struct yaml_reader *reader, const yaml_event_t *event,
@@ -156,16 +135,13 @@ static lethe_result read_scalar(struct yaml_reader *reader, const yaml_event_t *
     if (event->data.scalar.tag != NULL)
         return read_tagged(reader, event, kind, out);
     if (!event->data.scalar.plain_implicit)
-        return give(reader, text_of(reader, event), out);
+        return yaml_reader_give(reader, text_of(reader, event), out);
     return resolve(reader, event, kind, out);
 }
 
 /* ---- collections ---- */
 
-static lethe_result read_node(struct yaml_reader *reader, const yaml_event_t *event,
-                              const struct value **out);
-
-static lethe_result push(struct yaml_reader *reader, const struct value *value)
+lethe_result yaml_reader_push(struct yaml_reader *reader, const struct value *value)
 {
     if (value_list_append(reader->arena, &reader->open, value))
         return LETHE_OK;
@@ -177,11 +153,11 @@ static lethe_result read_items(struct yaml_reader *reader)
     for (;;) {
         EVENT event = {0};
         const struct value *item = NULL;
-        TRY(next_event(reader, &event));
+        TRY(yaml_reader_next(reader, &event));
         if (event.type == YAML_SEQUENCE_END_EVENT)
             return LETHE_OK;
-        TRY(read_node(reader, &event, &item));
-        TRY(push(reader, item));
+        TRY(yaml_reader_node(reader, &event, &item));
+        TRY(yaml_reader_push(reader, item));
     }
 }
 
@@ -195,169 +171,22 @@ static lethe_result read_sequence(struct yaml_reader *reader, const yaml_event_t
     if (items != NULL && count > 0)
         memcpy(items, reader->open.items + mark, count * sizeof *items);
     reader->open.count = mark;
-    return give(reader,
-                items == NULL ? NULL
-                : count == 0  ? &value_empty_array
-                              : value_array_of(reader->arena, items, count),
-                out);
-}
-
-/* ---- mappings: on the stack of open elements are keys and values in turns; `merge_mark` instead
- * of a key says that the mapping behind it is merged here ---- */
-
-static const struct value merge_mark;
-
-static bool is_merge_key(const yaml_event_t *event)
-{
-    return event->type == YAML_SCALAR_EVENT && event->data.scalar.plain_implicit &&
-           event->data.scalar.length == 2 && memcmp(event->data.scalar.value, "<<", 2) == 0;
-}
-
-static lethe_result push_merged(struct yaml_reader *reader, const yaml_event_t *event,
-                                const struct value *mapping)
-{
-    if (!value_is(mapping, VALUE_OBJECT))
-        return refuse(reader, event, "what is merged must be a mapping, or a list of mappings");
-    for (uint32_t i = 0; i < mapping->count; i++)
-        reader->merged += value_weight(mapping->pairs[i].key);
-    TRY(spend(reader, mapping->count));
-    if (reader->merged > YAML_MERGED_MAX)
-        return refuse_at(reader, event->start_mark, LETHE_LIMIT, "too much is merged");
-    TRY(push(reader, &merge_mark));
-    return push(reader, mapping);
-}
-
-/* Of a list, the first that has a key is the one that counts. */
-static lethe_result read_merged(struct yaml_reader *reader)
-{
-    EVENT event = {0};
-    const struct value *merged = NULL;
-    TRY(next_event(reader, &event));
-    TRY(read_node(reader, &event, &merged));
-    if (event.type != YAML_SEQUENCE_START_EVENT)
-        return push_merged(reader, &event, merged);
-    for (uint32_t i = merged->count; i > 0; i--)
-        TRY(push_merged(reader, &event, merged->items[i - 1]));
-    return LETHE_OK;
-}
-
-/* JSON's keys are strings. */
-static lethe_result read_key(struct yaml_reader *reader, const yaml_event_t *event,
-                             const struct value **out)
-{
-    const struct value *key = NULL;
-    TRY(read_node(reader, event, &key));
-    if (value_is(key, VALUE_STRING))
-        return give(reader, key, out);
-    if (!value_is(key, VALUE_NUMBER) && !value_is(key, VALUE_BOOLEAN))
-        return refuse(reader, event, "a key is neither a text nor a number nor a boolean");
-    CLEANUP(buffer_clear) struct buffer text = {0};
-    value_print_json(key, &text);
-    return give(reader, value_buffer(reader->arena, &text), out);
-}
-
-static lethe_result read_pair(struct yaml_reader *reader, const yaml_event_t *event)
-{
-    const struct value *key = NULL, *value = NULL;
-    EVENT second = {0};
-    TRY(read_key(reader, event, &key));
-    TRY(push(reader, key));
-    TRY(next_event(reader, &second));
-    TRY(read_node(reader, &second, &value));
-    return push(reader, value);
-}
-
-static lethe_result read_pairs(struct yaml_reader *reader)
-{
-    for (;;) {
-        EVENT event = {0};
-        TRY(next_event(reader, &event));
-        if (event.type == YAML_MAPPING_END_EVENT)
-            return LETHE_OK;
-        TRY(is_merge_key(&event) ? read_merged(reader) : read_pair(reader, &event));
-    }
-}
-
-/* The pairs since `mark`, in order; with those of merged mappings where they are merged, or without
- * them. */
-static bool take_pairs(struct yaml_reader *reader, size_t mark, bool with_merged,
-                       struct value_pairs *out)
-{
-    for (size_t i = mark; i < reader->open.count; i += 2) {
-        const struct value *key = reader->open.items[i], *value = reader->open.items[i + 1];
-        if (key != &merge_mark && !value_pairs_append(reader->arena, out, key, value))
-            return false;
-        for (uint32_t j = 0; key == &merge_mark && with_merged && j < value->count; j++)
-            if (!value_pairs_append(reader->arena, out, value->pairs[j].key, value->pairs[j].value))
-                return false;
-    }
-    return true;
-}
-
-/* Sorts, and keeps of equal keys the last. Values are not compared: each may be an alias of what
- * is very large. */
-static bool keep_last_of_each(struct arena *arena, struct value_pairs *pairs)
-{
-    if (!value_sort_pairs(arena, pairs->items, pairs->count))
-        return false;
-    size_t kept = 0;
-    for (size_t i = 0; i < pairs->count; i++) {
-        bool again = kept > 0 && value_equal(pairs->items[kept - 1].key, pairs->items[i].key);
-        kept -= again;
-        pairs->items[kept++] = pairs->items[i];
-    }
-    pairs->count = kept;
-    return true;
-}
-
-static bool has_merged(const struct yaml_reader *reader, size_t mark)
-{
-    for (size_t i = mark; i < reader->open.count; i += 2)
-        if (reader->open.items[i] == &merge_mark)
-            return true;
-    return false;
-}
-
-static lethe_result make_object(struct yaml_reader *reader, size_t mark, const yaml_event_t *event,
-                                const struct value **out)
-{
-    struct value_pairs pairs = {0};
-    if (!take_pairs(reader, mark, false, &pairs))
-        return arena_result(reader->arena, reader->err);
-    size_t count = pairs.count;
-    if (!keep_last_of_each(reader->arena, &pairs))
-        return arena_result(reader->arena, reader->err);
-    if (pairs.count < count)
-        return refuse(reader, event, "the mapping that begins here has a key twice");
-    if (has_merged(reader, mark)) {
-        pairs.count = 0;
-        if (!take_pairs(reader, mark, true, &pairs) || !keep_last_of_each(reader->arena, &pairs))
-            return arena_result(reader->arena, reader->err);
-    }
-    return give(reader, value_object(reader->arena, &pairs, NULL), out);
-}
-
-static lethe_result read_mapping(struct yaml_reader *reader, const yaml_event_t *event,
-                                 const struct value **out)
-{
-    size_t mark = reader->open.count;
-    TRY(read_pairs(reader));
-    if (reader->open.count == mark)
-        return give(reader, &value_empty_object, out);
-    TRY(make_object(reader, mark, event, out));
-    reader->open.count = mark;
-    return LETHE_OK;
+    return yaml_reader_give(reader,
+                            items == NULL ? NULL
+                            : count == 0  ? &value_empty_array
+                                          : value_array_of(reader->arena, items, count),
+                            out);
 }
 
 static lethe_result read_collection(struct yaml_reader *reader, const yaml_event_t *event,
                                     const struct value **out)
 {
     if (reader->depth == VALUE_DEPTH_MAX)
-        return refuse_at(reader, event->start_mark, LETHE_LIMIT,
-                         "sequences and mappings are nested too deeply");
+        return yaml_reader_refuse_at(reader, event->start_mark, LETHE_LIMIT,
+                                     "sequences and mappings are nested too deeply");
     reader->depth++;
     bool is_sequence = event->type == YAML_SEQUENCE_START_EVENT;
-    TRY(is_sequence ? read_sequence(reader, event, out) : read_mapping(reader, event, out));
+    TRY(is_sequence ? read_sequence(reader, event, out) : yaml_reader_mapping(reader, event, out));
     reader->depth--;
     return LETHE_OK;
 }
@@ -370,9 +199,10 @@ static lethe_result read_alias(struct yaml_reader *reader, const yaml_event_t *e
     const struct yaml_anchor *anchor =
         yaml_anchor_find(&reader->anchors, (const char *)event->data.alias.anchor);
     if (anchor == NULL)
-        return refuse(reader, event, "no anchor in front of it has the name of the alias");
+        return yaml_reader_refuse(reader, event,
+                                  "no anchor in front of it has the name of the alias");
     if (anchor->value == NULL)
-        return refuse(reader, event, "the alias stands for what it is a part of");
+        return yaml_reader_refuse(reader, event, "the alias stands for what it is a part of");
     *out = anchor->value;
     return LETHE_OK;
 }
@@ -398,7 +228,7 @@ static lethe_result read_content(struct yaml_reader *reader, const yaml_event_t 
                                             : read_collection(reader, event, out);
 }
 
-static lethe_result read_node(struct yaml_reader *reader, const yaml_event_t *event,
+lethe_result yaml_reader_node(struct yaml_reader *reader, const yaml_event_t *event,
                               const struct value **out)
 {
     const char *name = anchor_of(event);
@@ -409,7 +239,8 @@ static lethe_result read_node(struct yaml_reader *reader, const yaml_event_t *ev
     struct yaml_anchor *anchor = yaml_anchor_begin(reader->arena, &reader->anchors, name);
     TRY(arena_result(reader->arena, reader->err));
     if (anchor == NULL)
-        return refuse_at(reader, event->start_mark, LETHE_LIMIT, "there are too many anchors");
+        return yaml_reader_refuse_at(reader, event->start_mark, LETHE_LIMIT,
+                                     "there are too many anchors");
     uint64_t definition = anchor->definition;
     TRY(read_content(reader, event, out));
     if (anchor->definition == definition) /* else something within has the name now */
@@ -424,8 +255,8 @@ static lethe_result read_end(struct yaml_reader *reader)
 {
     EVENT end = {0};
     EVENT behind = {0};
-    TRY(next_event(reader, &end));
-    return next_event(reader, &behind);
+    TRY(yaml_reader_next(reader, &end));
+    return yaml_reader_next(reader, &behind);
 }
 
 static lethe_result read_document(struct yaml_reader *reader, const struct value **out)
@@ -433,12 +264,12 @@ static lethe_result read_document(struct yaml_reader *reader, const struct value
     EVENT stream = {0};
     EVENT document = {0};
     EVENT root = {0};
-    TRY(next_event(reader, &stream));
-    TRY(next_event(reader, &document));
+    TRY(yaml_reader_next(reader, &stream));
+    TRY(yaml_reader_next(reader, &document));
     if (document.type == YAML_STREAM_END_EVENT)
-        return give(reader, &value_null, out);
-    TRY(next_event(reader, &root));
-    TRY(read_node(reader, &root, out));
+        return yaml_reader_give(reader, &value_null, out);
+    TRY(yaml_reader_next(reader, &root));
+    TRY(yaml_reader_node(reader, &root, out));
     return read_end(reader);
 }
 

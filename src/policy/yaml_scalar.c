@@ -1,7 +1,6 @@
 #include "policy/yaml_scalar.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "policy/number_form.h"
