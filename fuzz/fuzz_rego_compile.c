@@ -4,6 +4,8 @@
 #include "plan_sound.h"
 #include "rego_grammar.h"
 
+#include <string.h>
+
 #include "policy/compile.h"
 #include "policy/parse.h"
 

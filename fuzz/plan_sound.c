@@ -159,10 +159,9 @@ static void check_rule(const struct plan *plan, const struct plan_rule *rule)
     }
 }
 
-static void check_rules(const struct plan *plan, const struct plan_node *node)
+static void check_rules(const struct plan *plan, const struct plan_rules *rules)
 {
-    const struct plan_rules *rules = node->rules;
-    FUZZ_PROPERTY(rules->node == node && rules->number < plan->rules_count);
+    FUZZ_PROPERTY(rules->number < plan->rules_count);
     for (size_t i = 0; i < rules->count; i++) {
         FUZZ_PROPERTY(rules->rules[i]->argument_count == rules->argument_count);
         FUZZ_PROPERTY(rules->rules[i]->suffix_count <= rules->suffix_max);
@@ -176,7 +175,7 @@ static void check_node(const struct plan *plan, const struct plan_node *node)
 {
     FUZZ_PROPERTY(node->number < plan->node_count);
     if (node->rules != NULL)
-        check_rules(plan, node);
+        check_rules(plan, node->rules);
     for (size_t i = 0; i < node->child_count; i++) {
         FUZZ_PROPERTY(node->children[i]->parent == node);
         FUZZ_PROPERTY(plan_child(node, node->children[i]->key) == node->children[i]);
