@@ -1,3 +1,4 @@
+/* E-2: whatever is not a clear yes is a no, with its reason. */
 #include "prepared.h"
 
 #include <stdlib.h>

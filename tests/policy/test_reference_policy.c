@@ -1,3 +1,4 @@
+/* The reference policy of E-2, as an operator has it and as it comes with Lethe. */
 #include "prepared.h"
 
 #include <fcntl.h>
