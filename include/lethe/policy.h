@@ -13,7 +13,9 @@
  * A service that loads a new policy while it answers keeps it in a lethe_policy_holder.
  *
  * Thread rule: a prepared policy never changes; any number of threads may decide with it at once,
- * without a lock. Freeing: when nobody uses it any more. */
+ * without a lock. Freeing: when nobody uses it any more. A program that uses crypto.* in policies
+ * and the rest of Lethe as well calls lethe_home_open() before it decides: Lethe takes care of
+ * OpenSSL's memory, and can only before OpenSSL has any. */
 #ifndef LETHE_POLICY_H
 #define LETHE_POLICY_H
 
@@ -40,7 +42,7 @@ struct lethe_policy_module {
  */
 struct lethe_policy_limits {
     uint64_t steps;           /* 10,000,000 */
-    uint32_t depth;           /* 2,000 */
+    uint32_t depth;           /* 2,000, which fits in 1 MiB of the thread's stack */
     size_t memory_bytes;      /* 64 MiB */
     uint64_t time_ms;         /* 1,000 */
     size_t load_memory_bytes; /* 1 GiB: of modules, data and what is made of them; patterns that
