@@ -1,3 +1,4 @@
+#include <float.h>
 #include <math.h>
 
 #include "policy/number_form.h"
@@ -19,18 +20,27 @@ double number_to_double(const struct number *number)
 {
     if (number->form == NUMBER_SMALL)
         return (double)number->small;
-    struct real_view view;
-    return mpfr_get_d(number_view_real(number, &view), MPFR_RNDN);
+    mp_limb_t limb;
+    struct exact exact = number_view(number, &limb);
+    struct number_top top = number_top(&exact);
+    /* What is below is seen in the last bit, which rounding to a double drops. */
+    long double magnitude =
+        ldexpl((long double)(top.significand | top.half | top.more), top.exponent);
+    return (double)(exact.negative ? -magnitude : magnitude);
 }
+_Static_assert(LDBL_MANT_DIG >= REAL_BITS && LDBL_MAX_EXP > NUMBER_BITS_MAX &&
+                   LDBL_MIN_EXP <= REAL_EXPONENT_MIN,
+               "a long double holds every real, so that it is rounded once");
 
 bool number_from_double(struct arena *arena, double value, struct number *out)
 {
     if (!isfinite(value))
         return false;
-    struct real_room room;
-    mpfr_ptr real = number_real_room(&room);
-    mpfr_set_d(real, value, MPFR_RNDN);
-    return number_from_real(arena, real, out);
+    int exponent;
+    mp_limb_t significand = (mp_limb_t)ldexp(frexp(fabs(value), &exponent), REAL_BITS);
+    struct exact exact = {
+        .negative = value < 0, .exponent = exponent - REAL_BITS, .count = 1, .limbs = &significand};
+    return number_from_exact(arena, exact, out);
 }
 
 /* ---- comparing ---- */
@@ -50,8 +60,12 @@ static bool is_negative(const struct number *number)
 
 static int compare_big(const struct number *a, const struct number *b)
 {
-    struct integer_view view_a, view_b;
-    return mpz_cmp(number_view_integer(a, &view_a), number_view_integer(b, &view_b));
+    mp_limb_t none;
+    struct exact view_a = number_view(a, &none), view_b = number_view(b, &none);
+    if (view_a.negative != view_b.negative)
+        return view_a.negative ? -1 : 1;
+    return view_a.negative ? number_compare_limbs(&view_b, &view_a)
+                           : number_compare_limbs(&view_a, &view_b);
 }
 
 /* Of reals of one sign. */
@@ -62,19 +76,13 @@ static int compare_magnitudes(const struct number *a, const struct number *b)
     return (a->significand > b->significand) - (a->significand < b->significand);
 }
 
-/* What is left of a real without its fraction, below 2^63. */
-static uint64_t whole_part(const struct number *real)
-{
-    return real->exponent > -REAL_BITS ? real->significand >> -real->exponent : 0;
-}
-
 /* A real is never whole, so that they are never equal. */
 static int compare_real_with_small(const struct number *real, int64_t small)
 {
     if (real->negative != (small < 0))
         return real->negative ? -1 : 1;
     uint64_t magnitude = small < 0 ? -(uint64_t)small : (uint64_t)small;
-    bool further = whole_part(real) >= magnitude;
+    bool further = number_whole_part(real) >= magnitude;
     return further == real->negative ? -1 : 1;
 }
 
@@ -108,7 +116,7 @@ int number_compare(const struct number *a, const struct number *b)
 static bool from_whole_part(struct arena *arena, const struct number *real, bool further,
                             struct number *out)
 {
-    return number_from_magnitude(arena, real->negative, whole_part(real) + further, out);
+    return number_from_magnitude(arena, real->negative, number_whole_part(real) + further, out);
 }
 
 static bool is_half_or_more(const struct number *real)

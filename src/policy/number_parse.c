@@ -1,4 +1,3 @@
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,6 +5,7 @@
 
 #define SMALL_DIGITS 18 /* fit in 64 bits with a sign whatever they are */
 #define SHORT_DIGITS 19 /* fit in 64 bits without one */
+#define LONG_DIGITS 38  /* of a real: the rest of them seldom matters */
 
 /* A number's text, taken apart (RFC 8259 section 6). */
 struct parts {
@@ -78,19 +78,26 @@ size_t number_length(const char *text, size_t size_bytes)
     return take_apart(text, size_bytes, &parts) ? parts.size_bytes : 0;
 }
 
+static mp_limb_t read_limb(const char *digits, size_t count)
+{
+    mp_limb_t limb = 0;
+    for (size_t i = 0; i < count; i++)
+        limb = limb * 10 + (mp_limb_t)(digits[i] - '0');
+    return limb;
+}
+
 static struct number read_small(const struct parts *parts)
 {
-    int64_t small = 0;
-    for (size_t i = 0; i < parts->whole_digits; i++)
-        small = small * 10 + (parts->whole[i] - '0');
+    int64_t small = (int64_t)read_limb(parts->whole, parts->whole_digits);
     return number_small(parts->negative ? -small : small);
 }
 
 /* The same number as an integer times a power of ten, without zeros at either end. */
 struct decimal {
+    bool negative;
     size_t count;
     int64_t exponent;
-    char text[1 + NUMBER_DIGITS_MAX + 16]; /* a sign, `count` digits, room for an exponent */
+    char text[NUMBER_DIGITS_MAX]; /* `count` digits */
 };
 
 static bool append_digits(struct decimal *decimal, const char *digits, size_t count)
@@ -102,7 +109,7 @@ static bool append_digits(struct decimal *decimal, const char *digits, size_t co
     if (count - skipped > NUMBER_DIGITS_MAX - decimal->count)
         return false;
     if (count > skipped)
-        memcpy(decimal->text + 1 + decimal->count, digits + skipped, count - skipped);
+        memcpy(decimal->text + decimal->count, digits + skipped, count - skipped);
     decimal->count += count - skipped;
     return true;
 }
@@ -120,53 +127,78 @@ static bool to_decimal(const struct parts *parts, struct decimal *decimal)
     size_t zeros = count_zeros_behind(parts->fraction, parts->fraction_digits);
     size_t fraction_digits = parts->fraction_digits - zeros;
     decimal->count = 0;
-    decimal->text[0] = parts->negative ? '-' : '+';
+    decimal->negative = parts->negative;
     if (!append_digits(decimal, parts->whole, parts->whole_digits) ||
         !append_digits(decimal, parts->fraction, fraction_digits))
         return false;
-    zeros = count_zeros_behind(decimal->text + 1, decimal->count);
+    zeros = count_zeros_behind(decimal->text, decimal->count);
     decimal->count -= zeros;
     decimal->exponent = (int64_t)parts->exponent - (int64_t)fraction_digits + (int64_t)zeros;
     return true;
+}
+
+/* Limb by limb; the first digit is not 0. */
+static mp_size_t read_digits(const char *digits, size_t count, mp_limb_t *limbs)
+{
+    size_t at = (count - 1) % SHORT_DIGITS + 1;
+    mp_size_t size = 1;
+    limbs[0] = read_limb(digits, at);
+    for (; at < count; at += SHORT_DIGITS) {
+        limbs[size] = mpn_mul_1(limbs, limbs, size, number_powers_of_ten[SHORT_DIGITS]);
+        mpn_add_1(limbs, limbs, size + 1, read_limb(digits + at, SHORT_DIGITS));
+        size += limbs[size] != 0;
+    }
+    return size;
 }
 
 static bool read_integer(struct arena *arena, struct decimal *decimal, struct number *out)
 {
     if (decimal->exponent > NUMBER_DIGITS_MAX - (int64_t)decimal->count)
         return false;
-    char *end = decimal->text + 1 + decimal->count;
-    memset(end, '0', (size_t)decimal->exponent);
-    end[decimal->exponent] = '\0';
-    mpz_t integer;
-    mpz_init_set_str(integer, decimal->text + 1, 10);
-    if (decimal->text[0] == '-')
-        mpz_neg(integer, integer);
-    bool made = number_from_integer(arena, integer, out);
-    mpz_clear(integer);
-    return made;
+    memset(decimal->text + decimal->count, '0', (size_t)decimal->exponent);
+    mp_limb_t limbs[BIG_LIMBS_MAX + 1];
+    struct exact integer = {.negative = decimal->negative, .limbs = limbs};
+    integer.count = read_digits(decimal->text, decimal->count + (size_t)decimal->exponent, limbs);
+    return number_from_exact(arena, integer, out);
 }
 
 static bool read_short_real(const struct decimal *decimal, struct number *out)
 {
     if (decimal->count > SHORT_DIGITS || decimal->exponent < -SHORT_DIGITS)
         return false;
-    uint64_t digits = 0;
-    for (size_t i = 1; i <= decimal->count; i++)
-        digits = digits * 10 + (uint64_t)(decimal->text[i] - '0');
-    return number_from_decimal(decimal->text[0] == '-', digits, (unsigned)-decimal->exponent, out);
+    return number_from_decimal(decimal->negative, read_limb(decimal->text, decimal->count),
+                               (unsigned)-decimal->exponent, out);
 }
 
-static bool read_real(struct arena *arena, struct decimal *decimal, struct number *out)
+/* Rounding keeps the order: when what is cut off makes no difference at its most, it makes none. */
+static bool read_long_real(struct arena *arena, const struct decimal *decimal, struct number *out)
+{
+    int64_t exponent = decimal->exponent + (int64_t)decimal->count - LONG_DIGITS;
+    if (decimal->count <= LONG_DIGITS || exponent >= 0)
+        return false;
+    mp_limb_t limbs[LONG_DIGITS / SHORT_DIGITS + 1];
+    struct exact digits = {.negative = decimal->negative, .limbs = limbs};
+    digits.count = read_digits(decimal->text, LONG_DIGITS, limbs);
+    struct number further;
+    if (!number_from_digits(arena, &digits, (unsigned)-exponent, out))
+        return false;
+    mpn_add_1(limbs, limbs, digits.count, 1);
+    return number_from_digits(arena, &digits, (unsigned)-exponent, &further) &&
+           number_compare(out, &further) == 0;
+}
+
+static bool read_real(struct arena *arena, const struct decimal *decimal, struct number *out)
 {
     if (read_short_real(decimal, out))
         return true;
     if ((int64_t)decimal->count + decimal->exponent <= -NUMBER_EXPONENT_MAX)
         return false;
-    snprintf(decimal->text + 1 + decimal->count, 16, "e%d", (int)decimal->exponent);
-    struct real_room room;
-    mpfr_ptr real = number_real_room(&room);
-    mpfr_strtofr(real, decimal->text, NULL, 10, MPFR_RNDN);
-    return number_from_real(arena, real, out);
+    if (read_long_real(arena, decimal, out))
+        return true;
+    mp_limb_t limbs[BIG_LIMBS_MAX + 1];
+    struct exact digits = {.negative = decimal->negative, .limbs = limbs};
+    digits.count = read_digits(decimal->text, decimal->count, limbs);
+    return number_from_digits(arena, &digits, (unsigned)-decimal->exponent, out);
 }
 
 bool number_parse(struct arena *arena, const char *text, size_t size_bytes, struct number *out)

@@ -3,61 +3,116 @@
 
 #include "policy/number_form.h"
 
-#define REAL_DIGITS_MAX 21  /* that many tell any two numbers of 64 bits apart */
-#define REAL_DIGITS_MANY 18 /* what is computed has more, what was written less */
 /* Of the first digit: outside of these an exponent is written, as JSON printers do. */
 #define PLAIN_EXPONENT_MIN (-6)
 
-static void print_integer(mpz_srcptr integer, int base, struct buffer *out)
+/* ---- integers ---- */
+
+#define LIMB_DIGITS 19
+/* Of many limbs, so many digits at a time are taken away: one limb's are slow to divide by. */
+#define CHUNK_LIMBS 16
+#define CHUNK_DIGITS (CHUNK_LIMBS * LIMB_DIGITS)
+#define CHUNKS_MAX (NUMBER_DIGITS_MAX / CHUNK_DIGITS + 1)
+
+/* A limb's digits before `end`, two at a time as divisions are slow. */
+static char *write_limb(mp_limb_t limb, char *end)
 {
-    size_t room_bytes = mpz_sizeinbase(integer, base) + 2;
-    size_t before = out->size_bytes;
-    char *room = buffer_extend(out, room_bytes);
+    for (int i = 0; i < LIMB_DIGITS / 2; i++, limb /= 100) {
+        unsigned pair = (unsigned)(limb % 100);
+        *--end = (char)('0' + pair % 10);
+        *--end = (char)('0' + pair / 10);
+    }
+    *--end = (char)('0' + limb);
+    return end;
+}
+
+/* Gives where they begin. What was in the limbs is lost. */
+static char *write_limbs(mp_limb_t *limbs, mp_size_t count, char *end)
+{
+    while ((count = number_trim(limbs, count)) > 0)
+        end = write_limb(mpn_divrem_1(limbs, 0, limbs, count, number_powers_of_ten[LIMB_DIGITS]),
+                         end);
+    return end;
+}
+
+static void fill_chunk_power(mp_limb_t *power)
+{
+    mp_limb_t limbs[EXACT_LIMBS_MAX];
+    struct exact fives = {.limbs = limbs};
+    fives.count = number_power_of_five(CHUNK_DIGITS, limbs);
+    number_shift_limbs(power, &fives, CHUNK_DIGITS);
+}
+
+static char *write_chunks(mp_limb_t *limbs, mp_size_t count, char *end)
+{
+    mp_limb_t power[CHUNK_LIMBS + 1], quotient[BIG_LIMBS_MAX], rest[CHUNK_LIMBS];
+    fill_chunk_power(power);
+    while (count >= CHUNK_LIMBS) {
+        mpn_tdiv_qr(quotient, rest, 0, limbs, count, power, CHUNK_LIMBS);
+        memset(end - CHUNK_DIGITS, '0', CHUNK_DIGITS);
+        write_limbs(rest, CHUNK_LIMBS, end);
+        end -= CHUNK_DIGITS;
+        count = number_trim(quotient, count - CHUNK_LIMBS + 1);
+        memcpy(limbs, quotient, (size_t)count * sizeof *limbs);
+    }
+    return write_limbs(limbs, count, end);
+}
+
+static void print_decimal(mp_limb_t *limbs, mp_size_t count, struct buffer *out)
+{
+    char text[CHUNKS_MAX * CHUNK_DIGITS], *end = text + sizeof text;
+    char *at =
+        count < CHUNK_LIMBS ? write_limbs(limbs, count, end) : write_chunks(limbs, count, end);
+    while (*at == '0')
+        at++;
+    buffer_append(out, at, (size_t)(end - at));
+}
+
+/* A power of two as a base needs no division. */
+static void print_bits(mp_limb_t *limbs, mp_size_t count, unsigned base, struct buffer *out)
+{
+    size_t size = mpn_sizeinbase(limbs, count, (int)base);
+    char *room = buffer_extend(out, size);
     if (room == NULL)
         return;
-    mpz_get_str(room, base, integer);
-    buffer_truncate(out, before + strlen(room));
+    mpn_get_str((unsigned char *)room, (int)base, limbs, count);
+    for (size_t i = 0; i < size; i++)
+        room[i] = "0123456789abcdef"[(unsigned char)room[i]];
+}
+
+/* One that is not 0. */
+static void print_integer(struct exact integer, unsigned base, struct buffer *out)
+{
+    mp_limb_t limbs[BIG_LIMBS_MAX];
+    memcpy(limbs, integer.limbs, (size_t)integer.count * sizeof *limbs);
+    if (integer.negative)
+        buffer_byte(out, '-');
+    if (base == 10)
+        print_decimal(limbs, integer.count, out);
+    else
+        print_bits(limbs, integer.count, base, out);
 }
 
 /* ---- reals ---- */
 
 /* 0.digits * 10^exponent */
 struct digits {
-    char text[REAL_DIGITS_MAX + 3];
-    mpfr_exp_t exponent;
+    char text[24];
+    int exponent;
 };
 
-/* The nearest number of `count` digits; false: it reads back as another one. */
-static bool round_to_digits(mpfr_srcptr magnitude, size_t count, struct digits *digits)
+static struct digits shortest_digits(const struct number *real)
 {
-    mpfr_get_str(digits->text, &digits->exponent, 10, count, magnitude, MPFR_RNDN);
-    char text[sizeof digits->text + 32];
-    snprintf(text, sizeof text, "0.%se%ld", digits->text, (long)digits->exponent);
-    struct real_room room;
-    mpfr_ptr read = number_real_room(&room);
-    mpfr_strtofr(read, text, NULL, 10, MPFR_RNDN);
-    return mpfr_equal_p(read, magnitude);
-}
-
-static void write_decimal(uint64_t decimal, unsigned power, struct digits *digits)
-{
-    int length = snprintf(digits->text, sizeof digits->text, "%llu", (unsigned long long)decimal);
-    digits->exponent = length - (mpfr_exp_t)power;
-}
-
-static void find_shortest(const struct number *magnitude, struct digits *digits)
-{
-    uint64_t decimal;
-    unsigned power;
-    if (number_to_decimal(magnitude, &decimal, &power)) {
-        write_decimal(decimal, power, digits);
-        return;
-    }
-    struct real_view view;
-    mpfr_srcptr real = number_view_real(magnitude, &view);
-    size_t count = round_to_digits(real, REAL_DIGITS_MANY, digits) ? 1 : REAL_DIGITS_MANY + 1;
-    while (!round_to_digits(real, count, digits) && count < REAL_DIGITS_MAX)
-        count++;
+    struct number_decimal decimal = number_to_decimal(real);
+    struct digits digits;
+    uint64_t high = (uint64_t)(decimal.digits / number_powers_of_ten[18]);
+    uint64_t low = (uint64_t)(decimal.digits % number_powers_of_ten[18]);
+    int length = high > 0
+                     ? snprintf(digits.text, sizeof digits.text, "%llu%018llu",
+                                (unsigned long long)high, (unsigned long long)low)
+                     : snprintf(digits.text, sizeof digits.text, "%llu", (unsigned long long)low);
+    digits.exponent = length - (int)decimal.power;
+    return digits;
 }
 
 static void print_zeros(size_t count, struct buffer *out)
@@ -71,7 +126,7 @@ static void print_with_exponent(const struct digits *digits, struct buffer *out)
     buffer_byte(out, (uint8_t)digits->text[0]);
     if (digits->text[1] != '\0')
         buffer_format(out, ".%s", digits->text + 1);
-    buffer_format(out, "e%ld", (long)digits->exponent - 1);
+    buffer_format(out, "e%d", digits->exponent - 1);
 }
 
 /* A real that is not whole has digits behind the point. */
@@ -90,10 +145,7 @@ static void print_plain(const struct digits *digits, struct buffer *out)
 
 static void print_real(const struct number *number, struct buffer *out)
 {
-    struct number magnitude = *number;
-    magnitude.negative = false;
-    struct digits digits;
-    find_shortest(&magnitude, &digits);
+    struct digits digits = shortest_digits(number);
     if (number->negative)
         buffer_byte(out, '-');
     if (digits.exponent - 1 < PLAIN_EXPONENT_MIN)
@@ -121,11 +173,11 @@ static void print_small(int64_t small, struct buffer *out)
 
 void number_print(const struct number *number, struct buffer *out)
 {
-    struct integer_view view;
+    mp_limb_t limb;
     if (number->form == NUMBER_SMALL)
         print_small(number->small, out);
     else if (number->form == NUMBER_BIG)
-        print_integer(number_view_integer(number, &view), 10, out);
+        print_integer(number_view(number, &limb), 10, out);
     else
         print_real(number, out);
 }
@@ -133,15 +185,14 @@ void number_print(const struct number *number, struct buffer *out)
 void number_print_base(const struct number *number, unsigned base, struct buffer *out)
 {
     REQUIRE(base == 2 || base == 8 || base == 10 || base == 16);
-    struct integer_view view;
-    if (number->form != NUMBER_REAL) {
-        print_integer(number_view_integer(number, &view), (int)base, out);
-        return;
+    mp_limb_t limb;
+    struct exact integer = number_view(number, &limb);
+    if (number->form == NUMBER_REAL) {
+        limb = number_whole_part(number);
+        integer.count = limb != 0;
     }
-    mpz_t whole;
-    mpz_init(whole);
-    struct real_view real;
-    mpfr_get_z(whole, number_view_real(number, &real), MPFR_RNDZ);
-    print_integer(whole, (int)base, out);
-    mpz_clear(whole);
+    if (integer.count == 0)
+        buffer_byte(out, '0');
+    else
+        print_integer(integer, base, out);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "failing_memory.h"
+#include "gmp_refused.h"
 
 FAILS(calloc)
 FAILS(malloc)
@@ -25,11 +26,13 @@ static const char text[] = "package test\n"
                            "\tregex.match(`^[a-z]+$`, user)\n"
                            "\tcount([x | some x in numbers.range(1, 3000); x % 2 == 0]) == 1500\n"
                            "\tnot input.user in data.gone\n"
+                           "\tformat_int(input.serial * 3, 10) != \"0\"\n"
                            "\treason := sprintf(\"%s is known\", [user])\n"
                            "}\n"
                            "allow := {\"allowed\": false} if input.user in data.gone\n";
 static const char data[] = "{\"users\": [\"ada\", \"bob\"], \"gone\": [\"eve\"]}";
 #define RULE "data.test.allow"
+#define SERIAL "718328460127439283490172349817234987123498712349" /* as of a certificate */
 
 static lethe_result prepare(struct lethe_policy **out, struct lethe_error *err)
 {
@@ -95,7 +98,8 @@ static void deciding_survives_every_failure(void **state)
     CLEANUP(lethe_policy_holder_free) struct lethe_policy_holder *holder = NULL;
     assert_ok(prepare(&policy, &err), &err);
     assert_ok(lethe_policy_holder_create(policy, &holder, &err), &err);
-    decide_with_failures(holder, "{\"user\": \"ada\"}", LETHE_POLICY_ALLOWED, 3);
+    decide_with_failures(holder, "{\"user\": \"ada\", \"serial\": " SERIAL "}",
+                         LETHE_POLICY_ALLOWED, 3);
     decide_with_failures(holder, "{\"user\": \"eve\"}", LETHE_POLICY_REFUSED, 1);
     decide_with_failures(holder, "{\"user\": \"zoe\"}", LETHE_POLICY_UNDEFINED, 1);
 }
@@ -119,5 +123,5 @@ int main(void)
         cmocka_unit_test(deciding_survives_every_failure),
         cmocka_unit_test(a_holder_that_cannot_be_made_frees_its_policy),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, gmp_refuse, NULL);
 }
