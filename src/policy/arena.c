@@ -5,7 +5,7 @@
 
 #define ALIGNMENT_BYTES ((size_t)8)
 #define BLOCK_FIRST_BYTES ((size_t)4096)
-#define BLOCK_MAX_BYTES ((size_t)1 << 20) /* of what doubles, and of what a reset keeps */
+#define BLOCK_MAX_BYTES ((size_t)1 << 20) /* of what doubles */
 #define NO_LIMIT_BYTES ((size_t)1 << 40)  /* more is a mistake in a size */
 
 struct arena_block {
@@ -37,45 +37,15 @@ static void wipe(struct arena_block *block)
     block->at = block->room;
 }
 
-/* Gives all blocks back, but for `kept`. */
-static void release(struct arena *arena, const struct arena_block *kept)
+void arena_clear(struct arena *arena)
 {
     remember_newest(arena);
     for (struct arena_block *block = arena->blocks, *older; block != NULL; block = older) {
         older = block->older;
         wipe(block);
-        if (block != kept)
-            free(block);
+        free(block);
     }
-}
-
-void arena_clear(struct arena *arena)
-{
-    release(arena, NULL);
     *arena = (struct arena){.limit_bytes = arena->limit_bytes};
-}
-
-static struct arena_block *largest_worth_keeping(const struct arena *arena)
-{
-    struct arena_block *kept = NULL;
-    for (struct arena_block *block = arena->blocks; block != NULL; block = block->older) {
-        bool larger = kept == NULL || block->size_bytes > kept->size_bytes;
-        if (larger && block->size_bytes <= BLOCK_MAX_BYTES)
-            kept = block;
-    }
-    return kept;
-}
-
-void arena_reset(struct arena *arena)
-{
-    struct arena_block *kept = largest_worth_keeping(arena);
-    release(arena, kept);
-    *arena = (struct arena){.blocks = kept, .limit_bytes = arena->limit_bytes};
-    if (kept == NULL)
-        return;
-    kept->older = NULL;
-    arena->at = kept->room;
-    arena->end = kept->room + kept->size_bytes;
 }
 
 static bool add_block(struct arena *arena, size_t needed_bytes)

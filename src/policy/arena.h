@@ -28,9 +28,6 @@ static inline void arena_clear_at_scope_end(struct arena *arena)
     arena_clear(arena);
 }
 
-/* As arena_clear, but keeps one block for what comes next: for who evaluates again and again. */
-void arena_reset(struct arena *arena);
-
 /* Aligned to 8 bytes, not zeroed; size 0 is fine. NULL when the arena has failed. */
 void *arena_alloc(struct arena *arena, size_t size_bytes);
 void *arena_zalloc(struct arena *arena, size_t count, size_t size_bytes);

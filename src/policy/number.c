@@ -32,17 +32,6 @@ _Static_assert(LDBL_MANT_DIG >= REAL_BITS && LDBL_MAX_EXP > NUMBER_BITS_MAX &&
                    LDBL_MIN_EXP <= REAL_EXPONENT_MIN,
                "a long double holds every real, so that it is rounded once");
 
-bool number_from_double(struct arena *arena, double value, struct number *out)
-{
-    if (!isfinite(value))
-        return false;
-    int exponent;
-    mp_limb_t significand = (mp_limb_t)ldexp(frexp(fabs(value), &exponent), REAL_BITS);
-    struct exact exact = {
-        .negative = value < 0, .exponent = exponent - REAL_BITS, .count = 1, .limbs = &significand};
-    return number_from_exact(arena, exact, out);
-}
-
 /* ---- comparing ---- */
 
 static bool is_negative(const struct number *number)

@@ -49,8 +49,6 @@ bool number_is_integer(const struct number *number);
 /* false: it is none, or does not fit. */
 bool number_to_int64(const struct number *number, int64_t *out);
 double number_to_double(const struct number *number); /* nearest; infinite when it is too large */
-/* The nearest number to a finite double. */
-bool number_from_double(struct arena *arena, double value, struct number *out);
 
 /* false: the result is over a limit, the divisor is zero, operands that must be integers are none,
  * or the arena has failed. */

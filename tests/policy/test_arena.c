@@ -49,10 +49,10 @@ static void memory_is_aligned_and_apart(void **state)
 static void zeroed_memory_is_zero_and_copies_end_in_nul(void **state)
 {
     struct arena arena = {0};
-    memset(arena_alloc(&arena, 4000), 0xff, 4000);
-    arena_reset(&arena);
-    const char *zeros = arena_zalloc(&arena, 100, 40);
-    for (size_t i = 0; i < 4000; i++)
+    arena_alloc(&arena, 8);
+    memset(arena.at, 0xff, (size_t)(arena.end - arena.at));
+    const char *zeros = arena_zalloc(&arena, 50, 40);
+    for (size_t i = 0; i < 2000; i++)
         assert_int_equal(zeros[i], 0);
     assert_string_equal(arena_copy(&arena, "abc", 2), "ab");
     assert_string_equal(arena_copy(&arena, NULL, 0), "");
@@ -166,19 +166,6 @@ static void what_is_given_back_is_wiped(void **state)
     assert_int_equal(secrets_given_back, 0);
 }
 
-static void what_an_arena_keeps_is_wiped_too(void **state)
-{
-    secrets_given_back = 0;
-    struct arena arena = {0};
-    fill_with_secrets(&arena);
-    assert_true(holds_secret(arena.at - 1000, 1000));
-    arena_reset(&arena);
-    assert_non_null(arena.at);
-    assert_false(holds_secret(arena.at, (size_t)(arena.end - arena.at)));
-    arena_clear(&arena);
-    assert_int_equal(secrets_given_back, 0);
-}
-
 static void an_arena_that_failed_is_wiped_too(void **state)
 {
     secrets_given_back = 0;
@@ -187,30 +174,6 @@ static void an_arena_that_failed_is_wiped_too(void **state)
     assert_result(LETHE_LIMIT, arena.failure);
     arena_clear(&arena);
     assert_int_equal(secrets_given_back, 0);
-}
-
-static void a_reset_arena_needs_no_memory_for_as_much_again(void **state)
-{
-    struct arena arena = {0};
-    for (size_t i = 0; i < 100; i++)
-        arena_alloc(&arena, 1000);
-    arena_reset(&arena);
-    assert_int_equal(arena.used_bytes, 0);
-    calls_left = 1;
-    for (size_t i = 0; i < 60; i++)
-        assert_non_null(arena_alloc(&arena, 1000));
-    assert_int_equal(calls_left, 1);
-    calls_left = 0;
-    arena_clear(&arena);
-}
-
-static void a_reset_arena_keeps_nothing_huge(void **state)
-{
-    struct arena arena = {0};
-    arena_alloc(&arena, (size_t)8 << 20);
-    arena_reset(&arena);
-    assert_true((size_t)(arena.end - arena.at) <= (size_t)1 << 20);
-    arena_clear(&arena);
 }
 
 int main(void)
@@ -224,10 +187,7 @@ int main(void)
         cmocka_unit_test(sizes_that_overflow_are_over_the_limit),
         cmocka_unit_test(memory_that_the_system_refuses_is_said),
         cmocka_unit_test(what_is_given_back_is_wiped),
-        cmocka_unit_test(what_an_arena_keeps_is_wiped_too),
         cmocka_unit_test(an_arena_that_failed_is_wiped_too),
-        cmocka_unit_test(a_reset_arena_needs_no_memory_for_as_much_again),
-        cmocka_unit_test(a_reset_arena_keeps_nothing_huge),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

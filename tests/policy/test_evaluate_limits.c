@@ -184,7 +184,7 @@ static void *ask_again_and_again(void *context)
         struct evaluation_failure failure;
         assert_result(LETHE_OK, policy_ask(policy, "p", &options, &arena, &value, &failure));
         assert_rich(value);
-        arena_reset(&arena);
+        arena_clear(&arena);
     }
     arena_clear(&inputs);
     arena_clear(&arena);
