@@ -192,14 +192,11 @@ static void negated_body(struct compiler *c, const struct expression *expression
 void negated_lower(struct compiler *c, const struct expression *expression)
 {
     const struct term *term = expression->terms.count > 0 ? expression->terms.items[0] : NULL;
-    if (expression->kind == EXPRESSION_NOT_BODY)
-        negated_body(c, expression);
-    else if (expression->kind == EXPRESSION_EVERY)
-        negated_body(c, expression);
-    else if (call_is(term, "assign"))
+    if (term != NULL && call_is(term, "assign"))
         problem_add(c->problems, PROBLEM_COMPILE, expression->place,
                     "cannot assign vars inside negated expression");
-    else if (c->keyword_not || call_is(term, "print"))
+    else if (term == NULL || expression->kind == EXPRESSION_EVERY || c->keyword_not ||
+             call_is(term, "print"))
         negated_body(c, expression);
     else
         negated_term(c, term);

@@ -98,7 +98,9 @@ static int binding_order(const void *a, const void *b)
 static void bindings_emit(struct compiler *c, struct plan_query *query)
 {
     query->bindings = arena_alloc(c->arena, c->bound.count * sizeof(*query->bindings));
-    for (size_t i = 0; i < c->bound.count && query->bindings != NULL; i++) {
+    if (query->bindings == NULL)
+        return;
+    for (size_t i = 0; i < c->bound.count; i++) {
         const struct variable *variable = &c->frame.variables[c->bound.items[i]];
         if (variable->name == NULL || variable->name[0] == '$')
             continue;

@@ -63,7 +63,7 @@ static void print_decimal(mp_limb_t *limbs, mp_size_t count, struct buffer *out)
     char text[CHUNKS_MAX * CHUNK_DIGITS], *end = text + sizeof text;
     char *at =
         count < CHUNK_LIMBS ? write_limbs(limbs, count, end) : write_chunks(limbs, count, end);
-    while (*at == '0')
+    while (at < end && *at == '0')
         at++;
     buffer_append(out, at, (size_t)(end - at));
 }
