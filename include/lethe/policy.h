@@ -54,8 +54,7 @@ struct lethe_policy_options {
     size_t module_count;
     const char *data; /* JSON, an object; NULL: {} */
     size_t data_size_bytes;
-    bool
-        v0; /* the older syntax, for all modules (one that says `import rego.v1` is of the newer) */
+    bool v0; /* the older syntax, but for modules that say `import rego.v1` */
     struct lethe_policy_limits limits;
 };
 

@@ -26,7 +26,7 @@ static inline void policy_files_clear_at_scope_end(struct policy_files *files)
 /* "a.b:PATH" puts what is data below data.a.b; a PATH with a colon in it begins with ./ then. */
 LETHE_MUST_CHECK lethe_result policy_files_add(struct policy_files *files, const char *path,
                                                struct lethe_error *err);
-/* Makes the plan. Problems go to stderr, each with its line and a caret; then LETHE_MALFORMED. */
+/* Makes the plan. Problems go to stderr, each with its line and a caret; then LETHE_FAILED. */
 LETHE_MUST_CHECK lethe_result policy_files_compile(struct policy_files *files, bool v0,
                                                    struct lethe_error *err);
 /* Prints problems likewise, and gives the result that stands for them. `result` is what the

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "policy/builtin_work.h"
 #include "policy/meter.h"
 
 static const struct builtin_family *const families[] = {
@@ -86,9 +87,7 @@ lethe_result builtin_value(struct builtin_call *call, const struct value *value,
                            const struct value **out)
 {
     *out = value;
-    if (value != NULL)
-        return LETHE_OK;
-    return call->arena->failure == LETHE_OK ? LETHE_NO_MEMORY : call->arena->failure;
+    return value != NULL ? LETHE_OK : builtin_failed(call);
 }
 
 lethe_result builtin_spend(struct builtin_call *call, uint64_t steps)

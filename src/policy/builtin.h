@@ -54,8 +54,7 @@ enum builtin_flag {
 };
 
 struct builtin {
-    const char
-        *name; /* "array.concat"; of operators, OPA's: "plus", "equal", "internal.member_2" */
+    const char *name; /* "array.concat"; of operators OPA's: "plus", "internal.member_2" */
     uint8_t arity;
     uint8_t flags;
     uint8_t operand_kinds[BUILTIN_OPERANDS_MAX];

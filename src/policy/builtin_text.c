@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "policy/builtin_work.h"
 
 lethe_result text_spend(struct builtin_call *call, uint64_t size_bytes)
 {
@@ -50,15 +51,10 @@ lethe_result text_result(struct builtin_call *call, const struct buffer *text,
     return builtin_value(call, text_value(call->arena, text->bytes, text->size_bytes), out);
 }
 
-/* The arena itself says no, and remembers that it did. */
 lethe_result text_fits(struct builtin_call *call, const struct buffer *text)
 {
-    const struct arena *arena = call->arena;
     TRY(buffer_result(text, NULL));
-    if (arena->limit_bytes == 0 || text->size_bytes <= arena->limit_bytes - arena->used_bytes)
-        return LETHE_OK;
-    (void)arena_alloc(call->arena, text->size_bytes);
-    return arena_result(arena, NULL);
+    return builtin_room(call, text->size_bytes);
 }
 
 lethe_result text_over_limit(struct builtin_call *call)

@@ -17,7 +17,7 @@ static size_t arena_room_bytes(const struct arena *arena)
     return arena->limit_bytes > arena->used_bytes ? arena->limit_bytes - arena->used_bytes : 0;
 }
 
-static lethe_result room_check(struct builtin_call *call, size_t size_bytes)
+lethe_result builtin_room(struct builtin_call *call, size_t size_bytes)
 {
     if (size_bytes <= arena_room_bytes(call->arena))
         return LETHE_OK;
@@ -32,7 +32,7 @@ lethe_result builtin_append(struct builtin_call *call, struct buffer *text, cons
     size_t total_bytes;
     if (__builtin_add_overflow(text->size_bytes, size_bytes, &total_bytes))
         return LETHE_LIMIT;
-    TRY(room_check(call, total_bytes));
+    TRY(builtin_room(call, total_bytes));
     buffer_append(text, bytes, size_bytes);
     return text->failure;
 }
@@ -45,7 +45,7 @@ lethe_result builtin_append_term(struct builtin_call *call, struct buffer *text,
     TRY(builtin_spend_value(call, value));
     value_print_term(value, text);
     TRY(text->failure);
-    return room_check(call, text->size_bytes);
+    return builtin_room(call, text->size_bytes);
 }
 
 lethe_result builtin_text(struct builtin_call *call, const struct buffer *text,

@@ -14,6 +14,8 @@ LETHE_MUST_CHECK lethe_result builtin_spend_value(struct builtin_call *call,
 /* Why a constructor gave NULL. */
 lethe_result builtin_failed(const struct builtin_call *call);
 
+/* Whether a result of that size would fit: LETHE_LIMIT, and the arena has failed, when not. */
+LETHE_MUST_CHECK lethe_result builtin_room(struct builtin_call *call, size_t size_bytes);
 /* Appends to a text that will be a result. LETHE_LIMIT when the arena could not hold the whole. */
 LETHE_MUST_CHECK lethe_result builtin_append(struct builtin_call *call, struct buffer *text,
                                              const void *bytes, size_t size_bytes);

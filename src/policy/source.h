@@ -27,7 +27,8 @@ void place_row_column(struct place place, unsigned *row, unsigned *column);
     X(PARSE, "rego_parse_error")                                                                   \
     X(COMPILE, "rego_compile_error")                                                               \
     X(UNSAFE, "rego_unsafe_var_error")                                                             \
-    X(RECURSION, "rego_recursion_error") X(TYPE, "rego_type_error")
+    X(RECURSION, "rego_recursion_error")                                                           \
+    X(TYPE, "rego_type_error")
 enum problem_code {
 #define PROBLEM_ENUM(name, text) PROBLEM_##name,
     PROBLEM_CODES(PROBLEM_ENUM)
