@@ -30,19 +30,13 @@ static void question_clear_at_scope_end(struct question *question)
 
 /* ---- a solution as JSON ---- */
 
-static void put(struct arena *arena, struct value_pairs *pairs, const char *key,
-                const struct value *value)
-{
-    value_pairs_append(arena, pairs, value_text(arena, key), value);
-}
-
 static const struct value *location_value(struct arena *arena, struct place place)
 {
     struct value_pairs pairs = {0};
     unsigned row, column;
     place_row_column(place, &row, &column);
-    put(arena, &pairs, "row", value_small(arena, row));
-    put(arena, &pairs, "col", value_small(arena, column));
+    document_put(arena, &pairs, "row", value_small(arena, row));
+    document_put(arena, &pairs, "col", value_small(arena, column));
     return value_object(arena, &pairs, NULL);
 }
 
@@ -52,11 +46,11 @@ static const struct value *expression_value(struct arena *arena,
 {
     struct value_pairs pairs = {0};
     struct place place = expression->place;
-    put(arena, &pairs, "value",
-        expression->slot == NO_SLOT ? &value_true : slots[expression->slot]);
-    put(arena, &pairs, "text",
-        value_string(arena, place.source->text + place.offset, place.length));
-    put(arena, &pairs, "location", location_value(arena, place));
+    document_put(arena, &pairs, "value",
+                 expression->slot == NO_SLOT ? &value_true : slots[expression->slot]);
+    document_put(arena, &pairs, "text",
+                 value_string(arena, place.source->text + place.offset, place.length));
+    document_put(arena, &pairs, "location", location_value(arena, place));
     return value_object(arena, &pairs, NULL);
 }
 
@@ -65,7 +59,7 @@ static const struct value *bindings_value(struct arena *arena, const struct plan
 {
     struct value_pairs pairs = {0};
     for (size_t i = 0; i < query->binding_count; i++)
-        put(arena, &pairs, query->bindings[i].name, slots[query->bindings[i].slot]);
+        document_put(arena, &pairs, query->bindings[i].name, slots[query->bindings[i].slot]);
     return value_object(arena, &pairs, NULL);
 }
 
@@ -79,9 +73,9 @@ static lethe_result keep_solution(void *context, const struct value *const *slot
     for (size_t i = 0; i < query->expression_count; i++)
         value_list_append(arena, &expressions,
                           expression_value(arena, &query->expressions[i], slots));
-    put(arena, &solution, "expressions", value_array(arena, &expressions));
+    document_put(arena, &solution, "expressions", value_array(arena, &expressions));
     if (query->binding_count > 0)
-        put(arena, &solution, "bindings", bindings_value(arena, query, slots));
+        document_put(arena, &solution, "bindings", bindings_value(arena, query, slots));
     value_list_append(arena, &question->solutions, value_object(arena, &solution, NULL));
     return arena_result(arena, NULL);
 }
@@ -102,7 +96,7 @@ static lethe_result format_json(struct question *question, struct buffer *out)
     struct arena *arena = &question->files.arena;
     struct value_pairs pairs = {0};
     if (question->solutions.count > 0)
-        put(arena, &pairs, "result", value_array(arena, &question->solutions));
+        document_put(arena, &pairs, "result", value_array(arena, &question->solutions));
     const struct value *all = value_object(arena, &pairs, NULL);
     TRY(arena_result(arena, NULL));
     print_line(all, true, out);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "cli/common.h"
 #include "cli/policy_coverage.h"
+#include "cli/policy_document.h"
 #include "cli/policy_files.h"
 #include "cli/policy_run.h"
 
@@ -227,27 +228,21 @@ static void print_text(const struct session *session, struct buffer *out)
     print_summary(session, out);
 }
 
-static void put(struct arena *arena, struct value_pairs *pairs, const char *key,
-                const struct value *value)
-{
-    value_pairs_append(arena, pairs, value_text(arena, key), value);
-}
-
 static const struct value *location_value(struct arena *arena, const struct test *test)
 {
     struct value_pairs pairs = {0};
     unsigned row, column;
     place_row_column(test->place, &row, &column);
-    put(arena, &pairs, "file", value_text(arena, test->file));
-    put(arena, &pairs, "row", value_small(arena, row));
-    put(arena, &pairs, "col", value_small(arena, column));
+    document_put(arena, &pairs, "file", value_text(arena, test->file));
+    document_put(arena, &pairs, "row", value_small(arena, row));
+    document_put(arena, &pairs, "col", value_small(arena, column));
     return value_object(arena, &pairs, NULL);
 }
 
 static const struct value *error_value(struct arena *arena, const struct test *test)
 {
     struct value_pairs pairs = {0};
-    put(arena, &pairs, "message", value_text(arena, test->error.text));
+    document_put(arena, &pairs, "message", value_text(arena, test->error.text));
     return value_object(arena, &pairs, NULL);
 }
 
@@ -257,14 +252,14 @@ static const struct value *test_value(struct arena *arena, const struct test *te
     struct value_pairs pairs = {0};
     char package[1024];
     snprintf(package, sizeof package, "data.%s", test->package);
-    put(arena, &pairs, "location", location_value(arena, test));
-    put(arena, &pairs, "package", value_text(arena, package));
-    put(arena, &pairs, "name", value_text(arena, test->name));
-    put(arena, &pairs, "duration", value_small(arena, (int64_t)test->duration_ns));
+    document_put(arena, &pairs, "location", location_value(arena, test));
+    document_put(arena, &pairs, "package", value_text(arena, package));
+    document_put(arena, &pairs, "name", value_text(arena, test->name));
+    document_put(arena, &pairs, "duration", value_small(arena, (int64_t)test->duration_ns));
     if (test->outcome == ERRED)
-        put(arena, &pairs, "error", error_value(arena, test));
+        document_put(arena, &pairs, "error", error_value(arena, test));
     else if (test->outcome != PASSED)
-        put(arena, &pairs, flags[test->outcome], &value_true);
+        document_put(arena, &pairs, flags[test->outcome], &value_true);
     return value_object(arena, &pairs, NULL);
 }
 

@@ -1,4 +1,4 @@
-/* cli/policy_document.h -- data and input, in the format that a file's name says. */
+/* cli/policy_document.h -- data and input, in the format that a file's name says; answers. */
 #ifndef CLI_POLICY_DOCUMENT_H
 #define CLI_POLICY_DOCUMENT_H
 
@@ -13,5 +13,12 @@ LETHE_MUST_CHECK lethe_result policy_document_parse(struct arena *arena, const c
                                                     const struct buffer *text,
                                                     const struct value **out,
                                                     struct lethe_error *err);
+
+/* Not of a path that is nothing else. */
+bool path_ends_with(const char *path, const char *suffix);
+
+/* A pair more of a document that is being made; what fails is the arena's. */
+void document_put(struct arena *arena, struct value_pairs *pairs, const char *key,
+                  const struct value *value);
 
 #endif

@@ -136,17 +136,11 @@ static const struct {
     {".yml", add_data, DOCUMENT_SIZE_MAX},
 };
 
-static bool ends_with(const char *text, const char *suffix)
-{
-    size_t length = strlen(text), suffix_length = strlen(suffix);
-    return length > suffix_length && strcmp(text + length - suffix_length, suffix) == 0;
-}
-
 static lethe_result add_file(struct policy_files *files, const struct location *file,
                              struct lethe_error *err)
 {
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        if (!ends_with(file->path, kinds[i].suffix))
+        if (!path_ends_with(file->path, kinds[i].suffix))
             continue;
         CLEANUP(buffer_clear) struct buffer text = {0};
         buffer_text(&text, ""); /* an empty file has bytes too */
