@@ -49,19 +49,29 @@ int hex_digit_value(char digit)
 static const char base64_digits[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-void base64_append(struct buffer *buffer, const void *bytes, size_t size_bytes)
+static void encode_group(const uint8_t *in, size_t here, char out[4])
+{
+    uint32_t bits = (uint32_t)in[0] << 16;
+    bits |= here > 1 ? (uint32_t)in[1] << 8 : 0;
+    bits |= here > 2 ? in[2] : 0;
+    out[0] = base64_digits[bits >> 18];
+    out[1] = base64_digits[bits >> 12 & 63];
+    out[2] = here > 1 ? base64_digits[bits >> 6 & 63] : '=';
+    out[3] = here > 2 ? base64_digits[bits & 63] : '=';
+}
+
+void base64_write(const void *bytes, size_t size_bytes, char *out)
 {
     const uint8_t *in = bytes;
-    for (size_t i = 0; i < size_bytes; i += 3) {
-        size_t here = MIN(size_bytes - i, 3);
-        uint32_t bits = (uint32_t)in[i] << 16;
-        bits |= here > 1 ? (uint32_t)in[i + 1] << 8 : 0;
-        bits |= here > 2 ? in[i + 2] : 0;
-        char group[4] = {base64_digits[bits >> 18], base64_digits[bits >> 12 & 63],
-                         here > 1 ? base64_digits[bits >> 6 & 63] : '=',
-                         here > 2 ? base64_digits[bits & 63] : '='};
-        buffer_append(buffer, group, sizeof group);
-    }
+    for (size_t i = 0; i < size_bytes; i += 3, out += 4)
+        encode_group(in + i, MIN(size_bytes - i, 3), out);
+}
+
+void base64_append(struct buffer *buffer, const void *bytes, size_t size_bytes)
+{
+    char *out = buffer_extend(buffer, BASE64_LENGTH(size_bytes));
+    if (out != NULL)
+        base64_write(bytes, size_bytes, out);
 }
 
 static int base64_value(char digit)

@@ -13,9 +13,10 @@ LETHE_MUST_CHECK lethe_result hex_decode(const char *text, size_t length, void *
 /* Of a hex digit of either case; -1: it is none. */
 int hex_digit_value(char digit);
 
-/* RFC 4648 section 4, padded. */
-void base64_append(struct buffer *buffer, const void *bytes, size_t size_bytes);
+/* RFC 4648 section 4, padded; `out` holds BASE64_LENGTH(size_bytes) characters, no NUL behind. */
 #define BASE64_LENGTH(size_bytes) (((size_bytes) + 2) / 3 * 4)
+void base64_write(const void *bytes, size_t size_bytes, char *out);
+void base64_append(struct buffer *buffer, const void *bytes, size_t size_bytes);
 /* Strict: canonical padding, zero spare bits, no white space. Writes at most `capacity_bytes` and
  * gives the size; LETHE_MALFORMED otherwise. */
 LETHE_MUST_CHECK lethe_result base64_decode(const char *text, size_t length, void *out,

@@ -1,0 +1,44 @@
+/* kms/change.h -- how the rooms above change rows of the keeper's store: never without the record.
+ *
+ * A change is a function that runs inside a transaction, writes rows (store/store.h), and fills in
+ * the record that it owes the log; keeper_change() makes it durable in the order that kms/keeper.h
+ * describes. Reading needs no transaction. Thread rule: as kms/keeper.h. */
+#ifndef KMS_CHANGE_H
+#define KMS_CHANGE_H
+
+#include "kms/keeper.h"
+#include "store/store.h"
+
+/* For reading; borrowed. Inside a change, for writing too. */
+struct store *keeper_store(struct keeper *keeper);
+
+/* Writes rows and fills in *event, whose field `epoch` is the one given; an event of a kind without
+ * that field is given one by the outbox. Texts of the event must live until keeper_change()
+ * returns. A failure leaves nothing. */
+typedef lethe_result keeper_change_rows(struct store *store, void *context, uint64_t epoch,
+                                        struct audit_event *event, struct lethe_error *err);
+/* LETHE_NO_SPACE when the log's disk is full: nothing has changed. */
+LETHE_MUST_CHECK lethe_result keeper_change(struct keeper *keeper, const char *tenant,
+                                            keeper_change_rows *change, void *context,
+                                            struct lethe_error *err);
+
+/* From now on, records say that `actor` did it (a SPIFFE id, "token:ACCESSOR", "uid:0"), until it
+ * is said otherwise; NULL: the keeper's own again. Copied. */
+void keeper_act_for(struct keeper *keeper, const char *actor);
+
+/* Whether rows changed since the last call, by this process or another: what was remembered of them
+ * is to be read again. Cheap enough to ask for every few requests. */
+LETHE_MUST_CHECK lethe_result keeper_look(struct keeper *keeper, bool *changed,
+                                          struct lethe_error *err);
+
+/* Documents larger than one row: cut into pieces "PATH/0", "PATH/1", ... Public content only.
+ * Inside a transaction. DOCUMENT_MAX_BYTES at most; LETHE_NOT_FOUND. */
+#define DOCUMENT_MAX_BYTES ((size_t)1 << 20)
+LETHE_MUST_CHECK lethe_result document_put(struct store *store, const char *path, const void *bytes,
+                                           size_t size_bytes, struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result document_get(struct store *store, const char *path,
+                                           struct buffer *out, struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result document_delete(struct store *store, const char *path,
+                                              struct lethe_error *err);
+
+#endif

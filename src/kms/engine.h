@@ -1,0 +1,179 @@
+/* kms/engine.h -- what is done with named keys: encrypt, decrypt, sign, verify, HMAC, export,
+ * backup, and how keys are configured. Semantics follow HashiCorp Vault's transit engine.
+ *
+ * One keyring holds all keys: those that models are encrypted under ("acme.llama.hot"), signers of
+ * manifests ("acme.signer"), and any other that clients create. A log's key ("NODE.log") is not
+ * reachable from here: what it signs is the log's.
+ *
+ * The engine decides about keys (versions, what each may do) and computes. It asks no policy and
+ * writes no records of uses: whoever calls does both. Changes (create, rotate, ...) write theirs.
+ * Keys that are in use stay expanded in guarded memory (ENGINE_KEPT_KEYS of them), checked against
+ * the store's state before each use; engine_forget() wipes them.
+ * Plaintexts come in and go out in guarded memory of the caller.
+ * Thread rule: as kms/keeper.h. */
+#ifndef KMS_ENGINE_H
+#define KMS_ENGINE_H
+
+#include "crypto/digest.h"
+#include "kms/keeper.h"
+#include "mem/guarded.h"
+
+#define ENGINE_NAME_MAX 128u /* [A-Za-z0-9_], and - and . inside */
+#define ENGINE_KEPT_KEYS 256u
+
+/* X(name, text as clients say it, encrypts, signs, private bytes) */
+#define ENGINE_TYPES(X)                                                                            \
+    X(AES256_GCM96, "aes256-gcm96", true, false, 32)                                               \
+    X(CHACHA20_POLY1305, "chacha20-poly1305", true, false, 32)                                     \
+    X(ED25519, "ed25519", false, true, 32)                                                         \
+    X(ECDSA_P256, "ecdsa-p256", false, true, 32)                                                   \
+    X(ECDSA_P384, "ecdsa-p384", false, true, 48)
+enum engine_type {
+#define ENGINE_TYPE_ENUM(name, text, encrypts, signs, bytes) ENGINE_##name,
+    ENGINE_TYPES(ENGINE_TYPE_ENUM)
+#undef ENGINE_TYPE_ENUM
+        ENGINE_TYPE_COUNT
+};
+/* LETHE_INVALID: unknown; for RSA and derived contexts a text that says they are not offered. */
+LETHE_MUST_CHECK lethe_result engine_type_parse(const char *text, enum engine_type *out,
+                                                struct lethe_error *err);
+const char *engine_type_name(enum engine_type type);
+
+struct engine_key {
+    char name[ENGINE_NAME_MAX + 1];
+    enum engine_type type;
+    uint64_t latest_version;
+    uint64_t min_available_version; /* 0: all are there */
+    uint64_t min_decryption_version;
+    uint64_t min_encryption_version; /* 0: the latest */
+    uint64_t revoked_through;        /* 0: none */
+    uint64_t auto_rotate_s;          /* 0: never by itself */
+    bool destroyed;
+    bool exportable, plaintext_backup, deletion_allowed, imported;
+};
+
+struct engine; /* over a keeper, which it borrows */
+LETHE_MUST_CHECK lethe_result engine_create(struct keeper *keeper, struct engine **out,
+                                            struct lethe_error *err);
+void engine_free(struct engine *engine); /* wipes; NULL is fine */
+DEFINE_CLEANUP(engine_free, struct engine *);
+/* Wipes what is kept of every key, or of one. */
+void engine_forget(struct engine *engine, const char *name);
+
+/* ---- keys ------------------------------------------------------------------------------------ */
+
+struct engine_create_options {
+    enum engine_type type;
+    bool exportable, plaintext_backup;
+    uint64_t auto_rotate_s;
+};
+/* *existed: there was one, and nothing has changed. LETHE_INVALID: the name. */
+LETHE_MUST_CHECK lethe_result engine_create_key(struct engine *engine, const char *name,
+                                                const struct engine_create_options *options,
+                                                bool *existed, struct lethe_error *err);
+/* LETHE_NOT_FOUND. */
+LETHE_MUST_CHECK lethe_result engine_get(struct engine *engine, const char *name,
+                                         struct engine_key *out, struct lethe_error *err);
+typedef lethe_result engine_visit(void *context, const struct engine_key *key,
+                                  struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result engine_list(struct engine *engine, engine_visit *visit, void *context,
+                                          struct lethe_error *err);
+struct engine_version {
+    uint64_t created_s;
+    uint64_t uses; /* how often it encrypted, at most */
+};
+LETHE_MUST_CHECK lethe_result engine_version(struct engine *engine, const char *name,
+                                             uint64_t version, struct engine_version *out,
+                                             struct lethe_error *err);
+/* As PEM, or for Ed25519 base64 of the 32 bytes; empty for a key that has none. */
+LETHE_MUST_CHECK lethe_result engine_public(struct engine *engine, const char *name,
+                                            uint64_t version, struct buffer *out,
+                                            struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result engine_rotate(struct engine *engine, const char *name,
+                                            struct lethe_error *err);
+/* Of every key whose time has come; *rotated counts them. */
+LETHE_MUST_CHECK lethe_result engine_rotate_due(struct engine *engine, uint64_t *rotated,
+                                                struct lethe_error *err);
+struct engine_config { /* NULL: stays as it is */
+    const uint64_t *min_decryption_version, *min_encryption_version, *auto_rotate_s;
+    const bool *deletion_allowed, *exportable, *plaintext_backup;
+};
+/* All of it or nothing. LETHE_INVALID says which value does not fit. */
+LETHE_MUST_CHECK lethe_result engine_configure(struct engine *engine, const char *name,
+                                               const struct engine_config *config,
+                                               struct lethe_error *err);
+/* Destroys versions below it for good. */
+LETHE_MUST_CHECK lethe_result engine_trim(struct engine *engine, const char *name,
+                                          uint64_t min_available_version, struct lethe_error *err);
+/* LETHE_INVALID unless deletion was allowed; the name may come back. */
+LETHE_MUST_CHECK lethe_result engine_delete(struct engine *engine, const char *name,
+                                            struct lethe_error *err);
+
+/* ---- using them ------------------------------------------------------------------------------ */
+
+/* Every use: LETHE_NOT_FOUND (no such key), LETHE_REVOKED (revoked or destroyed), LETHE_INVALID
+ * (the key cannot do this, or not with this version), LETHE_LIMIT (the version has encrypted as
+ * often as one may), LETHE_MALFORMED (a text is not what it should be), LETHE_INTEGRITY (it does
+ * not open: one text, whatever the reason). */
+
+struct engine_use {
+    const char *name;
+    uint64_t version; /* 0: the latest; of decryption and verification: that of the text */
+    const void *aad;
+    size_t aad_bytes;
+    bool renew; /* opens what was revoked, too: for rewrapping and re-encrypting */
+};
+/* Appends "vault:v<N>:<base64>"; *version is N. */
+LETHE_MUST_CHECK lethe_result engine_encrypt(struct engine *engine, const struct engine_use *use,
+                                             const void *plain, size_t plain_bytes,
+                                             struct guarded *out, uint64_t *version,
+                                             struct lethe_error *err);
+/* Appends the plaintext, or with `as_base64` its base64. */
+LETHE_MUST_CHECK lethe_result engine_decrypt(struct engine *engine, const struct engine_use *use,
+                                             const char *text, size_t length, bool as_base64,
+                                             struct guarded *out, uint64_t *version,
+                                             struct lethe_error *err);
+/* Opens and encrypts anew under use->version (0: the latest); the plaintext stays inside. */
+LETHE_MUST_CHECK lethe_result engine_rewrap(struct engine *engine, const struct engine_use *use,
+                                            const char *text, size_t length, struct guarded *out,
+                                            uint64_t *version, struct lethe_error *err);
+/* Appends the "vault:v<N>:..." of HMAC; every key has an HMAC key beside its own. */
+LETHE_MUST_CHECK lethe_result engine_hmac(struct engine *engine, const struct engine_use *use,
+                                          enum digest_kind digest, const void *input,
+                                          size_t input_bytes, struct guarded *out,
+                                          struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result engine_verify_hmac(
+    struct engine *engine, const struct engine_use *use, enum digest_kind digest, const void *input,
+    size_t input_bytes, const char *text, size_t length, bool *valid, struct lethe_error *err);
+struct engine_signing {
+    enum digest_kind digest; /* not for Ed25519, which hashes for itself */
+    bool prehashed;          /* `input` is the digest */
+    bool jws;                /* r and s of fixed width in unpadded URL-safe base64, not DER */
+};
+LETHE_MUST_CHECK lethe_result engine_sign(struct engine *engine, const struct engine_use *use,
+                                          const struct engine_signing *how, const void *input,
+                                          size_t input_bytes, struct guarded *out,
+                                          uint64_t *version, struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result engine_verify(struct engine *engine, const struct engine_use *use,
+                                            const struct engine_signing *how, const void *input,
+                                            size_t input_bytes, const char *text, size_t length,
+                                            bool *valid, struct lethe_error *err);
+
+/* ---- taking them out ------------------------------------------------------------------------- */
+
+enum engine_export { ENGINE_EXPORT_ENCRYPTION, ENGINE_EXPORT_SIGNING, ENGINE_EXPORT_HMAC };
+/* One version, as Vault's clients expect it. LETHE_INVALID: not exportable, or of another kind. On
+ * record (key_released, purpose "export") before the bytes are there. */
+LETHE_MUST_CHECK lethe_result engine_export(struct engine *engine, const char *name,
+                                            enum engine_export what, uint64_t version,
+                                            struct guarded *out, struct lethe_error *err);
+/* A whole key, encrypted and authenticated under the service's backup key: opens in this service
+ * and in those restored from its backup. LETHE_INVALID unless exportable and plaintext_backup. */
+LETHE_MUST_CHECK lethe_result engine_backup(struct engine *engine, const char *name,
+                                            struct guarded *out, struct lethe_error *err);
+/* `name` NULL: the one in the backup. LETHE_EXISTS without `force`; LETHE_INTEGRITY. */
+LETHE_MUST_CHECK lethe_result engine_restore(struct engine *engine, const char *name,
+                                             const char *backup, size_t length, bool force,
+                                             struct lethe_error *err);
+
+#endif

@@ -1,0 +1,70 @@
+/* service/fields.h -- the fields of a request, read by a table: strict JSON, lenient scalars.
+ *
+ * As Vault's clients send them: unknown fields are ignored, null is absent, integers may come as
+ * text, booleans as "true" and "false", lists as comma-separated text, durations as seconds or
+ * "10m". Values borrow of the body, which is guarded memory; texts without escapes (all base64) are
+ * not copied. The same names in the query fill what the body leaves out. The table is also what the
+ * OpenAPI document says. */
+#ifndef SERVICE_FIELDS_H
+#define SERVICE_FIELDS_H
+
+#include "mem/guarded.h"
+
+enum field_type {
+    FIELD_TEXT,
+    FIELD_BASE64,   /* text that is padded base64; `text` is still encoded */
+    FIELD_INTEGER,  /* `integer` */
+    FIELD_BOOLEAN,  /* `boolean` */
+    FIELD_DURATION, /* `integer`, seconds */
+    FIELD_LIST,     /* of texts: field_list_next() */
+    FIELD_MAP,      /* of text to text: field_map_next() */
+    FIELD_ITEMS,    /* a list of objects with fields of their own: field_item_next() */
+};
+struct field {
+    const char *name;
+    enum field_type type;
+    bool required;
+    const char *help;
+    const struct field *items; /* of FIELD_ITEMS; ends with a row without name */
+};
+#define FIELDS_MAX 40u
+#define FIELD_LIST_MAX 1024u
+#define FIELD_ITEMS_MAX 10000u
+#define FIELDS_DEPTH_MAX 16u
+
+struct field_value {
+    bool given;
+    bool boolean;
+    int64_t integer;
+    const char *text; /* unescaped; not NUL-terminated; list, map, items: the JSON text */
+    size_t length;
+};
+
+/* Reads an object (or nothing at all) into values[0..] by the table. Escaped texts are unescaped
+ * into `scratch`, which lives as long as the values. LETHE_MALFORMED: no JSON object (duplicate
+ * names, bad UTF-8, depth and count are checked over all of it); LETHE_INVALID names the field. */
+LETHE_MUST_CHECK lethe_result fields_read(const struct field *table, const uint8_t *body,
+                                          size_t body_bytes, struct guarded *scratch,
+                                          struct field_value *values, struct lethe_error *err);
+
+/* One element after another: *at starts NULL. LETHE_NOT_FOUND behind the last. */
+LETHE_MUST_CHECK lethe_result field_list_next(const struct field_value *list, const char **at,
+                                              struct guarded *scratch, struct field_value *out,
+                                              struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result field_map_next(const struct field_value *map, const char **at,
+                                             struct guarded *scratch, struct field_value *name,
+                                             struct field_value *value, struct lethe_error *err);
+/* The fields of the next object, by `items`. LETHE_INVALID for one that does not fit: the next call
+ * goes on behind it. */
+LETHE_MUST_CHECK lethe_result field_item_next(const struct field *items,
+                                              const struct field_value *list, const char **at,
+                                              struct guarded *scratch, struct field_value *values,
+                                              struct lethe_error *err);
+
+/* Of FIELD_BASE64: appends what it says. LETHE_MALFORMED. */
+LETHE_MUST_CHECK lethe_result field_decode(const struct field_value *value, struct guarded *out);
+/* As a C string of at most capacity - 1 bytes; LETHE_INVALID when it is longer or has a NUL. */
+LETHE_MUST_CHECK lethe_result field_copy(const struct field_value *value, const char *name,
+                                         char *out, size_t capacity, struct lethe_error *err);
+
+#endif

@@ -1,0 +1,66 @@
+/* service/service.h -- the keeper's side of the key service: what all its calls share.
+ *
+ * Sealed, it has no keeper: the root key is not there. Unsealing opens the home, and each part
+ * reads what it needs of the store; whatever is remembered of rows is read again when rows have
+ * changed (kms/change.h, keeper_look), by whichever process. Parts: engine      kms/engine.h keys
+ * and what is done with them tokens      service/tokens.h     tokens by their hash identities
+ * service/identities.h who may come with a certificate authority   service/authority.h  the PKI:
+ * roots, roles, certificates, CRLs policies    service/policies.h   path policies, modules, what is
+ * asked Thread rule: the keeper's one thread. */
+#ifndef SERVICE_SERVICE_H
+#define SERVICE_SERVICE_H
+
+#include "kms/change.h"
+#include "kms/engine.h"
+
+struct tokens;
+struct identities;
+struct authority;
+struct policies;
+
+struct service_options {
+    struct keeper_options keeper;
+    bool dev;                     /* admin calls over the network, too */
+    const char *trust_domain;     /* of the identities that it issues */
+    uint64_t default_ttl_s;       /* of tokens; 0: 768 h */
+    uint64_t max_ttl_s;           /* 0: the same */
+    bool upsert;                  /* encrypting under an unknown key makes it */
+    bool emit_uses;               /* uses are recorded, but nobody waits until they are durable */
+    const char *policy_directory; /* NULL: the built-in modules */
+};
+
+struct service {
+    struct service_options options;
+    struct keeper *keeper; /* NULL: sealed */
+    struct engine *engine;
+    struct tokens *tokens;
+    struct identities *identities;
+    struct authority *authority;
+    struct policies *policies;
+    struct core *core; /* connections, streams, counters: service/core.h */
+};
+
+/* Sealed at first. The options are copied. */
+LETHE_MUST_CHECK lethe_result service_create(const struct service_options *options,
+                                             struct service **out, struct lethe_error *err);
+void service_free(struct service *service); /* wipes; NULL is fine */
+/* Opens the home with what the options say of the root; LETHE_UNAVAILABLE: that is not there, and
+ * an operator must bring it. `passphrase`, when it is not NULL, is used in its place. */
+LETHE_MUST_CHECK lethe_result service_unseal(struct service *service,
+                                             const struct lethe_secret *passphrase,
+                                             struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result service_seal(struct service *service, struct lethe_error *err);
+/* Once, in a new home: the rows without which there is no service (the identities' authority, the
+ * backup key, default policies), and the first token, with the policy "root". */
+LETHE_MUST_CHECK lethe_result service_init(struct service *service,
+                                           struct lethe_secret **root_token,
+                                           struct lethe_error *err);
+
+/* What happens now and then, at most once a second: rotations that are due, tokens that expired. */
+void service_tick(struct service *service);
+/* Tells every open stream of events; the text is one JSON object. */
+void service_publish(struct service *service, const char *event, const char *json);
+/* Ends every connection of an identity, and every one that has used a token: at once. */
+void service_cut_off(struct service *service, const char *caller_name);
+
+#endif
