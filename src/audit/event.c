@@ -24,14 +24,27 @@ const struct audit_kind_row *audit_kind_row(enum audit_kind kind)
     return &kinds[kind];
 }
 
+/* The number of fields when there is none. */
+static size_t epoch_field(const struct audit_kind_row *row)
+{
+    size_t i = 0;
+    while (i < row->field_count &&
+           (row->fields[i].type != AUDIT_FIELD_NUMBER || strcmp(row->fields[i].name, "epoch") != 0))
+        i++;
+    return i;
+}
+
+bool audit_kind_has_epoch(enum audit_kind kind)
+{
+    const struct audit_kind_row *row = audit_kind_row(kind);
+    return epoch_field(row) < row->field_count;
+}
+
 uint64_t audit_event_epoch(const struct audit_event *event)
 {
     const struct audit_kind_row *row = audit_kind_row(event->kind);
-    for (size_t i = 0; i < row->field_count; i++) {
-        if (row->fields[i].type == AUDIT_FIELD_NUMBER && strcmp(row->fields[i].name, "epoch") == 0)
-            return event->values[i].number;
-    }
-    return 0;
+    size_t at = epoch_field(row);
+    return at < row->field_count ? event->values[at].number : event->epoch;
 }
 
 const char *audit_kind_name(enum audit_kind kind)

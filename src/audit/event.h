@@ -9,7 +9,7 @@
  *
  * A field's name is its name in the record, so it is in [a-z0-9_], and none of the names that every
  * record has: actor, event, node, prev, seq, session, severity, tenant, time. An unsigned field
- * called `epoch` is the store's (log.h, struct audit_head). */
+ * called `epoch` is the store's (log.h, struct audit_head); a kind without it can be given one. */
 #ifndef AUDIT_EVENT_H
 #define AUDIT_EVENT_H
 
@@ -214,6 +214,8 @@ struct audit_event {
         const char *text; /* NULL: absent, or not a text */
         uint64_t number;
     } values[AUDIT_FIELDS_MAX];
+    uint64_t
+        epoch; /* of a kind without such a field, when it records a change of the store; or 0 */
 };
 
 /* The constructors. Each field brings its own comma along, so the first one has to be dropped. */
@@ -230,9 +232,10 @@ struct audit_event {
         AUDIT_PARAMETERS(FIELDS_##event(AUDIT_TEXT_PARAMETER, AUDIT_NUMBER_PARAMETER,              \
                                         AUDIT_FLAG_PARAMETER, AUDIT_TEXT_PARAMETER)))              \
     {                                                                                              \
-        return (struct audit_event){AUDIT_KIND_##event,                                            \
-                                    {FIELDS_##event(AUDIT_TEXT_VALUE, AUDIT_NUMBER_VALUE,          \
-                                                    AUDIT_NUMBER_VALUE, AUDIT_TEXT_VALUE)}};       \
+        return (struct audit_event){                                                               \
+            .kind = AUDIT_KIND_##event,                                                            \
+            .values = {FIELDS_##event(AUDIT_TEXT_VALUE, AUDIT_NUMBER_VALUE, AUDIT_NUMBER_VALUE,    \
+                                      AUDIT_TEXT_VALUE)}};                                         \
     }
 AUDIT_EVENTS(AUDIT_CONSTRUCTOR)
 #undef AUDIT_CONSTRUCTOR
@@ -256,7 +259,9 @@ struct audit_kind_row {
 };
 const struct audit_kind_row *audit_kind_row(enum audit_kind kind);
 
-/* The event's field `epoch`; 0 when it has none. */
+/* Whether records of the kind have a field `epoch` of their own. */
+bool audit_kind_has_epoch(enum audit_kind kind);
+/* The event's epoch; 0 when it has none. */
 uint64_t audit_event_epoch(const struct audit_event *event);
 
 const char *audit_kind_name(enum audit_kind kind);

@@ -23,6 +23,7 @@ enum source {
     FROM_SEVERITY,
     FROM_TENANT,
     FROM_TIME,
+    FROM_EPOCH,  /* of a kind without such a field */
     FROM_FIELDS, /* and above: the event's own, in the order of the table */
 };
 
@@ -30,6 +31,7 @@ static const char *const common_members[] = {
     [FROM_ACTOR] = "actor",   [FROM_EVENT] = "event",       [FROM_NODE] = "node",
     [FROM_PREV] = "prev",     [FROM_SEQ] = "seq",           [FROM_SESSION] = "session",
     [FROM_TENANT] = "tenant", [FROM_SEVERITY] = "severity", [FROM_TIME] = "time",
+    [FROM_EPOCH] = "epoch",
 };
 _Static_assert(ARRAY_LEN(common_members) == FROM_FIELDS, "every source has a name");
 
@@ -56,8 +58,10 @@ static void sort_layouts(void)
 {
     for (enum audit_kind kind = 0; kind < AUDIT_KINDS; kind++) {
         const struct audit_kind_row *row = audit_kind_row(kind);
-        for (unsigned i = 0; i < ARRAY_LEN(common_members); i++)
-            layout_insert(&layouts[kind], common_members[i], i);
+        for (unsigned i = 0; i < ARRAY_LEN(common_members); i++) {
+            if (i != FROM_EPOCH || !audit_kind_has_epoch(kind))
+                layout_insert(&layouts[kind], common_members[i], i);
+        }
         for (unsigned i = 0; i < row->field_count; i++)
             layout_insert(&layouts[kind], row->fields[i].name, FROM_FIELDS + i);
     }
@@ -137,6 +141,8 @@ static bool member_is_absent(const struct record *record, unsigned source)
         return is_empty(record->who->session);
     case FROM_TENANT:
         return is_empty(record->who->tenant);
+    case FROM_EPOCH:
+        return record->event->epoch == 0;
     default:
         return source >= FROM_FIELDS &&
                record->row->fields[source - FROM_FIELDS].type == AUDIT_FIELD_OPTIONAL_TEXT &&
@@ -173,6 +179,9 @@ static void append_value(struct buffer *out, const struct record *record, unsign
         break;
     case FROM_TIME:
         append_time(out, record->place->time_ns);
+        break;
+    case FROM_EPOCH:
+        append_number(out, record->event->epoch);
         break;
     default:
         append_field(out, record->row->fields[source - FROM_FIELDS].type,

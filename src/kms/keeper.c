@@ -331,7 +331,7 @@ struct audit_log *keeper_log(struct keeper *keeper)
 
 struct audit_who keeper_who(const struct keeper *keeper, const char *tenant)
 {
-    return (struct audit_who){.actor = keeper->actor, .tenant = tenant, .session = ""};
+    return (struct audit_who){.actor = keeper_actor(keeper), .tenant = tenant, .session = ""};
 }
 
 const struct root_spec *keeper_root(const struct keeper *keeper)

@@ -25,13 +25,20 @@ struct keeper {
     struct root_spec root;
     struct root *opened; /* NULL while the home is made */
     char *lock_path;
-    char *actor;
+    char *actor;                       /* the keeper's own */
+    char acts_for[AUDIT_TEXT_MAX + 1]; /* instead, when not empty */
+    uint64_t looked_epoch;             /* the store's, when keeper_look() was last asked */
     const struct clock_source *clock;
     const struct random_source *random;
     struct key_source source;
     bool owes; /* a change of ours is durable, its record may not be */
     struct working_key *working;
 };
+
+static inline const char *keeper_actor(const struct keeper *keeper)
+{
+    return keeper->acts_for[0] != '\0' ? keeper->acts_for : keeper->actor;
+}
 
 static inline uint64_t keeper_now_s(const struct keeper *keeper)
 {
@@ -60,20 +67,20 @@ LETHE_MUST_CHECK lethe_result keeper_pin_in_transaction(struct keeper *keeper,
 
 /* Inside a transaction: writes rows, and fills in the record that it owes, which carries `epoch`.
  */
-typedef lethe_result keeper_change(struct keeper *keeper, void *context, uint64_t epoch,
-                                   struct audit_event *event, struct lethe_error *err);
+typedef lethe_result keeper_edit(struct keeper *keeper, void *context, uint64_t epoch,
+                                 struct audit_event *event, struct lethe_error *err);
 /* Makes one change with its record, under the home's lock. Texts of the event must live until it
  * returns. A failure after the change is durable (the log cannot be written) is a failure too; the
  * record is then made up for by whoever looks next. */
 LETHE_MUST_CHECK lethe_result keeper_make_change(struct keeper *keeper, const char *tenant,
-                                                 keeper_change *change, void *context,
+                                                 keeper_edit *change, void *context,
                                                  struct lethe_error *err);
 
 /* As keeper_make_change, and with it another store key and, for a root file, another root key.
  * `describe` makes the record from the outcome's text. */
 typedef struct audit_event keeper_describe(void *context, const char *outcome, uint64_t epoch);
 struct keeper_rotation {
-    keeper_change *change; /* NULL: nothing but the keys changes; its event does not count */
+    keeper_edit *change; /* NULL: nothing but the keys changes; its event does not count */
     keeper_describe *describe;
     void *context;
 };

@@ -249,8 +249,8 @@ static lethe_result open_wrapped(struct keeper *keeper, const struct key_use *us
 static lethe_result record_release(struct keeper *keeper, const struct key_use *use,
                                    uint64_t version, struct lethe_error *err)
 {
-    const struct audit_event event =
-        audit_key_released(use->key, version, use->purpose, keeper->actor, NULL, NULL, use->shard);
+    const struct audit_event event = audit_key_released(
+        use->key, version, use->purpose, keeper_actor(keeper), NULL, NULL, use->shard);
     return keeper_commit_for(keeper, use->key, &event, err);
 }
 
@@ -259,8 +259,8 @@ static void record_refusal(struct keeper *keeper, const struct key_use *use, uin
                            lethe_result reason)
 {
     const struct audit_event event =
-        audit_key_denied(use->key, version, use->purpose, keeper->actor, NULL, NULL, use->shard,
-                         lethe_result_sentence(reason));
+        audit_key_denied(use->key, version, use->purpose, keeper_actor(keeper), NULL, NULL,
+                         use->shard, lethe_result_sentence(reason));
     (void)!keeper_commit_for(keeper, use->key, &event, NULL);
 }
 

@@ -72,16 +72,16 @@ static lethe_result raise_minimum(struct keeper *keeper, void *context, uint64_t
     return LETHE_OK;
 }
 
-static lethe_result make_change(struct keeper *keeper, keeper_change *make,
-                                struct key_change *change, struct lethe_error *err)
+static lethe_result make_change(struct keeper *keeper, keeper_edit *make, struct key_change *change,
+                                struct lethe_error *err)
 {
     char tenant[NAME_PART_MAX + 1];
     keeper_owner_of(change->name, tenant);
     return keeper_make_change(keeper, tenant, make, change, err);
 }
 
-static lethe_result change_key(struct keeper *keeper, keeper_change *make,
-                               struct key_change *change, struct lethe_error *err)
+static lethe_result change_key(struct keeper *keeper, keeper_edit *make, struct key_change *change,
+                               struct lethe_error *err)
 {
     enum key_kind kind;
     TRY(key_name_check(change->name, &kind, err));

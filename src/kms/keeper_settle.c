@@ -81,7 +81,7 @@ lethe_result keeper_pin_in_transaction(struct keeper *keeper, struct lethe_error
 }
 
 static lethe_result change_store(struct keeper *keeper, const struct audit_who *who,
-                                 keeper_change *change, void *context, struct lethe_error *err)
+                                 keeper_edit *change, void *context, struct lethe_error *err)
 {
     TRY(store_begin(keeper->store, err));
     CLEANUP(store_rollback) struct store *transaction = keeper->store;
@@ -93,7 +93,7 @@ static lethe_result change_store(struct keeper *keeper, const struct audit_who *
 }
 
 /* The record is written from the outbox, as after a crash: there is no second way. */
-lethe_result keeper_make_change(struct keeper *keeper, const char *tenant, keeper_change *change,
+lethe_result keeper_make_change(struct keeper *keeper, const char *tenant, keeper_edit *change,
                                 void *context, struct lethe_error *err)
 {
     const struct audit_who who = keeper_who(keeper, tenant);

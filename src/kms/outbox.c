@@ -45,6 +45,8 @@ void owed_append(const struct audit_who *who, const struct audit_event *event, s
         else
             append_number(row, event->values[i].number);
     }
+    if (!audit_kind_has_epoch(event->kind))
+        append_number(row, event->epoch);
 }
 
 lethe_result outbox_put(struct store *store, const struct audit_who *who,
@@ -110,6 +112,8 @@ static lethe_result read_fields(struct cursor *cursor, struct audit_event *event
         else
             TRY(read_text(cursor, &value->text));
     }
+    if (!audit_kind_has_epoch(event->kind))
+        TRY(cursor_le64(cursor, &event->epoch));
     return cursor_left(cursor) == 0 ? LETHE_OK : LETHE_MALFORMED;
 }
 

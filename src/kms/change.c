@@ -1,0 +1,64 @@
+#include "kms/change.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "kms/keeper_core.h"
+
+struct store *keeper_store(struct keeper *keeper)
+{
+    return keeper->store;
+}
+
+void keeper_act_for(struct keeper *keeper, const char *actor)
+{
+    size_t length = actor == NULL ? 0 : strnlen(actor, AUDIT_TEXT_MAX);
+    if (length > 0)
+        memcpy(keeper->acts_for, actor, length);
+    keeper->acts_for[length] = '\0';
+}
+
+/* ---- changes --------------------------------------------------------------------------------- */
+
+struct rows_change {
+    keeper_change_rows *change;
+    void *context;
+};
+
+static lethe_result change_rows(struct keeper *keeper, void *context, uint64_t epoch,
+                                struct audit_event *event, struct lethe_error *err)
+{
+    const struct rows_change *rows = context;
+    TRY(rows->change(keeper->store, rows->context, epoch, event, err));
+    if (!audit_kind_has_epoch(event->kind))
+        event->epoch = epoch;
+    return LETHE_OK;
+}
+
+lethe_result keeper_change(struct keeper *keeper, const char *tenant, keeper_change_rows *change,
+                           void *context, struct lethe_error *err)
+{
+    struct rows_change rows = {.change = change, .context = context};
+    return keeper_make_change(keeper, tenant, change_rows, &rows, err);
+}
+
+/* ---- looking --------------------------------------------------------------------------------- */
+
+static lethe_result stop_here(void *context, const char *path, uint64_t version,
+                              struct lethe_error *err)
+{
+    return LETHE_CANCELLED;
+}
+
+/* Reading anything makes the store see its newest head; every transaction moves the epoch. */
+lethe_result keeper_look(struct keeper *keeper, bool *changed, struct lethe_error *err)
+{
+    *changed = true;
+    lethe_result result = store_list(keeper->store, "", stop_here, NULL, err);
+    if (result != LETHE_CANCELLED)
+        TRY(result);
+    uint64_t epoch = store_epoch(keeper->store);
+    *changed = epoch != keeper->looked_epoch;
+    keeper->looked_epoch = epoch;
+    return LETHE_OK;
+}
