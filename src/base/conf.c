@@ -8,81 +8,11 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/conf_value.h"
 #include "base/error.h"
 #include "base/file.h"
 
 #define KEYS_TEXT_SIZE 200
-
-struct unit {
-    const char *name;
-    uint64_t factor;
-};
-
-/* The largest first: how a value is written. */
-static const struct unit bytes_units[] = {{"TiB", (uint64_t)1 << 40},
-                                          {"GiB", (uint64_t)1 << 30},
-                                          {"MiB", (uint64_t)1 << 20},
-                                          {"KiB", (uint64_t)1 << 10},
-                                          {"", 1},
-                                          {NULL, 0}};
-static const struct unit seconds_units[] = {
-    {"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}, {NULL, 0}};
-static const struct unit milliseconds_units[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000},
-                                                 {"s", 1000},     {"ms", 1},      {NULL, 0}};
-static const struct unit count_units[] = {{"", 1}, {NULL, 0}};
-
-static const struct {
-    const struct unit *units;
-    const char *like;
-} types[] = {
-    [CONF_BYTES] = {bytes_units, "a size such as 64KiB, 16MiB or 1GiB"},
-    [CONF_SECONDS] = {seconds_units, "a time such as 90s, 15m, 1h or 30d"},
-    [CONF_MILLISECONDS] = {milliseconds_units, "a time such as 500ms, 10s or 1h"},
-    [CONF_COUNT] = {count_units, "a number"},
-};
-
-/* ---- values ---------------------------------------------------------------------------------- */
-
-void conf_value_text(const struct conf_row *row, uint64_t value, char out[CONF_VALUE_SIZE])
-{
-    const struct unit *unit = types[row->type].units;
-    if (row->has_off && value == row->off) {
-        snprintf(out, CONF_VALUE_SIZE, "off");
-        return;
-    }
-    while (unit[1].name != NULL && (value == 0 || value % unit->factor != 0))
-        unit++;
-    snprintf(out, CONF_VALUE_SIZE, "%llu%s", (unsigned long long)(value / unit->factor),
-             unit->name);
-}
-
-/* Digits in their one plain spelling, and a unit. */
-static bool read_number(const char *text, const struct unit *units, uint64_t *out)
-{
-    uint64_t number = 0;
-    size_t digits = strspn(text, "0123456789");
-    if (digits == 0 || (digits > 1 && text[0] == '0'))
-        return false;
-    for (size_t i = 0; i < digits; i++) {
-        if (__builtin_mul_overflow(number, (uint64_t)10, &number) ||
-            __builtin_add_overflow(number, (uint64_t)(text[i] - '0'), &number))
-            return false;
-    }
-    for (; units->name != NULL; units++) {
-        if (strcmp(text + digits, units->name) == 0)
-            return !__builtin_mul_overflow(number, units->factor, out);
-    }
-    return false;
-}
-
-static bool read_value(const struct conf_row *row, const char *text, uint64_t *out)
-{
-    if (row->has_off && strcmp(text, "off") == 0) {
-        *out = row->off;
-        return true;
-    }
-    return read_number(text, types[row->type].units, out) && *out >= row->min && *out <= row->max;
-}
 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
@@ -92,7 +22,7 @@ struct parsing {
     const char *end;
     unsigned line; /* the one that was read last, from 1 */
     const struct conf_table *table;
-    uint64_t values[CONF_ROWS_MAX];
+    void *out; /* NULL: only whether all of it is right */
     uint64_t set;
     lethe_result result; /* the first failure */
     struct lethe_error *err;
@@ -213,14 +143,10 @@ static void refuse_key(struct parsing *parsing, const char *section, const char 
 
 static void refuse_value(struct parsing *parsing, const struct conf_row *row)
 {
-    char least[CONF_VALUE_SIZE];
-    char most[CONF_VALUE_SIZE];
-    struct conf_row plain = *row;
-    plain.has_off = false;
-    conf_value_text(&plain, row->min, least);
-    conf_value_text(&plain, row->max, most);
-    refuse(parsing, "%s: expected %s%s, from %s to %s", row->key, types[row->type].like,
-           row->has_off ? ", or off" : "", least, most);
+    CLEANUP(buffer_clear) struct buffer expected = {0};
+    conf_describe(row, &expected);
+    refuse(parsing, "%s: expected %s", row->key,
+           buffer_result(&expected, NULL) == LETHE_OK ? expected.bytes : "something else");
 }
 
 /* For inih: 1 to go on. */
@@ -235,10 +161,14 @@ static int take(void *context, const char *section, const char *key, const char 
         return 0;
     }
     size_t index = (size_t)(row - parsing->table->rows);
+    union conf_value read;
+    size_t size_bytes;
     if ((parsing->set >> index & 1) != 0)
         refuse(parsing, "%s is there a second time", row->key);
-    else if (!read_value(row, value, &parsing->values[index]))
+    else if (!conf_value_read(row, value, &read, &size_bytes))
         refuse_value(parsing, row);
+    else if (parsing->out != NULL)
+        memcpy((char *)parsing->out + row->offset, &read, size_bytes);
     parsing->set |= (uint64_t)1 << index;
     return parsing->result == LETHE_OK;
 }
@@ -256,28 +186,34 @@ static void check_bytes(struct parsing *parsing)
     parsing->line = 0;
 }
 
+static lethe_result parse_lines(struct parsing *parsing)
+{
+    check_bytes(parsing);
+    TRY(parsing->result);
+    int bad_line = ini_parse_stream(next_line, parsing, take, parsing);
+    TRY(parsing->result);
+    if (bad_line < 0)
+        return error_set(parsing->err, LETHE_NO_MEMORY, "reading %s", parsing->name);
+    if (bad_line > 0) {
+        parsing->line = (unsigned)bad_line;
+        refuse(parsing, EXPECTED);
+    }
+    return parsing->result;
+}
+
+/* Once to see that all of it is right, and once to take it. */
 lethe_result conf_parse(const char *name, const char *text, size_t size_bytes,
                         const struct conf_table *table, void *out, uint64_t *set,
                         struct lethe_error *err)
 {
-    struct parsing parsing = {
+    const struct parsing begin = {
         .name = name, .at = text, .end = text + size_bytes, .table = table, .err = err};
     REQUIRE(table->count >= 1 && table->count <= CONF_ROWS_MAX);
-    check_bytes(&parsing);
-    TRY(parsing.result);
-    int bad_line = ini_parse_stream(next_line, &parsing, take, &parsing);
-    TRY(parsing.result);
-    if (bad_line < 0)
-        return error_set(err, LETHE_NO_MEMORY, "reading %s", name);
-    if (bad_line > 0) {
-        parsing.line = (unsigned)bad_line;
-        refuse(&parsing, EXPECTED);
-        return parsing.result;
-    }
-    for (size_t i = 0; i < table->count; i++) {
-        if ((parsing.set >> i & 1) != 0)
-            memcpy((char *)out + table->rows[i].offset, &parsing.values[i], sizeof(uint64_t));
-    }
+    struct parsing parsing = begin;
+    TRY(parse_lines(&parsing));
+    parsing = begin;
+    parsing.out = out;
+    TRY(parse_lines(&parsing));
     if (set != NULL)
         *set = parsing.set;
     return LETHE_OK;

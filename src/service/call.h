@@ -124,6 +124,9 @@ void answer_events(struct call *call);
     X(LETHE_CONFLICT, 400)                                                                         \
     X(LETHE_LIMIT, 400) X(LETHE_DENIED, 403) X(LETHE_REVOKED, 403) X(LETHE_NOT_FOUND, 404)         \
         X(LETHE_BUSY, 503) X(LETHE_UNAVAILABLE, 503) X(LETHE_NO_MEMORY, 503) X(                    \
+    X(LETHE_LIMIT, 400)                                                                            \
+    X(LETHE_DENIED, 403) X(LETHE_REVOKED, 403) X(LETHE_NOT_FOUND, 404) X(LETHE_BUSY, 503)          \
+        X(LETHE_UNAVAILABLE, 503) X(LETHE_NO_MEMORY, 503) X(                                       \
             LETHE_NO_SPACE, 503) /* anything else: 500, with a text that says no more than that */
 
 /* ---- what is recorded ------------------------------------------------------------------------ */

@@ -191,6 +191,104 @@ static void a_section_comes_with_what_is_known(void **state)
     assert_string_equal(err.hint, "[log] has: size, time, wait");
 }
 
+/* ---- words, texts, lists --------------------------------------------------------------------- */
+
+struct words {
+    uint64_t yes;
+    uint64_t choice;
+    char text[CONF_TEXT_SIZE];
+    char path[CONF_TEXT_SIZE];
+    struct conf_list list;
+};
+static const char *const choices[] = {"no", "may", "must", NULL};
+#define AT(member) offsetof(struct words, member)
+static const struct conf_row word_rows[] = {
+    {"w", "yes", CONF_YES_NO, .offset = AT(yes)},
+    {"w", "choice", CONF_CHOICE, .offset = AT(choice), .words = choices},
+    {"w", "text", CONF_TEXT, .offset = AT(text)},
+    {"w", "path", CONF_PATH, .offset = AT(path)},
+    {"w", "list", CONF_LIST, .offset = AT(list)},
+};
+static const struct conf_table word_table = {word_rows, ARRAY_LEN(word_rows)};
+
+static lethe_result parse_words(const char *text, struct words *out, struct lethe_error *err)
+{
+    memset(out, 0, sizeof *out);
+    return conf_parse("x.conf", text, strlen(text), &word_table, out, NULL, err);
+}
+
+static void words_and_texts_are_taken(void **state)
+{
+    struct words words;
+    struct lethe_error err = {0};
+    assert_ok(parse_words("[w]\nyes = yes\nchoice = must\ntext = a.b/c=d\npath = /a/..b/.c\n"
+                          "list = 127.0.0.1:0,[::1]:8200 , unix:/run/x\n",
+                          &words, &err),
+              &err);
+    assert_true(words.yes == 1 && words.choice == 2 && words.list.count == 3);
+    assert_string_equal(words.text, "a.b/c=d");
+    assert_string_equal(words.path, "/a/..b/.c");
+    assert_string_equal(words.list.at[1], "[::1]:8200");
+    assert_string_equal(words.list.at[2], "unix:/run/x");
+    CLEANUP(buffer_clear) struct buffer shown = {0};
+    for (size_t i = 0; i < ARRAY_LEN(word_rows); i++) {
+        conf_row_text(&word_rows[i], &words, &shown);
+        buffer_text(&shown, ";");
+    }
+    assert_string_equal(shown.bytes,
+                        "yes;must;a.b/c=d;/a/..b/.c;127.0.0.1:0, [::1]:8200, unix:/run/x;");
+}
+
+static void other_words_and_texts_are_refused(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *says;
+    } cases[] = {
+        {"[w]\nyes = true", "x.conf:2: yes: expected yes or no"},
+        {"[w]\nyes = YES", "x.conf:2: yes"},
+        {"[w]\nyes = 1", "x.conf:2: yes"},
+        {"[w]\nyes =", "x.conf:2: yes"},
+        {"[w]\nchoice = always", "x.conf:2: choice: expected one of no, may, must"},
+        {"[w]\ntext =", "x.conf:2: text: expected a text without spaces"},
+        {"[w]\ntext = a b", "x.conf:2: text"},
+        {"[w]\ntext = a,b", "x.conf:2: text"},
+        {"[w]\ntext = \xc3\xa9", "x.conf:2: text"},
+        {"[w]\npath = a/b", "x.conf:2: path: expected a path that begins with /"},
+        {"[w]\npath = ./a", "x.conf:2: path"},
+        {"[w]\npath = /a/../b", "x.conf:2: path"},
+        {"[w]\npath = /a/..", "x.conf:2: path"},
+        {"[w]\npath = /a/./b", "x.conf:2: path"},
+        {"[w]\npath = /..", "x.conf:2: path"},
+        {"[w]\nlist = a b", "x.conf:2: list: expected texts"},
+        {"[w]\nlist = a,,b", "x.conf:2: list"},
+        {"[w]\nlist = ,a", "x.conf:2: list"},
+        {"[w]\nlist = a,", "x.conf:2: list"},
+        {"[w]\nlist =", "x.conf:2: list"},
+        {"[w]\nlist = 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17", "x.conf:2: list"},
+        {"[w]\nlist = a\nlist = b", "x.conf:3: list is there a second time"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        static const struct words none;
+        struct words words;
+        struct lethe_error err = {0};
+        assert_result(LETHE_INVALID, parse_words(cases[i].text, &words, &err));
+        if (strstr(err.text, cases[i].says) == NULL)
+            fail_msg("\"%s\" does not say \"%s\"", err.text, cases[i].says);
+        assert_memory_equal(&words, &none, sizeof words);
+    }
+}
+
+/* All or nothing, for texts too. */
+static void a_mistake_further_down_leaves_everything_as_it_was(void **state)
+{
+    static const struct words none;
+    struct words words;
+    struct lethe_error err = {0};
+    assert_result(LETHE_INVALID, parse_words("[w]\ntext = a\nlist = b\nyes = x\n", &words, &err));
+    assert_memory_equal(&words, &none, sizeof words);
+}
+
 /* ---- files ----------------------------------------------------------------------------------- */
 
 static lethe_result read_at(const char *path, struct settings *out, struct lethe_error *err)
@@ -240,6 +338,9 @@ int main(void)
         cmocka_unit_test(a_nul_is_no_end),
         cmocka_unit_test(long_lines_are_never_cut_in_two),
         cmocka_unit_test(a_section_comes_with_what_is_known),
+        cmocka_unit_test(words_and_texts_are_taken),
+        cmocka_unit_test(other_words_and_texts_are_refused),
+        cmocka_unit_test(a_mistake_further_down_leaves_everything_as_it_was),
         cmocka_unit_test(a_file_must_be_ones_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
