@@ -115,19 +115,15 @@ LETHE_MUST_CHECK lethe_result answer_missing(struct call *call);
 /* A server-sent stream: the answer stays open and gets every event that service_publish() tells. */
 void answer_events(struct call *call);
 
-/* X(result, status) */
+/* X(result, status); anything else is 500, with a text that says no more than that */
+/* clang-format off */
 #define CALL_STATUSES(X)                                                                           \
-    X(LETHE_INVALID, 400)                                                                          \
-    X(LETHE_MALFORMED, 400)                                                                        \
-    X(LETHE_INTEGRITY, 400)                                                                        \
-    X(LETHE_EXISTS, 400)                                                                           \
-    X(LETHE_CONFLICT, 400)                                                                         \
-    X(LETHE_LIMIT, 400) X(LETHE_DENIED, 403) X(LETHE_REVOKED, 403) X(LETHE_NOT_FOUND, 404)         \
-        X(LETHE_BUSY, 503) X(LETHE_UNAVAILABLE, 503) X(LETHE_NO_MEMORY, 503) X(                    \
-    X(LETHE_LIMIT, 400)                                                                            \
-    X(LETHE_DENIED, 403) X(LETHE_REVOKED, 403) X(LETHE_NOT_FOUND, 404) X(LETHE_BUSY, 503)          \
-        X(LETHE_UNAVAILABLE, 503) X(LETHE_NO_MEMORY, 503) X(                                       \
-            LETHE_NO_SPACE, 503) /* anything else: 500, with a text that says no more than that */
+    X(LETHE_INVALID, 400) X(LETHE_MALFORMED, 400) X(LETHE_INTEGRITY, 400) X(LETHE_EXISTS, 400)     \
+    X(LETHE_CONFLICT, 400) X(LETHE_LIMIT, 400)                                                     \
+    X(LETHE_DENIED, 403) X(LETHE_REVOKED, 403)                                                     \
+    X(LETHE_NOT_FOUND, 404)                                                                        \
+    X(LETHE_BUSY, 503) X(LETHE_UNAVAILABLE, 503) X(LETHE_NO_MEMORY, 503) X(LETHE_NO_SPACE, 503)
+/* clang-format on */
 
 /* ---- what is recorded ------------------------------------------------------------------------ */
 
