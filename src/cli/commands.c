@@ -3,7 +3,7 @@
 
 /* clang-format off */
 static const struct option init_options[] = {
-    {"root", 0, "KIND", "where the root key is: file:PATH, passphrase, or credential:NAME", false},
+    {"root", 0, "KIND", "where the root key is: file:PATH, passphrase, credential:NAME, pkcs11:URI, or tpm2", false},
     {"node", 0, "NAME", "this node's name in the log (default: from the host name)", false},
     {"passphrase-fd", 0, "N", "read the passphrase from descriptor N, not the terminal", false},
     {0}};

@@ -1,9 +1,11 @@
 /* kms/root.h -- the root key: where it comes from, and what it protects.
  *
  * A root unwraps the store key and does nothing else. Kinds: a file outside the home (0600, one
- * line with a checksum), a passphrase (scrypt), a systemd credential. What the store keeps of it is
- * a root record: kind, place, scrypt's salt and cost, and the store key under the root; it carries
- * its own checksum, so that damage is told from a wrong key. Formats: docs/formats.md, "Root". */
+ * line with a checksum), a passphrase (scrypt), a systemd credential, a key in a PKCS#11 token that
+ * never leaves it, a secret that a TPM 2.0 gives back on this machine only (and, if asked, only in
+ * the state that it was in). What the store keeps of it is a root record: kind, place, scrypt's
+ * salt and cost, what the TPM sealed, and the store key under the root; it carries its own
+ * checksum, so that damage is told from a wrong key. Formats: docs/formats.md, "Root". */
 #ifndef KMS_ROOT_H
 #define KMS_ROOT_H
 
@@ -13,17 +15,20 @@
 
 #define ROOT_HOME_ID_BYTES 8u
 
-enum root_kind { ROOT_FILE, ROOT_PASSPHRASE, ROOT_CREDENTIAL };
+enum root_kind { ROOT_FILE, ROOT_PASSPHRASE, ROOT_CREDENTIAL, ROOT_PKCS11, ROOT_TPM2 };
 
-const char *root_kind_name(enum root_kind kind); /* "file", "passphrase", "credential" */
+const char *
+root_kind_name(enum root_kind kind); /* "file", "passphrase", "credential", "pkcs11", ... */
 
 struct root_spec {
     enum root_kind kind;
-    char where[1024];  /* path of the file, name of the credential; "" for a passphrase */
+    char where[1024];  /* path of the file, name of the credential, URI of the key in a token (RFC
+                          7512), "PCRS@TPM" of a TPM (each may be empty); "" for a passphrase */
     int passphrase_fd; /* -1: ask on the terminal */
 };
 
-/* "file:PATH", "passphrase", "credential:NAME". LETHE_INVALID says what is accepted. */
+/* "file:PATH", "passphrase", "credential:NAME", "pkcs11:URI", "tpm2[:[PCRS][@TCTI]]".
+ * LETHE_INVALID says what is accepted. */
 LETHE_MUST_CHECK lethe_result root_parse(const char *text, struct root_spec *out,
                                          struct lethe_error *err);
 /* The file that holds it, for whoever must hide it; NULL when there is none, as with a passphrase.
@@ -34,7 +39,8 @@ LETHE_MUST_CHECK lethe_result root_locate(const struct root_spec *spec, char **o
 void root_describe(const struct root_spec *spec, struct buffer *out);
 
 /* Makes a root (for a file: writes it; for a passphrase: asks twice on a terminal; a credential
- * must be there), draws a store key, and gives both the record to keep and the store key.
+ * must be there; in a token: makes the key unless it is there), draws a store key, and gives both
+ * the record to keep and the store key.
  * LETHE_EXISTS: the file is there already. */
 LETHE_MUST_CHECK lethe_result root_create(const struct root_spec *spec,
                                           const struct random_source *random, struct buffer *record,

@@ -71,15 +71,17 @@ static lethe_result rotate_file(struct root_record *record, const struct random_
                            &out->store_key, err);
 }
 
-static lethe_result rotate_credential(struct root_record *record,
-                                      const struct random_source *random, struct root_rotation *out,
-                                      struct lethe_error *err)
+/* A root that stays as it is: it only wraps another store key. */
+static lethe_result rotate_under(struct root_record *record, const struct random_source *random,
+                                 struct root_rotation *out, struct lethe_error *err)
 {
-    CLEANUP(lethe_secret_free) struct lethe_secret *credential = NULL;
-    snprintf(out->kept, sizeof out->kept, "the credential still opens older copies of store.db");
-    TRY(root_read_credential(&record->spec, &credential, err));
-    return root_wrap_fresh(record, root_material_of(credential), random, &out->record,
-                           &out->store_key, err);
+    CLEANUP(lethe_secret_free) struct lethe_secret *given = NULL;
+    struct root_material material = {0};
+    if (record->spec.kind != ROOT_PKCS11) {
+        TRY(root_read_material(record, &given, err));
+        material = root_material_of(given);
+    }
+    return root_wrap_fresh(record, material, random, &out->record, &out->store_key, err);
 }
 
 /* The salt stays, and with it what the passphrase was stretched to: who has the home open can
@@ -88,7 +90,6 @@ static lethe_result rotate_passphrase(struct root *root, struct root_record *rec
                                       const struct random_source *random, struct root_rotation *out,
                                       struct lethe_error *err)
 {
-    snprintf(out->kept, sizeof out->kept, "the passphrase still opens older copies of store.db");
     lethe_region_open(root->kept);
     const struct root_material material = {lethe_region_bytes(root->kept), ROOT_KEY_BYTES};
     lethe_result result =
@@ -111,9 +112,11 @@ lethe_result root_rotate(struct root *root, const struct random_source *random,
     REQUIRE(root->has_opened);
     struct root_record next = root->record;
     next.generation++;
+    if (root_stays(next.spec.kind) != NULL)
+        snprintf(out->kept, sizeof out->kept, "%s", root_stays(next.spec.kind));
     if (next.spec.kind == ROOT_PASSPHRASE)
         return rotate_passphrase(root, &next, random, out, err);
     TRY(root_draw(random, next.salt, sizeof next.salt, err));
     return next.spec.kind == ROOT_FILE ? rotate_file(&next, random, out, err)
-                                       : rotate_credential(&next, random, out, err);
+                                       : rotate_under(&next, random, out, err);
 }

@@ -7,12 +7,18 @@
 #include "base/error.h"
 #include "crypto/hash.h"
 
-/* The second form has the generation behind the cost. */
+/* The second form has the generation behind the cost, the third generation and blob. */
 static const char first_form[] = "lethe-root-record/1";
 static const char second_form[] = "lethe-root-record/2";
+static const char third_form[] = "lethe-root-record/3";
 
 static const char *const kind_names[] = {
-    [ROOT_FILE] = "file", [ROOT_PASSPHRASE] = "passphrase", [ROOT_CREDENTIAL] = "credential"};
+    [ROOT_FILE] = "file",
+    [ROOT_PASSPHRASE] = "passphrase",
+    [ROOT_CREDENTIAL] = "credential",
+    [ROOT_PKCS11] = "pkcs11",
+    [ROOT_TPM2] = "tpm2",
+};
 
 const char *root_kind_name(enum root_kind kind)
 {
@@ -20,19 +26,28 @@ const char *root_kind_name(enum root_kind kind)
     return kind_names[kind];
 }
 
+static const char *form_of(const struct root_record *record)
+{
+    if (record->blob_bytes > 0)
+        return third_form;
+    return record->generation == 0 ? first_form : second_form;
+}
+
 void root_record_binding(const struct root_record *record, struct buffer *out)
 {
     const char *kind = root_kind_name(record->spec.kind);
     const uint8_t cost[] = {record->log2_n, record->r, record->p};
-    const char *form = record->generation == 0 ? first_form : second_form;
+    const char *form = form_of(record);
     const uint64_t generation = htole64(record->generation);
     buffer_prefixed(out, form, strlen(form));
     buffer_prefixed(out, kind, strlen(kind));
     buffer_prefixed(out, record->spec.where, strlen(record->spec.where));
     buffer_prefixed(out, record->salt, sizeof record->salt);
     buffer_prefixed(out, cost, sizeof cost);
-    if (record->generation > 0)
+    if (form != first_form)
         buffer_prefixed(out, &generation, sizeof generation);
+    if (form == third_form)
+        buffer_prefixed(out, record->blob, record->blob_bytes);
 }
 
 void root_record_append(const struct root_record *record, struct buffer *out)
@@ -91,12 +106,20 @@ static lethe_result read_kind(struct cursor *cursor, enum root_kind *out)
     return LETHE_MALFORMED;
 }
 
-static lethe_result read_generation(struct cursor *cursor, uint64_t *out)
+/* What a form has behind the cost. */
+static lethe_result read_rest(struct cursor *cursor, const char *form, struct root_record *out)
 {
-    uint64_t bytes;
-    TRY(copy_part(cursor, &bytes, sizeof bytes));
-    *out = le64toh(bytes);
-    return *out > 0 ? LETHE_OK : LETHE_MALFORMED;
+    uint64_t generation;
+    const uint8_t *blob;
+    if (strcmp(form, first_form) == 0)
+        return LETHE_OK;
+    TRY(copy_part(cursor, &generation, sizeof generation));
+    out->generation = le64toh(generation);
+    if (strcmp(form, second_form) == 0)
+        return out->generation > 0 ? LETHE_OK : LETHE_MALFORMED;
+    TRY(next_part(cursor, 1, sizeof out->blob, &blob, &out->blob_bytes));
+    memcpy(out->blob, blob, out->blob_bytes);
+    return LETHE_OK;
 }
 
 static lethe_result read_parts(struct cursor *cursor, struct root_record *out)
@@ -104,14 +127,14 @@ static lethe_result read_parts(struct cursor *cursor, struct root_record *out)
     char form[sizeof second_form];
     uint8_t cost[3];
     TRY(copy_text(cursor, form, sizeof form));
-    if (strcmp(form, first_form) != 0 && strcmp(form, second_form) != 0)
+    if (strcmp(form, first_form) != 0 && strcmp(form, second_form) != 0 &&
+        strcmp(form, third_form) != 0)
         return LETHE_MALFORMED;
     TRY(read_kind(cursor, &out->spec.kind));
     TRY(copy_text(cursor, out->spec.where, sizeof out->spec.where));
     TRY(copy_part(cursor, out->salt, sizeof out->salt));
     TRY(copy_part(cursor, cost, sizeof cost));
-    if (strcmp(form, second_form) == 0)
-        TRY(read_generation(cursor, &out->generation));
+    TRY(read_rest(cursor, form, out));
     TRY(copy_part(cursor, out->sealed, sizeof out->sealed));
     out->log2_n = cost[0];
     out->r = cost[1];

@@ -12,11 +12,16 @@
 #define ROOT_SALT_BYTES 16u
 #define ROOT_SEALED_BYTES (AEAD_NONCE_BYTES + ROOT_KEY_BYTES + AEAD_TAG_BYTES)
 
+/* What a TPM made of the secret that it sealed: its private and its public part. */
+#define ROOT_BLOB_MAX 1024u
+
 struct root_record {
     struct root_spec spec;
     uint64_t generation; /* how often the store key was wrapped anew; 0 in the first form */
     uint8_t salt[ROOT_SALT_BYTES];
-    uint8_t log2_n, r, p; /* scrypt's cost; 0 for anything but a passphrase */
+    uint8_t log2_n, r, p;        /* scrypt's cost; 0 for anything but a passphrase */
+    uint8_t blob[ROOT_BLOB_MAX]; /* of a TPM */
+    size_t blob_bytes;           /* 0: none */
     uint8_t sealed[ROOT_SEALED_BYTES];
 };
 

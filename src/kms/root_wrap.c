@@ -49,12 +49,35 @@ static lethe_result wrapping_key(const struct root_record *record, struct root_m
                            out, err);
 }
 
+/* By the token itself, or by the key that the root's material makes. */
+static lethe_result seal_with(const struct root_record *record, struct root_material material,
+                              const struct aead_message *message, uint8_t tag[AEAD_TAG_BYTES],
+                              struct lethe_error *err)
+{
+    if (record->spec.kind == ROOT_PKCS11)
+        return root_pkcs11_seal(record->spec.where, message, tag, err);
+    CLEANUP(aead_key_free) struct aead_key *key = NULL;
+    TRY(wrapping_key(record, material, &key, err));
+    lethe_result result = aead_seal(key, message, tag);
+    return result == LETHE_OK ? result
+                              : error_set(err, result, "the store key could not be wrapped");
+}
+
+static lethe_result open_with(const struct root_record *record, struct root_material material,
+                              const struct aead_message *message, const uint8_t tag[AEAD_TAG_BYTES],
+                              struct lethe_error *err)
+{
+    if (record->spec.kind == ROOT_PKCS11)
+        return root_pkcs11_open(record->spec.where, message, tag, err);
+    CLEANUP(aead_key_free) struct aead_key *key = NULL;
+    TRY(wrapping_key(record, material, &key, err));
+    return aead_open(key, message, tag) == LETHE_OK ? LETHE_OK : LETHE_DENIED;
+}
+
 static lethe_result seal_store_key(struct root_record *record, struct root_material material,
                                    const struct lethe_secret *store_key, struct lethe_error *err)
 {
-    CLEANUP(aead_key_free) struct aead_key *key = NULL;
     CLEANUP(buffer_clear) struct buffer aad = {0};
-    TRY(wrapping_key(record, material, &key, err));
     root_record_binding(record, &aad);
     TRY(buffer_result(&aad, err));
     const struct aead_message message = {
@@ -65,19 +88,15 @@ static lethe_result seal_store_key(struct root_record *record, struct root_mater
         .out = record->sealed + AEAD_NONCE_BYTES,
         .size_bytes = ROOT_KEY_BYTES,
     };
-    lethe_result result =
-        aead_seal(key, &message, record->sealed + AEAD_NONCE_BYTES + ROOT_KEY_BYTES);
-    return result == LETHE_OK ? result
-                              : error_set(err, result, "the store key could not be wrapped");
+    uint8_t *tag = record->sealed + AEAD_NONCE_BYTES + ROOT_KEY_BYTES;
+    return seal_with(record, material, &message, tag, err);
 }
 
 lethe_result root_unseal(const struct root_record *record, struct root_material material,
                          struct lethe_secret **out, struct lethe_error *err)
 {
-    CLEANUP(aead_key_free) struct aead_key *key = NULL;
     CLEANUP(buffer_clear) struct buffer aad = {0};
     CLEANUP(lethe_secret_free) struct lethe_secret *store_key = NULL;
-    TRY(wrapping_key(record, material, &key, err));
     root_record_binding(record, &aad);
     TRY(buffer_result(&aad, err));
     TRY(lethe_secret_create(ROOT_KEY_BYTES, &store_key, err));
@@ -89,8 +108,8 @@ lethe_result root_unseal(const struct root_record *record, struct root_material 
         .out = lethe_secret_bytes(store_key),
         .size_bytes = ROOT_KEY_BYTES,
     };
-    if (aead_open(key, &message, record->sealed + AEAD_NONCE_BYTES + ROOT_KEY_BYTES) != LETHE_OK)
-        return LETHE_DENIED;
+    const uint8_t *tag = record->sealed + AEAD_NONCE_BYTES + ROOT_KEY_BYTES;
+    TRY(open_with(record, material, &message, tag, err));
     *out = MOVE(store_key);
     return LETHE_OK;
 }
