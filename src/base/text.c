@@ -49,22 +49,25 @@ int hex_digit_value(char digit)
 static const char base64_digits[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-static void encode_group(const uint8_t *in, size_t here, char out[4])
-{
-    uint32_t bits = (uint32_t)in[0] << 16;
-    bits |= here > 1 ? (uint32_t)in[1] << 8 : 0;
-    bits |= here > 2 ? in[2] : 0;
-    out[0] = base64_digits[bits >> 18];
-    out[1] = base64_digits[bits >> 12 & 63];
-    out[2] = here > 1 ? base64_digits[bits >> 6 & 63] : '=';
-    out[3] = here > 2 ? base64_digits[bits & 63] : '=';
-}
-
 void base64_write(const void *bytes, size_t size_bytes, char *out)
 {
     const uint8_t *in = bytes;
-    for (size_t i = 0; i < size_bytes; i += 3, out += 4)
-        encode_group(in + i, MIN(size_bytes - i, 3), out);
+    size_t i = 0;
+    for (; i + 3 <= size_bytes; i += 3, out += 4) {
+        uint32_t bits = (uint32_t)in[i] << 16 | (uint32_t)in[i + 1] << 8 | in[i + 2];
+        out[0] = base64_digits[bits >> 18];
+        out[1] = base64_digits[bits >> 12 & 63];
+        out[2] = base64_digits[bits >> 6 & 63];
+        out[3] = base64_digits[bits & 63];
+    }
+    if (i == size_bytes)
+        return;
+    bool two = i + 2 == size_bytes;
+    uint32_t bits = (uint32_t)in[i] << 16 | (two ? (uint32_t)in[i + 1] << 8 : 0);
+    out[0] = base64_digits[bits >> 18];
+    out[1] = base64_digits[bits >> 12 & 63];
+    out[2] = two ? base64_digits[bits >> 6 & 63] : '=';
+    out[3] = '=';
 }
 
 void base64_append(struct buffer *buffer, const void *bytes, size_t size_bytes)
@@ -74,34 +77,40 @@ void base64_append(struct buffer *buffer, const void *bytes, size_t size_bytes)
         base64_write(bytes, size_bytes, out);
 }
 
-static int base64_value(char digit)
+/* The value of each digit and one more; 0: it is none. */
+static const uint8_t base64_values[256] = {
+    ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,  ['H'] = 8,
+    ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16,
+    ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22, ['W'] = 23, ['X'] = 24,
+    ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28, ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32,
+    ['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40,
+    ['o'] = 41, ['p'] = 42, ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48,
+    ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
+    ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63, ['/'] = 64,
+};
+
+/* The 24 bits of four digits; more when one of them is none, as 0 - 1 has all bits set. */
+static uint32_t base64_bits(const char *text)
 {
-    if (digit >= 'A' && digit <= 'Z')
-        return digit - 'A';
-    if (digit >= 'a' && digit <= 'z')
-        return digit - 'a' + 26;
-    if (digit >= '0' && digit <= '9')
-        return digit - '0' + 52;
-    return digit == '+' ? 62 : digit == '/' ? 63 : -1;
+    uint32_t a = base64_values[(uint8_t)text[0]] - 1u;
+    uint32_t b = base64_values[(uint8_t)text[1]] - 1u;
+    uint32_t c = base64_values[(uint8_t)text[2]] - 1u;
+    uint32_t d = base64_values[(uint8_t)text[3]] - 1u;
+    return a << 18 | b << 12 | c << 6 | d | ((a | b | c | d) & 0x80000000u);
 }
 
-/* The bytes of one group of `digits` (2 to 4) digits; bits that no byte uses must be zero, so that
- * every value has one spelling (RFC 4648 section 3.5). */
-static lethe_result base64_group(const char *text, size_t digits, uint8_t out[3])
+/* The last group, which has 2 or 3 digits; bits that no byte uses must be zero, so that every value
+ * has one spelling (RFC 4648 section 3.5). */
+static lethe_result base64_last(const char *text, size_t padding, uint8_t *out)
 {
-    uint32_t bits = 0;
-    for (size_t i = 0; i < 4; i++) {
-        int value = i < digits ? base64_value(text[i]) : 0;
-        if (value < 0)
-            return LETHE_MALFORMED;
-        bits = bits << 6 | (uint32_t)value;
-    }
-    uint32_t spare = digits == 2 ? 0xffff : digits == 3 ? 0xff : 0;
-    if ((bits & spare) != 0)
+    const char filled[4] = {text[0], text[1], padding == 2 ? 'A' : text[2], 'A'};
+    uint32_t bits = base64_bits(filled);
+    uint32_t spare = padding == 2 ? 0xffff : 0xff;
+    if (bits >> 24 != 0 || (bits & spare) != 0)
         return LETHE_MALFORMED;
     out[0] = (uint8_t)(bits >> 16);
-    out[1] = (uint8_t)(bits >> 8);
-    out[2] = (uint8_t)bits;
+    if (padding == 1)
+        out[1] = (uint8_t)(bits >> 8);
     return LETHE_OK;
 }
 
@@ -117,16 +126,19 @@ lethe_result base64_decode(const char *text, size_t length, void *out, size_t ca
         return LETHE_MALFORMED;
 
     uint8_t *bytes = out;
-    size_t written = 0;
-    for (size_t at = 0; at < length; at += 4) {
-        size_t digits = at + 4 == length ? 4 - padding : 4;
-        uint8_t group[3];
-        TRY(base64_group(text + at, digits, group));
-        for (size_t i = 0; i + 1 < digits; i++)
-            bytes[written++] = group[i];
+    uint32_t seen = 0;
+    size_t whole = padding > 0 ? length - 4 : length;
+    for (size_t at = 0; at < whole; at += 4, bytes += 3) {
+        uint32_t bits = base64_bits(text + at);
+        seen |= bits;
+        bytes[0] = (uint8_t)(bits >> 16);
+        bytes[1] = (uint8_t)(bits >> 8);
+        bytes[2] = (uint8_t)bits;
     }
-    *size_bytes = written;
-    return LETHE_OK;
+    if (seen >> 24 != 0)
+        return LETHE_MALFORMED;
+    *size_bytes = length / 4 * 3 - padding;
+    return padding > 0 ? base64_last(text + whole, padding, bytes) : LETHE_OK;
 }
 
 /* Writes "2026-11-20T12:00:00" and gives its length. 2^64 ns end in the year 2554, so the year has

@@ -64,6 +64,24 @@ const char *aead_backend_name(enum aead_backend backend)
     return ops != NULL ? ops->name() : "none";
 }
 
+static lethe_result create(const struct aead_ops *ops, const void *key, size_t key_bytes,
+                           struct aead_key **out, struct lethe_error *err)
+{
+    void *memory;
+    TRY(slab_alloc(sizeof(struct aead_key) + ops->state_bytes, &memory, err));
+    struct aead_key *created = memory;
+    created->ops = ops;
+    ops->expand(created->state, key, key_bytes);
+    *out = created;
+    return LETHE_OK;
+}
+
+lethe_result aead_chacha20_create(const void *key, struct aead_key **out, struct lethe_error *err)
+{
+    *out = NULL;
+    return create(&aead_chacha20, key, AEAD_KEY_BYTES, out, err);
+}
+
 lethe_result aead_key_create(const void *key, size_t key_bytes, enum aead_backend backend,
                              struct aead_key **out, struct lethe_error *err)
 {
@@ -76,14 +94,7 @@ lethe_result aead_key_create(const void *key, size_t key_bytes, enum aead_backen
         return error_set(err, LETHE_INVALID, "LETHE_AEAD is neither \"ipsec\" nor \"openssl\"");
     if (!ops->available())
         return error_set(err, LETHE_UNAVAILABLE, "AES-GCM: %s", ops->name());
-
-    void *memory;
-    TRY(slab_alloc(sizeof(struct aead_key) + ops->state_bytes, &memory, err));
-    struct aead_key *created = memory;
-    created->ops = ops;
-    ops->expand(created->state, key, key_bytes);
-    *out = created;
-    return LETHE_OK;
+    return create(ops, key, key_bytes, out, err);
 }
 
 void aead_key_free(struct aead_key *key)

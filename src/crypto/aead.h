@@ -26,6 +26,9 @@ struct aead_key;
 LETHE_MUST_CHECK lethe_result aead_key_create(const void *key, size_t key_bytes,
                                               enum aead_backend backend, struct aead_key **out,
                                               struct lethe_error *err);
+/* ChaCha20-Poly1305 (RFC 8439) under a key of AEAD_KEY_BYTES, used in the same way; OpenSSL's. */
+LETHE_MUST_CHECK lethe_result aead_chacha20_create(const void *key, struct aead_key **out,
+                                                   struct lethe_error *err);
 /* Wipes; NULL is fine. */
 void aead_key_free(struct aead_key *key);
 DEFINE_CLEANUP(aead_key_free, struct aead_key *);

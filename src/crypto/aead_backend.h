@@ -17,5 +17,6 @@ struct aead_ops {
 
 extern const struct aead_ops aead_ipsec;
 extern const struct aead_ops aead_openssl;
+extern const struct aead_ops aead_chacha20; /* of OpenSSL too; AEAD_KEY_BYTES only */
 
 #endif

@@ -11,7 +11,7 @@
 /* The bare key: a context, which holds the expanded schedule (in the secure heap), lives for one
  * call only, and any number of threads can use one key. Costs about a microsecond a call. */
 struct openssl_state {
-    size_t key_bytes;
+    const EVP_CIPHER *cipher;
     uint8_t key[AEAD_KEY_BYTES];
 };
 
@@ -28,18 +28,24 @@ static bool available(void)
 static void expand(void *memory, const void *key, size_t key_bytes)
 {
     struct openssl_state *state = memory;
-    state->key_bytes = key_bytes;
+    state->cipher = key_bytes == AEAD_KEY_BYTES ? openssl()->aes_256_gcm : openssl()->aes_128_gcm;
+    memcpy(state->key, key, key_bytes);
+}
+
+static void expand_chacha20(void *memory, const void *key, size_t key_bytes)
+{
+    struct openssl_state *state = memory;
+    REQUIRE(key_bytes == AEAD_KEY_BYTES);
+    state->cipher = openssl()->chacha20_poly1305;
     memcpy(state->key, key, key_bytes);
 }
 
 static EVP_CIPHER_CTX *context_for(const struct openssl_state *state, const uint8_t *nonce,
                                    int encrypt)
 {
-    const EVP_CIPHER *cipher =
-        state->key_bytes == AEAD_KEY_BYTES ? openssl()->aes_256_gcm : openssl()->aes_128_gcm;
     EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
     if (context != NULL &&
-        EVP_CipherInit_ex2(context, cipher, state->key, nonce, encrypt, NULL) == 1)
+        EVP_CipherInit_ex2(context, state->cipher, state->key, nonce, encrypt, NULL) == 1)
         return context;
     EVP_CIPHER_CTX_free(context);
     return NULL;
@@ -103,6 +109,15 @@ const struct aead_ops aead_openssl = {
     .available = available,
     .state_bytes = sizeof(struct openssl_state),
     .expand = expand,
+    .seal = seal,
+    .open = open,
+};
+
+const struct aead_ops aead_chacha20 = {
+    .name = name,
+    .available = available,
+    .state_bytes = sizeof(struct openssl_state),
+    .expand = expand_chacha20,
     .seal = seal,
     .open = open,
 };

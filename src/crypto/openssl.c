@@ -5,6 +5,12 @@
 #include <openssl/cryptoerr.h>
 #include <openssl/err.h>
 
+const char *const openssl_digest_names[DIGEST_KIND_COUNT] = {
+    [DIGEST_SHA2_224] = "SHA2-224", [DIGEST_SHA2_256] = "SHA2-256", [DIGEST_SHA2_384] = "SHA2-384",
+    [DIGEST_SHA2_512] = "SHA2-512", [DIGEST_SHA3_224] = "SHA3-224", [DIGEST_SHA3_256] = "SHA3-256",
+    [DIGEST_SHA3_384] = "SHA3-384", [DIGEST_SHA3_512] = "SHA3-512",
+};
+
 static struct openssl_algorithms algorithms;
 static const char *missing; /* the first algorithm that could not be had */
 static pthread_once_t fetched = PTHREAD_ONCE_INIT;
@@ -23,6 +29,9 @@ static void fetch_all(void)
     FETCH(scrypt, EVP_KDF, "SCRYPT");
     FETCH(aes_128_gcm, EVP_CIPHER, "AES-128-GCM");
     FETCH(aes_256_gcm, EVP_CIPHER, "AES-256-GCM");
+    FETCH(chacha20_poly1305, EVP_CIPHER, "ChaCha20-Poly1305");
+    for (size_t i = 0; i < DIGEST_KIND_COUNT; i++)
+        FETCH(digests[i], EVP_MD, openssl_digest_names[i]);
 #undef FETCH
     ERR_clear_error();
 }

@@ -6,6 +6,7 @@
 #include <openssl/kdf.h>
 
 #include "base/error.h"
+#include "crypto/digest.h"
 
 /* Fetched once and kept: looking an algorithm up costs more than hashing a short message. */
 struct openssl_algorithms {
@@ -15,7 +16,10 @@ struct openssl_algorithms {
     EVP_KDF *scrypt;
     EVP_CIPHER *aes_128_gcm;
     EVP_CIPHER *aes_256_gcm;
+    EVP_CIPHER *chacha20_poly1305;
+    EVP_MD *digests[DIGEST_KIND_COUNT];
 };
+extern const char *const openssl_digest_names[DIGEST_KIND_COUNT];
 
 /* LETHE_FAILED names an algorithm that this OpenSSL, as configured, does not have. */
 LETHE_MUST_CHECK lethe_result openssl_fetch(struct lethe_error *err);

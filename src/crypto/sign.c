@@ -18,11 +18,6 @@ DEFINE_CLEANUP(EC_GROUP_free, EC_GROUP *);
 DEFINE_CLEANUP(OSSL_PARAM_BLD_free, OSSL_PARAM_BLD *);
 DEFINE_CLEANUP(OSSL_PARAM_free, OSSL_PARAM *);
 
-struct sign_pair {
-    EVP_PKEY *pkey;
-    struct sign_public *public_key;
-};
-
 /* FIPS 186-5 A.2.2: in [1, n - 1]. */
 static bool is_scalar(const EC_GROUP *group, const BIGNUM *number)
 {
@@ -46,7 +41,7 @@ static EVP_PKEY *pkey_of_point(const struct sign_kind *kind, const BIGNUM *scala
         OSSL_PARAM_BLD_push_octet_string(builder, OSSL_PKEY_PARAM_PUB_KEY, raw,
                                          kind->public_bytes) != 1 ||
         OSSL_PARAM_BLD_push_BN_pad(builder, OSSL_PKEY_PARAM_PRIV_KEY, scalar,
-                                   SIGNATURE_PRIVATE_BYTES) != 1)
+                                   kind->private_bytes) != 1)
         return NULL;
     CLEANUP(OSSL_PARAM_free) OSSL_PARAM *parameters = OSSL_PARAM_BLD_to_param(builder);
     CLEANUP(EVP_PKEY_CTX_free)
@@ -64,7 +59,7 @@ static lethe_result ec_pkey_from(const struct sign_kind *kind, const uint8_t *by
     CLEANUP(EC_GROUP_free) EC_GROUP *group = EC_GROUP_new_by_curve_name(OBJ_txt2nid(kind->group));
     CLEANUP(BN_clear_free) BIGNUM *scalar = BN_secure_new();
     if (group == NULL || scalar == NULL ||
-        BN_bin2bn(bytes, SIGNATURE_PRIVATE_BYTES, scalar) == NULL)
+        BN_bin2bn(bytes, (int)kind->private_bytes, scalar) == NULL)
         return LETHE_FAILED;
     if (!is_scalar(group, scalar))
         return LETHE_MALFORMED;
@@ -79,8 +74,7 @@ static lethe_result ed25519_pkey_from(const struct sign_kind *kind, const uint8_
                                       uint8_t *raw, EVP_PKEY **out)
 {
     size_t raw_bytes = kind->public_bytes;
-    *out =
-        EVP_PKEY_new_raw_private_key_ex(NULL, kind->key_type, NULL, bytes, SIGNATURE_PRIVATE_BYTES);
+    *out = EVP_PKEY_new_raw_private_key_ex(NULL, kind->key_type, NULL, bytes, kind->private_bytes);
     bool made = *out != NULL && EVP_PKEY_get_raw_public_key(*out, raw, &raw_bytes) == 1;
     return made ? LETHE_OK : LETHE_FAILED;
 }
@@ -108,10 +102,10 @@ lethe_result sign_pair_create(enum signature_kind kind, const struct lethe_secre
 {
     *out = NULL;
     TRY(require_signs(kind, err));
-    if (lethe_secret_size(private_key) != SIGNATURE_PRIVATE_BYTES)
-        return error_set(err, LETHE_MALFORMED, "an %s private key of %zu bytes instead of %u",
+    if (lethe_secret_size(private_key) != sign_kinds[kind].private_bytes)
+        return error_set(err, LETHE_MALFORMED, "an %s private key of %zu bytes instead of %zu",
                          sign_kinds[kind].name, lethe_secret_size(private_key),
-                         SIGNATURE_PRIVATE_BYTES);
+                         sign_kinds[kind].private_bytes);
     CLEANUP(sign_pair_free) struct sign_pair *pair = calloc(1, sizeof *pair);
     if (pair == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a key pair");
@@ -120,7 +114,7 @@ lethe_result sign_pair_create(enum signature_kind kind, const struct lethe_secre
     lethe_result made =
         pkey_from(&sign_kinds[kind], lethe_secret_bytes_const(private_key), raw, &pair->pkey);
     if (made == LETHE_MALFORMED)
-        return error_set(err, made, "these 32 bytes are no %s private key", sign_kinds[kind].name);
+        return error_set(err, made, "these bytes are no %s private key", sign_kinds[kind].name);
     if (made != LETHE_OK)
         return openssl_failed(err, made, "making a key pair");
     TRY(sign_public_from_raw(kind, raw, sign_kinds[kind].public_bytes, &pair->public_key, err));
@@ -149,12 +143,12 @@ lethe_result sign_generate(enum signature_kind kind, struct lethe_secret **out,
     *out = NULL;
     TRY(require_signs(kind, err));
     CLEANUP(lethe_secret_free) struct lethe_secret *secret = NULL;
-    TRY(lethe_secret_create(SIGNATURE_PRIVATE_BYTES, &secret, err));
+    TRY(lethe_secret_create(sign_kinds[kind].private_bytes, &secret, err));
     const unsigned draws_max = 8; /* more than two in a row means that something is broken */
     lethe_result result = LETHE_MALFORMED;
     for (unsigned draw = 0; draw < draws_max && result == LETHE_MALFORMED; draw++) {
         CLEANUP(sign_pair_free) struct sign_pair *pair = NULL;
-        if (random_fill(&random_system, lethe_secret_bytes(secret), SIGNATURE_PRIVATE_BYTES) !=
+        if (random_fill(&random_system, lethe_secret_bytes(secret), lethe_secret_size(secret)) !=
             LETHE_OK)
             return error_set(err, LETHE_FAILED, "the system has no randomness to give");
         result = sign_pair_create(kind, secret, &pair, err);

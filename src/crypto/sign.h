@@ -1,9 +1,9 @@
 /* crypto/sign.h -- Ed25519 (RFC 8032) and ECDSA (FIPS 186-5), over OpenSSL.
  *
- * We sign with Ed25519 and with P-256 and SHA-256; other people's P-384 (SHA-384) and P-521
- * (SHA-512) signatures can be verified too. The private part of a pair lives in a lethe_secret (32
- * bytes: the seed, or the scalar, big-endian); OpenSSL's working copies live in its secure heap
- * (crypto_start) and are wiped with the pair. Thread rule: a pair may sign, and a public key
+ * We sign with Ed25519, and with P-256 (SHA-256) and P-384 (SHA-384) or over any digest; other
+ * people's P-521 (SHA-512) signatures can be verified too. The private part of a pair lives in a
+ * lethe_secret (the seed, or the scalar, big-endian); OpenSSL's working copies live in its secure
+ * heap (crypto_start) and are wiped with the pair. Thread rule: a pair may sign, and a public key
  * verify, on many threads at once, but for create and free. */
 #ifndef CRYPTO_SIGN_H
 #define CRYPTO_SIGN_H
@@ -14,12 +14,14 @@
 enum signature_kind {
     SIGNATURE_ED25519,
     SIGNATURE_ECDSA_P256,
-    SIGNATURE_ECDSA_P384, /* verification only */
+    SIGNATURE_ECDSA_P384,
     SIGNATURE_ECDSA_P521, /* verification only */
 };
 const char *signature_kind_name(enum signature_kind kind); /* "ecdsa-p256" */
 
-#define SIGNATURE_PRIVATE_BYTES 32u
+#define SIGNATURE_PRIVATE_BYTES 32u /* but for P-384: */
+#define SIGNATURE_PRIVATE_MAX_BYTES 48u
+size_t signature_private_bytes(enum signature_kind kind);
 #define SIGNATURE_MAX_BYTES 139u /* a DER ECDSA-Sig-Value of P-521; P-256: 72, Ed25519: 64 */
 #define SIGNATURE_PUBLIC_MAX_BYTES                                                                 \
     133u /* an uncompressed point of P-521; P-256: 65, Ed25519: 32                                 \
@@ -36,7 +38,7 @@ LETHE_MUST_CHECK lethe_result signature_from_bytes(const void *bytes, size_t siz
 struct sign_pair;   /* private and public */
 struct sign_public; /* public alone */
 
-/* A fresh private key, SIGNATURE_PRIVATE_BYTES of guarded memory. */
+/* A fresh private key, signature_private_bytes() of guarded memory. */
 LETHE_MUST_CHECK lethe_result sign_generate(enum signature_kind kind, struct lethe_secret **out,
                                             struct lethe_error *err);
 /* LETHE_MALFORMED when the bytes are no private key of the kind. */
@@ -56,6 +58,26 @@ LETHE_MUST_CHECK lethe_result sign_message(const struct sign_pair *pair, const v
 LETHE_MUST_CHECK lethe_result sign_verify(const struct sign_public *key, const void *bytes,
                                           size_t size_bytes, const struct signature *signature,
                                           struct lethe_error *err);
+
+/* ECDSA over a digest, of any hash: what is longer than the curve's order is cut. LETHE_INVALID for
+ * Ed25519, which hashes for itself. */
+LETHE_MUST_CHECK lethe_result sign_digest(const struct sign_pair *pair, const void *digest,
+                                          size_t digest_bytes, struct signature *out,
+                                          struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result sign_verify_digest(const struct sign_public *key, const void *digest,
+                                                 size_t digest_bytes,
+                                                 const struct signature *signature,
+                                                 struct lethe_error *err);
+
+/* Other forms of an ECDSA signature: r and s, each as wide as the field, one behind the other, as
+ * JWS has them (RFC 7518, 3.4); and back to DER. An Ed25519 signature has one form only, and stays.
+ * LETHE_MALFORMED: it is none. */
+LETHE_MUST_CHECK lethe_result signature_to_fixed(enum signature_kind kind,
+                                                 const struct signature *der, struct signature *out,
+                                                 struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result signature_from_fixed(enum signature_kind kind, const void *bytes,
+                                                   size_t size_bytes, struct signature *out,
+                                                   struct lethe_error *err);
 
 enum signature_kind sign_public_kind(const struct sign_public *key);
 /* The 32-byte key or the uncompressed point. */

@@ -12,6 +12,7 @@ struct sign_kind {
     const char *group;    /* OpenSSL's; NULL where there is no choice */
     const char *digest;   /* NULL where the scheme brings its own */
     size_t public_bytes;
+    size_t private_bytes;
     bool signs;
 };
 #define SIGN_KINDS 4u
@@ -21,6 +22,11 @@ struct sign_public {
     enum signature_kind kind;
     EVP_PKEY *pkey;
     uint8_t raw[SIGNATURE_PUBLIC_MAX_BYTES]; /* sign_kinds[kind].public_bytes of it */
+};
+
+struct sign_pair {
+    EVP_PKEY *pkey;
+    struct sign_public *public_key;
 };
 
 #endif

@@ -15,15 +15,21 @@ DEFINE_CLEANUP(BIO_free_all, BIO *);
 DEFINE_CLEANUP(BN_free, BIGNUM *);
 
 const struct sign_kind sign_kinds[SIGN_KINDS] = {
-    [SIGNATURE_ED25519] = {"ed25519", "ED25519", NULL, NULL, 32, true},
-    [SIGNATURE_ECDSA_P256] = {"ecdsa-p256", "EC", "prime256v1", "SHA2-256", 65, true},
-    [SIGNATURE_ECDSA_P384] = {"ecdsa-p384", "EC", "secp384r1", "SHA2-384", 97, false},
-    [SIGNATURE_ECDSA_P521] = {"ecdsa-p521", "EC", "secp521r1", "SHA2-512", 133, false},
+    [SIGNATURE_ED25519] = {"ed25519", "ED25519", NULL, NULL, 32, 32, true},
+    [SIGNATURE_ECDSA_P256] = {"ecdsa-p256", "EC", "prime256v1", "SHA2-256", 65, 32, true},
+    [SIGNATURE_ECDSA_P384] = {"ecdsa-p384", "EC", "secp384r1", "SHA2-384", 97, 48, true},
+    [SIGNATURE_ECDSA_P521] = {"ecdsa-p521", "EC", "secp521r1", "SHA2-512", 133, 66, false},
 };
 
 const char *signature_kind_name(enum signature_kind kind)
 {
     return (size_t)kind < ARRAY_LEN(sign_kinds) ? sign_kinds[kind].name : "unknown";
+}
+
+size_t signature_private_bytes(enum signature_kind kind)
+{
+    REQUIRE((size_t)kind < ARRAY_LEN(sign_kinds));
+    return sign_kinds[kind].private_bytes;
 }
 
 lethe_result signature_from_bytes(const void *bytes, size_t size_bytes, struct signature *out,

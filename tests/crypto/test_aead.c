@@ -90,6 +90,46 @@ struct pair_of_keys {
     uint8_t *text, *sealed, *again;
 };
 
+/* RFC 8439, 2.8.2. */
+static void chacha20_gives_the_known_answer(void **state)
+{
+    static const char text[] =
+        "Ladies and Gentlemen of the class of '99: If I could offer you only "
+        "one tip for the future, sunscreen would be it.";
+    struct lethe_error err = {0};
+    struct vector bytes = unhex("808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f");
+    struct vector nonce = unhex("070000004041424344454647");
+    struct vector aad = unhex("50515253c0c1c2c3c4c5c6c7");
+    uint8_t cipher[sizeof text - 1], opened[sizeof text - 1], tag[AEAD_TAG_BYTES];
+    CLEANUP(aead_key_free) struct aead_key *key = NULL;
+    assert_ok(aead_chacha20_create(bytes.bytes, &key, &err), &err);
+    struct aead_message message = {.nonce = nonce.bytes,
+                                   .aad = aad.bytes,
+                                   .aad_bytes = aad.size_bytes,
+                                   .in = text,
+                                   .out = cipher,
+                                   .size_bytes = sizeof cipher};
+    assert_result(LETHE_OK, aead_seal(key, &message, tag));
+    assert_hex("1ae10b594f09e26a7e902ecbd0600691", tag, sizeof tag);
+    assert_hex("d31a8d34648e60db7b86afbc53ef7ec2a4aded51296e08fea9e2b5a736ee62d6"
+               "3dbea45e8ca9671282fafb69da92728b1a71de0a9e060b2905d6a5b67ecd3b36"
+               "92ddbd7f2d778b8c9803aee328091b58fab324e4fad675945585808b4831d7bc"
+               "3ff4def08e4b7a9de576d26586cec64b6116",
+               cipher, sizeof cipher);
+    message.in = cipher;
+    message.out = opened;
+    assert_result(LETHE_OK, aead_open(key, &message, tag));
+    assert_memory_equal(text, opened, sizeof opened);
+    for (size_t bit = 0; bit < 8 * sizeof tag; bit++) {
+        tag[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        assert_result(LETHE_INTEGRITY, aead_open(key, &message, tag));
+        tag[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    message.aad_bytes--;
+    assert_result(LETHE_INTEGRITY, aead_open(key, &message, tag));
+    assert_int_equal(0, opened[0] | opened[sizeof opened - 1]);
+}
+
 static void compare_once(struct pair_of_keys *p, size_t text_bytes, size_t aad_bytes)
 {
     uint8_t nonce[AEAD_NONCE_BYTES], aad[512], tag[AEAD_TAG_BYTES], other_tag[AEAD_TAG_BYTES];
@@ -358,6 +398,7 @@ int main(int argc, char **argv)
         return print_best();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_back_ends_give_the_known_answers),
+        cmocka_unit_test(chacha20_gives_the_known_answer),
         cmocka_unit_test(the_back_ends_agree_on_every_size),
         cmocka_unit_test(any_changed_bit_is_refused_and_nothing_is_given_out),
         cmocka_unit_test(a_shortened_text_is_refused),

@@ -3,9 +3,11 @@
 #include "check_files.h"
 #include "crypto_check.h"
 
+#include "crypto/digest.h"
 #include "crypto/sign.h"
 
-static const enum signature_kind signing_kinds[] = {SIGNATURE_ED25519, SIGNATURE_ECDSA_P256};
+static const enum signature_kind signing_kinds[] = {SIGNATURE_ED25519, SIGNATURE_ECDSA_P256,
+                                                    SIGNATURE_ECDSA_P384};
 
 static struct sign_pair *pair_of(enum signature_kind kind, const char *private_hex)
 {
@@ -152,7 +154,7 @@ static const struct {
      "6e198dce202c1f34b408ea236a00a71e9bd34ac45d4fd70415c7c8236ad8b390e34c232edc8b0f05907a1b"},
 };
 
-static void larger_curves_can_be_verified_but_not_signed_with(void **state)
+static void larger_curves_can_be_verified(void **state)
 {
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
         struct lethe_error err = {0};
@@ -165,11 +167,15 @@ static void larger_curves_can_be_verified_but_not_signed_with(void **state)
         assert_ok(sign_public_pem(key, &pem, &err), &err);
         assert_string_equal(pem.bytes, others[i].pem);
         buffer_clear(&pem);
-
-        CLEANUP(lethe_secret_free) struct lethe_secret *secret = NULL;
-        assert_result(LETHE_INVALID, sign_generate(others[i].kind, &secret, &err));
-        assert_non_null(strstr(err.text, signature_kind_name(others[i].kind)));
     }
+}
+
+static void p521_signs_nothing(void **state)
+{
+    struct lethe_error err = {0};
+    CLEANUP(lethe_secret_free) struct lethe_secret *secret = NULL;
+    assert_result(LETHE_INVALID, sign_generate(SIGNATURE_ECDSA_P521, &secret, &err));
+    assert_non_null(strstr(err.text, "ecdsa-p521"));
 }
 
 /* ---- what must be refused -------------------------------------------------------------------- */
@@ -372,6 +378,105 @@ static void a_compressed_point_is_the_same_key(void **state)
     assert_string_equal(pem.bytes, expected);
 }
 
+/* ---- digests, and the other form ------------------------------------------------------------- */
+
+static const enum signature_kind curves[] = {SIGNATURE_ECDSA_P256, SIGNATURE_ECDSA_P384};
+
+static void a_digest_is_signed_as_the_message_would_be(void **state)
+{
+    static const enum digest_kind same[] = {DIGEST_SHA2_256, DIGEST_SHA2_384};
+    for (size_t k = 0; k < ARRAY_LEN(curves); k++) {
+        struct lethe_error err = {0};
+        CLEANUP(sign_pair_free) struct sign_pair *pair = fresh_pair(curves[k]);
+        const struct sign_public *key = sign_pair_public(pair);
+        uint8_t digest[DIGEST_MAX_BYTES];
+        size_t size_bytes = digest_bytes(same[k]);
+        struct signature signature;
+        assert_result(LETHE_OK, digest_compute(same[k], "Lethe", 5, digest));
+        assert_ok(sign_digest(pair, digest, size_bytes, &signature, &err), &err);
+        assert_ok(sign_verify(key, "Lethe", 5, &signature, &err), &err);
+        assert_ok(sign_message(pair, "Lethe", 5, &signature, &err), &err);
+        assert_ok(sign_verify_digest(key, digest, size_bytes, &signature, &err), &err);
+        digest[0] ^= 1;
+        assert_result(LETHE_INTEGRITY,
+                      sign_verify_digest(key, digest, size_bytes, &signature, &err));
+    }
+}
+
+static void any_digest_can_be_signed(void **state)
+{
+    for (size_t k = 0; k < ARRAY_LEN(curves); k++) {
+        for (enum digest_kind kind = 0; kind < DIGEST_KIND_COUNT; kind++) {
+            struct lethe_error err = {0};
+            CLEANUP(sign_pair_free) struct sign_pair *pair = fresh_pair(curves[k]);
+            uint8_t digest[DIGEST_MAX_BYTES];
+            struct signature signature;
+            assert_result(LETHE_OK, digest_compute(kind, "Lethe", 5, digest));
+            assert_ok(sign_digest(pair, digest, digest_bytes(kind), &signature, &err), &err);
+            assert_ok(sign_verify_digest(sign_pair_public(pair), digest, digest_bytes(kind),
+                                         &signature, &err),
+                      &err);
+        }
+    }
+}
+
+static void ed25519_signs_no_digest(void **state)
+{
+    struct lethe_error err = {0};
+    CLEANUP(sign_pair_free) struct sign_pair *pair = fresh_pair(SIGNATURE_ED25519);
+    uint8_t digest[32] = {0};
+    struct signature signature;
+    assert_result(LETHE_INVALID, sign_digest(pair, digest, sizeof digest, &signature, &err));
+    assert_result(LETHE_INVALID,
+                  sign_verify_digest(sign_pair_public(pair), digest, 32, &signature, &err));
+}
+
+static void both_forms_are_one_signature(void **state)
+{
+    for (size_t k = 0; k < ARRAY_LEN(signing_kinds); k++) {
+        struct lethe_error err = {0};
+        CLEANUP(sign_pair_free) struct sign_pair *pair = fresh_pair(signing_kinds[k]);
+        for (size_t i = 0; i < 50; i++) { /* now and then r or s begins with a zero */
+            struct signature made, fixed, back;
+            assert_ok(sign_message(pair, &i, sizeof i, &made, &err), &err);
+            assert_ok(signature_to_fixed(signing_kinds[k], &made, &fixed, &err), &err);
+            assert_int_equal(signing_kinds[k] == SIGNATURE_ECDSA_P384 ? 96 : 64, fixed.size_bytes);
+            assert_ok(
+                signature_from_fixed(signing_kinds[k], fixed.bytes, fixed.size_bytes, &back, &err),
+                &err);
+            assert_int_equal(made.size_bytes, back.size_bytes);
+            assert_memory_equal(made.bytes, back.bytes, made.size_bytes);
+        }
+    }
+}
+
+static void what_is_no_signature_has_no_other_form(void **state)
+{
+    static const char *const bad[] = {
+        "3006020100020100", /* the positive control: r and s of 0 have the form */
+        "3006020100",          "3006020180020101", "300602010002010000", "30080202000102020001",
+        "3080020101020101000", "3106020101020101", "300702010002020001", "30",
+    };
+    struct lethe_error err = {0};
+    struct signature in = {0}, out;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        in.size_bytes = strlen(bad[i]) / 2;
+        for (size_t at = 0; at < in.size_bytes; at++)
+            sscanf(bad[i] + 2 * at, "%2hhx", &in.bytes[at]);
+        assert_result(i == 0 ? LETHE_OK : LETHE_MALFORMED,
+                      signature_to_fixed(SIGNATURE_ECDSA_P256, &in, &out, &err));
+    }
+    uint8_t fixed[97] = {1};
+    for (size_t size = 0; size <= sizeof fixed; size++) {
+        assert_result(size == 64 ? LETHE_OK : LETHE_MALFORMED,
+                      signature_from_fixed(SIGNATURE_ECDSA_P256, fixed, size, &out, &err));
+        assert_result(size == 96 ? LETHE_OK : LETHE_MALFORMED,
+                      signature_from_fixed(SIGNATURE_ECDSA_P384, fixed, size, &out, &err));
+        assert_result(size == 64 ? LETHE_OK : LETHE_MALFORMED,
+                      signature_from_fixed(SIGNATURE_ED25519, fixed, size, &out, &err));
+    }
+}
+
 /* ---- the openssl tool, both ways ------------------------------------------------------------- */
 
 static const struct {
@@ -385,7 +490,8 @@ static const struct {
      "dgst -sha256 -sign key message", "dgst -sha256 -verify our.pem -signature our.sig message",
      true},
     {SIGNATURE_ECDSA_P384, "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384",
-     "dgst -sha384 -sign key message", NULL, false},
+     "dgst -sha384 -sign key message", "dgst -sha384 -verify our.pem -signature our.sig message",
+     true},
     {SIGNATURE_ECDSA_P521, "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-521",
      "dgst -sha512 -sign key message", NULL, false},
 };
@@ -492,7 +598,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ed25519_gives_the_known_answers),
         cmocka_unit_test(p256_gives_the_known_answers),
-        cmocka_unit_test(larger_curves_can_be_verified_but_not_signed_with),
+        cmocka_unit_test(larger_curves_can_be_verified),
+        cmocka_unit_test(p521_signs_nothing),
+        cmocka_unit_test(a_digest_is_signed_as_the_message_would_be),
+        cmocka_unit_test(any_digest_can_be_signed),
+        cmocka_unit_test(ed25519_signs_no_digest),
+        cmocka_unit_test(both_forms_are_one_signature),
+        cmocka_unit_test(what_is_no_signature_has_no_other_form),
         cmocka_unit_test(any_changed_bit_is_refused),
         cmocka_unit_test(any_changed_bit_of_the_key_is_refused),
         cmocka_unit_test(signatures_of_impossible_sizes_are_refused),
