@@ -34,28 +34,40 @@ struct field {
 
 struct field_value {
     bool given;
-    bool boolean;
+    bool boolean; /* of a list: its text is comma-separated, not JSON */
     int64_t integer;
     const char *text; /* unescaped; not NUL-terminated; list, map, items: the JSON text */
     size_t length;
 };
 
-/* Reads an object (or nothing at all) into values[0..] by the table. Escaped texts are unescaped
- * into `scratch`, which lives as long as the values. LETHE_MALFORMED: no JSON object (duplicate
- * names, bad UTF-8, depth and count are checked over all of it); LETHE_INVALID names the field. */
-LETHE_MUST_CHECK lethe_result fields_read(const struct field *table, const uint8_t *body,
-                                          size_t body_bytes, struct guarded *scratch,
+/* What a request brings: either may be empty. */
+struct fields_input {
+    const uint8_t *body; /* guarded */
+    size_t body_bytes;
+    const uint8_t *query; /* percent-encoded, without the '?' */
+    size_t query_bytes;
+};
+/* Reads an object (or nothing at all) and a query into values[0..] by the table. Escaped texts are
+ * unescaped into `scratch`, which belongs to the values until they are done with. LETHE_MALFORMED:
+ * no JSON object (duplicate names, bad UTF-8, depth and count are checked over all of it), or no
+ * query; LETHE_INVALID names the field. */
+LETHE_MUST_CHECK lethe_result fields_read(const struct field *table,
+                                          const struct fields_input *input, struct guarded *scratch,
                                           struct field_value *values, struct lethe_error *err);
 
-/* One element after another: *at starts NULL. LETHE_NOT_FOUND behind the last. */
+/* Whether a query says "name=true" (1, t, true, True). */
+bool fields_query_says(const uint8_t *query, size_t query_bytes, const char *name);
+
+/* One element after another: *at starts NULL. LETHE_NOT_FOUND behind the last. What was given is
+ * valid until the next call with the same scratch, which may not be that of fields_read(). */
 LETHE_MUST_CHECK lethe_result field_list_next(const struct field_value *list, const char **at,
                                               struct guarded *scratch, struct field_value *out,
                                               struct lethe_error *err);
 LETHE_MUST_CHECK lethe_result field_map_next(const struct field_value *map, const char **at,
                                              struct guarded *scratch, struct field_value *name,
                                              struct field_value *value, struct lethe_error *err);
-/* The fields of the next object, by `items`. LETHE_INVALID for one that does not fit: the next call
- * goes on behind it. */
+/* The fields of the next object, by `items`. LETHE_INVALID for one that does not fit, whose other
+ * values are there: the next call goes on behind it. */
 LETHE_MUST_CHECK lethe_result field_item_next(const struct field *items,
                                               const struct field_value *list, const char **at,
                                               struct guarded *scratch, struct field_value *values,
