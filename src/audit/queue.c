@@ -8,7 +8,7 @@ void queue_push(struct queue *queue, struct entry *entry)
     else
         queue->last->next = entry;
     queue->last = entry;
-    queue->count++;
+    queue->count += entry->follows ? 0 : 1;
 }
 
 struct entry *queue_pop(struct queue *queue)
@@ -19,7 +19,7 @@ struct entry *queue_pop(struct queue *queue)
     queue->first = entry->next;
     if (queue->first == NULL)
         queue->last = NULL;
-    queue->count--;
+    queue->count -= entry->follows ? 0 : 1;
     entry->next = NULL;
     return entry;
 }

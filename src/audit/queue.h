@@ -19,6 +19,7 @@ struct entry {
     const struct audit_event *event;
     uint64_t time_ns;
     bool is_emitted;
+    bool follows; /* its caller waits for one before it, too */
     /* Of a committed one: the emitted records that go before it, counted from the first ever. */
     uint64_t behind;
     struct entry *next_told; /* of those who wait for the same group */
@@ -32,7 +33,7 @@ struct entry {
 struct queue {
     struct entry *first;
     struct entry *last;
-    size_t count;
+    size_t count; /* of those who wait: entries that follow another one's are not counted */
 };
 void queue_push(struct queue *queue, struct entry *entry);
 struct entry *queue_pop(struct queue *queue); /* NULL when there is none */

@@ -261,6 +261,38 @@ static void critical_commits_are_never_refused(void **state)
     node_free(node);
 }
 
+/* A-2, A-6: records of many actors in one group: who is over its budget is refused for itself only,
+ * also where all speak of one event. */
+static void each_of_many_has_its_own_budget(void **state)
+{
+    struct node *node = node_with_budget(2000);
+    struct audit_log *log = must_open(node);
+    struct lethe_error err = {0};
+    struct audit_head head;
+    const struct audit_event used = audit_key_used("shared", 1, "encrypt", "allowed");
+    const struct audit_event critical = audit_integrity_violation("what", "why");
+    struct audit_entry entries[12];
+    const struct audit_who other = {"uid:8", "", ""};
+    lethe_result result = LETHE_OK;
+    for (unsigned i = 0; result == LETHE_OK && i < 100; i++)
+        result = commit_key_used(log, i, &err);
+    assert_result(LETHE_UNAVAILABLE, result);
+    uint64_t before = records_of(log);
+    for (size_t i = 0; i < ARRAY_LEN(entries); i++)
+        entries[i] = (struct audit_entry){i % 3 == 1 ? other : someone,
+                                          i % 3 == 2 ? &critical : &used, LETHE_FAILED};
+    assert_ok(audit_commit_entries(log, entries, ARRAY_LEN(entries), &err), &err);
+    for (size_t i = 0; i < ARRAY_LEN(entries); i++)
+        assert_result(i % 3 == 0 ? LETHE_UNAVAILABLE : LETHE_OK, entries[i].result);
+    audit_head(log, &head);
+    assert_int_equal(head.records, before + 8);
+    assert_ok(audit_commit_entries(log, entries, 0, &err), &err);
+    must_close(log);
+    assert_int_equal(count_in_log(node, "\"actor\":\"uid:8\""), 4);
+    assert_int_equal(count_in_log(node, "integrity_violation"), 4);
+    node_free(node);
+}
+
 /* Hostile text as a name is a name like any other, and harmless where it is reported. */
 static void a_hostile_name_is_reported_harmlessly(void **state)
 {
@@ -289,6 +321,7 @@ int main(void)
         cmocka_unit_test(without_a_budget_it_is_all_there),
         cmocka_unit_test(a_flood_under_many_names_is_bounded),
         cmocka_unit_test(critical_commits_are_never_refused),
+        cmocka_unit_test(each_of_many_has_its_own_budget),
         cmocka_unit_test(a_hostile_name_is_reported_harmlessly),
     };
     return cmocka_run_group_tests(tests, start_in_memory, NULL);
