@@ -86,7 +86,8 @@ uint64_t transit_version_written(const struct transit_work *work, size_t start);
 LETHE_MUST_CHECK lethe_result transit_number(const struct field_value *value, const char *name,
                                              uint64_t least, uint64_t most, uint64_t *out,
                                              struct lethe_error *err);
-/* The same guarded memory, for what is not an operation with items; wiped by transit_scratch_done().
+/* The same guarded memory, for what is not an operation with items; wiped by
+ * transit_scratch_done().
  */
 struct guarded *transit_scratch(void);
 void transit_scratch_done(void);

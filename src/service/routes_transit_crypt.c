@@ -18,7 +18,10 @@ enum { ITEM_NONCE = ITEM_COMMON, ITEM_AAD, ITEM_OWN };
     {                                                                                              \
         "associated_data", FIELD_BASE64, false, "authenticated, and not encrypted", NULL           \
     }
-#define BATCH_FIELD(items) {"batch_input", FIELD_ITEMS, false, "many items in one call", items}
+#define BATCH_FIELD(items)                                                                         \
+    {                                                                                              \
+        "batch_input", FIELD_ITEMS, false, "many items in one call", items                         \
+    }
 #define PARTIAL_FIELD                                                                              \
     {                                                                                              \
         "partial_failure_response_code", FIELD_INTEGER, false,                                     \
@@ -41,7 +44,8 @@ static lethe_result read_use(struct transit_work *work, const struct transit_ite
 /* ---- encrypt --------------------------------------------------------------------------------- */
 
 enum { ENCRYPT_TYPE = ITEM_OWN, ENCRYPT_CONVERGENT, ENCRYPT_BATCH, ENCRYPT_PARTIAL };
-static const struct field encrypt_items[] = {CRYPT_FIELDS("plaintext", FIELD_BASE64, "base64"), {0}};
+static const struct field encrypt_items[] = {CRYPT_FIELDS("plaintext", FIELD_BASE64, "base64"),
+                                             {0}};
 const struct field transit_encrypt_fields[] = {
     CRYPT_FIELDS("plaintext", FIELD_BASE64, "base64"),
     {"type", FIELD_TEXT, false, "of a key that the call makes", NULL},
@@ -69,9 +73,9 @@ static lethe_result encrypt_item(struct transit_work *work, const struct transit
     size_t size_bytes = work->bytes->size_bytes;
     TRY(read_use(work, item, err));
     json_open_text(work->writer, "ciphertext");
-    return write_ciphertext(work, engine_encrypt(work->engine, &work->use, work->bytes->bytes,
-                                                 size_bytes, work->writer->out, &work->version,
-                                                 err));
+    return write_ciphertext(work,
+                            engine_encrypt(work->engine, &work->use, work->bytes->bytes, size_bytes,
+                                           work->writer->out, &work->version, err));
 }
 
 /* Where that is allowed, a key that is not there is made by its first use. */
@@ -202,7 +206,8 @@ static lethe_result begin_release(struct transit_work *work, struct lethe_error 
 lethe_result transit_decrypt(struct call *call, struct lethe_error *err)
 {
     static const struct transit_operation operation = {
-        "decrypt", KEY_MISSING, DECRYPT_SHARD, decrypt_items, DECRYPT_BATCH, DECRYPT_PARTIAL, decrypt_item};
+        "decrypt",     KEY_MISSING,     DECRYPT_SHARD, decrypt_items,
+        DECRYPT_BATCH, DECRYPT_PARTIAL, decrypt_item};
     struct transit_work work;
     transit_begin(&work, call, &operation);
     TRY(begin_release(&work, err));
@@ -212,8 +217,8 @@ lethe_result transit_decrypt(struct call *call, struct lethe_error *err)
 /* ---- rewrap ---------------------------------------------------------------------------------- */
 
 enum { REWRAP_BATCH = ITEM_OWN };
-static const struct field rewrap_items[] = {CRYPT_FIELDS("ciphertext", FIELD_TEXT, "vault:v<N>:<base64>"),
-                                            {0}};
+static const struct field rewrap_items[] = {
+    CRYPT_FIELDS("ciphertext", FIELD_TEXT, "vault:v<N>:<base64>"), {0}};
 const struct field transit_rewrap_fields[] = {
     CRYPT_FIELDS("ciphertext", FIELD_TEXT, "vault:v<N>:<base64>"), BATCH_FIELD(rewrap_items), {0}};
 
@@ -243,8 +248,7 @@ lethe_result transit_rewrap(struct call *call, struct lethe_error *err)
 
 /* `bits` stands where others have their text. */
 const struct field transit_datakey_fields[] = {
-    CRYPT_FIELDS("bits", FIELD_INTEGER, "128, 256 or 512"),
-    {0}};
+    CRYPT_FIELDS("bits", FIELD_INTEGER, "128, 256 or 512"), {0}};
 
 static lethe_result read_bits(const struct transit_item *item, size_t *bytes,
                               struct lethe_error *err)
@@ -279,8 +283,8 @@ static lethe_result datakey_item(struct transit_work *work, const struct transit
 
 lethe_result transit_datakey(struct call *call, struct lethe_error *err)
 {
-    static const struct transit_operation operation = {
-        "datakey", KEY_MISSING, 0, NULL, 0, 0, datakey_item};
+    static const struct transit_operation operation = {"datakey", KEY_MISSING, 0,           NULL,
+                                                       0,         0,           datakey_item};
     struct transit_work work;
     const char *kind = call_capture(call, "kind");
     if (strcmp(kind, "plaintext") != 0 && strcmp(kind, "wrapped") != 0)

@@ -14,7 +14,8 @@
         "key_version", FIELD_INTEGER, false, "0: the latest", NULL                                 \
     }
 
-/* ---- options of a call, which hold for all items of a batch ----------------------------------- */
+/* ---- options of a call, which hold for all items of a batch -----------------------------------
+ */
 
 /* The path beats the body, and the newer of two names the older one. */
 static lethe_result read_digest(struct call *call, const size_t *fields, size_t count,

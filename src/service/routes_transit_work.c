@@ -117,28 +117,41 @@ static const char *policy_digest(const struct transit_work *work)
     return policies != NULL ? policies_digest(policies) : NULL;
 }
 
-static struct audit_event event_of(const struct transit_work *work,
-                                   const struct transit_tally *tally)
+static struct audit_event release_event(const struct transit_work *work,
+                                        const struct transit_tally *tally)
 {
     const char *key = work->use.name, *who = call_caller(work->call)->name;
-    bool is_allowed = tally->result == LETHE_OK;
-    if (!work->release.is_one)
-        return audit_key_used(key, tally->version, work->operation->purpose,
-                              is_allowed ? "allowed" : "refused");
     const char *purpose = work->release.purpose;
-    if (is_allowed)
+    if (tally->result == LETHE_OK)
         return audit_key_released(key, tally->version, purpose, who, NULL, policy_digest(work),
                                   tally->shards);
     return audit_key_denied(key, tally->version, purpose, who, NULL, policy_digest(work),
                             tally->shards, lethe_result_sentence(tally->result));
 }
 
+static void record_use(const struct transit_work *work, const struct transit_tally *tally)
+{
+    char purpose[64];
+    const char *decision = tally->result == LETHE_OK ? "allowed" : "refused";
+    const char *what = work->operation->purpose;
+    if (tally->count > 1) {
+        snprintf(purpose, sizeof purpose, "%s of %" PRIu64 " items", what, tally->count);
+        what = purpose;
+    }
+    const struct audit_event event = audit_key_used(work->use.name, tally->version, what, decision);
+    call_record(work->call, &event);
+}
+
 static void flush(struct transit_work *work, struct transit_tally *tally)
 {
     if (tally->count == 0)
         return;
-    const struct audit_event event = event_of(work, tally);
-    call_record(work->call, &event);
+    if (work->release.is_one) {
+        const struct audit_event event = release_event(work, tally);
+        call_record(work->call, &event);
+    } else {
+        record_use(work, tally);
+    }
     *tally = (struct transit_tally){0};
 }
 
