@@ -8,7 +8,7 @@
 #ifndef NET_HTTP_H
 #define NET_HTTP_H
 
-#include "mem/guarded.h"
+#include "net/guarded_pool.h"
 
 /* X(name, as on the wire) */
 #define HTTP_METHODS(X) X(GET) X(HEAD) X(POST) X(PUT) X(DELETE) X(LIST) X(PATCH) X(OPTIONS)
@@ -68,13 +68,21 @@ enum http_fault {
 #undef HTTP_FAULT_ENUM
 };
 
-/* One connection's parser. Bytes are gathered in `buffer`, which holds one request at most and what
- * was sent behind it (pipelining); a parsed request stays valid until http_parser_next(). */
+unsigned http_fault_status(enum http_fault fault);
+const char *http_fault_sentence(enum http_fault fault);
+
+/* One connection's parser. Bytes are gathered in a buffer of the pool, which holds one request at
+ * most and what was sent behind it (pipelining), and goes back when it is empty. A parsed request
+ * stays valid until http_parser_next(). Nothing is made of a head before it is whole, so that how
+ * the bytes were cut into pieces cannot matter. */
 struct http_parser;
-LETHE_MUST_CHECK lethe_result http_parser_create(size_t body_max_bytes, struct http_parser **out,
-                                                 struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result http_parser_create(size_t body_max_bytes, struct guarded_pool *pool,
+                                                 struct http_parser **out, struct lethe_error *err);
 void http_parser_free(struct http_parser *parser); /* wipes; NULL is fine */
-/* Where the next bytes go (at least 1), and that they are there. */
+DEFINE_CLEANUP(http_parser_free, struct http_parser *);
+/* Where the next bytes go (at least 1), and how many came there (0: none, and room is given back).
+ * NULL when there is no memory: http_parser_parse() then refuses. Not while a request is complete.
+ */
 uint8_t *http_parser_room(struct http_parser *parser, size_t *capacity_bytes);
 void http_parser_received(struct http_parser *parser, size_t size_bytes);
 enum http_progress {
@@ -83,6 +91,8 @@ enum http_progress {
     HTTP_COMPLETE,
     HTTP_REFUSED,
 };
+/* *out (and only it) is changed by HTTP_NEEDS_BODY and HTTP_COMPLETE. After HTTP_REFUSED nothing
+ * else comes. */
 enum http_progress http_parser_parse(struct http_parser *parser, struct http_request *out,
                                      enum http_fault *fault);
 /* Wipes the request that was complete, and goes on with what follows it. */

@@ -12,6 +12,8 @@
 #include "net/loop.h"
 #include "net/tls.h"
 
+#define HTTP_CONNECTIONS_MAX ((uint64_t)1 << 20)
+
 struct http_limits {                 /* 0: the default in brackets */
     uint64_t connections;            /* 10,000, all together                   */
     uint64_t connections_per_source; /* 256: an IPv4 address, or an IPv6 /64   */

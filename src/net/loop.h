@@ -1,7 +1,7 @@
 /* net/loop.h -- one thread that waits for many descriptors and moments (libevent underneath).
  *
  * Callbacks run on the loop's thread, one after another. Thread rule: everything from the loop's
- * thread, but loop_stop() and loop_wake(), which any thread and a signal handler may call. */
+ * thread, but loop_stop(), which any thread and a signal handler may call. */
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
 
@@ -19,6 +19,7 @@ LETHE_MUST_CHECK lethe_result loop_run(struct loop *loop, struct lethe_error *er
 /* Handles what is ready, waiting at most `wait_ms` (0: not at all), and returns. */
 LETHE_MUST_CHECK lethe_result loop_turn(struct loop *loop, uint64_t wait_ms,
                                         struct lethe_error *err);
+/* Ends loop_run(), also one that begins later. */
 void loop_stop(struct loop *loop);
 /* Milliseconds of CLOCK_MONOTONIC, as of this turn. */
 uint64_t loop_now_ms(const struct loop *loop);
@@ -42,7 +43,7 @@ void loop_timer_free(struct loop_timer *timer); /* NULL is fine */
 
 /* Calls `arrived(context)` on the loop's thread when the signal comes (SIGTERM, SIGHUP, SIGCHLD).
  */
-LETHE_MUST_CHECK lethe_result loop_signal(struct loop *loop, int signal, loop_expired *arrived,
+LETHE_MUST_CHECK lethe_result loop_signal(struct loop *loop, int number, loop_expired *arrived,
                                           void *context, struct lethe_error *err);
 
 #endif

@@ -40,14 +40,18 @@ void tls_context_free(struct tls_context *context); /* one owner less; NULL is f
 DEFINE_CLEANUP(tls_context_free, struct tls_context *);
 
 struct tls_connection;
-/* Over a connected socket, which becomes the connection's and is closed with it. A client names the
- * host, which the server's certificate must be for (a DNS name or an IP address). */
+/* Over a connected socket, which becomes the connection's and is closed with it; on failure it
+ * stays the caller's. A client names the host, which the server's certificate must be for (a DNS
+ * name or an IP address). */
 LETHE_MUST_CHECK lethe_result tls_accept(struct tls_context *context, int fd,
                                          struct tls_connection **out, struct lethe_error *err);
 LETHE_MUST_CHECK lethe_result tls_connect(struct tls_context *context, int fd, const char *host,
                                           struct tls_connection **out, struct lethe_error *err);
 void tls_free(struct tls_connection *connection); /* with close_notify where it can be sent */
 DEFINE_CLEANUP(tls_free, struct tls_connection *);
+/* This side has said all: close_notify, and the end of our half of the connection. Only tls_fd()
+ * and tls_free() may follow. */
+void tls_finish(struct tls_connection *connection);
 int tls_fd(const struct tls_connection *connection);
 
 /* What a call wants before it can go on. */

@@ -13,7 +13,7 @@ struct url {         /* https://HOST[:PORT][/PATH] */
 LETHE_MUST_CHECK lethe_result url_parse(const char *text, struct url *out, struct lethe_error *err);
 
 /* "ADDR:PORT", "[ADDR]:PORT": an address to listen on. *is_public: neither loopback nor a Unix
- * socket ("unix:/PATH"). */
+ * socket ("unix:/PATH": no host, port 0, and the socket's path). Port 0 is any. */
 LETHE_MUST_CHECK lethe_result url_parse_listen(const char *text, struct url *out, bool *is_public,
                                                struct lethe_error *err);
 

@@ -1,0 +1,288 @@
+#include "net/loop.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <sys/eventfd.h>
+
+#include "base/error.h"
+
+struct loop_signal {
+    struct loop_signal *next;
+    struct event *event;
+    loop_expired *arrived;
+    void *context;
+};
+
+struct loop {
+    struct event_base *base;
+    struct event *turn;  /* ends loop_turn() when nothing happens */
+    struct event *waker; /* loop_stop() from elsewhere */
+    int wake_fd;
+    atomic_bool stopped;
+    struct loop_signal *signals;
+};
+
+struct loop_watch {
+    struct event *event;
+    struct event_base *base;
+    int fd;
+    unsigned events;
+    loop_ready *ready;
+    void *context;
+};
+
+struct loop_timer {
+    struct event *event;
+    loop_expired *expired;
+    void *context;
+};
+
+static lethe_result no_memory(struct lethe_error *err)
+{
+    return error_set(err, LETHE_NO_MEMORY, "no memory for the event loop");
+}
+
+/* ---- the loop -------------------------------------------------------------------------------- */
+
+static void turn_is_over(evutil_socket_t fd, short what, void *context)
+{
+}
+
+static void was_woken(evutil_socket_t fd, short what, void *context)
+{
+    struct loop *loop = context;
+    uint64_t count;
+    (void)!read(loop->wake_fd, &count, sizeof count);
+    event_base_loopbreak(loop->base);
+}
+
+/* Only the monotonic clock counts, to the millisecond, and epoll is what scales. */
+static struct event_base *make_base(void)
+{
+    struct event_config *config = event_config_new();
+    if (config == NULL)
+        return NULL;
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+    event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+    struct event_base *base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
+static lethe_result fill(struct loop *loop, struct lethe_error *err)
+{
+    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (loop->wake_fd < 0)
+        return error_from_errno(err, "an eventfd for the event loop");
+    loop->base = make_base();
+    if (loop->base == NULL)
+        return no_memory(err);
+    loop->turn = evtimer_new(loop->base, turn_is_over, NULL);
+    loop->waker = event_new(loop->base, loop->wake_fd, EV_READ | EV_PERSIST, was_woken, loop);
+    if (loop->turn == NULL || loop->waker == NULL || event_add(loop->waker, NULL) != 0)
+        return no_memory(err);
+    return LETHE_OK;
+}
+
+lethe_result loop_create(struct loop **out, struct lethe_error *err)
+{
+    CLEANUP(loop_free) struct loop *loop = calloc(1, sizeof *loop);
+    if (loop == NULL)
+        return no_memory(err);
+    loop->wake_fd = -1;
+    TRY(fill(loop, err));
+    *out = MOVE(loop);
+    return LETHE_OK;
+}
+
+static void free_event(struct event *event)
+{
+    if (event != NULL)
+        event_free(event);
+}
+
+void loop_free(struct loop *loop)
+{
+    if (loop == NULL)
+        return;
+    for (struct loop_signal *signal; (signal = loop->signals) != NULL;) {
+        loop->signals = signal->next;
+        free_event(signal->event);
+        free(signal);
+    }
+    free_event(loop->turn);
+    free_event(loop->waker);
+    if (loop->base != NULL)
+        event_base_free(loop->base);
+    fd_close(loop->wake_fd);
+    free(loop);
+}
+
+static lethe_result dispatch(struct loop *loop, int flags, struct lethe_error *err)
+{
+    return event_base_loop(loop->base, flags) < 0
+               ? error_set(err, LETHE_IO, "the event loop cannot wait for its descriptors")
+               : LETHE_OK;
+}
+
+lethe_result loop_run(struct loop *loop, struct lethe_error *err)
+{
+    while (!atomic_load(&loop->stopped))
+        TRY(dispatch(loop, EVLOOP_NO_EXIT_ON_EMPTY, err));
+    atomic_store(&loop->stopped, false);
+    return LETHE_OK;
+}
+
+static struct timeval in_milliseconds(uint64_t ms)
+{
+    return (struct timeval){.tv_sec = (time_t)(ms / 1000), .tv_usec = (long)(ms % 1000) * 1000};
+}
+
+lethe_result loop_turn(struct loop *loop, uint64_t wait_ms, struct lethe_error *err)
+{
+    if (wait_ms == 0)
+        return dispatch(loop, EVLOOP_NONBLOCK, err);
+    const struct timeval wait = in_milliseconds(wait_ms);
+    if (evtimer_add(loop->turn, &wait) != 0)
+        return no_memory(err);
+    lethe_result result = dispatch(loop, EVLOOP_ONCE, err);
+    evtimer_del(loop->turn);
+    return result;
+}
+
+void loop_stop(struct loop *loop)
+{
+    static const uint64_t one = 1;
+    atomic_store(&loop->stopped, true);
+    (void)!write(loop->wake_fd, &one, sizeof one); /* full: it will wake anyway */
+}
+
+uint64_t loop_now_ms(const struct loop *loop)
+{
+    struct timespec now; /* coarse: steps of a few milliseconds, and no system call */
+    REQUIRE(loop != NULL && clock_gettime(CLOCK_MONOTONIC_COARSE, &now) == 0);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- descriptors ----------------------------------------------------------------------------- */
+
+static void watch_is_ready(evutil_socket_t fd, short what, void *context)
+{
+    struct loop_watch *watch = context;
+    unsigned events =
+        ((what & EV_READ) != 0 ? LOOP_READ : 0u) | ((what & EV_WRITE) != 0 ? LOOP_WRITE : 0u);
+    watch->ready(watch->context, events);
+}
+
+static short native_events(unsigned events)
+{
+    return (short)(EV_PERSIST | ((events & LOOP_READ) != 0 ? EV_READ : 0) |
+                   ((events & LOOP_WRITE) != 0 ? EV_WRITE : 0));
+}
+
+lethe_result loop_watch(struct loop *loop, int fd, unsigned events, loop_ready *ready,
+                        void *context, struct loop_watch **out, struct lethe_error *err)
+{
+    struct loop_watch *watch = calloc(1, sizeof *watch);
+    if (watch == NULL)
+        return no_memory(err);
+    *watch = (struct loop_watch){
+        .base = loop->base, .fd = fd, .events = events, .ready = ready, .context = context};
+    watch->event = event_new(loop->base, fd, native_events(events), watch_is_ready, watch);
+    if (watch->event == NULL || (events != 0 && event_add(watch->event, NULL) != 0)) {
+        loop_watch_free(watch);
+        return no_memory(err);
+    }
+    *out = watch;
+    return LETHE_OK;
+}
+
+void loop_watch_set(struct loop_watch *watch, unsigned events)
+{
+    if (events == watch->events)
+        return;
+    if (watch->events != 0)
+        event_del(watch->event);
+    watch->events = events;
+    if (events == 0)
+        return;
+    /* The descriptor has been watched before: its place is there, nothing can be lacking. */
+    REQUIRE(event_assign(watch->event, watch->base, watch->fd, native_events(events),
+                         watch_is_ready, watch) == 0);
+    REQUIRE(event_add(watch->event, NULL) == 0);
+}
+
+void loop_watch_free(struct loop_watch *watch)
+{
+    if (watch == NULL)
+        return;
+    free_event(watch->event);
+    free(watch);
+}
+
+/* ---- moments and signals --------------------------------------------------------------------- */
+
+static void timer_has_expired(evutil_socket_t fd, short what, void *context)
+{
+    struct loop_timer *timer = context;
+    timer->expired(timer->context);
+}
+
+lethe_result loop_timer_create(struct loop *loop, loop_expired *expired, void *context,
+                               struct loop_timer **out, struct lethe_error *err)
+{
+    struct loop_timer *timer = calloc(1, sizeof *timer);
+    if (timer == NULL)
+        return no_memory(err);
+    *timer = (struct loop_timer){.expired = expired, .context = context};
+    timer->event = evtimer_new(loop->base, timer_has_expired, timer);
+    if (timer->event == NULL) {
+        free(timer);
+        return no_memory(err);
+    }
+    *out = timer;
+    return LETHE_OK;
+}
+
+void loop_timer_set(struct loop_timer *timer, uint64_t in_ms)
+{
+    const struct timeval delay = in_milliseconds(in_ms);
+    REQUIRE(evtimer_add(timer->event, &delay) == 0);
+}
+
+void loop_timer_clear(struct loop_timer *timer)
+{
+    evtimer_del(timer->event);
+}
+
+void loop_timer_free(struct loop_timer *timer)
+{
+    if (timer == NULL)
+        return;
+    free_event(timer->event);
+    free(timer);
+}
+
+static void signal_arrived(evutil_socket_t number, short what, void *context)
+{
+    struct loop_signal *signal = context;
+    signal->arrived(signal->context);
+}
+
+lethe_result loop_signal(struct loop *loop, int number, loop_expired *arrived, void *context,
+                         struct lethe_error *err)
+{
+    struct loop_signal *signal = calloc(1, sizeof *signal);
+    if (signal == NULL)
+        return no_memory(err);
+    *signal = (struct loop_signal){.next = loop->signals, .arrived = arrived, .context = context};
+    loop->signals = signal;
+    signal->event = evsignal_new(loop->base, number, signal_arrived, signal);
+    if (signal->event == NULL || event_add(signal->event, NULL) != 0)
+        return no_memory(err);
+    return LETHE_OK;
+}
