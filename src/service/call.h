@@ -118,24 +118,12 @@ void answer_events(struct call *call);
 /* X(result, status); anything else is 500, with a text that says no more than that */
 /* clang-format off */
 #define CALL_STATUSES(X)                                                                           \
-<<<<<<< HEAD
     X(LETHE_INVALID, 400) X(LETHE_MALFORMED, 400) X(LETHE_INTEGRITY, 400) X(LETHE_EXISTS, 400)     \
     X(LETHE_CONFLICT, 400) X(LETHE_LIMIT, 400)                                                     \
     X(LETHE_DENIED, 403) X(LETHE_REVOKED, 403)                                                     \
     X(LETHE_NOT_FOUND, 404)                                                                        \
     X(LETHE_BUSY, 503) X(LETHE_UNAVAILABLE, 503) X(LETHE_NO_MEMORY, 503) X(LETHE_NO_SPACE, 503)
 /* clang-format on */
-=======
-    X(LETHE_INVALID, 400)                                                                          \
-    X(LETHE_MALFORMED, 400)                                                                        \
-    X(LETHE_INTEGRITY, 400)                                                                        \
-    X(LETHE_EXISTS, 400)                                                                           \
-    X(LETHE_CONFLICT, 400)                                                                         \
-    X(LETHE_LIMIT, 400)                                                                            \
-    X(LETHE_DENIED, 403) X(LETHE_REVOKED, 403) X(LETHE_NOT_FOUND, 404) X(LETHE_BUSY, 503)          \
-        X(LETHE_UNAVAILABLE, 503) X(LETHE_NO_MEMORY, 503) X(                                       \
-            LETHE_NO_SPACE, 503) /* anything else: 500, with a text that says no more than that */
->>>>>>> 8bdb58d (HTTPS is served: an event loop, TLS 1.3, strict requests, limits by source, addresses)
 
 /* ---- what is recorded ------------------------------------------------------------------------ */
 
