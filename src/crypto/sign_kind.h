@@ -29,4 +29,10 @@ struct sign_pair {
     struct sign_public *public_key;
 };
 
+/* False: no kind that we know, or a curve that is spelled out. */
+bool sign_kind_of(const EVP_PKEY *pkey, enum signature_kind *out);
+/* LETHE_MALFORMED: of another kind than ours. */
+LETHE_MUST_CHECK lethe_result sign_public_from_pkey(const EVP_PKEY *pkey, struct sign_public **out,
+                                                    struct lethe_error *err);
+
 #endif

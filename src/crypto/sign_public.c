@@ -188,7 +188,7 @@ static EVP_PKEY *pkey_from_pem(const char *pem, size_t size_bytes)
     return bio != NULL ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
 }
 
-static bool find_kind(const EVP_PKEY *pkey, enum signature_kind *out)
+bool sign_kind_of(const EVP_PKEY *pkey, enum signature_kind *out)
 {
     char group[64] = "";
     int is_spelled_out = 0; /* RFC 5480 2.1.1: a curve must be named (CVE-2020-0601 shows why) */
@@ -219,26 +219,45 @@ static bool write_point(const EVP_PKEY *pkey, const struct sign_kind *kind, uint
            BN_bn2binpad(y, raw + 1 + coordinate_bytes, coordinate_bytes) == coordinate_bytes;
 }
 
-lethe_result sign_public_from_pem(const char *pem, size_t size_bytes, struct sign_public **out,
-                                  struct lethe_error *err)
+static bool understand(const EVP_PKEY *pkey, enum signature_kind *kind, uint8_t *raw)
 {
-    static const char expected[] =
-        "expected the PEM of one Ed25519 or ECDSA P-256, P-384 or P-521 public key "
-        "(-----BEGIN PUBLIC KEY-----)";
+    size_t raw_bytes = SIGNATURE_PUBLIC_MAX_BYTES;
+    return pkey != NULL && sign_kind_of(pkey, kind) &&
+           (sign_kinds[*kind].group != NULL
+                ? write_point(pkey, &sign_kinds[*kind], raw)
+                : EVP_PKEY_get_raw_public_key(pkey, raw, &raw_bytes) == 1);
+}
+
+static lethe_result public_from(const EVP_PKEY *pkey, const char *expected,
+                                struct sign_public **out, struct lethe_error *err)
+{
     *out = NULL;
     uint8_t raw[SIGNATURE_PUBLIC_MAX_BYTES];
-    size_t raw_bytes = sizeof raw;
     enum signature_kind kind;
-    openssl_begin();
-    CLEANUP(EVP_PKEY_free) EVP_PKEY *pkey = pkey_from_pem(pem, size_bytes);
-    bool understood =
-        pkey != NULL && find_kind(pkey, &kind) &&
-        (sign_kinds[kind].group != NULL ? write_point(pkey, &sign_kinds[kind], raw)
-                                        : EVP_PKEY_get_raw_public_key(pkey, raw, &raw_bytes) == 1);
+    bool understood = understand(pkey, &kind, raw);
     if (!understood && openssl_was_starved())
         return openssl_failed(err, LETHE_NO_MEMORY, "reading a public key");
     ERR_clear_error();
     if (!understood)
         return error_set(err, LETHE_MALFORMED, "%s", expected);
     return sign_public_from_raw(kind, raw, sign_kinds[kind].public_bytes, out, err);
+}
+
+lethe_result sign_public_from_pkey(const EVP_PKEY *pkey, struct sign_public **out,
+                                   struct lethe_error *err)
+{
+    openssl_begin();
+    return public_from(pkey, "expected an Ed25519 or ECDSA P-256, P-384 or P-521 public key", out,
+                       err);
+}
+
+lethe_result sign_public_from_pem(const char *pem, size_t size_bytes, struct sign_public **out,
+                                  struct lethe_error *err)
+{
+    openssl_begin();
+    CLEANUP(EVP_PKEY_free) EVP_PKEY *pkey = pkey_from_pem(pem, size_bytes);
+    return public_from(pkey,
+                       "expected the PEM of one Ed25519 or ECDSA P-256, P-384 or P-521 public key "
+                       "(-----BEGIN PUBLIC KEY-----)",
+                       out, err);
 }

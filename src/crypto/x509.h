@@ -10,7 +10,9 @@
 #include "crypto/sign.h"
 
 #define X509_DER_MAX 16384u
+#define X509_CRL_DER_MAX (1u << 20)
 #define X509_CHAIN_MAX 8u
+#define X509_ROOTS_MAX 64u
 #define X509_NAMES_MAX 64u /* alternative names of one certificate */
 #define X509_TEXT_MAX 255u
 #define X509_SERIAL_BYTES 20u /* as we draw them: 159 random bits, positive */
@@ -84,11 +86,11 @@ static inline void x509_summary_clear_at_scope_end(struct x509_summary *summary)
 {
     x509_summary_clear(summary);
 }
-/* LETHE_MALFORMED. An embedded NUL, a text over X509_TEXT_MAX and more than X509_NAMES_MAX names
- * are malformed too. */
+/* LETHE_MALFORMED: also anything but the one encoding that DER allows, a control character (NUL) in
+ * a text, a text over X509_TEXT_MAX, more than X509_NAMES_MAX names of a kind, two common names. */
 LETHE_MUST_CHECK lethe_result x509_read(const void *der, size_t size_bytes,
                                         struct x509_summary *out, struct lethe_error *err);
-/* PKCS#10; its own signature is checked (LETHE_INTEGRITY). A CRL is not a secret. */
+/* PKCS#10; its own signature is checked (LETHE_INTEGRITY). Only names and key are read of it. */
 LETHE_MUST_CHECK lethe_result x509_read_request(const void *der, size_t size_bytes,
                                                 struct x509_summary *out, struct lethe_error *err);
 LETHE_MUST_CHECK lethe_result x509_make_request(const struct x509_subject *subject,
@@ -103,13 +105,16 @@ struct x509_check {
     size_t chain_bytes;
     const void *roots; /* in the same form */
     size_t roots_bytes;
-    const void *crls; /* DER, in the same form; the leaf and what is above it */
+    /* DER, in the same form. Whoever is issued by an authority that has one here must not be in it,
+     * and it must be in force; authorities without one have revoked nothing. */
+    const void *crls;
     size_t crls_bytes;
     uint64_t now_s;
-    unsigned extended_usage; /* that the leaf must have; 0: any */
+    unsigned extended_usage; /* that the leaf must name; 0: any */
 };
-/* RFC 5280, 6.1. LETHE_DENIED says why (expired, not yet valid, not issued by a root, wrong usage);
- * LETHE_REVOKED; LETHE_MALFORMED. */
+/* RFC 5280, 6.1, strictly (as openssl verify -x509_strict), at 112 bits of security. LETHE_DENIED
+ * says why (expired, not yet valid, not issued by a root, wrong usage); LETHE_REVOKED;
+ * LETHE_MALFORMED. */
 LETHE_MUST_CHECK lethe_result x509_check_chain(const struct x509_check *check,
                                                struct x509_summary *leaf, struct lethe_error *err);
 
@@ -121,8 +126,14 @@ struct x509_revoked {
     size_t serial_bytes;
     uint64_t revoked_s;
 };
-LETHE_MUST_CHECK lethe_result x509_make_crl(const struct x509_revoked *revoked, size_t count,
-                                            uint64_t number, uint64_t this_s, uint64_t next_s,
+struct x509_crl_template {
+    const struct x509_revoked *revoked;
+    size_t count;
+    uint64_t number; /* one more than the last one's */
+    uint64_t this_s, next_s;
+};
+/* Appends DER. LETHE_LIMIT: over X509_CRL_DER_MAX. */
+LETHE_MUST_CHECK lethe_result x509_make_crl(const struct x509_crl_template *template_,
                                             const struct sign_pair *issuer, const void *issuer_der,
                                             size_t issuer_bytes, struct buffer *der,
                                             struct lethe_error *err);
@@ -131,7 +142,7 @@ enum x509_pem { X509_PEM_CERTIFICATE, X509_PEM_REQUEST, X509_PEM_CRL };
 void x509_pem_append(enum x509_pem kind, const void *der, size_t size_bytes, struct buffer *out);
 /* Every block of the kind in the text, each appended with its length in front (le32). Text outside
  * of blocks and blocks of other kinds are passed over, as others do. LETHE_MALFORMED: none, a
- * broken one, more than X509_CHAIN_MAX or of more than X509_DER_MAX bytes. */
+ * broken one, more than X509_CHAIN_MAX or of more bytes than the kind may have. */
 LETHE_MUST_CHECK lethe_result x509_pem_read(enum x509_pem kind, const char *text, size_t length,
                                             struct buffer *out, struct lethe_error *err);
 /* The private half in PEM: PKCS#8, or SEC1 for ECDSA when `traditional`. Guarded. */
