@@ -40,7 +40,7 @@ struct service {
     struct core *core; /* connections, streams, counters: service/core.h */
 };
 
-/* Sealed at first. The options are copied. */
+/* Sealed at first. The options are copied; their texts stay the caller's, and must live as long. */
 LETHE_MUST_CHECK lethe_result service_create(const struct service_options *options,
                                              struct service **out, struct lethe_error *err);
 void service_free(struct service *service); /* wipes; NULL is fine */

@@ -16,7 +16,9 @@
 
 /* X(name, parts) -- door to keeper: D, keeper to door: K, supervisor: S.
  *   CONNECTION D  source, certificate chain (tls_peer_chain): before the first request of one
- *   REQUEST    D  code: method; token, path (decoded), query (as sent), body; flags below
+ *   REQUEST    D  code: a bit of enum call_method (service/call.h; GET for HEAD, POST for PUT, and
+ *                 GET for "?list=true", which the keeper sees for itself); token, path (decoded,
+ *                 "/v1/..." or "/metrics"), query (as sent, without '?'), body; flags below
  *   CLOSED     D  the connection is gone
  *   HELLO      D  certificate request (PKCS#10) of the door's own TLS key; empty when it has files
  *   COUNTS     D  text in Prometheus' format: the door's own part of /metrics
