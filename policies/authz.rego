@@ -76,21 +76,25 @@ exact := [rule |
 	rule := data.path_policies[name].exact[path]
 ]
 
-covering contains rule if {
+covering := array.concat(by_prefix, by_segments) if {
+	count(by_segments) > 0
+} else := by_prefix
+
+by_prefix := [rule |
 	some name in input.token_policies
 	some rule in data.path_policies[name].prefixes
 	some path in paths
 	startswith(path, rule.prefix)
-}
+]
 
-covering contains rule if {
+by_segments := [rule |
 	some name in input.token_policies
 	some rule in data.path_policies[name].segments
 	some path in paths
 	parts := split(path, "/")
 	reaches(rule, parts)
 	every literal in rule.literals { parts[literal[0]] == literal[1] }
-}
+]
 
 reaches(rule, parts) if {
 	not rule.tail
@@ -101,6 +105,8 @@ reaches(rule, parts) if startswith(parts[rule.count - 1], rule.tail)
 
 rules := exact if {
 	count(exact) > 0
+} else := covering if {
+	count(covering) < 2
 } else := [rule | some rule in covering; rule.rank == best]
 
 best := max([rule.rank | some rule in covering])

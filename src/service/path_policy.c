@@ -144,7 +144,8 @@ static lethe_result read_capabilities(const json_t *list, struct path_rule *rule
     json_t *word;
     if (!json_is_array(list))
         return error_set(err, LETHE_INVALID, "capabilities are a list of texts");
-    json_array_foreach ((json_t *)list, index, word) {
+    json_array_foreach((json_t *)list, index, word)
+    {
         if (!json_is_string(word))
             return error_set(err, LETHE_INVALID, "capabilities are a list of texts");
         TRY(path_rule_allow(rule, json_string_value(word), json_string_length(word), err));
@@ -158,7 +159,8 @@ static lethe_result read_rule(const json_t *body, struct path_rule *rule, struct
     json_t *value;
     if (!json_is_object(body))
         return error_set(err, LETHE_INVALID, "a rule is an object with capabilities");
-    json_object_foreach ((json_t *)body, name, value) {
+    json_object_foreach((json_t *)body, name, value)
+    {
         if (strcmp(name, "capabilities") == 0)
             TRY(read_capabilities(value, rule, err));
         else if (strcmp(name, "policy") == 0 && json_is_string(value))
@@ -176,7 +178,8 @@ static lethe_result read_paths(const json_t *paths, struct path_rules *out, stru
     json_t *body;
     if (!json_is_object(paths))
         return error_set(err, LETHE_INVALID, "\"path\" is an object of rules by path");
-    json_object_foreach ((json_t *)paths, path, body) {
+    json_object_foreach((json_t *)paths, path, body)
+    {
         struct path_rule *rule;
         char shown[64];
         TRY(path_rules_at(out, path, strlen(path), &rule, err));
@@ -194,7 +197,8 @@ static lethe_result read_json(const char *text, size_t length, struct path_rules
     json_t *value, *paths;
     size_t index;
     TRY(json_parse(text, length, &policy, err));
-    json_object_foreach (policy, name, value) {
+    json_object_foreach(policy, name, value)
+    {
         if (strcmp(name, "name") == 0)
             continue;
         if (strcmp(name, "path") != 0)
@@ -203,8 +207,7 @@ static lethe_result read_json(const char *text, size_t length, struct path_rules
             TRY(read_paths(value, out, err));
             continue;
         }
-        json_array_foreach (value, index, paths)
-            TRY(read_paths(paths, out, err));
+        json_array_foreach(value, index, paths) TRY(read_paths(paths, out, err));
     }
     return LETHE_OK;
 }
@@ -276,7 +279,8 @@ static void put_rank(struct buffer *out, const char *path, const struct shape *s
 static void put_can(struct buffer *out, unsigned can)
 {
     const char *comma = "";
-    if (can & CAN_DENY) /* whatever else is said of the path */
+    /* Whatever else is said of the path. */
+    if (can & CAN_DENY)
         can = CAN_DENY;
     buffer_text(out, "\"can\":{");
     for (size_t i = 0; i < ARRAY_LEN(capabilities); i++) {

@@ -1,6 +1,7 @@
 /* The HCL of Vault's policies: blocks `path "..." { capabilities = [...] }`, and nothing else of
  * HCL. There is no nesting, so nothing here recurses. */
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -101,10 +102,8 @@ static lethe_result read_escape(struct hcl *hcl, struct token *out)
 static lethe_result read_text(struct hcl *hcl, struct token *out)
 {
     out->kind = TOKEN_TEXT;
-    for (hcl->at++; hcl->at < hcl->end && *hcl->at != '"';) {
+    for (hcl->at++; hcl->at < hcl->end && *hcl->at != '"' && *hcl->at != '\n';) {
         char byte = *hcl->at++;
-        if (byte == '\n')
-            break;
         if (byte == '$' && hcl->at < hcl->end && *hcl->at == '{')
             return wrong(hcl, hcl->at - 1, "templates are not supported");
         if (byte == '\\')
@@ -196,8 +195,7 @@ static lethe_result read_attribute(struct hcl *hcl, struct token *token, struct 
     if (token->kind != TOKEN_WORD && token->kind != TOKEN_TEXT)
         return wrong(hcl, token->start, "the name of an attribute, or '}', is missing here");
     if (!is_level && !is_list && !is_name(token, "comment"))
-        return at_place(hcl, token->start,
-                        path_rule_unknown(token->text, token->length, hcl->err));
+        return at_place(hcl, token->start, path_rule_unknown(token->text, token->length, hcl->err));
     TRY(expect_sign(hcl, token, '='));
     if (is_list)
         return read_list(hcl, token, rule);

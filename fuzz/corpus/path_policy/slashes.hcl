@@ -1,0 +1,3 @@
+path "*" { capabilities = ["deny","read"] }
+path "*" { capabilities = ["list"] }
+path "//*" {}

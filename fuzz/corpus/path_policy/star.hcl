@@ -1,0 +1,4 @@
+path "a/+/+/b*" {
+ capabilities = ["read"]
+}
+path "a/**" {}
