@@ -87,3 +87,13 @@ lethe_result crypto_start(struct lethe_error *err)
         *err = outcome_error;
     return outcome;
 }
+
+/* The heap goes only when nothing is left in it. */
+lethe_result crypto_start_in_child(struct lethe_error *err)
+{
+    TRY(crypto_start(err));
+    TRY(process_start(err));
+    if (CRYPTO_secure_malloc_done() != 1)
+        return error_set(err, LETHE_FAILED, "a process with private keys was forked");
+    return start_secure_heap(err);
+}

@@ -12,4 +12,9 @@
  * has swap; the hint says the remedy. */
 LETHE_MUST_CHECK lethe_result crypto_start(struct lethe_error *err);
 
+/* In a child that was forked and goes on as a process of its own: its copy of the secure heap,
+ * which the kernel neither locks nor wipes, is given up for a new one. LETHE_FAILED: the parent had
+ * private keys in it; otherwise as crypto_start(). */
+LETHE_MUST_CHECK lethe_result crypto_start_in_child(struct lethe_error *err);
+
 #endif

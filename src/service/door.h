@@ -4,10 +4,10 @@
 
 #include "service/serve.h"
 
-/* The door process, until its control descriptor closes. `control` brings, as descriptors
- * (SCM_RIGHTS), the socket to a new keeper. Confines itself first: afterwards it can open no file
- * (but for its certificate's) and make no socket. */
-LETHE_MUST_CHECK lethe_result door_run(const struct serve_options *options, const int *listeners,
-                                       size_t listener_count, int control, struct lethe_error *err);
+/* The door process, until its control end closes or it has drained. Its sockets to the keeper come
+ * over the control end (SCM_RIGHTS). Confines itself first: afterwards it can open no file (but for
+ * its certificate's) and make no socket. */
+LETHE_MUST_CHECK lethe_result door_run(const struct serve_options *options,
+                                       const struct serve_ends *ends, struct lethe_error *err);
 
 #endif

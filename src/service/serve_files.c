@@ -1,0 +1,65 @@
+#include "service/serve_files.h"
+
+#include <fcntl.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "crypto/x509.h"
+
+#define PEM_MAX ((size_t)256 << 10)
+
+/* A key never passes through memory that is not guarded. */
+static lethe_result read_key(const char *path, struct lethe_secret **out, struct lethe_error *err)
+{
+    struct stat status;
+    CLEANUP(lethe_secret_free) struct lethe_secret *key = NULL;
+    CLEANUP(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &status) != 0)
+        return error_from_errno(err, "%s", path);
+    if (!S_ISREG(status.st_mode) || status.st_size < 1 || status.st_size > LETHE_SECRET_MAX_BYTES)
+        return error_set(err, LETHE_MALFORMED, "%s: expected a file with one private key", path);
+    TRY(file_check_private(path, &status, err));
+    TRY(lethe_secret_create((size_t)status.st_size, &key, err));
+    TRY(file_read_at(fd, path, 0, lethe_secret_bytes(key), (size_t)status.st_size, err));
+    *out = MOVE(key);
+    return LETHE_OK;
+}
+
+lethe_result serve_files_context(const struct serve_files *files, struct tls_context **out,
+                                 struct lethe_error *err)
+{
+    CLEANUP(buffer_clear) struct buffer chain = {0};
+    CLEANUP(lethe_secret_free) struct lethe_secret *key = NULL;
+    TRY(file_read_all(AT_FDCWD, files->certificate_path, PEM_MAX, &chain, err));
+    TRY(buffer_result(&chain, err));
+    TRY(read_key(files->key_path, &key, err));
+    const struct tls_options options = {.certificates_pem = chain.bytes == NULL ? "" : chain.bytes,
+                                        .key_pem = key,
+                                        .roots_pem = files->roots_pem,
+                                        .crls_pem = files->crls_pem,
+                                        .client_proof = files->client_proof};
+    return error_context(err, tls_server_create(&options, out, err), "%s and %s",
+                         files->certificate_path, files->key_path);
+}
+
+lethe_result serve_files_roots(const char *path, struct buffer *out, struct lethe_error *err)
+{
+    CLEANUP(buffer_clear) struct buffer text = {0};
+    CLEANUP(buffer_clear) struct buffer certificates = {0};
+    TRY(file_read_all(AT_FDCWD, path, PEM_MAX, &text, err));
+    TRY(error_context(err,
+                      x509_pem_read(X509_PEM_CERTIFICATE, text.bytes == NULL ? "" : text.bytes,
+                                    text.size_bytes, &certificates, err),
+                      "%s", path));
+    for (size_t at = 0; at + 4 <= certificates.size_bytes;) {
+        const uint8_t *length = (const uint8_t *)certificates.bytes + at;
+        size_t size_bytes = (size_t)length[0] | (size_t)length[1] << 8 | (size_t)length[2] << 16;
+        struct x509_summary summary = {0};
+        lethe_result result = x509_read(length + 4, size_bytes, &summary, err);
+        x509_summary_clear(&summary);
+        TRY(error_context(err, result, "%s", path));
+        at += 4 + size_bytes;
+    }
+    buffer_append(out, text.bytes, text.size_bytes);
+    return buffer_result(out, err);
+}

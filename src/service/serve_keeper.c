@@ -1,0 +1,39 @@
+/* The keeper process, from its fork to its loop; and the service, of all its parts. */
+#include "base/error.h"
+#include "service/confine.h"
+#include "service/core.h"
+#include "service/serve_log.h"
+#include "service/serve_parts.h"
+
+DEFINE_CLEANUP(service_free, struct service *);
+
+/* Without its root key it waits, sealed, for an operator to bring it. */
+static lethe_result open_home(struct service *service, struct lethe_error *err)
+{
+    struct lethe_error why = {0};
+    lethe_result result = service_unseal(service, NULL, &why);
+    if (result == LETHE_UNAVAILABLE) {
+        serve_log(SERVE_WARNING, "sealed: %s", why.text);
+        return LETHE_OK;
+    }
+    if (result != LETHE_OK && err != NULL)
+        *err = why;
+    return result;
+}
+
+lethe_result serve_keeper(const struct serve_options *options, const struct serve_ends *ends,
+                          struct lethe_error *err)
+{
+    const struct core_sockets sockets = {.control = ends->control, .admin = ends->admin};
+    CLEANUP(service_free) struct service *service = NULL;
+    TRY(core_confine(options, err));
+    TRY(service_create(&options->service, &service, err));
+    TRY(open_home(service, err));
+    return core_run(service, &sockets, err);
+}
+
+lethe_result serve(const struct serve_options *options, struct lethe_error *err)
+{
+    static const struct serve_parts parts = {serve_keeper, door_run};
+    return serve_with(options, &parts, err);
+}

@@ -1,0 +1,55 @@
+/* Becoming a user that has no rights, before there is anything to protect. */
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "service/serve_parts.h"
+
+static lethe_result find(const char *name, struct passwd *out, char *room, size_t room_bytes,
+                         struct lethe_error *err)
+{
+    struct passwd *found = NULL;
+    int failed = getpwnam_r(name, out, room, room_bytes, &found);
+    if (failed != 0)
+        return error_set(err, LETHE_FAILED, "looking for the user %.64s: %s", name,
+                         strerrordesc_np(failed));
+    if (found == NULL)
+        return error_set(err, LETHE_INVALID, "there is no user %.64s", name);
+    if (found->pw_uid == 0)
+        return error_set(err, LETHE_INVALID, "%.64s is root: expected a user without rights", name);
+    return LETHE_OK;
+}
+
+/* What is guarded must be locked, which an ordinary user may do with 8 MiB only. */
+static void raise_lock_limit(void)
+{
+    const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+    (void)!setrlimit(RLIMIT_MEMLOCK, &unlimited); /* guarded memory says what it lacks */
+}
+
+lethe_result serve_become_user(const char *name, struct lethe_error *err)
+{
+    char room[4096];
+    struct passwd user;
+    TRY(find(name, &user, room, sizeof room, err));
+    if (geteuid() == user.pw_uid && getuid() == user.pw_uid)
+        return LETHE_OK;
+    if (geteuid() != 0) {
+        error_set(err, LETHE_UNPROTECTED, "only root can become the user %.64s", name);
+        error_hint(err, "start it as that user");
+        return LETHE_UNPROTECTED;
+    }
+    raise_lock_limit();
+    if (initgroups(user.pw_name, user.pw_gid) != 0 ||
+        setresgid(user.pw_gid, user.pw_gid, user.pw_gid) != 0 ||
+        setresuid(user.pw_uid, user.pw_uid, user.pw_uid) != 0)
+        return error_from_errno(err, "becoming the user %.64s", name);
+    if (setuid(0) == 0 || geteuid() == 0)
+        return error_set(err, LETHE_UNPROTECTED, "the rights of root did not go away");
+    return LETHE_OK;
+}
