@@ -163,6 +163,7 @@ static int take(void *context, const char *section, const char *key, const char 
     size_t index = (size_t)(row - parsing->table->rows);
     union conf_value read;
     size_t size_bytes;
+    memset(&read, 0, sizeof read); /* also behind the end of a text */
     if ((parsing->set >> index & 1) != 0)
         refuse(parsing, "%s is there a second time", row->key);
     else if (!conf_value_read(row, value, &read, &size_bytes))
