@@ -95,7 +95,7 @@ static inline struct audit_key fuzz_log_make(const char *directory)
     REQUIRE(audit_open(&options, &log, NULL) == LETHE_OK);
     struct audit_event events[FUZZ_LOG_RECORDS];
     for (unsigned i = 0; i < FUZZ_LOG_RECORDS; i++)
-        events[i] = audit_key_used("default.vad.hot", i + 1, "decrypt", "granted");
+        events[i] = audit_key_used("default.vad.hot", i + 1, "decrypt", "granted", 1);
     REQUIRE(audit_commit_all(log, &who, events, 2, NULL) == LETHE_OK);
     REQUIRE(audit_commit_all(log, &who, events + 2, FUZZ_LOG_RECORDS - 2, NULL) == LETHE_OK);
     REQUIRE(audit_close(log, NULL) == LETHE_OK);

@@ -42,6 +42,10 @@ enum audit_severity { AUDIT_INFO, AUDIT_NOTICE, AUDIT_WARNING, AUDIT_CRITICAL };
     X(key_created, NOTICE)                \
     X(key_rotated, NOTICE)                \
     X(key_scheduled, NOTICE)              \
+    X(key_configured, NOTICE)             \
+    X(key_trimmed, CRITICAL)              \
+    X(key_deleted, CRITICAL)              \
+    X(key_restored, CRITICAL)             \
     X(key_revoked, CRITICAL)              \
     X(key_destroyed, CRITICAL)            \
     X(root_rotated, CRITICAL)             \
@@ -131,10 +135,14 @@ enum audit_severity { AUDIT_INFO, AUDIT_NOTICE, AUDIT_WARNING, AUDIT_CRITICAL };
 #define FIELDS_key_created(T, U, B, N) T(key) T(kind) U(version) T(fingerprint) U(epoch)
 #define FIELDS_key_rotated(T, U, B, N) T(key) U(version) T(fingerprint) U(epoch)
 #define FIELDS_key_scheduled(T, U, B, N) T(key) U(rotate_every_s) U(epoch)
+#define FIELDS_key_configured(T, U, B, N) T(key) U(min_decryption) U(min_encryption) U(rotate_every_s) B(deletion_allowed) B(exportable) B(plaintext_backup) U(epoch)
+#define FIELDS_key_trimmed(T, U, B, N) T(key) U(first_kept_version) U(epoch)
+#define FIELDS_key_deleted(T, U, B, N) T(key) T(kind) U(version) U(epoch)
+#define FIELDS_key_restored(T, U, B, N) T(key) T(kind) U(version) T(fingerprint) B(replaced) U(epoch)
 #define FIELDS_key_revoked(T, U, B, N) T(key) U(through_version) T(reason) U(epoch)
 #define FIELDS_key_destroyed(T, U, B, N) T(key) T(outcome) U(epoch)
 #define FIELDS_root_rotated(T, U, B, N) T(root) T(outcome) U(epoch)
-#define FIELDS_key_used(T, U, B, N) T(key) U(version) T(purpose) T(decision)
+#define FIELDS_key_used(T, U, B, N) T(key) U(version) T(purpose) T(decision) U(count)
 #define FIELDS_key_released(T, U, B, N) T(key) U(version) T(purpose) T(requester) N(evidence_digest) N(policy_digest) T(shards)
 #define FIELDS_key_denied(T, U, B, N) T(key) U(version) T(purpose) T(requester) N(evidence_digest) N(policy_digest) T(shards) T(reason)
 #define FIELDS_key_cached(T, U, B, N) T(key) U(version) U(ttl_s)

@@ -31,7 +31,7 @@ static lethe_result print_key(void *context, const struct key_info *info, struct
     char state[48];
     time_text_s(info->created_s * 1000000000u, created);
     printf("%-40s %-13s version %-4llu %s  %llu uses reserved  %s", info->name,
-           key_kind_name(info->kind), (unsigned long long)info->newest_version, created,
+           engine_type_name(info->type), (unsigned long long)info->newest_version, created,
            (unsigned long long)info->uses, state_of(info, state));
     if (info->rotate_every_s > 0 && !info->destroyed)
         printf(", new every %llu days", (unsigned long long)info->rotate_every_s / (24 * 3600));
@@ -55,7 +55,7 @@ static lethe_result add_key_json(void *context, const struct key_info *info,
     time_text_s(info->created_s * 1000000000u, created);
     json_t *row =
         json_pack("{s:s, s:s, s:I, s:I, s:b, s:s, s:I, s:I, s:s}", "name", info->name, "kind",
-                  key_kind_name(info->kind), "newest_version", (json_int_t)info->newest_version,
+                  engine_type_name(info->type), "newest_version", (json_int_t)info->newest_version,
                   "revoked_through", (json_int_t)info->revoked_through, "destroyed",
                   info->destroyed, "created", created, "uses", (json_int_t)info->uses,
                   "rotate_every_s", (json_int_t)info->rotate_every_s, "fingerprint", fingerprint);

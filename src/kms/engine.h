@@ -18,26 +18,8 @@
 #include "kms/keeper.h"
 #include "mem/guarded.h"
 
-#define ENGINE_NAME_MAX 128u /* [A-Za-z0-9_], and - and . inside */
+#define ENGINE_NAME_MAX KEY_NAME_MAX /* [A-Za-z0-9_], and - and . inside */
 #define ENGINE_KEPT_KEYS 256u
-
-/* X(name, text as clients say it, encrypts, signs, private bytes) */
-#define ENGINE_TYPES(X)                                                                            \
-    X(AES256_GCM96, "aes256-gcm96", true, false, 32)                                               \
-    X(CHACHA20_POLY1305, "chacha20-poly1305", true, false, 32)                                     \
-    X(ED25519, "ed25519", false, true, 32)                                                         \
-    X(ECDSA_P256, "ecdsa-p256", false, true, 32)                                                   \
-    X(ECDSA_P384, "ecdsa-p384", false, true, 48)
-enum engine_type {
-#define ENGINE_TYPE_ENUM(name, text, encrypts, signs, bytes) ENGINE_##name,
-    ENGINE_TYPES(ENGINE_TYPE_ENUM)
-#undef ENGINE_TYPE_ENUM
-        ENGINE_TYPE_COUNT
-};
-/* LETHE_INVALID: unknown; for RSA and derived contexts a text that says they are not offered. */
-LETHE_MUST_CHECK lethe_result engine_type_parse(const char *text, enum engine_type *out,
-                                                struct lethe_error *err);
-const char *engine_type_name(enum engine_type type);
 
 struct engine_key {
     char name[ENGINE_NAME_MAX + 1];

@@ -92,6 +92,10 @@ LETHE_MUST_CHECK lethe_result keeper_make_rotation(struct keeper *keeper, const 
 /* Writes the record that this keeper owes, if it does: before any other that follows from it. */
 LETHE_MUST_CHECK lethe_result keeper_settle_owed(struct keeper *keeper, struct lethe_error *err);
 
+/* Counts uses of a version ahead, in a transaction of its own. LETHE_LIMIT, LETHE_NOT_FOUND. */
+LETHE_MUST_CHECK lethe_result keeper_reserve(struct keeper *keeper, const char *name,
+                                             uint64_t version, uint64_t uses,
+                                             struct lethe_error *err);
 /* So many uses of the newest version of an encryption key, counted before they happen.
  * LETHE_REVOKED. */
 LETHE_MUST_CHECK lethe_result keeper_take_uses(struct keeper *keeper, const char *name,
@@ -108,7 +112,7 @@ LETHE_MUST_CHECK lethe_result keeper_check_release(struct keeper *keeper, const 
 LETHE_MUST_CHECK lethe_result keeper_commit_for(struct keeper *keeper, const char *name,
                                                 const struct audit_event *event,
                                                 struct lethe_error *err);
-/* The first part of a key's name. */
+/* The first part of a key's name; empty for a name that has one only. */
 void keeper_owner_of(const char *name, char out[NAME_PART_MAX + 1]);
 lethe_result keeper_source_rewrap(void *context, const struct key_rewrap *items, size_t count,
                                   struct lethe_error *err);

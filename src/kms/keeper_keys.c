@@ -36,7 +36,8 @@ static lethe_result signer_name(const char *tenant, char out[KEY_NAME_MAX + 1],
 void keeper_owner_of(const char *name, char out[NAME_PART_MAX + 1])
 {
     size_t length = strcspn(name, ".");
-    REQUIRE(length <= NAME_PART_MAX);
+    if (name[length] == '\0' || length > NAME_PART_MAX)
+        length = 0;
     memcpy(out, name, length);
     out[length] = '\0';
 }
@@ -116,7 +117,7 @@ static lethe_result create_in_transaction(struct keeper *keeper, void *context, 
     TRY(keyring_create(keeper->store, name, keeper_now_s(keeper), err));
     TRY(keyring_info(keeper->store, name, &made, err));
     TRY(keeper_fingerprint(keeper, &made, creation->fingerprint, err));
-    *event = audit_key_created(name, key_kind_name(made.kind), made.newest_version,
+    *event = audit_key_created(name, engine_type_name(made.type), made.newest_version,
                                creation->fingerprint, epoch);
     return LETHE_OK;
 }
@@ -147,13 +148,34 @@ static lethe_result source_ensure(void *context, const char *key, struct lethe_e
 
 /* ---- wrapping -------------------------------------------------------------------------------- */
 
-static lethe_result reserve_uses(struct keeper *keeper, struct working_key *key,
-                                 struct lethe_error *err)
+/* A client may have made a key of such a name for something else. */
+static lethe_result check_wraps(const struct key_info *info, struct lethe_error *err)
+{
+    return info->type == ENGINE_AES256_GCM96
+               ? LETHE_OK
+               : error_set(err, LETHE_INVALID, "the key %s is of type %s: models take aes256-gcm96",
+                           info->name, engine_type_name(info->type));
+}
+
+/* Nothing that others remember of rows has changed by this, so that keeper_look() does not see it.
+ */
+lethe_result keeper_reserve(struct keeper *keeper, const char *name, uint64_t version,
+                            uint64_t uses, struct lethe_error *err)
 {
     TRY(store_begin(keeper->store, err));
     CLEANUP(store_rollback) struct store *transaction = keeper->store;
-    TRY(keyring_reserve(transaction, key->name, &key->version, err));
+    bool had_looked = keeper->looked_epoch == store_epoch(transaction);
+    TRY(keyring_reserve_many(transaction, name, version, uses, err));
     TRY(store_commit(transaction, err));
+    if (had_looked)
+        keeper->looked_epoch = store_epoch(transaction);
+    return LETHE_OK;
+}
+
+static lethe_result reserve_uses(struct keeper *keeper, struct working_key *key,
+                                 struct lethe_error *err)
+{
+    TRY(keeper_reserve(keeper, key->name, key->version, KEY_USES_RESERVED, err));
     key->uses_reserved += KEY_USES_RESERVED;
     return LETHE_OK;
 }
@@ -164,11 +186,13 @@ lethe_result keeper_take_uses(struct keeper *keeper, const char *name, uint64_t 
     struct key_info info;
     struct working_key *key = find_working_key(keeper, name);
     TRY(keyring_info(keeper->store, name, &info, err));
+    TRY(check_wraps(&info, err));
     TRY(key_check_usable(&info, info.newest_version, err));
     if (key == NULL)
         TRY(add_working_key(keeper, name, &key, err));
     if (key->version != info.newest_version)
         key->uses_reserved = 0;
+    key->version = info.newest_version;
     while (key->uses_reserved < count)
         TRY(reserve_uses(keeper, key, err));
     key->uses_reserved -= count;
@@ -197,7 +221,7 @@ static lethe_result source_wrap(void *context, const struct key_use *use,
     TRY(keeper_take_uses(keeper, use->key, 1, &binding.version, err));
     TRY(keyring_material(keeper->store, use->key, binding.version, &material, err));
     const struct audit_event event =
-        audit_key_used(use->key, binding.version, use->purpose, ALLOWED);
+        audit_key_used(use->key, binding.version, use->purpose, ALLOWED, 1);
     TRY(keeper_commit_for(keeper, use->key, &event, err));
     binding.key = material;
     return transit_wrap(&binding, keeper->random, data_key, wrapped, err);
@@ -227,8 +251,13 @@ static lethe_result check_use(struct keeper *keeper, const struct key_use *use, 
 {
     struct key_info info;
     TRY(keyring_info(keeper->store, use->key, &info, err));
-    if (info.destroyed || strcmp(use->purpose, KEY_PURPOSE_REENCRYPT) != 0)
+    TRY(check_wraps(&info, err));
+    bool renews = strcmp(use->purpose, KEY_PURPOSE_REENCRYPT) == 0;
+    if (info.destroyed || !renews)
         TRY(key_check_usable(&info, version, err));
+    if (version < info.min_decryption && !renews)
+        return error_set(err, LETHE_INVALID, "version %llu of the key %s opens no more",
+                         (unsigned long long)version, info.name);
     return keeper_check_release(keeper, use, err);
 }
 
@@ -294,8 +323,7 @@ lethe_result keeper_load_pair(struct store *store, const char *name, uint64_t ve
         return key_check_usable(&info, info.newest_version, err);
     TRY(keyring_material(store, name, version == 0 ? info.newest_version : version, &material,
                          err));
-    return sign_pair_create(info.kind == KEY_LOG_SIGNER ? SIGNATURE_ED25519 : SIGNATURE_ECDSA_P256,
-                            material, out, err);
+    return sign_pair_create(engine_type_signature(info.type), material, out, err);
 }
 
 /* Loaded once and kept: what callers borrow of it must stay. */
@@ -327,7 +355,7 @@ static lethe_result source_sign(void *context, const char *tenant, const void *b
     TRY(ensure_key(keeper, name, err));
     TRY(keyring_info(keeper->store, name, &info, err));
     TRY(pair_of(keeper, name, info.newest_version, &key, err));
-    const struct audit_event event = audit_key_used(name, key->version, SIGNING, ALLOWED);
+    const struct audit_event event = audit_key_used(name, key->version, SIGNING, ALLOWED, 1);
     TRY(keeper_commit_for(keeper, name, &event, err));
     return sign_message(key->pair, bytes, size_bytes, out, err);
 }
@@ -350,7 +378,8 @@ static lethe_result has_hint(const struct sign_public *key, const char *hint, bo
 static lethe_result find_signer(struct keeper *keeper, const struct key_info *info,
                                 const char *hint, struct working_key **out, struct lethe_error *err)
 {
-    for (uint64_t version = info->newest_version; version > 0; version--) {
+    uint64_t oldest = MAX(info->min_decryption, info->min_available);
+    for (uint64_t version = info->newest_version; version >= oldest; version--) {
         bool has = hint == NULL;
         TRY(pair_of(keeper, info->name, version, out, err));
         if (!has)
@@ -412,14 +441,14 @@ lethe_result keeper_list(struct keeper *keeper, key_visit *visit, void *context,
 lethe_result keeper_export_public(struct keeper *keeper, const char *name, struct buffer *out,
                                   struct lethe_error *err)
 {
-    enum key_kind kind;
+    struct key_info info;
     CLEANUP(sign_pair_free) struct sign_pair *pair = NULL;
-    TRY(key_name_check(name, &kind, err));
-    if (kind == KEY_ENCRYPTION)
+    TRY(keyring_info(keeper->store, name, &info, err));
+    if (!engine_type_signs(info.type))
         return error_set(err, LETHE_INVALID, "%s is an encryption key: it has no public half",
                          name);
     TRY(keeper_load_pair(keeper->store, name, 0, &pair, err));
-    if (kind == KEY_MANIFEST_SIGNER)
+    if (info.kind != KEY_LOG_SIGNER)
         return sign_public_pem(sign_pair_public(pair), out, err);
 
     struct audit_key key;

@@ -23,7 +23,7 @@ static lethe_result create(struct keeper *keeper, void *context, uint64_t epoch,
     TRY(keyring_create(keeper->store, change->name, keeper_now_s(keeper), err));
     TRY(keyring_info(keeper->store, change->name, &change->made, err));
     TRY(keeper_fingerprint(keeper, &change->made, change->fingerprint, err));
-    *event = audit_key_created(change->name, key_kind_name(change->made.kind),
+    *event = audit_key_created(change->name, engine_type_name(change->made.type),
                                change->made.newest_version, change->fingerprint, epoch);
     return LETHE_OK;
 }
@@ -84,7 +84,7 @@ static lethe_result change_key(struct keeper *keeper, keeper_edit *make, struct 
                                struct lethe_error *err)
 {
     enum key_kind kind;
-    TRY(key_name_check(change->name, &kind, err));
+    TRY(key_name_check_any(change->name, &kind, err));
     return make_change(keeper, make, change, err);
 }
 
@@ -238,7 +238,8 @@ static lethe_result rewrap_run(struct run *run, struct lethe_error *err)
     TRY(keeper_check_release(run->keeper, &run->items[0].use, err)); /* they are of one model */
     TRY(keeper_take_uses(run->keeper, name, run->count, &run->newest, err));
     snprintf(purpose, sizeof purpose, "rewrap of %zu data keys", run->count);
-    const struct audit_event event = audit_key_used(name, run->newest, purpose, "allowed");
+    const struct audit_event event =
+        audit_key_used(name, run->newest, purpose, "allowed", run->count);
     TRY(keeper_commit_for(run->keeper, name, &event, err));
     for (size_t i = 0; i < run->count; i++)
         TRY(error_context(err, rewrap_item(run, &run->items[i], err), "shard %s",

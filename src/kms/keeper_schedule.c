@@ -27,7 +27,7 @@ lethe_result keeper_schedule_key(struct keeper *keeper, const char *name, uint64
     struct schedule_change change = {.name = name, .rotate_every_s = rotate_every_s};
     enum key_kind kind;
     char tenant[NAME_PART_MAX + 1];
-    TRY(key_name_check(name, &kind, err));
+    TRY(key_name_check_any(name, &kind, err));
     keeper_owner_of(name, tenant);
     return keeper_make_change(keeper, tenant, set, &change, err);
 }

@@ -4,29 +4,27 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/validate.h"
-#include "kms/key_rows.h"
+#include "crypto/hash.h"
+#include "kms/keyring_core.h"
 
-/* ---- kinds and names ------------------------------------------------------------------------- */
+/* Of the HMAC keys of versions that have none of their own. */
+#define HMAC_DOMAIN "lethe-hmac-key/1"
+
+/* ---- names ----------------------------------------------------------------------------------- */
 
 /* `suffix` is the last part of a name with two parts; NULL: names with three parts. */
 static const struct {
-    const char *name;
     const char *suffix;
-    enum signature_kind signature;
+    bool has_type;
+    enum engine_type type;
 } kinds[] = {
-    [KEY_ENCRYPTION] = {"aes256-gcm96", NULL, SIGNATURE_ED25519 /* not used */},
-    [KEY_MANIFEST_SIGNER] = {"ecdsa-p256", "signer", SIGNATURE_ECDSA_P256},
-    [KEY_LOG_SIGNER] = {"ed25519", "log", SIGNATURE_ED25519},
+    [KEY_ENCRYPTION] = {NULL, false, ENGINE_AES256_GCM96},
+    [KEY_MANIFEST_SIGNER] = {"signer", true, ENGINE_ECDSA_P256},
+    [KEY_LOG_SIGNER] = {"log", true, ENGINE_ED25519},
+    [KEY_OTHER] = {"", false, ENGINE_AES256_GCM96}, /* no part is empty */
 };
-
-const char *key_kind_name(enum key_kind kind)
-{
-    REQUIRE((size_t)kind < ARRAY_LEN(kinds));
-    return kinds[kind].name;
-}
 
 static lethe_result no_such_kind(struct lethe_error *err)
 {
@@ -61,70 +59,83 @@ lethe_result key_name_check(const char *name, enum key_kind *kind, struct lethe_
     return no_such_kind(err);
 }
 
+static bool is_inner(char c)
+{
+    return c == '-' || c == '.';
+}
+
+lethe_result key_name_check_any(const char *name, enum key_kind *kind, struct lethe_error *err)
+{
+    static const char allowed[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.";
+    if (key_name_check(name, kind, NULL) == LETHE_OK)
+        return LETHE_OK;
+    size_t length = strnlen(name, KEY_NAME_MAX + 1);
+    *kind = KEY_OTHER;
+    if (length > 0 && length <= KEY_NAME_MAX && strspn(name, allowed) == length &&
+        !is_inner(name[0]) && !is_inner(name[length - 1]))
+        return LETHE_OK;
+    return error_set(err, LETHE_INVALID,
+                     "a key's name has 1 to %d of [A-Za-z0-9_.-], with - and . inside only",
+                     KEY_NAME_MAX);
+}
+
+lethe_result keyring_check_type(const char *name, enum engine_type type, struct lethe_error *err)
+{
+    enum key_kind kind;
+    TRY(key_name_check_any(name, &kind, err));
+    if (!kinds[kind].has_type || kinds[kind].type == type)
+        return LETHE_OK;
+    return error_set(err, LETHE_INVALID, "a key that is called NAME.%s is of type %s, not %s",
+                     kinds[kind].suffix, engine_type_name(kinds[kind].type),
+                     engine_type_name(type));
+}
+
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-#define PREFIX "keys/"
-#define VERSION_PATH_MAX (sizeof PREFIX + KEY_NAME_MAX + 24)
-
-static void key_path(const char *name, char out[VERSION_PATH_MAX])
+void keyring_key_path(const char *name, char out[KEYRING_PATH_MAX])
 {
-    snprintf(out, VERSION_PATH_MAX, PREFIX "%s", name);
+    snprintf(out, KEYRING_PATH_MAX, KEYRING_PREFIX "%s", name);
 }
 
-static void version_path(const char *name, uint64_t version, char out[VERSION_PATH_MAX])
+void keyring_version_path(const char *name, uint64_t version, char out[KEYRING_PATH_MAX])
 {
-    snprintf(out, VERSION_PATH_MAX, PREFIX "%s/%" PRIu64, name, version);
+    snprintf(out, KEYRING_PATH_MAX, KEYRING_PREFIX "%s/%" PRIu64, name, version);
 }
 
-static lethe_result damaged(const char *name, struct lethe_error *err)
+lethe_result keyring_damaged(const char *name, struct lethe_error *err)
 {
     return error_set(err, LETHE_INTEGRITY, "the key %s is not stored in a form that we know", name);
 }
 
-static lethe_result read_key_row(struct store *store, const char *name, struct key_row *out,
-                                 struct lethe_error *err)
+lethe_result keyring_read_key(struct store *store, const char *name, struct key_row *out,
+                              struct lethe_error *err)
 {
-    char path[VERSION_PATH_MAX];
-    key_path(name, path);
+    char path[KEYRING_PATH_MAX];
+    keyring_key_path(name, path);
     CLEANUP(lethe_secret_free) struct lethe_secret *row = NULL;
     lethe_result result = store_get(store, path, &row, NULL, err);
     if (result == LETHE_NOT_FOUND)
         return error_set(err, LETHE_NOT_FOUND, "there is no key %s", name);
     TRY(result);
-    return key_row_parse(row, out) == LETHE_OK ? LETHE_OK : damaged(name, err);
+    result = key_row_parse(lethe_secret_bytes_const(row), lethe_secret_size(row), out);
+    if (result != LETHE_OK || keyring_check_type(name, out->type, NULL) != LETHE_OK)
+        return keyring_damaged(name, err);
+    return LETHE_OK;
 }
 
-/* *row keeps what *out borrows from. */
-static lethe_result read_version_row(struct store *store, const char *path,
-                                     struct lethe_secret **row, struct version_row *out,
-                                     struct lethe_error *err)
-{
-    uint64_t written;
-    TRY(store_get(store, path, row, &written, err));
-    lethe_result result = version_row_parse(*row, out);
-    out->written = written;
-    return result == LETHE_OK ? LETHE_OK : damaged(path, err);
-}
-
-static lethe_result write_key_row(struct store *store, const char *name, const struct key_row *key,
+lethe_result keyring_read_version(struct store *store, const char *name, uint64_t version,
+                                  struct lethe_secret **row, struct version_row *out,
                                   struct lethe_error *err)
 {
-    char path[VERSION_PATH_MAX];
-    uint8_t row[KEY_ROW_BYTES];
-    key_row_format(key, row);
-    key_path(name, path);
-    return store_put(store, path, row, sizeof row, STORE_ANY, err);
-}
-
-/* Over what version->written says; 0: over nothing. */
-static lethe_result write_version_row(struct store *store, const char *path,
-                                      const struct version_row *version, struct lethe_error *err)
-{
-    CLEANUP(lethe_secret_free) struct lethe_secret *row = NULL;
-    TRY(lethe_secret_create(VERSION_ROW_BYTES, &row, err));
-    version_row_format(version, lethe_secret_bytes(row));
-    return store_put(store, path, lethe_secret_bytes_const(row), VERSION_ROW_BYTES,
-                     version->written, err);
+    uint64_t written;
+    char path[KEYRING_PATH_MAX];
+    keyring_version_path(name, version, path);
+    TRY(store_get(store, path, row, &written, err));
+    lethe_result result =
+        version_row_parse(lethe_secret_bytes_const(*row), lethe_secret_size(*row), out);
+    out->written = written;
+    return result == LETHE_OK ? LETHE_OK : keyring_damaged(path, err);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -133,13 +144,14 @@ static lethe_result write_version_row(struct store *store, const char *path,
 static lethe_result add_newest(struct store *store, struct key_info *info, struct lethe_error *err)
 {
     struct version_row version;
-    char path[VERSION_PATH_MAX];
-    version_path(info->name, info->newest_version, path);
     CLEANUP(lethe_secret_free) struct lethe_secret *row = NULL;
-    lethe_result result = read_version_row(store, path, &row, &version, err);
+    lethe_result result =
+        keyring_read_version(store, info->name, info->newest_version, &row, &version, err);
     if (result == LETHE_NOT_FOUND)
-        return damaged(info->name, err);
+        return keyring_damaged(info->name, err);
     TRY(result);
+    if (version.material_bytes != engine_type_bytes(info->type))
+        return keyring_damaged(info->name, err);
     info->created_s = version.created_s;
     info->uses = version.uses;
     return LETHE_OK;
@@ -150,20 +162,26 @@ lethe_result keyring_info(struct store *store, const char *name, struct key_info
 {
     enum key_kind kind;
     struct key_row key = {0};
-    TRY(key_name_check(name, &kind, err));
-    TRY(read_key_row(store, name, &key, err));
-    if (key.kind != kind)
-        return damaged(name, err);
+    TRY(key_name_check_any(name, &kind, err));
+    TRY(keyring_read_key(store, name, &key, err));
     *out = (struct key_info){.kind = kind,
+                             .type = key.type,
                              .newest_version = key.newest_version,
                              .revoked_through = key.revoked_through,
                              .destroyed = key.destroyed,
-                             .rotate_every_s = key.rotate_every_s};
+                             .rotate_every_s = key.rotate_every_s,
+                             .min_available = key.min_available,
+                             .min_decryption = key.min_decryption,
+                             .min_encryption = key.min_encryption,
+                             .exportable = key.exportable,
+                             .plaintext_backup = key.plaintext_backup,
+                             .deletion_allowed = key.deletion_allowed,
+                             .imported = key.imported};
     memcpy(out->name, name, strlen(name) + 1);
     return key.destroyed ? LETHE_OK : add_newest(store, out, err);
 }
 
-static lethe_result refuse_destroyed(const char *name, struct lethe_error *err)
+lethe_result keyring_refuse_destroyed(const char *name, struct lethe_error *err)
 {
     error_set(err, LETHE_REVOKED, "the key %s was destroyed", name);
     error_hint(err,
@@ -175,7 +193,7 @@ lethe_result key_check_usable(const struct key_info *info, uint64_t version,
                               struct lethe_error *err)
 {
     if (info->destroyed)
-        return refuse_destroyed(info->name, err);
+        return keyring_refuse_destroyed(info->name, err);
     if (version > info->revoked_through)
         return LETHE_OK;
     error_set(err, LETHE_REVOKED, "version %" PRIu64 " of the key %s was revoked", version,
@@ -190,23 +208,75 @@ lethe_result key_check_usable(const struct key_info *info, uint64_t version,
     return LETHE_REVOKED;
 }
 
+static lethe_result copy_secret(const void *bytes, size_t size_bytes, struct lethe_secret **out,
+                                struct lethe_error *err)
+{
+    TRY(lethe_secret_create(size_bytes, out, err));
+    memcpy(lethe_secret_bytes(*out), bytes, size_bytes);
+    return LETHE_OK;
+}
+
+/* *row keeps what *out borrows from. */
+static lethe_result find_version(struct store *store, const char *name, uint64_t version,
+                                 struct lethe_secret **row, struct version_row *out,
+                                 struct lethe_error *err)
+{
+    enum key_kind kind;
+    TRY(key_name_check_any(name, &kind, err));
+    lethe_result result = keyring_read_version(store, name, version, row, out, err);
+    return result != LETHE_NOT_FOUND
+               ? result
+               : error_set(err, LETHE_NOT_FOUND, "there is no version %" PRIu64 " of a key %s",
+                           version, name);
+}
+
 lethe_result keyring_material(struct store *store, const char *name, uint64_t version,
                               struct lethe_secret **out, struct lethe_error *err)
 {
     *out = NULL;
-    enum key_kind kind;
-    char path[VERSION_PATH_MAX];
     struct version_row found;
-    TRY(key_name_check(name, &kind, err));
-    version_path(name, version, path);
     CLEANUP(lethe_secret_free) struct lethe_secret *row = NULL;
-    lethe_result result = read_version_row(store, path, &row, &found, err);
-    if (result == LETHE_NOT_FOUND)
-        return error_set(err, LETHE_NOT_FOUND, "there is no version %" PRIu64 " of a key %s",
-                         version, name);
-    TRY(result);
-    TRY(lethe_secret_create(KEY_MATERIAL_BYTES, out, err));
-    memcpy(lethe_secret_bytes(*out), found.material, KEY_MATERIAL_BYTES);
+    TRY(find_version(store, name, version, &row, &found, err));
+    return copy_secret(found.material, found.material_bytes, out, err);
+}
+
+void key_version_clear(struct key_version *version)
+{
+    lethe_secret_free(version->material);
+    lethe_secret_free(version->hmac);
+    *version = (struct key_version){0};
+}
+
+static lethe_result derive_hmac(const struct lethe_secret *material, struct lethe_secret **out,
+                                struct lethe_error *err)
+{
+    const struct hkdf_input input = {
+        .hash = HKDF_SHA256,
+        .key = lethe_secret_bytes_const(material),
+        .key_bytes = lethe_secret_size(material),
+        .info = HMAC_DOMAIN,
+        .info_bytes = strlen(HMAC_DOMAIN),
+    };
+    TRY(lethe_secret_create(KEY_HMAC_BYTES, out, err));
+    return hkdf(&input, lethe_secret_bytes(*out), KEY_HMAC_BYTES, err);
+}
+
+lethe_result keyring_version(struct store *store, const char *name, uint64_t version,
+                             struct key_version *out, struct lethe_error *err)
+{
+    struct version_row found;
+    CLEANUP(lethe_secret_free) struct lethe_secret *row = NULL;
+    CLEANUP(key_version_clear) struct key_version read = {0};
+    TRY(find_version(store, name, version, &row, &found, err));
+    read.created_s = found.created_s;
+    read.uses = found.uses;
+    TRY(copy_secret(found.material, found.material_bytes, &read.material, err));
+    if (found.hmac != NULL)
+        TRY(copy_secret(found.hmac, KEY_HMAC_BYTES, &read.hmac, err));
+    else
+        TRY(derive_hmac(read.material, &read.hmac, err));
+    *out = read;
+    read = (struct key_version){0}; /* moved */
     return LETHE_OK;
 }
 
@@ -220,7 +290,7 @@ static lethe_result list_row(void *context, const char *path, uint64_t version,
                              struct lethe_error *err)
 {
     const struct listing *listing = context;
-    const char *name = path + strlen(PREFIX);
+    const char *name = path + strlen(KEYRING_PREFIX);
     struct key_info info;
     if (strchr(name, '/') != NULL)
         return LETHE_OK; /* a version of the key before */
@@ -232,133 +302,11 @@ lethe_result keyring_list(struct store *store, key_visit *visit, void *context,
                           struct lethe_error *err)
 {
     struct listing listing = {.store = store, .visit = visit, .context = context};
-    return store_list(store, PREFIX, list_row, &listing, err);
-}
-
-/* ---- writing --------------------------------------------------------------------------------- */
-
-static lethe_result make_material(enum key_kind kind, struct lethe_secret **out,
-                                  struct lethe_error *err)
-{
-    if (kind != KEY_ENCRYPTION)
-        return sign_generate(kinds[kind].signature, out, err);
-    TRY(lethe_secret_create(KEY_MATERIAL_BYTES, out, err));
-    return random_fill(&random_system, lethe_secret_bytes(*out), KEY_MATERIAL_BYTES) == LETHE_OK
-               ? LETHE_OK
-               : error_set(err, LETHE_FAILED, "there is no randomness for a key");
-}
-
-static lethe_result add_version(struct store *store, const char *name, const struct key_row *key,
-                                uint64_t now_s, struct lethe_error *err)
-{
-    char path[VERSION_PATH_MAX];
-    CLEANUP(lethe_secret_free) struct lethe_secret *material = NULL;
-    TRY(make_material(key->kind, &material, err));
-    const struct version_row version = {.created_s = now_s,
-                                        .material = lethe_secret_bytes_const(material)};
-    version_path(name, key->newest_version, path);
-    TRY(write_version_row(store, path, &version, err));
-    return write_key_row(store, name, key, err);
-}
-
-lethe_result keyring_create(struct store *store, const char *name, uint64_t now_s,
-                            struct lethe_error *err)
-{
-    struct key_row key = {.newest_version = 1};
-    struct key_row existing;
-    TRY(key_name_check(name, &key.kind, err));
-    lethe_result result = read_key_row(store, name, &existing, err);
-    if (result == LETHE_OK && existing.destroyed)
-        return refuse_destroyed(name, err);
-    if (result == LETHE_OK)
-        return error_set(err, LETHE_EXISTS, "the key %s is there already", name);
-    if (result != LETHE_NOT_FOUND)
-        return result;
-    return add_version(store, name, &key, now_s, err);
-}
-
-/* A key whose state may change. */
-static lethe_result read_changeable(struct store *store, const char *name, struct key_row *out,
-                                    struct lethe_error *err)
-{
-    enum key_kind kind;
-    TRY(key_name_check(name, &kind, err));
-    TRY(read_key_row(store, name, out, err));
-    if (out->destroyed)
-        return refuse_destroyed(name, err);
-    if (kind != KEY_LOG_SIGNER)
-        return LETHE_OK;
-    error_set(err, LETHE_INVALID, "%s is the key of the log, which stays what it is", name);
-    error_hint(err, "it is what others know the log by; a new log takes a new home");
-    return LETHE_INVALID;
-}
-
-lethe_result keyring_rotate(struct store *store, const char *name, uint64_t now_s,
-                            struct lethe_error *err)
-{
-    struct key_row key;
-    TRY(read_changeable(store, name, &key, err));
-    key.newest_version++;
-    return add_version(store, name, &key, now_s, err);
-}
-
-lethe_result keyring_schedule(struct store *store, const char *name, uint64_t rotate_every_s,
-                              struct lethe_error *err)
-{
-    struct key_row key;
-    REQUIRE(rotate_every_s <= KEY_ROTATE_EVERY_S_MAX);
-    TRY(read_changeable(store, name, &key, err));
-    key.rotate_every_s = rotate_every_s;
-    return write_key_row(store, name, &key, err);
+    return store_list(store, KEYRING_PREFIX, list_row, &listing, err);
 }
 
 bool key_is_due(const struct key_info *info, uint64_t now_s)
 {
     return info->rotate_every_s > 0 && !info->destroyed && now_s >= info->created_s &&
            now_s - info->created_s >= info->rotate_every_s;
-}
-
-lethe_result keyring_revoke(struct store *store, const char *name, struct lethe_error *err)
-{
-    struct key_row key;
-    TRY(read_changeable(store, name, &key, err));
-    key.revoked_through = key.newest_version;
-    return write_key_row(store, name, &key, err);
-}
-
-lethe_result keyring_destroy(struct store *store, const char *name, struct lethe_error *err)
-{
-    struct key_row key;
-    char path[VERSION_PATH_MAX];
-    TRY(read_changeable(store, name, &key, err));
-    for (uint64_t version = 1; version <= key.newest_version; version++) {
-        version_path(name, version, path);
-        TRY(store_delete(store, path, STORE_ANY, err));
-    }
-    key.revoked_through = key.newest_version;
-    key.destroyed = true;
-    return write_key_row(store, name, &key, err);
-}
-
-lethe_result keyring_reserve(struct store *store, const char *name, uint64_t *version,
-                             struct lethe_error *err)
-{
-    struct key_row key = {0};
-    struct version_row row = {0};
-    char path[VERSION_PATH_MAX];
-    TRY(read_key_row(store, name, &key, err));
-    version_path(name, key.newest_version, path);
-    CLEANUP(lethe_secret_free) struct lethe_secret *secret = NULL;
-    TRY(read_version_row(store, path, &secret, &row, err));
-    if (row.uses > KEY_USES_MAX - KEY_USES_RESERVED) {
-        error_set(err, LETHE_LIMIT,
-                  "version %" PRIu64 " of the key %s has encrypted as often as one "
-                  "may",
-                  key.newest_version, name);
-        error_hint(err, "rotate the key");
-        return LETHE_LIMIT;
-    }
-    row.uses += KEY_USES_RESERVED;
-    *version = key.newest_version;
-    return write_version_row(store, path, &row, err);
 }

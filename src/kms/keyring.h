@@ -1,43 +1,63 @@
 /* kms/keyring.h -- named, versioned keys in the store: what may be done with each, and how often.
  *
- * Names: "<tenant>.<model>.<tier>" encryption (AES-256-GCM), "<tenant>.signer" manifests (ECDSA
- * P-256), "<node>.log" the log (Ed25519). Rows: docs/formats.md, "Keys". The keyring decides and
- * computes; it neither begins transactions nor writes records: the keeper does. LETHE_INTEGRITY
- * everywhere for a row that no keyring wrote. */
+ * Names: [A-Za-z0-9_], and - and . inside. Some have a meaning: "<tenant>.<model>.<tier>" is what a
+ * model is encrypted under (AES-256-GCM), "<tenant>.signer" signs manifests (ECDSA P-256),
+ * "<node>.log" the log (Ed25519). Rows: docs/formats.md, "Keys". The keyring decides and computes;
+ * it neither begins transactions nor writes records: the keeper does. LETHE_INTEGRITY everywhere
+ * for a row that no keyring wrote. */
 #ifndef KMS_KEYRING_H
 #define KMS_KEYRING_H
 
-#include "crypto/sign.h"
+#include "kms/key_type.h"
 #include "store/store.h"
 
 #define KEY_NAME_MAX (3 * 64 + 2)
 /* A version refuses to encrypt before its random nonces could meet (NIST SP 800-38D, 8.3). Uses are
- * reserved in the store this many at a time, so that a crash can only over-count. */
+ * reserved in the store many at a time, so that a crash can only over-count. */
 #define KEY_USES_MAX ((uint64_t)1 << 32)
 #define KEY_USES_RESERVED ((uint64_t)4096)
+#define KEY_HMAC_BYTES 32u
 
-enum key_kind { KEY_ENCRYPTION, KEY_MANIFEST_SIGNER, KEY_LOG_SIGNER };
-const char *key_kind_name(enum key_kind kind); /* "aes256-gcm96", "ecdsa-p256", "ed25519" */
+/* What a name makes of a key. */
+enum key_kind { KEY_ENCRYPTION, KEY_MANIFEST_SIGNER, KEY_LOG_SIGNER, KEY_OTHER };
 
 struct key_info {
     char name[KEY_NAME_MAX + 1];
     enum key_kind kind;
+    enum engine_type type;
     uint64_t newest_version;
     uint64_t revoked_through; /* versions up to this one are revoked, for ever; 0: none */
     bool destroyed;           /* no material is left, and the name does not come back   */
     uint64_t created_s;       /* of the newest version */
     uint64_t uses;            /* of the newest version, reserved ones included */
     uint64_t rotate_every_s;  /* how old the newest version may become; 0: no matter */
+    uint64_t min_available;   /* older versions are gone; 0: none is */
+    uint64_t min_decryption;  /* older versions open and verify no more, until this is lowered */
+    uint64_t min_encryption;  /* older versions encrypt and sign no more; 0: any that opens may */
+    bool exportable, plaintext_backup, deletion_allowed, imported;
 };
 
-/* The kind that a name must have; LETHE_INVALID for a name of no kind. */
+/* The kind that a name says, of those that Lethe itself uses; LETHE_INVALID for any other name. */
 LETHE_MUST_CHECK lethe_result key_name_check(const char *name, enum key_kind *kind,
                                              struct lethe_error *err);
+/* For any name that a key may have; LETHE_INVALID for what is none. */
+LETHE_MUST_CHECK lethe_result key_name_check_any(const char *name, enum key_kind *kind,
+                                                 struct lethe_error *err);
 LETHE_MUST_CHECK lethe_result keyring_info(struct store *store, const char *name,
                                            struct key_info *out, struct lethe_error *err);
-/* Inside a transaction: a new key, version 1. LETHE_EXISTS. */
+/* Inside a transaction: a new key, version 1, of the type that its name asks for. LETHE_EXISTS;
+ * LETHE_INVALID for a name that key_name_check() refuses. */
 LETHE_MUST_CHECK lethe_result keyring_create(struct store *store, const char *name, uint64_t now_s,
                                              struct lethe_error *err);
+/* The same for any name and type; LETHE_INVALID when they do not fit. */
+struct key_options {
+    enum engine_type type;
+    uint64_t rotate_every_s;
+    bool exportable, plaintext_backup;
+};
+LETHE_MUST_CHECK lethe_result keyring_create_with(struct store *store, const char *name,
+                                                  const struct key_options *options, uint64_t now_s,
+                                                  struct lethe_error *err);
 /* Whether a version may be used. LETHE_REVOKED says what to do, for a destroyed key too. */
 LETHE_MUST_CHECK lethe_result key_check_usable(const struct key_info *info, uint64_t version,
                                                struct lethe_error *err);
@@ -61,6 +81,15 @@ LETHE_MUST_CHECK lethe_result keyring_revoke(struct store *store, const char *na
  * LETHE_INVALID as above; LETHE_REVOKED when it was destroyed before. */
 LETHE_MUST_CHECK lethe_result keyring_destroy(struct store *store, const char *name,
                                               struct lethe_error *err);
+/* Inside a transaction: writes what may be configured of a key: the minimums, the schedule and the
+ * flags of *info, which the caller has checked. Versions below min_available go for good.
+ * LETHE_INVALID and LETHE_REVOKED as above. */
+LETHE_MUST_CHECK lethe_result keyring_configure(struct store *store, const struct key_info *info,
+                                                struct lethe_error *err);
+/* Inside a transaction: removes a key with everything that it has; the name may come back.
+ * LETHE_INVALID and LETHE_REVOKED as above. */
+LETHE_MUST_CHECK lethe_result keyring_delete(struct store *store, const char *name,
+                                             struct lethe_error *err);
 
 /* The smallest release number that is given keys (E-8), of "<tenant>.<model>"; 0 when none was set.
  * Inside a transaction it can be raised; LETHE_INVALID when it is not more than before. */
@@ -74,10 +103,29 @@ LETHE_MUST_CHECK lethe_result release_raise_minimum(struct store *store, const c
  * one that is. LETHE_LIMIT: rotate the key. */
 LETHE_MUST_CHECK lethe_result keyring_reserve(struct store *store, const char *name,
                                               uint64_t *version, struct lethe_error *err);
+/* The same for any version, and any number of uses. LETHE_NOT_FOUND. */
+LETHE_MUST_CHECK lethe_result keyring_reserve_many(struct store *store, const char *name,
+                                                   uint64_t version, uint64_t uses,
+                                                   struct lethe_error *err);
 /* The bytes of a version, the caller's. LETHE_NOT_FOUND. */
 LETHE_MUST_CHECK lethe_result keyring_material(struct store *store, const char *name,
                                                uint64_t version, struct lethe_secret **out,
                                                struct lethe_error *err);
+/* All of a version. struct key_version v = {0}; is empty. */
+struct key_version {
+    uint64_t created_s;
+    uint64_t uses;
+    struct lethe_secret *material;
+    struct lethe_secret *hmac; /* KEY_HMAC_BYTES; of an old row: derived from the material */
+};
+void key_version_clear(struct key_version *version);
+static inline void key_version_clear_at_scope_end(struct key_version *version)
+{
+    key_version_clear(version);
+}
+LETHE_MUST_CHECK lethe_result keyring_version(struct store *store, const char *name,
+                                              uint64_t version, struct key_version *out,
+                                              struct lethe_error *err);
 /* Every key in byte order of the names, until `visit` gives something else than LETHE_OK. */
 typedef lethe_result key_visit(void *context, const struct key_info *info, struct lethe_error *err);
 LETHE_MUST_CHECK lethe_result keyring_list(struct store *store, key_visit *visit, void *context,

@@ -141,7 +141,7 @@ static lethe_result commit_key_used(struct audit_log *log, uint64_t version,
                                     struct lethe_error *err)
 {
     const struct audit_event event =
-        audit_key_used("default.vad.hot", version, "decrypt", "granted");
+        audit_key_used("default.vad.hot", version, "decrypt", "granted", 1);
     return audit_commit(log, &someone, &event, err);
 }
 

@@ -284,7 +284,7 @@ static void many_records_are_committed_at_once(void **state)
     struct audit_verify_report report;
     struct lethe_error err = {0};
     for (unsigned i = 0; i < ARRAY_LEN(events); i++)
-        events[i] = audit_key_used("default.vad.hot", i + 1, "rewrap", "allowed");
+        events[i] = audit_key_used("default.vad.hot", i + 1, "rewrap", "allowed", 1);
     assert_ok(audit_commit_all(log, &someone, events, ARRAY_LEN(events), &err), &err);
     must_close(log);
     assert_ok(verify_log(node, DIRECTORY(node), &report, &err), &err);

@@ -254,7 +254,7 @@ static struct buffer forged_line(const struct buffer *lines, uint64_t seq)
     size_t length = nth_line(lines, (size_t)seq - 1, &last);
     sha256(last, length - 1, prev);
     const struct record_place place = {"alpha", seq, 1795176001000000000, prev};
-    const struct audit_event event = audit_key_used("forged", 1, "decrypt", "granted");
+    const struct audit_event event = audit_key_used("forged", 1, "decrypt", "granted", 1);
     record_append(&line, &place, &someone, &event);
     buffer_byte(&line, '\n');
     return line;

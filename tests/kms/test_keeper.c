@@ -148,15 +148,17 @@ static void the_log_key_is_exported_as_a_verifier_key(void **state)
     assert_string_equal(same.bytes, text.bytes);
     assert_int_equal(0, strncmp(text.bytes, "lethe/node-1+", 13));
     assert_result(LETHE_NOT_FOUND, keeper_export_public(keeper, "node-2.log", &text, &err));
+    assert_result(LETHE_NOT_FOUND, keeper_export_public(keeper, key, &text, &err));
+    assert_ok(keeper_create_key(keeper, key, &err), &err);
     assert_result(LETHE_INVALID, keeper_export_public(keeper, key, &text, &err));
-    assert_result(LETHE_INVALID, keeper_export_public(keeper, "nonsense", &text, &err));
+    assert_result(LETHE_INVALID, keeper_export_public(keeper, "nonsense.", &text, &err));
     must_close_home(keeper);
 }
 
 static lethe_result append_name(void *context, const struct key_info *info,
                                 struct lethe_error *error)
 {
-    buffer_format(context, "%s %s %llu;", info->name, key_kind_name(info->kind),
+    buffer_format(context, "%s %s %llu;", info->name, engine_type_name(info->type),
                   (unsigned long long)info->newest_version);
     return LETHE_OK;
 }

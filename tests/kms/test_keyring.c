@@ -178,10 +178,10 @@ static void strange_rows_are_refused(void **state)
         uint8_t first, second, third;
     } rows[] = {
         {"keys/t.a.hot", 10, 2, 1, 1},   {"keys/t.a.hot", 10, 1, 9, 1},
-        {"keys/t.a.hot", 10, 1, 2, 1},   {"keys/t.a.hot", 10, 1, 1, 0},
+        {"keys/t.a.hot", 10, 1, 5, 1},   {"keys/t.a.hot", 10, 1, 1, 0},
         {"keys/t.a.hot", 9, 1, 1, 1},    {"keys/t.a.hot", 11, 1, 1, 1},
         {"keys/t.a.hot", 10, 1, 1, 2},   {"keys/t.a.hot", 1, 1, 0, 0},
-        {"keys/t.a.hot/1", 49, 2, 0, 0}, {"keys/t.a.hot/1", 48, 1, 0, 0},
+        {"keys/t.a.hot/1", 49, 3, 0, 0}, {"keys/t.a.hot/1", 48, 1, 0, 0},
         {"keys/t.a.hot/1", 50, 1, 0, 0}, {"keys/t.a.hot/1", 1, 1, 0, 0},
     };
     struct fixture *f = *state;
