@@ -78,6 +78,11 @@ LETHE_MUST_CHECK lethe_result engine_pick(struct engine *engine, struct kept_key
                                           uint64_t wanted, enum engine_work work,
                                           struct kept_version **out, struct lethe_error *err);
 
+struct clear_text { /* borrowed, in guarded memory of whoever asks */
+    const void *bytes;
+    size_t size_bytes;
+};
+
 /* ---- texts ----------------------------------------------------------------------------------- */
 
 struct engine_text { /* borrowed */

@@ -29,11 +29,6 @@ static void give_back(struct engine *engine)
 
 /* ---- encrypting ------------------------------------------------------------------------------ */
 
-struct clear_text {
-    const void *bytes;
-    size_t size_bytes;
-};
-
 static lethe_result seal(struct engine *engine, const struct kept_version *version,
                          const struct engine_use *use, const struct clear_text *plain,
                          struct lethe_error *err)
