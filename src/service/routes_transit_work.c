@@ -138,7 +138,8 @@ static void record_use(const struct transit_work *work, const struct transit_tal
         snprintf(purpose, sizeof purpose, "%s of %" PRIu64 " items", what, tally->count);
         what = purpose;
     }
-    const struct audit_event event = audit_key_used(work->use.name, tally->version, what, decision);
+    const struct audit_event event =
+        audit_key_used(work->use.name, tally->version, what, decision, tally->count);
     call_record(work->call, &event);
 }
 

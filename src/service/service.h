@@ -50,6 +50,8 @@ LETHE_MUST_CHECK lethe_result service_unseal(struct service *service,
                                              const struct lethe_secret *passphrase,
                                              struct lethe_error *err);
 LETHE_MUST_CHECK lethe_result service_seal(struct service *service, struct lethe_error *err);
+/* Whether that was done; false while it is sealed. */
+bool service_is_initialised(struct service *service);
 /* Once, in a new home: the rows without which there is no service (the identities' authority, the
  * backup key, default policies), and the first token, with the policy "root". */
 LETHE_MUST_CHECK lethe_result service_init(struct service *service,

@@ -1,0 +1,164 @@
+/* service/core_core.h -- the inside of the core, for its own files: core.c (frames and turns),
+ * core_call.c (one request), core_turn.c (records and answers), core_connections.c (who is there),
+ * core_settings.c (what doors are told), core_run.c (the process), events.c, metrics.c. */
+#ifndef SERVICE_CORE_CORE_H
+#define SERVICE_CORE_CORE_H
+
+#include "audit/failures.h"
+#include "service/call_core.h"
+#include "service/core.h"
+
+#define CORE_PEERS_MAX 64u
+#define CORE_CONNECTIONS_MAX 65536u /* of all peers; the door's own limit is lower */
+#define CORE_CALLERS_KEPT 8u        /* of one connection, the latest */
+#define CORE_STREAMS_MAX 256u
+#define CORE_STREAM_S 3600u    /* then the client comes again, and proves itself again */
+#define CORE_HEARTBEAT_S 15u   /* between two signs of life on a stream */
+#define CORE_COUNTS_MAX 65536u /* of the door's text for /metrics */
+
+/* ---- who is there ---------------------------------------------------------------------------- */
+
+struct connection {
+    struct connection *next;
+    struct core_peer *peer;
+    uint64_t id;
+    char source[64];
+    uint8_t *chain; /* certificates; public */
+    size_t chain_bytes;
+    uint64_t callers[CORE_CALLERS_KEPT]; /* names, hashed */
+    unsigned next_caller;
+    bool cut_off; /* to be ended behind this turn */
+};
+
+struct stream {
+    struct core_peer *peer;
+    uint64_t connection;
+    uint64_t number;
+    uint64_t ends_s;
+};
+
+/* What the core knows of a peer. */
+struct peer_state {
+    struct core_peer *peer; /* NULL: free */
+    struct buffer request;  /* of a door for its certificate */
+    bool has_said_hello;
+    struct buffer counts; /* of a door, for /metrics */
+    uint64_t renew_s;     /* when its certificate is to be renewed; 0: it has none of us */
+    uint8_t told[32];     /* digest of roots and CRLs that it was told */
+};
+
+/* ---- a turn ---------------------------------------------------------------------------------- */
+
+#define TURN_CALLS_MAX 256u
+#define TURN_ANSWERS_BYTES ((size_t)16 << 20) /* of answers: then they leave */
+#define TURN_RECORDS_MAX 65536u
+
+/* Texts lie in turn.texts, at the places that values[].number say until they are committed. */
+struct turn_record {
+    struct audit_event event;
+    size_t actor, tenant;
+    size_t call;
+};
+struct turn_answer {
+    uint64_t connection, number;
+    unsigned status;
+    bool stream;
+    const char *content_type; /* NULL: none, and no body */
+    size_t start, size_bytes;
+};
+struct turn {
+    struct guarded answers; /* bodies, one behind the other */
+    struct turn_answer calls[TURN_CALLS_MAX];
+    size_t call_count;
+    struct buffer texts;
+    struct turn_record *records;
+    size_t record_count, record_capacity;
+    struct audit_entry *entries;
+    size_t entry_capacity;
+};
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+#define CORE_RANDOM_BYTES 4096u
+
+struct core_counts {
+    uint64_t turns, calls, denied, unproven;
+    uint64_t committed, commit_failures, commit_ns;
+};
+struct core {
+    struct service *service;
+    struct router *router;
+    struct peer_state peers[CORE_PEERS_MAX];
+    struct connection **connections; /* a table of hashes */
+    size_t connection_count;
+    struct stream streams[CORE_STREAMS_MAX];
+    size_t stream_count;
+    uint64_t heartbeat_s; /* of the last one */
+    struct turn turn;
+    struct call call;
+    bool in_turn, any_cut_off;
+    bool seal_wanted; /* behind this turn */
+    bool settings_stale;
+    struct audit_failures *failures; /* NULL: sealed */
+    char acting_for[CALLER_NAME_MAX + 1];
+    uint8_t random[CORE_RANDOM_BYTES];
+    size_t random_left;
+    struct core_counts counts;
+    const char *const *door_names;
+    uint64_t tick_s;
+};
+
+LETHE_MUST_CHECK lethe_result core_create(struct service *service, struct core **out,
+                                          struct lethe_error *err);
+void core_free(struct core *core); /* NULL is fine */
+/* The keeper is there now, or goes. */
+LETHE_MUST_CHECK lethe_result core_unsealed(struct core *core, struct lethe_error *err);
+void core_sealing(struct core *core);
+uint64_t core_now_s(const struct core *core);
+/* "xxxxxxxx-xxxx-4xxx-xxxx-xxxxxxxxxxxx" */
+#define CORE_UUID_SIZE 37
+void core_uuid(struct core *core, char out[CORE_UUID_SIZE]);
+
+/* core_connections.c. NULL: there are too many peers. */
+struct peer_state *core_peer_of(struct core *core, struct core_peer *peer);
+struct connection *connection_find(struct core *core, struct core_peer *peer, uint64_t id);
+LETHE_MUST_CHECK lethe_result connection_open(struct core *core, struct core_peer *peer,
+                                              const struct wire_frame *frame);
+void connection_close(struct core *core, struct core_peer *peer, uint64_t id);
+void connections_forget(struct core *core, struct core_peer *peer);
+void connection_note_caller(struct connection *connection, const struct caller *caller);
+void connections_free(struct core *core);
+/* Behind the answers of a turn. */
+void connections_end_cut_off(struct core *core);
+
+/* core_call.c: one request, answered into the turn. LETHE_MALFORMED: the frame is none of ours. */
+LETHE_MUST_CHECK lethe_result core_call(struct core *core, struct core_peer *peer,
+                                        const struct wire_frame *frame);
+
+/* core_turn.c */
+bool turn_is_full(const struct turn *turn);
+LETHE_MUST_CHECK lethe_result turn_record(struct turn *turn, const struct caller *caller,
+                                          const struct audit_event *event);
+/* Makes the records durable, and puts the answers on their way. */
+void turn_finish(struct core *core, struct core_peer *peer);
+void turn_free(struct turn *turn);
+
+/* core_settings.c */
+void settings_tell(struct core *core, struct peer_state *state);
+void settings_tell_all(struct core *core, bool only_if_changed);
+void settings_ready(struct core *core, struct core_peer *peer);
+
+/* events.c */
+bool events_have_room(const struct core *core);
+/* Behind its answer. */
+void events_open(struct core *core, struct core_peer *peer, const struct wire_frame *frame);
+void events_forget(struct core *core, const struct core_peer *peer, uint64_t connection, bool all);
+void events_tick(struct core *core, uint64_t now_s);
+
+/* metrics.c: appends. */
+void metrics_write(struct core *core, struct guarded *out);
+
+/* service.c: what it remembers of rows is read again. */
+LETHE_MUST_CHECK lethe_result service_refresh(struct service *service, struct lethe_error *err);
+
+#endif
