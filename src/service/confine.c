@@ -71,7 +71,7 @@ static void add(struct paths *paths, const char *path)
 
 static void add_all(struct paths *paths, const char *const *list)
 {
-    for (; *list != NULL; list++)
+    for (; list != NULL && *list != NULL; list++)
         add(paths, *list);
 }
 
@@ -106,21 +106,21 @@ static lethe_result confine(const struct paths *read_only, const struct paths *r
     return confine_calls(calls, err);
 }
 
-lethe_result core_confine(const struct serve_options *options, struct lethe_error *err)
+lethe_result core_confine(const struct core_sockets *sockets, struct lethe_error *err)
 {
     struct paths read_only = {0};
     struct paths read_write = {0};
+    if (sockets->writable == NULL)
+        return LETHE_OK;
     add_all(&read_only, readable);
-    add(&read_only, getenv("CREDENTIALS_DIRECTORY"));
-    add(&read_only, options->service.policy_directory);
-    add(&read_write, options->home);
-    add(&read_write, options->root_path);
-    if (options->root_is_device) {
+    add_all(&read_only, sockets->readable);
+    add_all(&read_write, sockets->writable);
+    if (sockets->root_is_device) {
         add_all(&read_only, device_readable);
         add_all(&read_write, device_writable);
     }
     return confine(&read_only, &read_write,
-                   options->root_is_device ? keeper_device_calls : keeper_calls, err);
+                   sockets->root_is_device ? keeper_device_calls : keeper_calls, err);
 }
 
 lethe_result door_confine(const struct serve_options *options, struct lethe_error *err)

@@ -5,10 +5,12 @@
 #ifndef SERVICE_CONFINE_H
 #define SERVICE_CONFINE_H
 
+#include "service/core.h"
 #include "service/serve.h"
 
-/* The keeper: home and root key; no socket can be made, unless the root is a token or a TPM. */
-LETHE_MUST_CHECK lethe_result core_confine(const struct serve_options *options,
+/* The keeper: what core_sockets names, which is home and root key; no socket can be made, unless
+ * the root is a token or a TPM. Nothing is done when `writable` is NULL. core_run() does it. */
+LETHE_MUST_CHECK lethe_result core_confine(const struct core_sockets *sockets,
                                            struct lethe_error *err);
 /* The door: the files of its certificate and of clients' roots; no socket can be made, nothing
  * written. */

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "net/url.h"
+#include "service/call.h"
 #include "service/wire.h"
 
 /* ---- path ------------------------------------------------------------------------------------ */
@@ -33,8 +34,8 @@ lethe_result door_path_tidy(char *path, size_t *length, struct lethe_error *err)
         if (is_step(path + at, end - at))
             return error_set(err, LETHE_MALFORMED, "a path has no . or .. in it");
         if (end > at) {
-            if (kept > 0)
-                path[kept++] = '/';
+            /* There was a slash in front, so that there is room for one. */
+            path[kept++] = '/';
             memmove(path + kept, path + at, end - at);
             kept += end - at;
         }
@@ -44,10 +45,20 @@ lethe_result door_path_tidy(char *path, size_t *length, struct lethe_error *err)
     return LETHE_OK;
 }
 
+static bool begins_with(const struct http_text *text, const char *prefix)
+{
+    return text->length > strlen(prefix) && memcmp(text->at, prefix, strlen(prefix)) == 0;
+}
+
+static bool is_served(const struct http_text *path)
+{
+    return begins_with(path, DOOR_PREFIX) || (path->length == strlen(DOOR_METRICS) &&
+                                              memcmp(path->at, DOOR_METRICS, path->length) == 0);
+}
+
 static lethe_result read_path(const struct http_text *path, struct guarded *scratch,
                               struct http_text *out, struct lethe_error *err)
 {
-    static const char prefix[] = "v1/";
     guarded_wipe(scratch);
     if (has_encoded_slash(path))
         return error_set(err, LETHE_MALFORMED, "a path has no encoded slash in it");
@@ -58,11 +69,8 @@ static lethe_result read_path(const struct http_text *path, struct guarded *scra
         return error_set(err, LETHE_MALFORMED, "the path is not well encoded");
     TRY(door_path_tidy(decoded, &length, err));
     *out = (struct http_text){decoded, length};
-    if (length == strlen("metrics") && memcmp(decoded, "metrics", length) == 0)
-        return LETHE_OK;
-    if (length <= strlen(prefix) || memcmp(decoded, prefix, strlen(prefix)) != 0)
+    if (!is_served(out))
         return error_set(err, LETHE_NOT_FOUND, "there is nothing here");
-    *out = (struct http_text){decoded + strlen(prefix), length - strlen(prefix)};
     return LETHE_OK;
 }
 
@@ -122,11 +130,15 @@ static lethe_result take_header(const struct http_text *name, const struct http_
 lethe_result door_head_read(const struct http_request *request, struct guarded *scratch,
                             struct door_head *out, struct lethe_error *err)
 {
-    *out = (struct door_head){.is_head = request->method == HTTP_HEAD};
-    out->method = (uint16_t)(request->method == HTTP_PUT    ? HTTP_POST
-                             : request->method == HTTP_HEAD ? HTTP_GET
-                                                            : request->method);
+    static const uint16_t methods[HTTP_METHOD_COUNT] = {
+        [HTTP_GET] = CALL_GET,  [HTTP_HEAD] = CALL_GET,      [HTTP_POST] = CALL_POST,
+        [HTTP_PUT] = CALL_POST, [HTTP_DELETE] = CALL_DELETE, [HTTP_LIST] = CALL_LIST,
+    };
+    *out = (struct door_head){.is_head = request->method == HTTP_HEAD,
+                              .method = methods[request->method]};
     TRY(read_path(&request->path, scratch, &out->path, err));
+    if (out->method == 0)
+        return error_set(err, LETHE_CONFLICT, "the method is not known here");
     for (size_t i = 0; i < request->header_count; i++)
         TRY(take_header(&request->headers[i].name, &request->headers[i].value, out, err));
     return LETHE_OK;

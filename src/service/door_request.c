@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "service/call.h"
 #include "service/door_head.h"
 #include "service/door_state.h"
 
@@ -49,7 +50,7 @@ static void answer_without_keeper(struct door *door, struct http_exchange exchan
                                   const struct door_head *head)
 {
     door->counts.unavailable++;
-    if (path_is(head, "sys/health"))
+    if (path_is(head, DOOR_PREFIX "sys/health"))
         answer_health(door, exchange, head->is_head);
     else
         door_answer_text(door, exchange, 503, "Vault is sealed");
@@ -78,7 +79,7 @@ static void introduce(struct door *door, struct door_connection *connection,
 
 static bool has_body(uint16_t method)
 {
-    return method != HTTP_GET && method != HTTP_LIST;
+    return method != CALL_GET && method != CALL_LIST;
 }
 
 static void forward(struct door *door, struct http_exchange exchange, const struct door_head *head,
@@ -125,6 +126,8 @@ static void refuse_head(struct door *door, struct http_exchange exchange, lethe_
     door->counts.malformed++;
     if (result == LETHE_NOT_FOUND)
         door_answer_text(door, exchange, 404, "");
+    else if (result == LETHE_CONFLICT)
+        door_answer_text(door, exchange, 405, "unsupported operation");
     else if (result == LETHE_NO_MEMORY || result == LETHE_UNPROTECTED)
         door_answer_text(door, exchange, 503, "there is no memory for the request");
     else

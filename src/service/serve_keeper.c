@@ -24,9 +24,17 @@ static lethe_result open_home(struct service *service, struct lethe_error *err)
 lethe_result serve_keeper(const struct serve_options *options, const struct serve_ends *ends,
                           struct lethe_error *err)
 {
-    const struct core_sockets sockets = {.control = ends->control, .admin = ends->admin};
+    const char *const readable[] = {options->service.policy_directory, NULL};
+    const char *const writable[] = {options->home, options->root_path, NULL};
+    struct core_sockets sockets = {.control = ends->control,
+                                   .admin = ends->admin,
+                                   .readable = readable,
+                                   .writable = writable,
+                                   .root_is_device = options->root_is_device,
+                                   .door_names = options->names};
     CLEANUP(service_free) struct service *service = NULL;
-    TRY(core_confine(options, err));
+    TRY(core_confine(&sockets, err));
+    sockets.writable = NULL; /* it is done, before there is anything to protect */
     TRY(service_create(&options->service, &service, err));
     TRY(open_home(service, err));
     return core_run(service, &sockets, err);
