@@ -12,14 +12,14 @@
 #include "net/http_client.h"
 
 struct kms_client_options {
-    const char *address;          /* "https://HOST:PORT" or "unix:/PATH" (the admin socket) */
-    const char *ca_path;          /* PEM; NULL: the system's */
+    const char *address; /* "https://HOST:PORT": ours, or any with Vault's transit engine */
+    const char *ca_path; /* PEM; NULL: the system's */
     const char *certificate_path; /* PEM, and */
     const char *key_path;         /* PEM, 0600; both NULL: none */
     const char *token_path;       /* 0600; NULL: none */
     uint64_t cache_ttl_s;         /* 0: nothing is kept */
     uint64_t offline_s;           /* 0: 60: how long keys in use outlive a service out of reach */
-    const struct lethe_log *log;  /* for records of kept keys; may be NULL */
+    const struct lethe_log *log;  /* for records of kept keys; may be NULL; outlives the client */
 };
 struct kms_client;
 LETHE_MUST_CHECK lethe_result kms_client_open(const struct kms_client_options *options,
@@ -28,15 +28,25 @@ void kms_client_close(struct kms_client *client); /* wipes; NULL is fine */
 DEFINE_CLEANUP(kms_client_close, struct kms_client *);
 
 const struct key_source *kms_client_key_source(struct kms_client *client);
-/* Whether a version may still be used, as the service says; the answer is at most a second old.
- * LETHE_REVOKED: key or identity; LETHE_UNAVAILABLE: out of reach for longer than `offline_s`. */
+/* Whether a version may still be used, as the service says; the answer is at most a second old, or
+ * two while nothing comes. LETHE_REVOKED: key, or this node's identity or token; LETHE_NOT_FOUND;
+ * LETHE_UNAVAILABLE: out of reach for longer than `offline_s`. */
 LETHE_MUST_CHECK lethe_result kms_client_check_usable(struct kms_client *client, const char *key,
                                                       uint64_t version, struct lethe_error *err);
 
-/* Any call, for the commands. Results that are not 2xx become an error with the service's text:
- * 400 LETHE_INVALID, 403 LETHE_DENIED, 404 LETHE_NOT_FOUND, 429 and 5xx LETHE_UNAVAILABLE. */
+/* Any call, for the commands: `path` is below /v1/, and encoded. Results that are not 2xx become an
+ * error with the service's text: 400 LETHE_INVALID, 403 LETHE_DENIED, 404 LETHE_NOT_FOUND, 429 and
+ * 5xx LETHE_UNAVAILABLE. The answer is empty for 204. */
 LETHE_MUST_CHECK lethe_result kms_client_call(struct kms_client *client, enum http_method method,
                                               const char *path, const void *body, size_t body_bytes,
                                               struct guarded *answer, struct lethe_error *err);
+/* The same for an answer without end: `piece` as http_client_stream(). */
+LETHE_MUST_CHECK lethe_result kms_client_follow(struct kms_client *client, const char *path,
+                                                uint64_t idle_ms, http_piece *piece, void *context,
+                                                struct lethe_error *err);
+/* What a status that is not 2xx means, with the texts of the service's answer (`body`, perhaps
+ * none) in the error: for whoever asks the service in another way. LETHE_OK for 2xx. */
+LETHE_MUST_CHECK lethe_result kms_client_result(unsigned status, const char *what, const void *body,
+                                                size_t body_bytes, struct lethe_error *err);
 
 #endif

@@ -1,0 +1,200 @@
+#include "kms/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "kms/client_core.h"
+#include "kms/secret_file.h"
+
+#define TARGET_SIZE (HTTP_TARGET_MAX + 1)
+
+lethe_result kms_client_open(const struct kms_client_options *options, struct kms_client **out,
+                             struct lethe_error *err)
+{
+    struct url url;
+    *out = NULL;
+    CLEANUP(kms_client_close) struct kms_client *client = calloc(1, sizeof *client);
+    if (client == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for a key service");
+    client->log = options->log;
+    client->cache_ttl_s = options->cache_ttl_s;
+    client->offline_s = options->offline_s > 0 ? options->offline_s : CLIENT_OFFLINE_S;
+    client->answered_ns = clock_monotonic_ns(&clock_system);
+    client_keys_init(client);
+    TRY(error_context(err, url_parse(options->address, &url, err), "the key service's address"));
+    if (options->token_path != NULL)
+        TRY(secret_token_read(options->token_path, &client->token, err));
+    TRY(client_tls_open(options, &client->tls, err));
+    TRY(http_client_create(&url, client->tls, &client->http, err));
+    *out = MOVE(client);
+    return LETHE_OK;
+}
+
+void kms_client_close(struct kms_client *client)
+{
+    if (client == NULL)
+        return;
+    client_cache_forget(client, NULL, 0);
+    client_signers_clear(client);
+    client_usable_clear(client);
+    http_client_free(client->http);
+    tls_context_free(client->tls);
+    lethe_secret_free(client->token);
+    guarded_clear(&client->request);
+    guarded_clear(&client->answer);
+    free(client);
+}
+
+const struct key_source *kms_client_key_source(struct kms_client *client)
+{
+    return &client->source;
+}
+
+void client_wipe(struct kms_client *client)
+{
+    guarded_wipe(&client->request);
+    guarded_wipe(&client->answer);
+}
+
+/* ---- what a status means --------------------------------------------------------------------- */
+
+static const struct {
+    unsigned from;
+    unsigned to;
+    lethe_result result;
+    const char *hint;
+} statuses[] = {
+    {400, 400, LETHE_INVALID, ""},
+    {401, 401, LETHE_DENIED, "it wants a token or a certificate"},
+    {403, 403, LETHE_DENIED,
+     "the token or the certificate must be valid, and a policy must allow it: lethe token lookup"},
+    {404, 404, LETHE_NOT_FOUND, ""},
+    {405, 405, LETHE_INVALID, ""},
+    {412, 412, LETHE_UNAVAILABLE, ""},
+    {413, 413, LETHE_LIMIT, ""},
+    {414, 414, LETHE_LIMIT, ""},
+    {429, 429, LETHE_UNAVAILABLE, "it is asked too often: try again later"},
+    {431, 431, LETHE_LIMIT, ""},
+    {472, 473, LETHE_UNAVAILABLE, "this node is a standby: ask the active one"},
+    {501, 501, LETHE_UNAVAILABLE, ""},
+    {503, 503, LETHE_UNAVAILABLE, "if it is sealed, an operator unseals it: lethe kms status"},
+    {500, 599, LETHE_UNAVAILABLE, "its log says more"},
+};
+
+lethe_result kms_client_result(unsigned status, const char *what, const void *body,
+                               size_t body_bytes, struct lethe_error *err)
+{
+    char texts[320];
+    if (status >= 200 && status <= 299)
+        return LETHE_OK;
+    client_answer_errors(body, body_bytes, texts, sizeof texts);
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++) {
+        if (status < statuses[i].from || status > statuses[i].to)
+            continue;
+        error_set(err, statuses[i].result, "%.120s: the key service answered %u%s%s", what, status,
+                  texts[0] != '\0' ? ": " : "", texts);
+        if (statuses[i].hint[0] != '\0')
+            error_hint(err, "%s", statuses[i].hint);
+        return statuses[i].result;
+    }
+    return error_set(err, LETHE_FAILED, "%.120s: the key service answered %u", what, status);
+}
+
+/* ---- calls ----------------------------------------------------------------------------------- */
+
+static lethe_result make_target(const char *path, char target[TARGET_SIZE], struct lethe_error *err)
+{
+    int length = snprintf(target, TARGET_SIZE, "/v1/%s", path);
+    if (length < 0 || length >= (int)TARGET_SIZE)
+        return error_set(err, LETHE_INVALID, "a path has at most %u bytes", HTTP_TARGET_MAX);
+    return LETHE_OK;
+}
+
+/* As the service meant it: any whole answer but "not now" shows that it is there. */
+static void note_answer(struct kms_client *client, unsigned status)
+{
+    if (status < 500 && status != 429)
+        client->answered_ns = clock_monotonic_ns(&clock_system);
+}
+
+lethe_result kms_client_call(struct kms_client *client, enum http_method method, const char *path,
+                             const void *body, size_t body_bytes, struct guarded *answer,
+                             struct lethe_error *err)
+{
+    char target[TARGET_SIZE];
+    unsigned status = 0;
+    const struct http_call call = {.method = method,
+                                   .target = target,
+                                   .token = client->token,
+                                   .body = body,
+                                   .body_bytes = body_bytes};
+    client_cache_sweep(client);
+    TRY(make_target(path, target, err));
+    TRY(http_client_call(client->http, &call, &status, answer, err));
+    note_answer(client, status);
+    return kms_client_result(status, path, answer->bytes, answer->size_bytes, err);
+}
+
+lethe_result kms_client_follow(struct kms_client *client, const char *path, uint64_t idle_ms,
+                               http_piece *piece, void *context, struct lethe_error *err)
+{
+    char target[TARGET_SIZE];
+    unsigned status = 0;
+    const struct http_call call = {.method = HTTP_GET, .target = target, .token = client->token};
+    TRY(make_target(path, target, err));
+    TRY(http_client_stream(client->http, &call, idle_ms, piece, context, &status, err));
+    return kms_client_result(status, path, NULL, 0, err);
+}
+
+static lethe_result exchange(struct kms_client *client, const struct client_ask *ask,
+                             unsigned *status, struct json_piece *answer, struct lethe_error *err)
+{
+    char target[TARGET_SIZE];
+    const struct http_call call = {.method = ask->method,
+                                   .target = target,
+                                   .token = client->token,
+                                   .body = client->request.bytes,
+                                   .body_bytes = client->request.size_bytes,
+                                   .timeout_ms = ask->timeout_ms,
+                                   .may_repeat = true};
+    TRY(guarded_result(&client->request, err));
+    TRY(make_target(ask->path, target, err));
+    TRY(http_client_call(client->http, &call, status, &client->answer, err));
+    note_answer(client, *status);
+    TRY(kms_client_result(*status, ask->path, client->answer.bytes, client->answer.size_bytes,
+                          err));
+    *answer = (struct json_piece){.kind = JSON_PIECE_NULL};
+    return *status == 204 ? LETHE_OK : client_answer(&client->answer, answer, err);
+}
+
+lethe_result client_ask(struct kms_client *client, const struct client_ask *ask, unsigned *status,
+                        struct json_piece *answer, struct lethe_error *err)
+{
+    *status = 0;
+    client_cache_sweep(client);
+    guarded_wipe(&client->answer);
+    lethe_result result = exchange(client, ask, status, answer, err);
+    guarded_wipe(&client->request);
+    if (result != LETHE_OK)
+        guarded_wipe(&client->answer);
+    return result;
+}
+
+lethe_result client_post(struct kms_client *client, const char *path, unsigned *status,
+                         struct json_piece *answer, struct lethe_error *err)
+{
+    const struct client_ask ask = {.method = HTTP_POST, .path = path};
+    return client_ask(client, &ask, status, answer, err);
+}
+
+lethe_result client_get(struct kms_client *client, const char *path, struct json_piece *answer,
+                        struct lethe_error *err)
+{
+    const struct client_ask ask = {.method = HTTP_GET, .path = path};
+    unsigned status;
+    guarded_wipe(&client->request);
+    return client_ask(client, &ask, &status, answer, err);
+}

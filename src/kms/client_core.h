@@ -1,0 +1,104 @@
+/* kms/client_core.h -- what the files of kms/client.h share. */
+#ifndef KMS_CLIENT_CORE_H
+#define KMS_CLIENT_CORE_H
+
+#include "kms/client.h"
+#include "kms/client_json.h"
+#include "kms/keyring.h"
+
+#define CLIENT_OFFLINE_S 60u
+#define CLIENT_ASK_AGAIN_MS 1000u
+/* Whoever asks whether a key may still be used has an engine to look after meanwhile. */
+#define CLIENT_CHECK_TIMEOUT_MS 1000u
+
+/* A public key of a signer that somebody may have borrowed. */
+struct client_signer {
+    struct client_signer *next;
+    char name[KEY_NAME_MAX + 1];
+    uint64_t version;
+    char hint[64 + 1];
+    struct sign_public *key;
+};
+
+/* What the service last said about a version. */
+struct client_usable {
+    struct client_usable *next;
+    char name[KEY_NAME_MAX + 1];
+    uint64_t version;
+    uint64_t asked_ns; /* monotonic */
+    lethe_result result;
+};
+
+struct client_kept; /* a data key that is kept, in client_cache.c */
+
+struct kms_client {
+    struct tls_context *tls;
+    struct http_client *http;
+    struct lethe_secret *token; /* NULL: none */
+    struct guarded request;     /* a body; wiped after each call, as is the answer */
+    struct guarded answer;
+    struct key_source source;
+    const struct lethe_log *log;
+    uint64_t cache_ttl_s;
+    uint64_t offline_s;
+    uint64_t answered_ns; /* when the service last answered (monotonic) */
+    uint64_t failed_ns;   /* when it was last asked about a key and did not; 0: never */
+    struct client_signer *signers;
+    struct client_usable *usable;
+    struct client_kept *kept;
+};
+
+/* Sends what was put into client->request, which is wiped; the answer is in client->answer until
+ * the next call, or client_wipe(). Anything but 2xx becomes a failure, as kms_client_call(). */
+struct client_ask {
+    enum http_method method;
+    const char *path; /* below /v1/ */
+    uint64_t timeout_ms;
+};
+LETHE_MUST_CHECK lethe_result client_ask(struct kms_client *client, const struct client_ask *ask,
+                                         unsigned *status, struct json_piece *answer,
+                                         struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result client_post(struct kms_client *client, const char *path,
+                                          unsigned *status, struct json_piece *answer,
+                                          struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result client_get(struct kms_client *client, const char *path,
+                                         struct json_piece *answer, struct lethe_error *err);
+void client_wipe(struct kms_client *client);
+
+/* client_tls.c: certificate, key and roots out of files. */
+LETHE_MUST_CHECK lethe_result client_tls_open(const struct kms_client_options *options,
+                                              struct tls_context **out, struct lethe_error *err);
+
+/* client_keys.c, client_rewrap.c, client_sign.c: the table. Paths are of at most CLIENT_PATH_MAX.
+ */
+#define CLIENT_PATH_SIZE (KEY_NAME_MAX + 64)
+void client_keys_init(struct kms_client *client);
+void client_put_use(struct guarded *out, const struct key_use *use);
+lethe_result client_rewrap(void *context, const struct key_rewrap *items, size_t count,
+                           struct lethe_error *err);
+lethe_result client_sign(void *context, const char *tenant, const void *bytes, size_t size_bytes,
+                         struct signature *out, struct lethe_error *err);
+lethe_result client_signer(void *context, const char *tenant, const char *hint,
+                           const struct sign_public **out, struct lethe_error *err);
+void client_signers_clear(struct kms_client *client);
+
+/* client_usable.c: asks at once. LETHE_REVOKED (with a hint when it may be this node, not the key,
+ * that is refused), LETHE_NOT_FOUND, or that the service cannot be asked. */
+LETHE_MUST_CHECK lethe_result client_ask_usable(struct kms_client *client, const char *key,
+                                                uint64_t version, struct lethe_error *err);
+void client_usable_clear(struct kms_client *client);
+
+/* client_cache.c: data keys that are kept. Looking up sweeps what has expired. LETHE_NOT_FOUND. */
+LETHE_MUST_CHECK lethe_result client_cache_find(struct kms_client *client,
+                                                const struct key_use *use, const char *wrapped,
+                                                struct lethe_secret **out, struct lethe_error *err);
+/* Without a time to live nothing is kept. */
+LETHE_MUST_CHECK lethe_result client_cache_keep(struct kms_client *client,
+                                                const struct key_use *use, const char *wrapped,
+                                                const struct lethe_secret *data_key,
+                                                struct lethe_error *err);
+void client_cache_sweep(struct kms_client *client);
+/* Wipes what is kept under a version of a key; `key` NULL: under all. */
+void client_cache_forget(struct kms_client *client, const char *key, uint64_t version);
+
+#endif
