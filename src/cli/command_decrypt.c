@@ -12,7 +12,7 @@ static lethe_result decrypt(struct home *home, struct model *model, const char *
     struct progress progress;
     progress_begin(&progress, "decrypt");
     work->progress = &progress.table;
-    lethe_result result = model_decrypt(model, keeper_key_source(home->keeper), output, work, err);
+    lethe_result result = model_decrypt(model, home_keys(home), output, work, err);
     progress_end(&progress);
     TRY(result);
 

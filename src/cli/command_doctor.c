@@ -216,12 +216,13 @@ static void list_settings(const struct configuration *configuration, char *out, 
     out[0] = '\0';
     for (size_t i = 0; i < configuration_table.count && length < size; i++) {
         const struct conf_row *row = &configuration_table.rows[i];
-        char value[CONF_VALUE_SIZE];
+        CLEANUP(buffer_clear) struct buffer value = {0};
         if ((configuration->set >> i & 1) == 0)
             continue;
-        conf_value_text(row, *(const uint64_t *)((const char *)configuration + row->offset), value);
-        length += (size_t)snprintf(out + length, size - length, "%s[%s] %s = %s",
-                                   length == 0 ? "" : ", ", row->section, row->key, value);
+        conf_row_text(row, configuration, &value);
+        length +=
+            (size_t)snprintf(out + length, size - length, "%s[%s] %s = %s", length == 0 ? "" : ", ",
+                             row->section, row->key, value.size_bytes > 0 ? value.bytes : "");
     }
 }
 

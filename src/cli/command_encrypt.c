@@ -66,7 +66,7 @@ static lethe_result encrypt(struct home *home, struct encrypt_options *options,
     progress_begin(&progress, "encrypt");
     options->progress = &progress.table;
     struct encrypt_summary made;
-    lethe_result result = model_encrypt(options, keeper_key_source(home->keeper), &made, err);
+    lethe_result result = model_encrypt(options, home_keys(home), &made, err);
     progress_end(&progress);
     if (result == LETHE_MALFORMED) {
         const struct audit_who who = keeper_who(home->keeper, options->tenant);

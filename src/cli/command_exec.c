@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/common.h"
+#include "cli/kms_options.h"
 #include "cli/progress.h"
 #include "engine/engine.h"
 
@@ -99,6 +100,8 @@ struct run {
     struct ready_url ready_url;
     struct engine *engine;
     struct home *home;
+    struct kms_settings kms;
+    struct lethe_error why; /* a key of the models may be used no more */
 };
 
 static void run_clear(struct run *run)
@@ -132,6 +135,15 @@ static lethe_result read_ready(const struct invocation *invocation, struct ready
     return ready_url_parse(text, url, err);
 }
 
+/* What shows a key service who this is, is not for the engine's eyes either. */
+static lethe_result read_kms(struct run *run, struct lethe_error *err)
+{
+    struct configuration configuration;
+    TRY(configuration_read(run->paths.configuration, &configuration, err));
+    run->kms = configuration.kms;
+    return kms_options_read(run->invocation, &run->kms, err);
+}
+
 /* Everything that can be done before a secret is in this process. */
 static lethe_result prepare(struct run *run, struct lethe_error *err)
 {
@@ -140,7 +152,14 @@ static lethe_result prepare(struct run *run, struct lethe_error *err)
     CLEANUP(memory_free) char *root_file = NULL;
     TRY(keeper_peek_root(run->paths.store, &root, err));
     TRY(root_locate(&root, &root_file, err));
-    const char *hidden[] = {run->paths.directory, root_file, NULL};
+    TRY(read_kms(run, err));
+    const char *hidden[5] = {run->paths.directory};
+    size_t hidden_count = 1;
+    const char *const files[] = {root_file, run->kms.token_file, run->kms.key};
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        if (files[i] != NULL && files[i][0] != '\0')
+            hidden[hidden_count++] = files[i];
+    }
     struct engine_options options = {.models = run->models.list,
                                      .arguments = invocation->rest,
                                      .allow_swap = option_given(invocation, "allow-swap"),
@@ -176,10 +195,18 @@ static void report_exit(const struct run *run, const struct engine_exit *exited)
     fprintf(stderr, "lethe: engine exited %d, %s wiped and verified\n", exited->exit_code, size);
 }
 
+/* A service that was out of reach for too long may have revoked anything. */
+static lethe_result as_revoked(const struct run *run, lethe_result result)
+{
+    bool is_lost =
+        run->home->client != NULL && (result == LETHE_UNAVAILABLE || result == LETHE_NOT_FOUND);
+    return is_lost ? LETHE_REVOKED : result;
+}
+
 /* Every version that wraps a data key of the models must still be good. */
 static lethe_result check_leave(void *context, char *key, size_t key_bytes)
 {
-    const struct run *run = context;
+    struct run *run = context;
     for (size_t i = 0; i < run->models.count; i++) {
         const struct manifest *manifest = model_manifest(run->models.list[i].model);
         const struct shard *before = NULL;
@@ -189,7 +216,8 @@ static lethe_result check_leave(void *context, char *key, size_t key_bytes)
                 strcmp(before->key, shard->key) == 0)
                 continue;
             snprintf(key, key_bytes, "%s", shard->key);
-            TRY(keeper_check_usable(run->home->keeper, shard->key, shard->key_version, NULL));
+            TRY(as_revoked(
+                run, home_check_usable(run->home, shard->key, shard->key_version, &run->why)));
         }
     }
     return LETHE_OK;
@@ -201,7 +229,7 @@ static lethe_result run_engine(struct run *run, int *exit_code, struct lethe_err
     TRY(read_on_revoke(run->invocation, &watch.finish, err));
     TRY(check_signatures(run, err));
     const char *tenant = model_manifest(run->models.list[0].model)->tenant;
-    const struct engine_services services = {.keys = keeper_key_source(run->home->keeper),
+    const struct engine_services services = {.keys = home_keys(run->home),
                                              .log = keeper_log(run->home->keeper),
                                              .who = keeper_who(run->home->keeper, tenant),
                                              .watch = &watch};
@@ -219,6 +247,8 @@ static lethe_result run_engine(struct run *run, int *exit_code, struct lethe_err
         error_hint(err, "lethe doctor lists what can");
         return LETHE_UNPROTECTED;
     }
+    if (exited.revoked && run->home->client != NULL)
+        return error_set(err, LETHE_REVOKED, "%.400s: the engine was ended", run->why.text);
     if (exited.revoked)
         return error_set(err, LETHE_REVOKED,
                          "a key of the model was revoked: the engine was ended");

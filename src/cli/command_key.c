@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/common.h"
+#include "cli/key_remote.h"
 #include "model/tink.h"
 
 /* ---- key list ----------------------------------------------------------------------------------
@@ -83,9 +84,14 @@ COMMAND_FUNCTION(key_list)
 {
     CLEANUP(home_abandon) struct home *home = NULL;
     TRY(common_open_home(invocation, &home, err));
-    lethe_result result = option_given(invocation, "json")
-                              ? list_json(home, err)
-                              : keeper_list(home->keeper, print_key, NULL, err);
+    bool json = option_given(invocation, "json");
+    lethe_result result;
+    if (home->client != NULL)
+        result = key_remote_list(home->client, json, err);
+    else if (json)
+        result = list_json(home, err);
+    else
+        result = keeper_list(home->keeper, print_key, NULL, err);
     return home_finish(&home, result, err);
 }
 
@@ -96,7 +102,11 @@ static lethe_result export_public(struct home *home, const char *name, const cha
                                   struct lethe_error *err)
 {
     CLEANUP(buffer_clear) struct buffer text = {0};
-    lethe_result result = keeper_export_public(home->keeper, name, &text, err);
+    enum key_kind kind; /* a log is signed here, whoever keeps the other keys */
+    bool remote = home->client != NULL &&
+                  (key_name_check(name, &kind, NULL) != LETHE_OK || kind != KEY_LOG_SIGNER);
+    lethe_result result = remote ? key_remote_public(home->client, name, &text, err)
+                                 : keeper_export_public(home->keeper, name, &text, err);
     if (result == LETHE_NOT_FOUND)
         error_hint(err, "lethe key list names them all");
     TRY(result);
@@ -146,7 +156,7 @@ static lethe_result export_shard(struct home *home, const struct invocation *inv
                                 .purpose = "export",
                                 .aad = aad.bytes,
                                 .aad_bytes = aad.size_bytes};
-    const struct key_source *keys = keeper_key_source(home->keeper);
+    const struct key_source *keys = home_keys(home);
     CLEANUP(lethe_secret_free) struct lethe_secret *data_key = NULL;
     TRY(keys->unwrap(keys->context, &use, shard->wrapped_key, &data_key, err));
     return write_keyset(data_key, option_text(invocation, "output"), err);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "cli/common.h"
+#include "cli/key_remote.h"
 
 /* What one of these does, between opening the home and closing it. */
 typedef lethe_result key_action(struct home *home, const struct invocation *invocation,
@@ -24,7 +25,10 @@ static lethe_result create(struct home *home, const struct invocation *invocatio
                            struct lethe_error *err)
 {
     const char *name = invocation->positional[0];
-    TRY(keeper_create_key(home->keeper, name, err));
+    if (home->client != NULL)
+        TRY(key_remote_create(home->client, name, err));
+    else
+        TRY(keeper_create_key(home->keeper, name, err));
     printf("%s: version 1\n", name);
     return LETHE_OK;
 }
@@ -43,12 +47,27 @@ static lethe_result print_version(void *context, const struct key_info *info,
     return LETHE_OK;
 }
 
+static lethe_result rotate_remote(struct home *home, const struct invocation *invocation,
+                                  struct lethe_error *err)
+{
+    uint64_t version = 0;
+    if (option_given(invocation, "due"))
+        return error_set(err, LETHE_INVALID,
+                         "the key service rotates the keys that are due by itself");
+    TRY(key_remote_rotate(home->client, invocation->positional[0], &version, err));
+    printf("%s: version %" PRIu64 "\n", invocation->positional[0], version);
+    return LETHE_OK;
+}
+
 static lethe_result rotate(struct home *home, const struct invocation *invocation,
                            struct lethe_error *err)
 {
     struct key_info info;
     size_t rotated = 0;
-    if (option_given(invocation, "due")) {
+    if (home->client != NULL) {
+        rotated = 1;
+        TRY(rotate_remote(home, invocation, err));
+    } else if (option_given(invocation, "due")) {
         TRY(keeper_rotate_due(home->keeper, print_version, &rotated, err));
     } else {
         TRY(keeper_rotate_key(home->keeper, invocation->positional[0], &info, err));
@@ -76,7 +95,11 @@ static lethe_result schedule(struct home *home, const struct invocation *invocat
     const char *name = invocation->positional[0];
     int64_t days;
     TRY(option_number(invocation, "every", 1, DAYS_MAX + 1, 0, &days, err));
-    TRY(keeper_schedule_key(home->keeper, name, (uint64_t)(days * DAY_S), err));
+    uint64_t every_s = (uint64_t)(days * DAY_S);
+    if (home->client != NULL)
+        TRY(key_remote_schedule(home->client, name, every_s, err));
+    else
+        TRY(keeper_schedule_key(home->keeper, name, every_s, err));
     if (days == 0)
         printf("%s: no longer on a schedule\n", name);
     else
@@ -94,16 +117,20 @@ COMMAND_FUNCTION(key_schedule)
 static lethe_result revoke(struct home *home, const struct invocation *invocation,
                            struct lethe_error *err)
 {
-    struct key_info info;
+    struct key_info info = {0};
+    const char *name = invocation->positional[0];
     const char *reason = option_text(invocation, "reason");
-    TRY(keeper_revoke_key(home->keeper, invocation->positional[0],
-                          reason != NULL ? reason : "not given", &info, err));
-    printf("%s: revoked through version %" PRIu64 "\n", info.name, info.revoked_through);
+    reason = reason != NULL ? reason : "not given";
+    if (home->client != NULL)
+        TRY(key_remote_revoke(home->client, name, reason, &info.revoked_through, err));
+    else
+        TRY(keeper_revoke_key(home->keeper, name, reason, &info, err));
+    printf("%s: revoked through version %" PRIu64 "\n", name, info.revoked_through);
     fprintf(
         stderr,
         "lethe: to use its models again: lethe key rotate %s, then lethe rewrap MODEL, or lethe "
         "reencrypt MODEL if data keys may be known\n",
-        info.name);
+        name);
     return LETHE_OK;
 }
 
@@ -153,9 +180,13 @@ static lethe_result minimum(struct home *home, const struct invocation *invocati
     int64_t wanted;
     uint64_t now;
     TRY(option_number(invocation, "set", 1, INT64_MAX, 0, &wanted, err));
-    if (wanted > 0)
-        TRY(keeper_raise_release_minimum(home->keeper, model, (uint64_t)wanted, err));
-    TRY(keeper_release_minimum(home->keeper, model, &now, err));
+    if (home->client != NULL) {
+        TRY(key_remote_minimum(home->client, model, (uint64_t)wanted, &now, err));
+    } else {
+        if (wanted > 0)
+            TRY(keeper_raise_release_minimum(home->keeper, model, (uint64_t)wanted, err));
+        TRY(keeper_release_minimum(home->keeper, model, &now, err));
+    }
     printf("%s: ", model);
     if (now == 0)
         printf("no minimum\n");

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/common.h"
+#include "cli/key_remote.h"
 #include "cli/progress.h"
 #include "model/model.h"
 
@@ -31,7 +32,7 @@ static lethe_result check(struct home *home, const struct invocation *invocation
                           struct lethe_error *err)
 {
     const char *path = invocation->positional[0];
-    const struct key_source *keys = keeper_key_source(home->keeper);
+    const struct key_source *keys = home_keys(home);
     CLEANUP(model_close) struct model *model = NULL;
     struct reencrypt_status status;
     TRY(model_open(path, &model, err));
@@ -83,7 +84,10 @@ static lethe_result say_what_is_left(struct home *home, const struct reencrypt_s
     char name[2 * NAME_PART_MAX + 2];
     uint64_t minimum = 0;
     snprintf(name, sizeof name, "%s.%s", made->tenant, made->model);
-    TRY(keeper_release_minimum(home->keeper, name, &minimum, err));
+    if (home->client != NULL)
+        TRY(key_remote_minimum(home->client, name, 0, &minimum, err));
+    else
+        TRY(keeper_release_minimum(home->keeper, name, &minimum, err));
     fprintf(stderr, "lethe: a copy of an older release stays readable to whoever has it with its "
                     "data keys\n");
     if (minimum < made->release)
@@ -125,7 +129,7 @@ static lethe_result reencrypt(struct home *home, const struct invocation *invoca
     TRY(common_threads(invocation, &options.threads, err));
     end_on_signals();
     progress_begin(&progress, "reencrypt");
-    lethe_result result = model_reencrypt(&options, keeper_key_source(home->keeper), &made, err);
+    lethe_result result = model_reencrypt(&options, home_keys(home), &made, err);
     progress_end(&progress);
     result = home_reject_model(home, options.path, "reencrypt", result, err);
     TRY(result);

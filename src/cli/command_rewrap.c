@@ -33,7 +33,7 @@ static lethe_result check(struct home *home, const struct invocation *invocation
                           struct lethe_error *err)
 {
     const char *path = invocation->positional[0];
-    const struct key_source *keys = keeper_key_source(home->keeper);
+    const struct key_source *keys = home_keys(home);
     CLEANUP(model_close) struct model *model = NULL;
     struct model_age age;
     TRY(model_open(path, &model, err));
@@ -63,7 +63,7 @@ static lethe_result rewrap(struct home *home, const struct invocation *invocatio
     const struct rewrap_options options = {
         .path = invocation->positional[0], .clock = &clock_system, .random = &random_system};
     struct rewrap_summary summary;
-    TRY(model_rewrap(&options, keeper_key_source(home->keeper), &summary, err));
+    TRY(model_rewrap(&options, home_keys(home), &summary, err));
     if (!summary.renewed) {
         fprintf(stderr, "lethe: %s is as new as its keys; nothing was changed\n", options.path);
         return LETHE_OK;

@@ -32,7 +32,7 @@ static lethe_result verify_with_home(struct home *home, struct model *model,
                                      const struct model_work *work, struct lethe_error *err)
 {
     TRY(common_check_signature(home, model, err));
-    return model_verify(model, keeper_key_source(home->keeper), work, err);
+    return model_verify(model, home_keys(home), work, err);
 }
 
 static lethe_result verify_at_home(struct invocation *invocation, const char *path,

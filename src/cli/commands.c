@@ -1,5 +1,6 @@
 /* The table of commands, and the options of each. */
 #include "cli/command.h"
+#include "cli/kms_options.h"
 
 /* clang-format off */
 static const struct option init_options[] = {
@@ -17,6 +18,7 @@ static const struct option encrypt_options[] = {
     {"force", 0, NULL, "replace an existing model, as its next release", false},
     {"threads", 0, "N", "threads to work on (default: one per CPU)", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    KMS_OPTIONS,
     {0}};
 static const struct option inspect_options[] = {
     {"json", 0, NULL, "print JSON instead of text", false},
@@ -25,11 +27,13 @@ static const struct option verify_options[] = {
     {"key", 0, "PEM", "check with this public key: needs no home and no secret", false},
     {"threads", 0, "N", "threads to work on (default: one per CPU)", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    KMS_OPTIONS_BUT_KEY,
     {0}};
 static const struct option decrypt_options[] = {
     {"output", 'o', "DIR", "the directory to make", false},
     {"threads", 0, "N", "threads to work on (default: one per CPU)", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    KMS_OPTIONS,
     {0}};
 static const struct option exec_options[] = {
     {"with", 0, "NAME=MODEL", "one more model, as {NAME}", true},
@@ -43,26 +47,32 @@ static const struct option exec_options[] = {
     {"keep-home", 0, NULL, "leave HOME, TMPDIR and cache directories as they are", false},
     {"threads", 0, "N", "threads to load with (default: one per CPU)", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    KMS_OPTIONS,
     {0}};
 static const struct option key_list_options[] = {
     {"json", 0, NULL, "print JSON instead of text", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    KMS_OPTIONS,
     {0}};
 static const struct option key_change_options[] = {
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    KMS_OPTIONS,
     {0}};
 static const struct option key_rotate_options[] = {
     {"due", 0, NULL, "every key whose schedule says so, instead of one", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    KMS_OPTIONS,
     {0}};
 static const struct option key_schedule_options[] = {
     {"every", 0, "DAYS", "how old a version may become", false},
     {"never", 0, NULL, "only by hand, as from the beginning", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    KMS_OPTIONS,
     {0}};
 static const struct option key_revoke_options[] = {
     {"reason", 0, "TEXT", "why, for the record", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    KMS_OPTIONS,
     {0}};
 static const struct option key_destroy_options[] = {
     {"yes", 0, NULL, "yes, for ever", false},
@@ -74,11 +84,13 @@ static const struct option root_options[] = {
 static const struct option key_minimum_options[] = {
     {"set", 0, "RELEASE", "raise the minimum to this release number", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    KMS_OPTIONS,
     {0}};
 static const struct option rewrap_options[] = {
     {"check", 0, NULL, "only say how many shards still need it", false},
     {"json", 0, NULL, "with --check: print JSON instead of text", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    KMS_OPTIONS,
     {0}};
 static const struct option reencrypt_options[] = {
     {"check", 0, NULL, "only say what is left to do", false},
@@ -86,6 +98,7 @@ static const struct option reencrypt_options[] = {
     {"restart", 0, NULL, "begin anew, whatever an interrupted run left", false},
     {"threads", 0, "N", "threads to work on (default: one per CPU)", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    KMS_OPTIONS,
     {0}};
 static const struct option key_export_options[] = {
     {"public", 0, NULL, "the public half: PEM, or a vkey for a log key", false},
@@ -93,6 +106,7 @@ static const struct option key_export_options[] = {
     {"tink-keyset", 0, NULL, "... as a Tink keyset, which opens the shard without Lethe", false},
     {"output", 'o', "FILE", "where to write it (mode 0600 for a secret)", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    KMS_OPTIONS,
     {0}};
 static const struct option audit_show_options[] = {
     {"log", 0, "DIR", "another log than the home's; needs --key", false},

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/thread.h"
+#include "cli/kms_options.h"
 
 lethe_result common_passphrase_fd(const struct invocation *invocation, int *out,
                                   struct lethe_error *err)
@@ -46,15 +47,23 @@ lethe_result common_open_home(const struct invocation *invocation, struct home *
                               struct lethe_error *err)
 {
     int passphrase_fd;
+    *out = NULL;
     TRY(common_passphrase_fd(invocation, &passphrase_fd, err));
-    TRY(home_open(NULL, passphrase_fd, out, err));
-    common_report_settled(*out);
+    CLEANUP(home_abandon) struct home *home = NULL;
+    TRY(home_open(NULL, passphrase_fd, &home, err));
+    if (kms_options_known(invocation)) {
+        struct kms_settings settings = home->configuration.kms;
+        TRY(kms_options_read(invocation, &settings, err));
+        TRY(home_connect(home, &settings, err));
+    }
+    common_report_settled(home);
+    *out = MOVE(home);
     return LETHE_OK;
 }
 
 lethe_result common_check_signature(struct home *home, struct model *model, struct lethe_error *err)
 {
-    return model_check_own_signature(model, keeper_key_source(home->keeper), false, err);
+    return model_check_own_signature(model, home_keys(home), false, err);
 }
 
 void common_digest_text(const uint8_t digest[32], char out[COMMON_DIGEST_SIZE])

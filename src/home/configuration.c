@@ -3,9 +3,19 @@
 #include "audit/conf_rows.h"
 
 #define AUDIT(member) offsetof(struct configuration, audit.member)
+#define KMS(member) offsetof(struct configuration, kms.member)
 
 /* A row here is a key of lethe.conf; docs/configuration.md says what each means. */
-static const struct conf_row rows[] = {AUDIT_CONF_ROWS(AUDIT)};
+static const struct conf_row rows[] = {
+    AUDIT_CONF_ROWS(AUDIT),
+    {"kms", "address", CONF_TEXT, 0, 0, false, 0, KMS(address), NULL},
+    {"kms", "ca", CONF_PATH, 0, 0, false, 0, KMS(ca), NULL},
+    {"kms", "certificate", CONF_PATH, 0, 0, false, 0, KMS(certificate), NULL},
+    {"kms", "key", CONF_PATH, 0, 0, false, 0, KMS(key), NULL},
+    {"kms", "token_file", CONF_PATH, 0, 0, false, 0, KMS(token_file), NULL},
+    {"kms", "cache_ttl", CONF_SECONDS, 1, 3600, true, 0, KMS(cache_ttl_s), NULL},
+    {"kms", "offline", CONF_SECONDS, 1, 3600, false, 0, KMS(offline_s), NULL},
+};
 const struct conf_table configuration_table = {rows, ARRAY_LEN(rows)};
 
 lethe_result configuration_read(const char *path, struct configuration *out,

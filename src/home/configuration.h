@@ -5,9 +5,19 @@
 #include "audit/log.h"
 #include "base/conf.h"
 
+struct kms_settings { /* where keys come from; "" is not set, and without an address: from here */
+    char address[CONF_TEXT_SIZE];
+    char ca[CONF_TEXT_SIZE];
+    char certificate[CONF_TEXT_SIZE];
+    char key[CONF_TEXT_SIZE]; /* the name of its file */
+    char token_file[CONF_TEXT_SIZE];
+    uint64_t cache_ttl_s;
+    uint64_t offline_s;
+};
 struct configuration {
     struct audit_limits audit; /* 0: as when nothing is set */
-    uint64_t set;              /* a bit for each row of the table that the file has */
+    struct kms_settings kms;
+    uint64_t set; /* a bit for each row of the table that the file has */
 };
 extern const struct conf_table configuration_table;
 

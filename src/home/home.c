@@ -216,6 +216,8 @@ lethe_result home_open(const char *directory, int passphrase_fd, struct home **o
 
 lethe_result home_close(struct home *home, struct lethe_error *err)
 {
+    kms_client_close(home->client); /* what it kept is wiped while that can be recorded */
+    home->client = NULL;
     lethe_mem_observe(NULL);
     lethe_result result = keeper_close(home->keeper, err);
     home->keeper = NULL;
@@ -227,6 +229,7 @@ void home_abandon(struct home *home)
 {
     if (home == NULL)
         return;
+    kms_client_close(home->client);
     lethe_mem_observe(NULL);
     if (home->keeper != NULL)
         (void)!keeper_close(home->keeper, NULL);

@@ -10,6 +10,7 @@
 
 #include "base/validate.h"
 #include "home/configuration.h"
+#include "kms/client.h"
 #include "kms/keeper.h"
 
 struct home_paths { /* all owned */
@@ -62,7 +63,9 @@ struct home {
     char node[NAME_PART_MAX + 1];
     struct configuration configuration;
     struct keeper *keeper;
-    size_t settled_runs; /* traces of engines whose supervisor died, settled on opening */
+    struct kms_client *client; /* NULL: keys come from the keeper */
+    struct lethe_log recorder; /* for the client */
+    size_t settled_runs;       /* traces of engines whose supervisor died, settled on opening */
 };
 /* Opens keeper and log, sends reports of wiped memory to the log, and settles the traces of engines
  * whose supervisor died. `directory` as for home_locate; -1: a passphrase is asked for on the
@@ -70,6 +73,17 @@ struct home {
  */
 LETHE_MUST_CHECK lethe_result home_open(const char *directory, int passphrase_fd, struct home **out,
                                         struct lethe_error *err);
+/* Where keys come from: the home's keeper, or the key service that `settings` name, which then is
+ * asked in its place for everything about keys; the log stays here. NULL: what lethe.conf says.
+ * Nothing is connected yet. Results as kms_client_open(). Once, behind home_open(). */
+LETHE_MUST_CHECK lethe_result home_connect(struct home *home, const struct kms_settings *settings,
+                                           struct lethe_error *err);
+/* The table for the model room; valid until close. */
+const struct key_source *home_keys(struct home *home);
+/* Whether a version of a key may still be used, as the keeper or the service says: LETHE_REVOKED,
+ * LETHE_NOT_FOUND, LETHE_UNAVAILABLE (a service that is out of reach for too long). */
+LETHE_MUST_CHECK lethe_result home_check_usable(struct home *home, const char *key,
+                                                uint64_t version, struct lethe_error *err);
 /* Closes the log durably: its failure matters. */
 LETHE_MUST_CHECK lethe_result home_close(struct home *home, struct lethe_error *err);
 void home_abandon(struct home *home); /* on a path that already failed; NULL is fine */

@@ -55,7 +55,9 @@ static lethe_result open_home(struct lethe_home *home, const char *directory, in
                                    .actor = home->home->actor,
                                    .signer = keeper_log_signer(home->home->keeper),
                                    .node = home->home->node};
-    lethe_result result = arrange_exit(home->log.log, err);
+    lethe_result result = home_connect(home->home, NULL, err);
+    if (result == LETHE_OK)
+        result = arrange_exit(home->log.log, err);
     if (result != LETHE_OK)
         home_abandon(home->home);
     return result;
@@ -117,7 +119,7 @@ static lethe_result open_model(struct lethe_home *home, const char *path, struct
     CLEANUP(lethe_model_close) struct lethe_model *model = calloc(1, sizeof *model);
     if (model == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a model");
-    model->keys = keeper_key_source(home->home->keeper);
+    model->keys = home_keys(home->home);
     TRY(model_open(path, &model->model, err));
     TRY(model_check_own_signature(model->model, model->keys, false, err));
     *out = MOVE(model);

@@ -1,0 +1,29 @@
+/* cli/kms_options.h -- which key service a command asks: by its options, the environment, or
+ * lethe.conf, in this order, each setting for itself. */
+#ifndef CLI_KMS_OPTIONS_H
+#define CLI_KMS_OPTIONS_H
+
+#include "cli/command.h"
+#include "home/configuration.h"
+
+/* Rows for commands.c. Where --key means something else, lethe.conf and the environment name the
+ * certificate's key. */
+/* clang-format off */
+#define KMS_OPTIONS_BUT_KEY                                                                        \
+    {"kms", 0, "URL", "keys come from this service: https://HOST:PORT", false},                    \
+    {"ca", 0, "FILE", "whom to believe that it is the service (PEM; default: the system's)", false}, \
+    {"token-file", 0, "FILE", "the token to show it (mode 0600)", false},                          \
+    {"certificate", 0, "FILE", "the certificate that says who this is (PEM)", false}
+#define KMS_OPTIONS                                                                                \
+    KMS_OPTIONS_BUT_KEY,                                                                           \
+    {"key", 0, "FILE", "the certificate's key (PEM, mode 0600)", false}
+/* clang-format on */
+
+/* Whether the command has these options at all. */
+bool kms_options_known(const struct invocation *invocation);
+/* `settings` is what lethe.conf says, and becomes what holds. LETHE_INVALID: a text is too long. */
+LETHE_MUST_CHECK lethe_result kms_options_read(const struct invocation *invocation,
+                                               struct kms_settings *settings,
+                                               struct lethe_error *err);
+
+#endif
