@@ -25,7 +25,8 @@
     X(rewrap)                                                                                      \
     X(reencrypt)                                                                                   \
     X(kv)                                                                                          \
-    X(policy)
+    X(policy)                                                                                      \
+    X(kms)
 
 #define BENCH_DECLARE(name) void bench_##name(void);
 BENCH_PARTS(BENCH_DECLARE)
