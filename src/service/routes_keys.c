@@ -104,7 +104,9 @@ static lethe_result key_schedule(struct call *call, struct lethe_error *err)
     const char *name = call_capture(call, "name");
     TRY(transit_number(call_field(call, SCHEDULE_EVERY), "rotate_every", 0, KEY_ROTATE_EVERY_S_MAX,
                        &every_s, err));
-    lethe_result result = keeper_schedule_key(call_service(call)->keeper, name, every_s, err);
+    struct service *service = call_service(call);
+    lethe_result result = keeper_schedule_key(service->keeper, name, every_s, err);
+    engine_forget(service->engine, name);
     if (result == LETHE_NOT_FOUND)
         return answer_missing(call);
     TRY(result);

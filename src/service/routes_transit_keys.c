@@ -14,14 +14,6 @@
 
 /* ---- the object that describes a key --------------------------------------------------------- */
 
-static const struct {
-    bool encrypts, signs;
-} types[] = {
-#define TYPE_ROW(name, text, encrypts, signs, bytes) [ENGINE_##name] = {encrypts, signs},
-    ENGINE_TYPES(TYPE_ROW)
-#undef TYPE_ROW
-};
-
 /* As Vault calls it beside a public key. */
 static const char *curve_of(enum engine_type type)
 {
@@ -60,7 +52,7 @@ static lethe_result write_version(struct call *call, struct json_writer *writer,
     struct engine_version is;
     char number[VERSION_TEXT_SIZE];
     TRY(engine_version(call_service(call)->engine, key->name, version, &is, err));
-    if (types[key->type].signs)
+    if (engine_type_signs(key->type))
         return write_public_version(call, writer, key, version, &is, err);
     snprintf(number, sizeof number, "%" PRIu64, version);
     json_put_integer(writer, number, (int64_t)is.created_s);
@@ -101,9 +93,9 @@ static void write_flags(struct json_writer *writer, const struct engine_key *key
                 {"exportable", key->exportable},
                 {"allow_plaintext_backup", key->plaintext_backup},
                 {"deletion_allowed", key->deletion_allowed},
-                {"supports_encryption", types[key->type].encrypts},
-                {"supports_decryption", types[key->type].encrypts},
-                {"supports_signing", types[key->type].signs},
+                {"supports_encryption", engine_type_encrypts(key->type)},
+                {"supports_decryption", engine_type_encrypts(key->type)},
+                {"supports_signing", engine_type_signs(key->type)},
                 {"supports_derivation", false},
                 {"imported_key", key->imported},
                 {"soft_deleted", false}};

@@ -129,30 +129,22 @@ static struct audit_event release_event(const struct transit_work *work,
                             tally->shards, lethe_result_sentence(tally->result));
 }
 
-static void record_use(const struct transit_work *work, const struct transit_tally *tally)
+static struct audit_event event_of(const struct transit_work *work,
+                                   const struct transit_tally *tally)
 {
-    char purpose[64];
+    if (work->release.is_one)
+        return release_event(work, tally);
     const char *decision = tally->result == LETHE_OK ? "allowed" : "refused";
-    const char *what = work->operation->purpose;
-    if (tally->count > 1) {
-        snprintf(purpose, sizeof purpose, "%s of %" PRIu64 " items", what, tally->count);
-        what = purpose;
-    }
-    const struct audit_event event =
-        audit_key_used(work->use.name, tally->version, what, decision, tally->count);
-    call_record(work->call, &event);
+    return audit_key_used(work->use.name, tally->version, work->operation->purpose, decision,
+                          tally->count);
 }
 
 static void flush(struct transit_work *work, struct transit_tally *tally)
 {
     if (tally->count == 0)
         return;
-    if (work->release.is_one) {
-        const struct audit_event event = release_event(work, tally);
-        call_record(work->call, &event);
-    } else {
-        record_use(work, tally);
-    }
+    const struct audit_event event = event_of(work, tally);
+    call_record(work->call, &event);
     *tally = (struct transit_tally){0};
 }
 
