@@ -79,7 +79,7 @@ static void log_remove(struct log *log)
 
 static struct audit_event some_event(uint64_t version)
 {
-    return audit_key_used("default.llama.hot", version, "decrypt", "allowed");
+    return audit_key_used("default.llama.hot", version, "decrypt", "allowed", 1);
 }
 
 /* ---- emit ------------------------------------------------------------------------------------ */

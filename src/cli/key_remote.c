@@ -68,7 +68,9 @@ lethe_result key_remote_create(struct kms_client *client, const char *name, stru
         return result != LETHE_OK ? result
                                   : error_set(err, LETHE_EXISTS, "the key %s exists already", name);
     client_put_open(&remote.request, NULL, '{');
-    client_put_text(&remote.request, "type", key_kind_name(kind));
+    client_put_text(
+        &remote.request, "type",
+        engine_type_name(kind == KEY_MANIFEST_SIGNER ? ENGINE_ECDSA_P256 : ENGINE_AES256_GCM96));
     client_put_close(&remote.request, '}');
     return call(&remote, HTTP_POST, "transit/keys", "", err);
 }
