@@ -10,7 +10,7 @@
 #include "crypto/sign.h"
 
 #define X509_DER_MAX 16384u
-#define X509_CRL_DER_MAX (1u << 20)
+#define X509_CRL_DER_MAX 1000000u
 #define X509_CHAIN_MAX 8u
 #define X509_ROOTS_MAX 64u
 #define X509_NAMES_MAX 64u /* alternative names of one certificate */
