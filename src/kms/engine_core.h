@@ -93,6 +93,9 @@ struct engine_text { /* borrowed */
 /* LETHE_MALFORMED says that `what` ("a ciphertext") has another form. */
 LETHE_MUST_CHECK lethe_result engine_text_parse(const char *text, size_t length, const char *what,
                                                 struct engine_text *out, struct lethe_error *err);
+/* Empties a buffer and makes room for so many bytes in it; one that cannot grow is as new again. */
+LETHE_MUST_CHECK lethe_result engine_room(struct buffer *buffer, size_t size_bytes, uint8_t **room,
+                                          struct lethe_error *err);
 /* Standard base64, replacing what `out` held. */
 LETHE_MUST_CHECK lethe_result engine_text_decode(const struct engine_text *text, const char *what,
                                                  struct buffer *out, struct lethe_error *err);
@@ -108,6 +111,12 @@ LETHE_MUST_CHECK lethe_result engine_url_decode(const struct engine_text *text, 
 LETHE_MUST_CHECK lethe_result engine_change(struct engine *engine, const char *name,
                                             keeper_edit *change, void *context,
                                             struct lethe_error *err);
+/* Puts on record that a key leaves the service. */
+LETHE_MUST_CHECK lethe_result engine_record_release(struct engine *engine, const char *name,
+                                                    uint64_t version, const char *purpose,
+                                                    struct lethe_error *err);
+/* LETHE_INVALID: a new key may not be called so. */
+LETHE_MUST_CHECK lethe_result engine_check_new_name(const char *name, struct lethe_error *err);
 /* LETHE_NOT_FOUND: no key of this name can be used from here. */
 LETHE_MUST_CHECK lethe_result engine_check_name(const char *name, struct lethe_error *err);
 /* LETHE_INVALID. */

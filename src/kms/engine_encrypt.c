@@ -33,14 +33,8 @@ static lethe_result seal(struct engine *engine, const struct kept_version *versi
                          const struct engine_use *use, const struct clear_text *plain,
                          struct lethe_error *err)
 {
-    struct buffer *sealed = &engine->sealed;
-    buffer_truncate(sealed, 0);
-    uint8_t *payload = (uint8_t *)buffer_extend(sealed, plain->size_bytes + OVERHEAD_BYTES);
-    lethe_result result = buffer_result(sealed, err);
-    if (result != LETHE_OK) {
-        buffer_clear(sealed); /* forgets the failure */
-        return result;
-    }
+    uint8_t *payload = NULL;
+    TRY(engine_room(&engine->sealed, plain->size_bytes + OVERHEAD_BYTES, &payload, err));
     if (random_fill(engine->keeper->random, payload, AEAD_NONCE_BYTES) != LETHE_OK)
         return error_set(err, LETHE_FAILED, "there is no randomness for a nonce");
     const struct aead_message message = {
@@ -51,7 +45,8 @@ static lethe_result seal(struct engine *engine, const struct kept_version *versi
         .out = payload + AEAD_NONCE_BYTES,
         .size_bytes = plain->size_bytes,
     };
-    result = aead_seal(version->aead, &message, payload + AEAD_NONCE_BYTES + plain->size_bytes);
+    lethe_result result =
+        aead_seal(version->aead, &message, payload + AEAD_NONCE_BYTES + plain->size_bytes);
     return result == LETHE_OK ? LETHE_OK : error_set(err, result, "encrypting");
 }
 

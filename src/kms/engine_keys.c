@@ -44,7 +44,7 @@ static lethe_result create(struct keeper *keeper, void *context, uint64_t epoch,
     return LETHE_OK;
 }
 
-static lethe_result check_new_name(const char *name, struct lethe_error *err)
+lethe_result engine_check_new_name(const char *name, struct lethe_error *err)
 {
     enum key_kind kind;
     TRY(key_name_check_any(name, &kind, err));
@@ -56,7 +56,7 @@ static lethe_result check_new_name(const char *name, struct lethe_error *err)
 static lethe_result check_new(const char *name, const struct engine_create_options *options,
                               struct lethe_error *err)
 {
-    TRY(check_new_name(name, err));
+    TRY(engine_check_new_name(name, err));
     return engine_check_auto_rotate(options->auto_rotate_s, err);
 }
 

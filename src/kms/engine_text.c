@@ -45,6 +45,17 @@ lethe_result engine_text_parse(const char *text, size_t length, const char *what
     return LETHE_OK;
 }
 
+lethe_result engine_room(struct buffer *buffer, size_t size_bytes, uint8_t **room,
+                         struct lethe_error *err)
+{
+    buffer_truncate(buffer, 0);
+    *room = (uint8_t *)buffer_extend(buffer, size_bytes);
+    lethe_result result = buffer_result(buffer, err);
+    if (result != LETHE_OK)
+        buffer_clear(buffer);
+    return result;
+}
+
 static lethe_result not_base64(const char *what, const char *which, struct lethe_error *err)
 {
     return error_set(err, LETHE_MALFORMED, "%s ends in strict %s", what, which);
@@ -54,9 +65,8 @@ static lethe_result decode(const char *text, size_t length, struct buffer *out, 
                            struct lethe_error *err)
 {
     size_t size_bytes = 0;
-    buffer_truncate(out, 0);
-    char *room = buffer_extend(out, length / 4 * 3);
-    TRY(buffer_result(out, err));
+    uint8_t *room = NULL;
+    TRY(engine_room(out, length / 4 * 3, &room, err));
     *good = base64_decode(text, length, room, length / 4 * 3, &size_bytes) == LETHE_OK;
     buffer_truncate(out, *good ? size_bytes : 0);
     return LETHE_OK;
