@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "crypto/x509.h"
 #include "service/core_core.h"
 #include "service/routes.h"
 
@@ -129,8 +130,11 @@ static lethe_result counts(struct core *core, struct core_peer *peer,
 
 /* What comes in. Everything else is what goes out. */
 static handle_frame *const frame_handlers[WIRE_KIND_COUNT] = {
-    [WIRE_CONNECTION] = connection_open, [WIRE_REQUEST] = core_call, [WIRE_CLOSED] = closed,
-    [WIRE_HELLO] = hello,                [WIRE_COUNTS] = counts,
+    [WIRE_CONNECTION] = connection_open,
+    [WIRE_REQUEST] = core_call,
+    [WIRE_CLOSED] = closed,
+    [WIRE_HELLO] = hello,
+    [WIRE_COUNTS] = counts,
 };
 
 static lethe_result handle_one(struct core *core, struct core_peer *peer,
@@ -143,9 +147,7 @@ static lethe_result handle_one(struct core *core, struct core_peer *peer,
     return handle(core, peer, frame);
 }
 
-/* Rows that others changed since the last turn. What is remembered of them stays where reading
- * fails, and nothing is answered from it. */
-static lethe_result look(struct core *core, struct lethe_error *err)
+lethe_result core_look(struct core *core, struct lethe_error *err)
 {
     bool changed = false;
     struct service *service = core->service;
@@ -179,7 +181,8 @@ static lethe_result run_turn(struct core *core, struct core_peer *peer, bool *mo
     connections_end_cut_off(core);
     if (core->seal_wanted)
         TRY(service_seal(core->service, err));
-    return result == LETHE_OK ? LETHE_OK : error_set(err, result, "a peer does not speak as it must");
+    return result == LETHE_OK ? LETHE_OK
+                              : error_set(err, result, "a peer does not speak as it must");
 }
 
 lethe_result core_handle(struct service *service, struct core_peer *peer, struct lethe_error *err)
@@ -188,7 +191,7 @@ lethe_result core_handle(struct service *service, struct core_peer *peer, struct
     bool more = true;
     if (core_peer_of(core, peer) == NULL)
         return error_set(err, LETHE_LIMIT, "more than %u peers", CORE_PEERS_MAX);
-    TRY(look(core, err));
+    core->unreadable = core_look(core, NULL) != LETHE_OK;
     while (more)
         TRY(run_turn(core, peer, &more, err));
     if (core->settings_stale)

@@ -101,6 +101,8 @@ static bool identify(struct call *call)
         return true;
     }
     bool has_shown = input.has_token || input.chain != NULL;
+    if (call->service->keeper == NULL)
+        return false; /* nothing can be proven */
     if (auth_identify(call->service, &input, &call->caller, &reason, NULL) != LETHE_OK) {
         call->caller = (struct caller){0};
         note_failure(call, has_shown, input.has_token ? "token" : "mtls", reason);
@@ -290,13 +292,16 @@ static lethe_result handle(struct call *call, struct lethe_error *err)
 static unsigned refuse_early(struct call *call)
 {
     if ((call->frame->flags & WIRE_WRAP_TTL) != 0)
-        return answer_error(call, 400, "response wrapping is not offered: leave out X-Vault-Wrap-TTL");
+        return answer_error(call, 400,
+                            "response wrapping is not offered: leave out X-Vault-Wrap-TTL");
     if ((call->frame->flags & WIRE_NAMESPACE) != 0)
         return answer_error(call, 404, "there are no namespaces: leave out X-Vault-Namespace");
     const struct routed *routed = call->match.routed;
     bool is_ready = call->service->keeper != NULL && !call->core->seal_wanted;
     if (!is_ready && (routed == NULL || (routed->route->flags & ROUTE_SEALED) == 0))
         return answer_error(call, 503, "the service is sealed");
+    if (call->core->unreadable)
+        return answer_error(call, 503, "the store cannot be read");
     return 0;
 }
 

@@ -30,7 +30,7 @@ struct connection {
     bool cut_off; /* to be ended behind this turn */
 };
 
-struct stream {
+struct event_stream {
     struct core_peer *peer;
     uint64_t connection;
     uint64_t number;
@@ -91,7 +91,7 @@ struct core {
     struct peer_state peers[CORE_PEERS_MAX];
     struct connection **connections; /* a table of hashes */
     size_t connection_count;
-    struct stream streams[CORE_STREAMS_MAX];
+    struct event_stream streams[CORE_STREAMS_MAX];
     size_t stream_count;
     uint64_t heartbeat_s; /* of the last one */
     struct turn turn;
@@ -99,6 +99,7 @@ struct core {
     bool in_turn, any_cut_off;
     bool seal_wanted; /* behind this turn */
     bool settings_stale;
+    bool unreadable; /* rows have changed, and cannot be read: nothing is answered from old ones */
     struct audit_failures *failures; /* NULL: sealed */
     char acting_for[CALLER_NAME_MAX + 1];
     uint8_t random[CORE_RANDOM_BYTES];
@@ -114,6 +115,8 @@ void core_free(struct core *core); /* NULL is fine */
 /* The keeper is there now, or goes. */
 LETHE_MUST_CHECK lethe_result core_unsealed(struct core *core, struct lethe_error *err);
 void core_sealing(struct core *core);
+/* Rows that were changed, by whomever, are read again. */
+LETHE_MUST_CHECK lethe_result core_look(struct core *core, struct lethe_error *err);
 uint64_t core_now_s(const struct core *core);
 /* "xxxxxxxx-xxxx-4xxx-xxxx-xxxxxxxxxxxx" */
 #define CORE_UUID_SIZE 37

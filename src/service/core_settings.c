@@ -1,6 +1,7 @@
 /* What doors are told: whether the keeper is ready, whom to believe, and their own certificate. */
 #include <string.h>
 
+#include "base/cursor.h"
 #include "base/error.h"
 #include "crypto/hash.h"
 #include "crypto/x509.h"

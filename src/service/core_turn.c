@@ -24,7 +24,7 @@ void turn_free(struct turn *turn)
 static size_t keep_text(struct turn *turn, const char *text)
 {
     size_t at = turn->texts.size_bytes;
-    buffer_append(&turn->texts, text, strnlen(text, AUDIT_TEXT_MAX + 1));
+    buffer_append(&turn->texts, text, MIN(strlen(text), (size_t)AUDIT_TEXT_MAX + 1));
     buffer_byte(&turn->texts, '\0');
     return at;
 }
@@ -145,13 +145,13 @@ static void put(struct core *core, const struct turn_answer *answer, struct core
 {
     const struct turn *turn = &core->turn;
     const char *type = answer->content_type == NULL ? "" : answer->content_type;
-    struct wire_frame frame = {.kind = WIRE_ANSWER,
-                               .flags = answer->stream ? WIRE_STREAM : 0,
-                               .code = (uint16_t)answer->status,
-                               .connection = answer->connection,
-                               .number = answer->number,
-                               .parts = {{(const uint8_t *)type, strlen(type)},
-                                         body_of(turn, answer)}};
+    struct wire_frame frame = {
+        .kind = WIRE_ANSWER,
+        .flags = answer->stream ? WIRE_STREAM : 0,
+        .code = (uint16_t)answer->status,
+        .connection = answer->connection,
+        .number = answer->number,
+        .parts = {{(const uint8_t *)type, strlen(type)}, body_of(turn, answer)}};
     wire_put(&peer->wire, &frame);
     if (answer->stream)
         events_open(core, peer, &frame);

@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "service/core_core.h"
 
-static void put(const struct stream *stream, enum wire_kind kind, const struct guarded *piece)
+static void put(const struct event_stream *stream, enum wire_kind kind, const struct guarded *piece)
 {
     struct wire_frame frame = {
         .kind = kind, .connection = stream->connection, .number = stream->number};
@@ -20,7 +20,7 @@ bool events_have_room(const struct core *core)
 
 void events_open(struct core *core, struct core_peer *peer, const struct wire_frame *frame)
 {
-    const struct stream stream = {.peer = peer,
+    const struct event_stream stream = {.peer = peer,
                                   .connection = frame->connection,
                                   .number = frame->number,
                                   .ends_s = core_now_s(core) + CORE_STREAM_S};
@@ -38,7 +38,7 @@ static void remove_stream(struct core *core, size_t index)
 void events_forget(struct core *core, const struct core_peer *peer, uint64_t connection, bool all)
 {
     for (size_t i = core->stream_count; i > 0; i--) {
-        const struct stream *stream = &core->streams[i - 1];
+        const struct event_stream *stream = &core->streams[i - 1];
         if (stream->peer == peer && (all || stream->connection == connection))
             remove_stream(core, i - 1);
     }
@@ -50,7 +50,8 @@ static void tell_all(struct core *core, const char *event, const char *json)
     if (core->stream_count == 0)
         return;
     if (event == NULL)
-        guarded_text(&piece, ":\n\n"); /* a comment, so that both ends see that the other is there */
+        guarded_text(&piece,
+                     ":\n\n"); /* a comment, so that both ends see that the other is there */
     else
         guarded_format(&piece, "event: %s\ndata: %s\n\n", event, json);
     for (size_t i = 0; i < core->stream_count && piece.failure == LETHE_OK; i++)

@@ -130,6 +130,14 @@ void json_close_text(struct json_writer *writer)
     guarded_append(writer->out, "\"", 1);
 }
 
+void json_begin_named(struct json_writer *writer, const void *name, size_t name_bytes)
+{
+    begin_value(writer, NULL);
+    put_string(writer->out, name, name_bytes);
+    guarded_append(writer->out, ":", 1);
+    writer->needs_comma = false;
+}
+
 void json_put_named(struct json_writer *writer, const void *name, size_t name_bytes,
                     const void *text, size_t length)
 {

@@ -28,4 +28,7 @@ void json_close_text(struct json_writer *writer);
 void json_put_named(struct json_writer *writer, const void *name, size_t name_bytes,
                     const void *text, size_t length);
 
+/* Only its name: the value, an element without a name, is written next. */
+void json_begin_named(struct json_writer *writer, const void *name, size_t name_bytes);
+
 #endif

@@ -23,12 +23,12 @@ enum router_claim {
 
 struct routed { /* a row, as the router keeps it */
     const struct route *route;
-    struct field *fields;            /* its own, then the claims that it does not know itself */
-    size_t own_count;                /* fields of the row itself */
-    uint8_t claims[CLAIM_COUNT];     /* places of the claims in `fields` */
-    bool is_own[CLAIM_COUNT];        /* the row has a field of that name */
-    uint64_t counts[6];              /* of answers, by the status's first digit */
-    struct routed *next;             /* of the same bucket */
+    struct field *fields;        /* its own, then the claims that it does not know itself */
+    size_t own_count;            /* fields of the row itself */
+    uint8_t claims[CLAIM_COUNT]; /* places of the claims in `fields` */
+    bool is_own[CLAIM_COUNT];    /* the row has a field of that name */
+    uint64_t counts[6];          /* of answers, by the status's first digit */
+    struct routed *next;         /* of the same bucket */
 };
 
 struct router;

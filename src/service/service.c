@@ -183,8 +183,8 @@ static lethe_result mark_rows(struct store *store, void *context, uint64_t epoch
 bool service_is_initialised(struct service *service)
 {
     CLEANUP(lethe_secret_free) struct lethe_secret *value = NULL;
-    return service->keeper != NULL && store_get(keeper_store(service->keeper), INITIALISED, &value,
-                                                NULL, NULL) == LETHE_OK;
+    return service->keeper != NULL &&
+           store_get(keeper_store(service->keeper), INITIALISED, &value, NULL, NULL) == LETHE_OK;
 }
 
 static lethe_result make_root(struct service *service, struct lethe_error *err)
@@ -231,6 +231,7 @@ void service_tick(struct service *service)
         keeper_act_for(service->keeper, NULL);
     core->acting_for[0] = '\0';
     (void)!engine_rotate_due(service->engine, &rotated, NULL); /* tried again in a second */
+    core->unreadable = core_look(core, NULL) != LETHE_OK;
     tokens_expire(service->tokens, now_s);
     audit_failures_tick(core->failures);
     settings_tell_all(core, true);
