@@ -26,11 +26,16 @@ LETHE_MUST_CHECK lethe_result core_handle(struct service *service, struct core_p
 void core_forget(struct service *service, struct core_peer *peer);
 
 /* The keeper process, until its control descriptor closes: doors come to it as descriptors over
- * the control socket (service/control.h), operators over the listening admin socket. The caller has
- * confined the process (service/confine.h); this makes no socket and opens nothing but the home. */
+ * the control socket (service/control.h), operators over the listening admin socket. Confines
+ * itself first: afterwards it can open only what is named here, and make no socket. */
 struct core_sockets {
-    int control;                   /* from the supervisor */
-    int admin;                     /* listening; -1: none */
+    int control; /* from the supervisor */
+    int admin;   /* listening; -1: none */
+    /* Files and directories (ends with NULL); `writable` NULL: it is confined already, or need not
+     * be, as in tests. */
+    const char *const *readable;
+    const char *const *writable;
+    bool root_is_device;           /* a token or a TPM, whose libraries make calls of their own */
     const char *const *door_names; /* that the door's certificate is for; ends with NULL */
 };
 LETHE_MUST_CHECK lethe_result core_run(struct service *service, const struct core_sockets *sockets,

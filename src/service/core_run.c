@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "net/loop.h"
+#include "service/confine.h"
 #include "service/control.h"
 #include "service/core_core.h"
 
@@ -197,6 +198,7 @@ lethe_result core_run(struct service *service, const struct core_sockets *socket
 {
     struct runner runner = {.service = service, .sockets = sockets};
     service->core->door_names = sockets->door_names;
+    TRY(core_confine(sockets, err));
     lethe_result result = start(&runner, err);
     if (result == LETHE_OK)
         result = loop_run(runner.loop, err);
