@@ -14,7 +14,8 @@
 
 #define ADMIN_PEERS_MAX 32u
 #define TICK_MS 1000u
-#define UNSENT_HELD_BYTES ((size_t)8 << 20)   /* nothing more is read of a peer that does not read \
+#define UNSENT_HELD_BYTES                                                                          \
+    ((size_t)8 << 20)                         /* nothing more is read of a peer that does not read \
                                                */
 #define UNSENT_ENDED_BYTES ((size_t)64 << 20) /* it is ended */
 

@@ -1,4 +1,4 @@
-/* What doors are told: whether the keeper is ready, whom to believe, and their own certificate. */
+/* What doors are told: whether the keeper is sealed, whom to believe, and their own certificate. */
 #include <string.h>
 
 #include "base/cursor.h"
@@ -10,7 +10,7 @@
 
 void settings_ready(struct core *core, struct core_peer *peer)
 {
-    struct wire_frame frame = {.kind = WIRE_READY, .code = core->service->keeper != NULL ? 1 : 0};
+    struct wire_frame frame = {.kind = WIRE_READY, .code = core->service->keeper == NULL ? 1 : 0};
     wire_put(&peer->wire, &frame);
 }
 

@@ -21,9 +21,9 @@ bool events_have_room(const struct core *core)
 void events_open(struct core *core, struct core_peer *peer, const struct wire_frame *frame)
 {
     const struct event_stream stream = {.peer = peer,
-                                  .connection = frame->connection,
-                                  .number = frame->number,
-                                  .ends_s = core_now_s(core) + CORE_STREAM_S};
+                                        .connection = frame->connection,
+                                        .number = frame->number,
+                                        .ends_s = core_now_s(core) + CORE_STREAM_S};
     if (events_have_room(core))
         core->streams[core->stream_count++] = stream;
     else

@@ -64,8 +64,8 @@ int service_setup(void **state)
     assert_int_equal(0, home_setup(&home));
     check->home = home;
     must_make_home(check->home);
-    check->options = (struct service_options){.keeper = check->home->options,
-                                              .trust_domain = "example.org"};
+    check->options =
+        (struct service_options){.keeper = check->home->options, .trust_domain = "example.org"};
     open_service(check);
     assert_ok(service_init(check->service, &token, &err), &err);
     assert_true(lethe_secret_size(token) < sizeof check->root);
@@ -108,8 +108,8 @@ static unsigned method_code(const char *method)
     static const struct {
         const char *name;
         unsigned code;
-    } methods[] = {{"GET", CALL_GET},       {"HEAD", CALL_GET},      {"POST", CALL_POST},
-                   {"PUT", CALL_POST},      {"DELETE", CALL_DELETE}, {"LIST", CALL_LIST}};
+    } methods[] = {{"GET", CALL_GET},  {"HEAD", CALL_GET},      {"POST", CALL_POST},
+                   {"PUT", CALL_POST}, {"DELETE", CALL_DELETE}, {"LIST", CALL_LIST}};
     for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
         if (strcmp(methods[i].name, method) == 0)
             return methods[i].code;
@@ -133,7 +133,8 @@ static void put_request(struct check *check, struct wire *wire, struct wire_fram
     const char *query = strchr(path, '?');
     size_t length = query == NULL ? strlen(path) : (size_t)(query - path);
     bool is_metrics = strncmp(path, "metrics", length) == 0;
-    int size = snprintf(whole, sizeof whole, "%s%.*s", is_metrics ? "/" : "/v1/", (int)length, path);
+    int size =
+        snprintf(whole, sizeof whole, "%s%.*s", is_metrics ? "/" : "/v1/", (int)length, path);
     frame->kind = WIRE_REQUEST;
     frame->connection = check->connection;
     frame->number = ++check->number;
@@ -158,8 +159,9 @@ static void pump(struct wire *from, struct wire *to)
 {
     struct lethe_error err = {0};
     bool left = true;
-    while (left) {
+    for (size_t before = SIZE_MAX; left || to->in.size_bytes != before;) {
         assert_ok(wire_flush(from, &left, &err), &err);
+        before = to->in.size_bytes - to->in_done;
         assert_ok(wire_fill(to, &err), &err);
     }
 }
@@ -204,6 +206,10 @@ static bool next_of(struct check *check, struct wire *wire)
         check->penalties += frame.kind == WIRE_PENALISE ? 1 : 0;
         check->closes += frame.kind == WIRE_CLOSE ? 1 : 0;
         check->pieces += frame.kind == WIRE_PIECE ? 1 : 0;
+        check->settings += frame.kind == WIRE_SETTINGS ? 1 : 0;
+        check->readies += frame.kind == WIRE_READY ? 1 : 0;
+        if (frame.kind == WIRE_READY)
+            check->sealed = frame.code;
         if (frame.kind == WIRE_PIECE)
             keep(&check->last_piece, &frame.parts[0]);
         if (frame.kind != WIRE_ANSWER)
@@ -240,7 +246,7 @@ unsigned call_operator(struct check *check, const char *method, const char *path
 {
     struct wire_frame frame = {.code = (uint16_t)method_code(method)};
     frame.parts[3] = text_part(body);
-    put_request(check, &check->operator, &frame, path);
+    put_request(check, &check->operator, & frame, path);
     return last_answer(check, &check->admin, &check->operator);
 }
 

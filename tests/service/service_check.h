@@ -30,9 +30,11 @@ struct check {
     unsigned status;
     bool stream;
     char content_type[64];
-    struct guarded body; /* with a NUL behind it that is not counted */
+    struct guarded body;                /* with a NUL behind it that is not counted */
     unsigned penalties, closes, pieces; /* frames of these kinds, since the service was opened */
     struct guarded last_piece;
+    unsigned settings, readies;
+    unsigned sealed; /* what the last READY said */
 };
 
 int service_setup(void **state); /* *state: a struct check of a new, initialised service */

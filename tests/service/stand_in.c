@@ -118,7 +118,8 @@ lethe_result auth_identify(struct service *service, const struct auth_input *inp
     if (!input->has_token || (colon == NULL && strcmp(token, "root") != 0))
         return error_set(err, LETHE_DENIED, "permission denied");
     out->is_root = colon == NULL;
-    snprintf(out->accessor, sizeof out->accessor, "accessor-%.32s", colon == NULL ? token : colon + 1);
+    snprintf(out->accessor, sizeof out->accessor, "accessor-%.32s",
+             colon == NULL ? token : colon + 1);
     if (colon != NULL)
         *colon = '\0';
     snprintf(out->tenant, sizeof out->tenant, "%.64s", colon == NULL ? "" : token);
