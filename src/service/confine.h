@@ -1,4 +1,4 @@
-/* service/confine.h -- what keeper and door can no longer do once they run (K-13).
+/* service/confine.h -- what keeper and door can no longer do once they run.
  *
  * Both: no core file, no tracing by others, no new privileges, no other file than those named here
  * (Landlock), no other system call than those listed (seccomp: the process is killed). */

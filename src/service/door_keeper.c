@@ -9,7 +9,6 @@
 
 #define TYPE_MAX 127u
 #define SOURCE_MAX 63u
-#define NO_STORE "Cache-Control: no-store\r\n"
 
 /* A part as text; false when it is too long or not printable ASCII. */
 static bool text_of(const struct wire_part *part, char *out, size_t max_length)
@@ -59,7 +58,6 @@ static lethe_result take_answer(struct door *door, const struct wire_frame *fram
                                        .content_type = has_body ? type : NULL,
                                        .body = frame->parts[1].at,
                                        .body_bytes = has_body ? frame->parts[1].size_bytes : 0,
-                                       .headers = NO_STORE,
                                        .close = (frame->flags & WIRE_END_CONNECTION) != 0,
                                        .stream = stream};
     if (stream)
@@ -67,6 +65,9 @@ static lethe_result take_answer(struct door *door, const struct wire_frame *fram
     else
         settle(door, connection);
     http_server_answer(door->server, exchange, &answer); /* `connection` may be gone behind it */
+    if (stream && frame->parts[1].size_bytes > 0)
+        (void)!http_server_stream(door->server, exchange, frame->parts[1].at,
+                                  frame->parts[1].size_bytes);
     return LETHE_OK;
 }
 

@@ -7,8 +7,6 @@
 #include "service/door_head.h"
 #include "service/door_state.h"
 
-#define NO_STORE "Cache-Control: no-store\r\n"
-
 /* The texts are constants of ours, without anything to escape. */
 void door_answer_text(struct door *door, struct http_exchange exchange, unsigned status,
                       const char *error)
@@ -19,8 +17,7 @@ void door_answer_text(struct door *door, struct http_exchange exchange, unsigned
     const struct http_answer answer = {.status = status,
                                        .content_type = "application/json",
                                        .body = body,
-                                       .body_bytes = (size_t)length,
-                                       .headers = NO_STORE};
+                                       .body_bytes = (size_t)length};
     http_server_answer(door->server, exchange, &answer);
 }
 
@@ -41,8 +38,7 @@ static void answer_health(struct door *door, struct http_exchange exchange, bool
     const struct http_answer answer = {.status = 503,
                                        .content_type = is_head ? NULL : "application/json",
                                        .body = body,
-                                       .body_bytes = is_head ? 0 : sizeof body - 1,
-                                       .headers = NO_STORE};
+                                       .body_bytes = is_head ? 0 : sizeof body - 1};
     http_server_answer(door->server, exchange, &answer);
 }
 

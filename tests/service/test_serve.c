@@ -1,5 +1,6 @@
-/* K-13: the supervisor holds no secret, starts its children again, and ends them in order. The
- * children here are none that serve: they say what they see. */
+/* K-12: an address that others reach takes a word. The supervisor holds no secret, starts its
+ * children again, and ends them in order. The children here are none that serve: they say what they
+ * see. */
 #include "service/serve.h"
 
 #include "check_files.h"
