@@ -1,72 +1,37 @@
 /* The door's certificate: of files, or of a key of its own that the keeper's authority signs. */
-#include <arpa/inet.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "crypto/x509.h"
-#include "net/url.h"
 #include "service/door_state.h"
 #include "service/serve_files.h"
 #include "service/serve_log.h"
+#include "service/serve_names.h"
 
 /* ---- the request ------------------------------------------------------------------------------
  */
 
-struct names { /* of the certificate; what they borrow from lives as long as the door */
-    struct x509_subject subject;
-    char hosts[SERVE_LISTEN_MAX][sizeof((struct url *)0)->host];
-};
-
-static bool is_address(const char *name)
-{
-    uint8_t address[sizeof(struct in6_addr)];
-    return inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
-}
-
-static void add_name(struct x509_subject *subject, const char *name)
-{
-    struct x509_list *list = is_address(name) ? &subject->ip_addresses : &subject->dns_names;
-    for (size_t i = 0; i < list->count; i++) {
-        if (strcmp(list->at[i], name) == 0)
-            return;
-    }
-    if (list->count < X509_NAMES_MAX)
-        list->at[list->count++] = name;
-}
-
-/* Nobody reaches anything at an address that stands for all of them. */
-static bool is_anywhere(const char *host)
-{
-    return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
-}
-
-static void collect_names(const struct serve_options *options, struct names *out)
+static void describe(const struct serve_names *names, struct x509_subject *out)
 {
     memset(out, 0, sizeof *out);
-    for (size_t i = 0; options->names != NULL && options->names[i] != NULL; i++)
-        add_name(&out->subject, options->names[i]);
-    for (size_t i = 0; i < options->listen_count; i++) {
-        struct url url;
-        bool is_public;
-        if (url_parse_listen(options->listen[i], &url, &is_public, NULL) != LETHE_OK ||
-            !is_address(url.host) || is_anywhere(url.host))
-            continue;
-        memcpy(out->hosts[i], url.host, sizeof out->hosts[i]);
-        add_name(&out->subject, out->hosts[i]);
+    for (size_t i = 0; i < names->count; i++) {
+        struct x509_list *list =
+            serve_is_address(names->at[i]) ? &out->ip_addresses : &out->dns_names;
+        list->at[list->count++] = names->at[i];
     }
-    out->subject.common_name =
-        out->subject.dns_names.count > 0 ? out->subject.dns_names.at[0] : "lethe door";
+    out->common_name = out->dns_names.count > 0 ? out->dns_names.at[0] : "lethe door";
 }
 
 static lethe_result make_key(struct door *door, struct lethe_error *err)
 {
     CLEANUP(lethe_secret_free) struct lethe_secret *private_key = NULL;
-    struct names names;
+    struct serve_names names;
+    struct x509_subject subject;
     TRY(sign_generate(SIGNATURE_ECDSA_P256, &private_key, err));
     TRY(sign_pair_create(SIGNATURE_ECDSA_P256, private_key, &door->key, err));
-    collect_names(door->options, &names);
-    return x509_make_request(&names.subject, door->key, &door->request, err);
+    serve_names_collect(door->options, &names);
+    describe(&names, &subject);
+    return x509_make_request(&subject, door->key, &door->request, err);
 }
 
 /* ---- contexts ---------------------------------------------------------------------------------

@@ -1,5 +1,4 @@
 /* What the settings of a service mean together. */
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "net/url.h"
 #include "service/serve_configuration.h"
 #include "service/serve_files.h"
+#include "service/serve_names.h"
 
 struct check {
     const struct serve_configuration *configuration;
@@ -91,9 +91,8 @@ static void check_tokens(const struct check *check)
 
 static bool is_host(const char *name)
 {
-    uint8_t address[sizeof(struct in6_addr)];
     size_t length = strlen(name);
-    if (inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1)
+    if (serve_is_address(name))
         return true;
     return length <= 253 && name[0] != '-' && name[0] != '.' &&
            strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-.") == length &&

@@ -1,8 +1,11 @@
 /* The keeper process, from its fork to its loop; and the service, of all its parts. */
+#include <stdlib.h>
+
 #include "base/error.h"
 #include "service/confine.h"
 #include "service/core.h"
 #include "service/serve_log.h"
+#include "service/serve_names.h"
 #include "service/serve_parts.h"
 
 DEFINE_CLEANUP(service_free, struct service *);
@@ -21,17 +24,33 @@ static lethe_result open_home(struct service *service, struct lethe_error *err)
     return result;
 }
 
+static void list_paths(const struct serve_options *options, const char *readable[3],
+                       const char *writable[3])
+{
+    const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+    if (options->service.policy_directory != NULL)
+        *readable++ = options->service.policy_directory;
+    if (credentials != NULL)
+        *readable++ = credentials;
+    *writable++ = options->home;
+    if (options->root_path != NULL)
+        *writable++ = options->root_path;
+}
+
 lethe_result serve_keeper(const struct serve_options *options, const struct serve_ends *ends,
                           struct lethe_error *err)
 {
-    const char *const readable[] = {options->service.policy_directory, NULL};
-    const char *const writable[] = {options->home, options->root_path, NULL};
+    struct serve_names names;
+    const char *readable[3] = {NULL};
+    const char *writable[3] = {NULL};
+    list_paths(options, readable, writable);
+    serve_names_collect(options, &names);
     struct core_sockets sockets = {.control = ends->control,
                                    .admin = ends->admin,
                                    .readable = readable,
                                    .writable = writable,
                                    .root_is_device = options->root_is_device,
-                                   .door_names = options->names};
+                                   .door_names = names.at};
     CLEANUP(service_free) struct service *service = NULL;
     TRY(core_confine(&sockets, err));
     sockets.writable = NULL; /* it is done, before there is anything to protect */
