@@ -31,10 +31,12 @@ LETHE_MUST_CHECK lethe_result tokens_open(struct service *service, struct tokens
                                           struct lethe_error *err);
 void tokens_free(struct tokens *tokens);
 LETHE_MUST_CHECK lethe_result tokens_refresh(struct tokens *tokens, struct lethe_error *err);
-/* NULL: there is none that is valid now. Borrowed until the next change. */
+/* NULL: there is none that is valid now: no time before one that was seen counts, and a token is
+ * not valid whose parent is not. Borrowed until the next change, and until others are found. */
 const struct token_entry *tokens_find(struct tokens *tokens, const uint8_t *token,
                                       size_t token_bytes, uint64_t now_s);
-/* Fills in hash, accessor and created_s of `entry`, makes it durable, and gives the token. */
+/* Fills in hash, accessor, created_s and expires_s of `entry` (and what it is granted of ttl_s: 0
+ * is the service's usual time, for the policy root none), makes it durable, and gives the token. */
 LETHE_MUST_CHECK lethe_result tokens_create(struct tokens *tokens, struct token_entry *entry,
                                             struct lethe_secret **token, struct lethe_error *err);
 /* The token and what it is the parent of (or not, then they become orphans). On record. */
