@@ -26,8 +26,7 @@ static inline SSL_CTX *peer_context(const char *roots_pem, const struct identity
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     BIO *text = BIO_new_mem_buf(roots_pem, -1);
     X509 *root = PEM_read_bio_X509(text, NULL, NULL, NULL);
-    REQUIRE(root != NULL &&
-            X509_STORE_add_cert(SSL_CTX_get_cert_store(context), root) == 1);
+    REQUIRE(root != NULL && X509_STORE_add_cert(SSL_CTX_get_cert_store(context), root) == 1);
     X509_free(root);
     BIO_free(text);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
@@ -39,9 +38,8 @@ static inline SSL_CTX *peer_context(const char *roots_pem, const struct identity
 
 static inline int dial(uint16_t port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     static const struct timeval patience = {.tv_sec = 8};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     REQUIRE(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
@@ -87,8 +85,7 @@ static inline bool peer_hear(struct peer *peer)
 {
     size_t got = 0;
     size_t room = sizeof peer->heard - 1 - peer->heard_bytes;
-    bool done =
-        SSL_read_ex(peer->tls, peer->heard + peer->heard_bytes, room, &got) == 1;
+    bool done = SSL_read_ex(peer->tls, peer->heard + peer->heard_bytes, room, &got) == 1;
     peer->heard_bytes += got;
     peer->heard[peer->heard_bytes] = '\0';
     ERR_clear_error();

@@ -23,10 +23,8 @@ static atomic_bool is_drained;
 
 static void answer(struct http_exchange exchange, const char *body)
 {
-    const struct http_answer answer = {.status = 200,
-                                       .content_type = "text/plain",
-                                       .body = body,
-                                       .body_bytes = strlen(body)};
+    const struct http_answer answer = {
+        .status = 200, .content_type = "text/plain", .body = body, .body_bytes = strlen(body)};
     http_server_answer(serving.server, exchange, &answer);
 }
 
@@ -367,7 +365,8 @@ static void expect_slow_end(const char *before, const char *dripped, const char 
     hang_up(peer);
 }
 
-#define SLOWLY "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define SLOWLY                                                                                     \
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 static void slow_heads_end(void **state)
 {

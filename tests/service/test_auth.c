@@ -27,8 +27,8 @@ static lethe_result identify(struct token_home *made, const struct lethe_secret 
     return result;
 }
 
-static void check_denied(struct token_home *made, const struct lethe_secret *token, const char *chain,
-                         const char *why)
+static void check_denied(struct token_home *made, const struct lethe_secret *token,
+                         const char *chain, const char *why)
 {
     struct caller caller;
     const char *reason;

@@ -17,8 +17,9 @@ void __wrap_service_cut_off(struct service *service, const char *caller_name)
 }
 
 lethe_result __wrap_identities_prove(struct identities *identities, const uint8_t *chain,
-                              size_t chain_bytes, uint64_t now_s, const struct identity_entry **out,
-                              const char **reason, struct lethe_error *err)
+                                     size_t chain_bytes, uint64_t now_s,
+                                     const struct identity_entry **out, const char **reason,
+                                     struct lethe_error *err)
 {
     if (chain_bytes == 7 && memcmp(chain, "revoked", 7) == 0) {
         *reason = "revoked";

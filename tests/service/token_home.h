@@ -38,6 +38,7 @@ const struct token_entry *find(struct token_home *made, const struct lethe_secre
 
 int token_home_setup(void **state);
 int token_home_teardown(void **state);
-#define ON_TOKEN_HOME(test) cmocka_unit_test_setup_teardown(test, token_home_setup, token_home_teardown)
+#define ON_TOKEN_HOME(test)                                                                        \
+    cmocka_unit_test_setup_teardown(test, token_home_setup, token_home_teardown)
 
 #endif
