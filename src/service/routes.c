@@ -1,7 +1,9 @@
 #include "service/routes.h"
 
 const struct route *const route_tables[] = {
-    routes_sys,
+    routes_keys,
     routes_lethe,
+    routes_sys,
+    routes_transit,
     NULL,
 };
