@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "kms/engine_core.h"
 
-lethe_result engine_create(struct keeper *keeper, struct engine **out, struct lethe_error *err)
+lethe_result engine_open(struct keeper *keeper, struct engine **out, struct lethe_error *err)
 {
     struct engine *engine = calloc(1, sizeof *engine);
     *out = engine;
@@ -18,7 +18,7 @@ lethe_result engine_create(struct keeper *keeper, struct engine **out, struct le
     return LETHE_OK;
 }
 
-void engine_free(struct engine *engine)
+void engine_close(struct engine *engine)
 {
     if (engine == NULL)
         return;

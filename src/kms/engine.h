@@ -35,10 +35,10 @@ struct engine_key {
 };
 
 struct engine; /* over a keeper, which it borrows */
-LETHE_MUST_CHECK lethe_result engine_create(struct keeper *keeper, struct engine **out,
+LETHE_MUST_CHECK lethe_result engine_open(struct keeper *keeper, struct engine **out,
                                             struct lethe_error *err);
-void engine_free(struct engine *engine); /* wipes; NULL is fine */
-DEFINE_CLEANUP(engine_free, struct engine *);
+void engine_close(struct engine *engine); /* wipes; NULL is fine */
+DEFINE_CLEANUP(engine_close, struct engine *);
 /* Wipes what is kept of every key, or of one. */
 void engine_forget(struct engine *engine, const char *name);
 

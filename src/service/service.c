@@ -54,7 +54,7 @@ void service_free(struct service *service)
 
 static lethe_result open_parts(struct service *service, struct lethe_error *err)
 {
-    TRY(engine_create(service->keeper, &service->engine, err));
+    TRY(engine_open(service->keeper, &service->engine, err));
 #define OPEN_PART(name) TRY(name##_open(service, &service->name, err));
     SERVICE_PARTS(OPEN_PART)
 #undef OPEN_PART
@@ -68,7 +68,7 @@ static void close_parts(struct service *service)
     tokens_free(MOVE(service->tokens));
     identities_free(MOVE(service->identities));
     authority_free(MOVE(service->authority));
-    engine_free(MOVE(service->engine));
+    engine_close(MOVE(service->engine));
 }
 
 lethe_result service_refresh(struct service *service, struct lethe_error *err)

@@ -269,7 +269,7 @@ static void each_of_many_has_its_own_budget(void **state)
     struct audit_log *log = must_open(node);
     struct lethe_error err = {0};
     struct audit_head head;
-    const struct audit_event used = audit_key_used("shared", 1, "encrypt", "allowed");
+    const struct audit_event used = audit_key_used("shared", 1, "encrypt", "allowed", 1);
     const struct audit_event critical = audit_integrity_violation("what", "why");
     struct audit_entry entries[12];
     const struct audit_who other = {"uid:8", "", ""};

@@ -28,7 +28,7 @@ static int room_setup(void **state)
     room->home = home;
     must_make_home(room->home);
     room->keeper = must_open_home(room->home);
-    assert_ok(engine_create(room->keeper, &room->engine, &err), &err);
+    assert_ok(engine_open(room->keeper, &room->engine, &err), &err);
     *state = room;
     return 0;
 }
@@ -37,7 +37,7 @@ static int room_teardown(void **state)
 {
     struct room *room = *state;
     void *home = room->home;
-    engine_free(room->engine);
+    engine_close(room->engine);
     if (room->keeper != NULL)
         must_close_home(room->keeper);
     free(room);
@@ -48,10 +48,10 @@ static int room_teardown(void **state)
 /* Closes the home, so that the log's files hold everything, and opens it again. */
 __attribute__((unused)) static void reopen(struct room *room)
 {
-    engine_free(room->engine);
+    engine_close(room->engine);
     must_close_home(room->keeper);
     room->keeper = must_open_home(room->home);
-    assert_ok(engine_create(room->keeper, &room->engine, &err), &err);
+    assert_ok(engine_open(room->keeper, &room->engine, &err), &err);
 }
 
 __attribute__((unused)) static void must_make(struct room *room, const char *name,
