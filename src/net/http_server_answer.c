@@ -114,7 +114,7 @@ static void put_answer(struct connection *connection, const struct http_answer *
     size_t body_bytes = has_body ? answer->body_bytes : 0;
     size_t around_bytes =
         HEAD_ROOM_BYTES + text_length(answer->headers) + text_length(answer->content_type);
-    connection->closes |= answer->close || answer->stream;
+    connection->closes |= answer->close || answer->stream || connection->server->is_draining;
     if (!reserve(connection, around_bytes + body_bytes)) {
         server_refused(connection->server, connection, "there is no memory for an answer");
         connection_close(connection);

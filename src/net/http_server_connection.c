@@ -214,7 +214,7 @@ static bool dispatch(struct connection *connection)
                                    connection->chain.size_bytes};
     uint64_t wait_ms;
     connection->is_head = request->method == HTTP_HEAD;
-    connection->closes = !request->keep_alive || server->is_draining;
+    connection->closes = !request->keep_alive;
     connection->was_encouraged = false;
     if (!limits_allow(server->sources, connection->origin, loop_now_ms(server->loop), &wait_ms)) {
         server_refused(server, connection, "a source makes requests too fast");

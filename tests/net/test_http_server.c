@@ -731,7 +731,7 @@ static void was_drained(void *context)
 
 static void drain(struct serving *at)
 {
-    http_server_drain(at->server, 5000, was_drained, NULL);
+    http_server_drain(at->server, 3600000, was_drained, NULL);
 }
 
 static void drain_shortly(struct serving *at)
@@ -753,6 +753,7 @@ static void draining_answers_what_is_open(void **state)
     serving_do(&serving, release_first);
     peer_hear_all(busy);
     assert_non_null(strstr(busy->heard, "first, late"));
+    assert_non_null(strstr(busy->heard, "Connection: close\r\n"));
     hang_up(idle);
     hang_up(busy);
     for (unsigned i = 0; i < 10000 && !atomic_load(&is_drained); i++)
