@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "crypto/crypto.h"
 #include "kms/keyring.h"
 
@@ -198,6 +199,111 @@ static void strange_rows_are_refused(void **state)
     }
 }
 
+/* Rows as homes of before have them: each form is the one before with more behind it. */
+static void older_rows_are_read(void **state)
+{
+    static const size_t sizes[] = {10, 19, 27};
+    struct fixture *f = *state;
+    CLEANUP(store_close) struct store *store = must_create(f->path);
+    uint8_t version_row[49] = {1, 100};
+    version_row[9] = 5; /* uses */
+    memset(version_row + 17, 7, 32);
+    for (uint8_t form = 1; form <= 3; form++) {
+        uint8_t row[27] = {form, 1, 1};
+        struct key_info info;
+        row[19] = 60;
+        assert_ok(store_begin(store, &err), &err);
+        assert_ok(store_put(store, "keys/t.a.hot", row, sizes[form - 1], STORE_ANY, &err), &err);
+        assert_ok(store_put(store, "keys/t.a.hot/1", version_row, 49, STORE_ANY, &err), &err);
+        assert_ok(store_commit(store, &err), &err);
+        assert_ok(keyring_info(store, "t.a.hot", &info, &err), &err);
+        assert_int_equal(ENGINE_AES256_GCM96, info.type);
+        assert_int_equal(1, info.min_decryption);
+        assert_int_equal(0, info.min_encryption | info.min_available);
+        assert_int_equal(form == 3 ? 60 : 0, info.rotate_every_s);
+        assert_int_equal(100, info.created_s);
+        assert_false(info.exportable || info.deletion_allowed);
+    }
+}
+
+/* HKDF-SHA-256 of 32 bytes of 7, by Python's hmac. */
+#define DERIVED_HMAC "2c388ad8f2a46d8dd1d1bf2ba9c0c2696a2cb25536a8404f06ff5d4a0458f0ff"
+
+static void an_older_version_has_a_derived_hmac_key(void **state)
+{
+    struct fixture *f = *state;
+    CLEANUP(store_close) struct store *store = must_create(f->path);
+    uint8_t version_row[49] = {1, 100};
+    memset(version_row + 17, 7, 32);
+    must_add(store, "t.a.hot");
+    for (size_t i = 0; i < 2; i++) {
+        CLEANUP(key_version_clear) struct key_version read = {0};
+        char text[65];
+        uint64_t version;
+        if (i == 0) {
+            assert_ok(store_begin(store, &err), &err);
+            assert_ok(store_put(store, "keys/t.a.hot/1", version_row, 49, STORE_ANY, &err), &err);
+            assert_ok(store_commit(store, &err), &err);
+        }
+        assert_ok(keyring_version(store, "t.a.hot", 1, &read, &err), &err);
+        hex_encode(lethe_secret_bytes_const(read.hmac), 32, text);
+        assert_string_equal(DERIVED_HMAC, text);
+        assert_ok(store_begin(store, &err), &err); /* writing the row again changes nothing of it */
+        assert_ok(keyring_reserve(store, "t.a.hot", &version, &err), &err);
+        assert_ok(store_commit(store, &err), &err);
+    }
+}
+
+static void new_versions_have_hmac_keys_of_their_own(void **state)
+{
+    struct fixture *f = *state;
+    CLEANUP(store_close) struct store *store = must_create(f->path);
+    CLEANUP(key_version_clear) struct key_version a = {0};
+    CLEANUP(key_version_clear) struct key_version b = {0};
+    must_add(store, "t.a.hot");
+    must_add(store, "t.b.hot");
+    assert_ok(keyring_version(store, "t.a.hot", 1, &a, &err), &err);
+    assert_ok(keyring_version(store, "t.b.hot", 1, &b, &err), &err);
+    assert_memory_not_equal(lethe_secret_bytes_const(a.hmac), lethe_secret_bytes_const(b.hmac), 32);
+    assert_memory_not_equal(lethe_secret_bytes_const(a.hmac), lethe_secret_bytes_const(a.material),
+                            32);
+}
+
+/* What no key can be, in the newest form. */
+static void impossible_settings_are_refused(void **state)
+{
+    static const struct {
+        uint8_t available, decryption, encryption, flags;
+        bool good;
+    } rows[] = {
+        {0, 1, 0, 0, true},  {0, 3, 3, 15, true},  {2, 2, 2, 0, true},  {0, 0, 0, 0, false},
+        {0, 4, 0, 0, false}, {0, 1, 4, 0, false},  {0, 2, 1, 0, false}, {3, 2, 3, 0, false},
+        {2, 3, 0, 0, false}, {0, 1, 0, 16, false},
+    };
+    struct fixture *f = *state;
+    CLEANUP(store_close) struct store *store = must_create(f->path);
+    must_add(store, "t.a.hot");
+    for (size_t i = 0; i < 3; i++) {
+        assert_ok(store_begin(store, &err), &err);
+        if (i < 2)
+            assert_ok(keyring_rotate(store, "t.a.hot", 1, &err), &err);
+        assert_ok(store_commit(store, &err), &err);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        uint8_t row[52] = {4, 1, 3};
+        struct key_info info;
+        row[27] = rows[i].available;
+        row[35] = rows[i].decryption;
+        row[43] = rows[i].encryption;
+        row[51] = rows[i].flags;
+        assert_ok(store_begin(store, &err), &err);
+        assert_ok(store_put(store, "keys/t.a.hot", row, sizeof row, STORE_ANY, &err), &err);
+        assert_result(rows[i].good ? LETHE_OK : LETHE_INTEGRITY,
+                      keyring_info(store, "t.a.hot", &info, &err));
+        store_rollback(store);
+    }
+}
+
 #define ON_FIXTURE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -213,6 +319,10 @@ int main(void)
         ON_FIXTURE(uses_are_reserved_ahead),
         ON_FIXTURE(a_version_stops_before_nonces_meet),
         ON_FIXTURE(strange_rows_are_refused),
+        ON_FIXTURE(older_rows_are_read),
+        ON_FIXTURE(an_older_version_has_a_derived_hmac_key),
+        ON_FIXTURE(new_versions_have_hmac_keys_of_their_own),
+        ON_FIXTURE(impossible_settings_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
