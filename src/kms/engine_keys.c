@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "kms/engine_core.h"
+#include "kms/usage.h"
 
 struct key_change {
     const char *name;
@@ -126,6 +127,7 @@ static lethe_result delete (struct keeper *keeper, void *context, uint64_t epoch
     if (!change->made.deletion_allowed)
         return error_set(err, LETHE_INVALID, "deletion is not allowed for this key");
     TRY(keyring_delete(keeper->store, change->name, err));
+    TRY(usage_drop(keeper->store, change->name, err));
     *event = audit_key_deleted(change->name, engine_type_name(change->made.type),
                                change->made.newest_version, epoch);
     return LETHE_OK;
