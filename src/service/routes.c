@@ -1,9 +1,5 @@
 #include "service/routes.h"
 
 const struct route *const route_tables[] = {
-    routes_keys,
-    routes_lethe,
-    routes_sys,
-    routes_transit,
-    NULL,
+    routes_keys, routes_lethe, routes_sys, routes_transit, NULL,
 };

@@ -7,9 +7,9 @@
 #include "base/error.h"
 #include "certificates.h"
 #include "crypto/crypto.h"
+#include "https_peer.h"
 #include "net/http_client.h"
 #include "net/http_response.h"
-#include "https_peer.h"
 
 #define SCRIPT TEST_VECTORS "/../net/https_peer.py"
 

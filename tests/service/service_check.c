@@ -6,6 +6,7 @@
 
 #include "crypto/crypto.h"
 #include "service/call.h"
+#include "service/tokens.h"
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
@@ -54,6 +55,26 @@ static void close_service(struct check *check)
     service_free(check->service);
 }
 
+static void keep_token(const struct lethe_secret *token, char out[128])
+{
+    assert_true(lethe_secret_size(token) < 128);
+    memset(out, 0, 128);
+    memcpy(out, lethe_secret_bytes_const(token), lethe_secret_size(token));
+}
+
+void make_token(struct check *check, const char *tenant, const char *policy, char token[128],
+                char name[160])
+{
+    struct lethe_error err = {0};
+    struct token_entry entry = {.path = "auth/token/create", .policy_count = 1};
+    CLEANUP(lethe_secret_free) struct lethe_secret *made = NULL;
+    snprintf(entry.tenant, sizeof entry.tenant, "%s", tenant);
+    snprintf(entry.policies[0], sizeof entry.policies[0], "%s", policy);
+    assert_ok(tokens_create(check->service->tokens, &entry, &made, &err), &err);
+    keep_token(made, token);
+    snprintf(name, 160, "token:%s", entry.accessor);
+}
+
 int service_setup(void **state)
 {
     void *home;
@@ -68,8 +89,8 @@ int service_setup(void **state)
         (struct service_options){.keeper = check->home->options, .trust_domain = "example.org"};
     open_service(check);
     assert_ok(service_init(check->service, &token, &err), &err);
-    assert_true(lethe_secret_size(token) < sizeof check->root);
-    memcpy(check->root, lethe_secret_bytes(token), lethe_secret_size(token));
+    keep_token(token, check->root);
+    make_token(check, "acme", "nothing", check->other, check->other_name);
     *state = check;
     return 0;
 }

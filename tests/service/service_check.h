@@ -23,6 +23,8 @@ struct check {
     struct core_peer door, admin; /* the keeper's ends */
     struct wire client, operator; /* ours */
     char root[128];               /* token with the policy "root" */
+    char other[128];              /* token of tenant "acme", with a policy that is not there */
+    char other_name[160];         /* as callers and actors are called: "token:<accessor>" */
     uint64_t connection;          /* that call() uses; 1 has no certificate */
     uint64_t number;              /* of the last request */
 
@@ -43,6 +45,9 @@ int service_teardown(void **state);
 int service_start(void **state);
 #define ON_SERVICE(test) cmocka_unit_test_setup_teardown(test, service_setup, service_teardown)
 
+/* A token that does not expire, with one policy; `name` is its holder's, "token:<accessor>". */
+void make_token(struct check *check, const char *tenant, const char *policy, char token[128],
+                char name[160]);
 /* Closes and opens it again, as another process would: what it remembered is gone. */
 void reopen(struct check *check);
 /* The status. `method`: GET, POST, PUT, DELETE, LIST. `path` below /v1/, perhaps with "?query".

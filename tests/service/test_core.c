@@ -10,8 +10,6 @@
 #include "base/json.h"
 #include "service/call.h"
 
-#define OTHER "acme:loader" /* a token that no policy knows (stand_in.c) */
-
 /* ---- who asks -------------------------------------------------------------------------------- */
 
 /* E-1: without a proof, a path that is there, one that is not, a wrong method and a wrong token are
@@ -100,13 +98,14 @@ static void nobody_is_somebody_else(void **state)
         "{\"identity\":\"token:accessor-\"}", "{\"tenant\":\"acme\",\"principal\":\"root\"}"};
     struct check *check = *state;
     for (size_t i = 0; i < ARRAY_LEN(lies); i++) {
-        assert_int_equal(403, call(check, "POST", "sys/capabilities-self", OTHER, lies[i]));
+        assert_int_equal(403, call(check, "POST", "sys/capabilities-self", check->other, lies[i]));
         assert_string_equal(body_text(check), "{\"errors\":[\"permission denied\"]}");
     }
-    assert_int_equal(ARRAY_LEN(lies), records(check, "policy_violation", "token:accessor-loader"));
+    assert_int_equal(ARRAY_LEN(lies), records(check, "policy_violation", check->other_name));
     assert_int_equal(403, call(check, "GET", "sys/mounts?tenant=other", check->root, NULL));
-    assert_int_equal(200, call(check, "POST", "sys/capabilities-self", OTHER,
-                               "{\"tenant\":\"acme\",\"principal\":\"token:accessor-loader\"}"));
+    char truth[256];
+    snprintf(truth, sizeof truth, "{\"tenant\":\"acme\",\"principal\":\"%s\"}", check->other_name);
+    assert_int_equal(200, call(check, "POST", "sys/capabilities-self", check->other, truth));
 }
 
 /* E-1: the policy is asked, and what it says is on record. */
@@ -114,8 +113,8 @@ static void decisions_are_on_record(void **state)
 {
     struct check *check = *state;
     assert_int_equal(200, call(check, "GET", "sys/mounts", check->root, NULL));
-    assert_int_equal(403, call(check, "GET", "sys/mounts", OTHER, NULL));
-    assert_int_equal(403, call(check, "POST", "sys/seal", OTHER, NULL));
+    assert_int_equal(403, call(check, "GET", "sys/mounts", check->other, NULL));
+    assert_int_equal(403, call(check, "POST", "sys/seal", check->other, NULL));
     assert_int_equal(1, records(check, "authorization_granted", "\"resource\":\"sys/mounts\""));
     assert_int_equal(1, records(check, "authorization_denied", "\"resource\":\"sys/mounts\""));
     assert_int_equal(1, records(check, "authorization_denied", "\"action\":\"seal\""));
@@ -219,7 +218,7 @@ static void capabilities_are_what_the_policy_says(void **state)
     assert_int_equal(200, call(check, "POST", "sys/capabilities-self", check->root, body));
     assert_has(check, "\"data\":{\"transit/keys/a\":[\"root\"],\"sys/\\\"x\":[\"root\"]}");
     json_decref(parsed(check));
-    assert_int_equal(200, call(check, "POST", "sys/capabilities-self", OTHER, body));
+    assert_int_equal(200, call(check, "POST", "sys/capabilities-self", check->other, body));
     assert_has(check, "\"transit/keys/a\":[\"deny\"]");
     json_decref(parsed(check));
 }
@@ -227,7 +226,7 @@ static void capabilities_are_what_the_policy_says(void **state)
 static void the_document_is_of_the_tables(void **state)
 {
     struct check *check = *state;
-    assert_int_equal(200, call(check, "GET", "lethe/openapi.json", OTHER, NULL));
+    assert_int_equal(200, call(check, "GET", "lethe/openapi.json", check->other, NULL));
     json_t *json = parsed(check);
     json_t *paths = json_object_get(json, "paths");
     json_t *health = json_object_get(json_object_get(paths, "/sys/health"), "get");
@@ -246,7 +245,7 @@ static void numbers_are_counted(void **state)
     frame.parts[0] = (struct wire_part){(const uint8_t *)"door_open 7\n", 12};
     wire_put(&check->client, &frame);
     call(check, "GET", "sys/mounts", check->root, NULL);
-    call(check, "GET", "sys/mounts", OTHER, NULL);
+    call(check, "GET", "sys/mounts", check->other, NULL);
     assert_int_equal(200, call(check, "GET", "metrics", check->root, NULL));
     assert_string_equal(check->content_type, "text/plain; version=0.0.4");
     assert_has(check, "lethe_sealed 0\n");
@@ -317,15 +316,15 @@ static void no_answer_without_its_record(void **state)
 static void each_has_its_own_answer(void **state)
 {
     struct check *check = *state;
-    static const struct {
+    const struct {
         const char *path, *token, *has;
         unsigned status;
     } cases[] = {{"sys/health", NULL, "\"sealed\":false", 200},
                  {"sys/mounts", "wrong", "permission denied", 403},
-                 {"lethe/audit/key", "root", "lethe/node-1+", 200},
-                 {"no/such/path", "root", "no such path", 404},
-                 {"sys/mounts", "root", "\"transit/\":", 200},
-                 {"lethe/audit/proof", "root", "seq and old", 400}};
+                 {"lethe/audit/key", check->root, "lethe/node-1+", 200},
+                 {"no/such/path", check->root, "no such path", 404},
+                 {"sys/mounts", check->root, "\"transit/\":", 200},
+                 {"lethe/audit/proof", check->root, "seq and old", 400}};
     for (size_t i = 0; i < 600; i++)
         send_request(check, "GET", cases[i % 6].path, cases[i % 6].token, NULL);
     run_core(check);
@@ -393,13 +392,13 @@ static void a_door_is_told_what_it_needs(void **state)
 static void who_is_cut_off_is_gone(void **state)
 {
     struct check *check = *state;
-    call(check, "GET", "sys/mounts", OTHER, NULL);
+    call(check, "GET", "sys/mounts", check->other, NULL);
     connect_with_chain(check, NULL, 0);
     call(check, "GET", "sys/mounts", check->root, NULL);
     service_cut_off(check->service, "token:somebody-else");
     call(check, "GET", "sys/health", NULL, NULL);
     assert_int_equal(0, check->closes);
-    service_cut_off(check->service, "token:accessor-loader");
+    service_cut_off(check->service, check->other_name);
     call(check, "GET", "sys/health", NULL, NULL);
     assert_int_equal(1, check->closes);
 }
@@ -407,7 +406,7 @@ static void who_is_cut_off_is_gone(void **state)
 static void streams_get_what_is_told(void **state)
 {
     struct check *check = *state;
-    assert_int_equal(403, call(check, "GET", "lethe/events", OTHER, NULL));
+    assert_int_equal(403, call(check, "GET", "lethe/events", check->other, NULL));
     assert_int_equal(200, call(check, "GET", "lethe/events", check->root, NULL));
     assert_true(check->stream);
     assert_string_equal(check->content_type, "text/event-stream");

@@ -46,7 +46,7 @@ static void the_log_is_read_as_it_stands(void **state)
     assert_int_equal(0, check->body.size_bytes);
     assert_int_equal(400, call(check, "GET", "lethe/audit?from=-1", check->root, NULL));
     assert_int_equal(400, call(check, "GET", "lethe/audit?limit=10001", check->root, NULL));
-    assert_int_equal(403, call(check, "GET", "lethe/audit", "acme:loader", NULL));
+    assert_int_equal(403, call(check, "GET", "lethe/audit", check->other, NULL));
     assert_int_equal(5, records(check, "log_read", NULL)); /* reading is on record */
 }
 
@@ -92,7 +92,7 @@ static void records_are_proven(void **state)
     assert_result(LETHE_INTEGRITY, proof_text_check(&proof, &key, &line, &checkpoint, &err));
     assert_int_equal(404, call(check, "GET", "lethe/audit/proof?seq=99999", check->root, NULL));
     assert_int_equal(400, call(check, "GET", "lethe/audit/proof", check->root, NULL));
-    assert_int_equal(403, call(check, "GET", "lethe/audit/proof?seq=1", "acme:loader", NULL));
+    assert_int_equal(403, call(check, "GET", "lethe/audit/proof?seq=1", check->other, NULL));
 }
 
 /* A note as a JSON text. */
