@@ -204,7 +204,6 @@ void tokens_present(struct tokens *tokens, const uint8_t *token, size_t token_by
     tokens->spent = NULL;
     guarded_wipe(&tokens->presented);
     guarded_append(&tokens->presented, token, token_bytes);
-    sha256(token, token_bytes, tokens->presented_hash);
 }
 
 /* ---- reading rows ---------------------------------------------------------------------------- */

@@ -263,23 +263,20 @@ static lethe_result record_others(const struct removal *removal, struct lethe_er
     return audit_commit_all(keeper_log(keeper), &who, events + 1, removal->count - 1, err);
 }
 
-/* Whoever used it is cut off, but for the call that revokes its own: that is answered. */
 static void cut_off(struct tokens *tokens, const struct token *token)
 {
     char name[CALLER_NAME_MAX + 1];
     const struct token_entry *entry = tokens_entry(tokens, token);
-    if (tokens->presented.size_bytes > 0 &&
-        memcmp(token->hash, tokens->presented_hash, TOKEN_HASH_BYTES) == 0)
-        return;
     snprintf(name, sizeof name, "token:%s", entry->accessor);
     service_cut_off(tokens->service, entry->identity[0] != '\0' ? entry->identity : name);
 }
 
+/* Whoever used them is cut off, but for whom a last use is being answered. */
 static void apply(struct removal *removal)
 {
     struct tokens *tokens = removal->tokens;
     for (size_t i = 0; i < removal->count; i++) {
-        if (!removal->expiry)
+        if (!removal->expiry && !(removal->last_use && i == 0))
             cut_off(tokens, removal->going[i]);
         tokens_remove(tokens, removal->going[i]);
     }

@@ -51,7 +51,6 @@ struct tokens {
     struct token_slot decoded[TOKENS_DECODED];
     struct token *spent;      /* its last use is the call that is being answered */
     struct guarded presented; /* the token of that call, for renewing and looking it up */
-    uint8_t presented_hash[TOKEN_HASH_BYTES];
 };
 
 /* ---- tokens_row.c ---- */
