@@ -2,4 +2,11 @@
 
 const struct route *const route_tables[] = {
     routes_keys, routes_lethe, routes_sys, routes_transit, NULL,
+    routes_keys,
+    routes_lethe,
+    routes_policy,
+    routes_sys,
+    routes_token,
+    routes_transit,
+    NULL,
 };
