@@ -177,6 +177,25 @@ static const struct option policy_test_options[] = {
     {"v0", 0, NULL, "take the older syntax: bodies without `if`", false},
     {"v0-compatible", 0, NULL, "the same as --v0", false},
     {0}};
+static const struct option kms_serve_options[] = {
+    {"config", 0, "FILE", "settings (default: kms.conf in the home, if it is there)", false},
+    {"listen", 0, "ADDR:PORT", "listen here instead; port 0 is any that is free", false},
+    {"allow-public", 0, NULL, "listen on addresses that other machines reach, too", false},
+    {"user", 0, "NAME", "started as root: become this user before anything else", false},
+    {"dev", 0, NULL, "a service to try things with; prints a root token", false},
+    {"json", 0, NULL, "print JSON instead of text when it is ready", false},
+    {0}};
+static const struct option kms_init_options[] = {
+    {"config", 0, "FILE", "settings (default: kms.conf in the home, if it is there)", false},
+    {"root", 0, "KIND", "where the root key is, as with lethe init", false},
+    {"node", 0, "NAME", "this node's name in the log (default: from the host name)", false},
+    {"output", 'o', "FILE", "keep the root token in this file (0600)", false},
+    {"print-token", 0, NULL, "print the root token, though stdout is no terminal", false},
+    {"passphrase-fd", 0, "N", "read the passphrase from descriptor N, not the terminal", false},
+    {0}};
+static const struct option kms_check_options[] = {
+    {"config", 0, "FILE", "settings (default: kms.conf in the home, if it is there)", false},
+    {0}};
 static const struct option doctor_options[] = {
     {"json", 0, NULL, "print JSON instead of text", false},
     {0}};
@@ -284,6 +303,19 @@ const struct command commands[] = {
      "A test passes when its rule is defined and not false. Rules named todo_test_... are skipped. The\n"
      "exit code is 1 when a test fails, or there is none.",
      policy_test_options, 1, -1, false, command_policy_test},
+    {"kms serve", "[--config FILE] [--dev]", "Serve keys: HTTPS, as Vault's clients speak it",
+     "Three processes: one that holds the listening sockets and no secret, one that holds the keys and\n"
+     "no socket, and one that speaks with clients. SIGTERM ends it when open requests are answered;\n"
+     "SIGHUP has it read its certificate again. With --dev the home is made if it is not there, with\n"
+     "its root key inside: for trying, and for nothing else.",
+     kms_serve_options, 0, 0, false, command_kms_serve},
+    {"kms init", "[--root KIND] [-o FILE]", "Make a home for the key service, and its root token",
+     "Whoever has the root token may do everything but what takes an operator on the machine itself.\n"
+     "It is told once, and not kept.",
+     kms_init_options, 0, 0, false, command_kms_init},
+    {"kms check-config", "[--config FILE]", "Show the service's settings, and what is doubtful",
+     "The exit code is 1 when the service would not start with them.",
+     kms_check_options, 0, 0, false, command_kms_check_config},
     {"doctor", "", "Say what this host can protect, and what to do about the rest", NULL,
      doctor_options, 0, 0, false, command_doctor},
     {"version", "", "Print the version", NULL, NULL, 0, 0, false, command_version},

@@ -1,0 +1,112 @@
+#include "cli/kms_place.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "service/authority.h"
+
+lethe_result kms_place_locate(const struct invocation *invocation, struct kms_place *out,
+                              struct lethe_error *err)
+{
+    *out = (struct kms_place){0};
+    TRY(home_locate(NULL, &out->paths, err));
+    out->admin_path = path_join(out->paths.run, "admin.sock");
+    out->ca_path = path_join(out->paths.directory, "ca.pem");
+    if (out->admin_path == NULL || out->ca_path == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for a path");
+    return common_kms_configuration(invocation, &out->configuration, err);
+}
+
+static lethe_result read_node(struct kms_place *place, struct lethe_error *err)
+{
+    CLEANUP(buffer_clear) struct buffer text = {0};
+    TRY(file_read_all(AT_FDCWD, place->paths.node, NAME_PART_MAX + 1, &text, err));
+    size_t length = text.size_bytes == 0 ? 0 : strcspn(text.bytes, "\n");
+    if (length == 0 || length > NAME_PART_MAX)
+        return error_set(err, LETHE_INTEGRITY, "%s is not a node's name", place->paths.node);
+    memcpy(place->node, text.bytes, length);
+    place->node[length] = '\0';
+    return validate_identifier("the node's name", place->node, NAME_PART_MAX, err);
+}
+
+/* A root file is replaced when it changes: its directory is what the keeper needs. */
+static lethe_result find_root(struct kms_place *place, struct lethe_error *err)
+{
+    TRY(keeper_peek_root(place->paths.store, &place->root, err));
+    place->serve.root_is_device = place->root.kind == ROOT_PKCS11 || place->root.kind == ROOT_TPM2;
+    if (place->root.kind != ROOT_FILE)
+        return LETHE_OK;
+    const char *slash = strrchr(place->root.where, '/');
+    size_t length = slash == NULL ? 0 : (size_t)(slash - place->root.where);
+    if (length == 0 || length >= sizeof place->root_directory)
+        return error_set(err, LETHE_INVALID, "the root file is no file in a directory");
+    memcpy(place->root_directory, place->root.where, length);
+    place->serve.root_path = place->root_directory;
+    return LETHE_OK;
+}
+
+static lethe_result check_private(const struct kms_place *place, struct lethe_error *err)
+{
+    struct stat status;
+    if (stat(place->paths.directory, &status) != 0)
+        return error_from_errno(err, "%s", place->paths.directory);
+    return file_check_private(place->paths.directory, &status, err);
+}
+
+static lethe_result require_home(const struct kms_place *place, struct lethe_error *err)
+{
+    bool is_there;
+    TRY(home_look(&place->paths, &is_there, err));
+    if (is_there)
+        return LETHE_OK;
+    error_set(err, LETHE_NOT_FOUND, "there is no home at %s", place->paths.directory);
+    error_hint(err, "lethe kms init; or lethe kms serve --dev, to try it");
+    return LETHE_NOT_FOUND;
+}
+
+lethe_result kms_place_fill(struct kms_place *place, struct lethe_error *err)
+{
+    TRY(require_home(place, err));
+    TRY(read_node(place, err));
+    TRY(find_root(place, err));
+    home_fill_actor(place->actor);
+    serve_configuration_apply(&place->configuration, place->names, &place->serve);
+    place->serve.home = place->paths.directory;
+    place->serve.admin_path = place->admin_path;
+    struct keeper_options *keeper = &place->serve.service.keeper;
+    keeper->store_path = place->paths.store;
+    keeper->audit_directory = place->paths.audit;
+    keeper->lock_path = place->paths.lock;
+    keeper->node = place->node;
+    keeper->actor = place->actor;
+    keeper->passphrase_fd = -1;
+    return place->serve.user == NULL ? check_private(place, err) : LETHE_OK;
+}
+
+void kms_place_clear(struct kms_place *place)
+{
+    home_paths_clear(&place->paths);
+    free(place->admin_path);
+    free(place->ca_path);
+    place->admin_path = NULL;
+    place->ca_path = NULL;
+}
+
+lethe_result kms_write_ca(const struct kms_place *place, struct service *service,
+                          struct lethe_error *err)
+{
+    CLEANUP(buffer_clear) struct buffer pem = {0};
+    struct authority_view view;
+    TRY(authority_view(service->authority, AUTHORITY_IDENTITIES, &view, err));
+    for (size_t at = 0; at + 4 <= view.roots_bytes;) {
+        const uint8_t *length = view.roots + at;
+        size_t size_bytes = (size_t)length[0] | (size_t)length[1] << 8 | (size_t)length[2] << 16;
+        x509_pem_append(X509_PEM_CERTIFICATE, length + 4, size_bytes, &pem);
+        at += 4 + size_bytes;
+    }
+    TRY(buffer_result(&pem, err));
+    return file_write_atomic(AT_FDCWD, place->ca_path, pem.bytes, pem.size_bytes, 0644, true, err);
+}
