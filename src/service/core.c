@@ -99,7 +99,7 @@ typedef lethe_result handle_frame(struct core *core, struct core_peer *peer,
 static lethe_result closed(struct core *core, struct core_peer *peer,
                            const struct wire_frame *frame)
 {
-    connection_close(core, peer, frame->connection);
+    core_connection_close(core, peer, frame->connection);
     return LETHE_OK;
 }
 
@@ -130,7 +130,7 @@ static lethe_result counts(struct core *core, struct core_peer *peer,
 
 /* What comes in. Everything else is what goes out. */
 static handle_frame *const frame_handlers[WIRE_KIND_COUNT] = {
-    [WIRE_CONNECTION] = connection_open,
+    [WIRE_CONNECTION] = core_connection_open,
     [WIRE_REQUEST] = core_call,
     [WIRE_CLOSED] = closed,
     [WIRE_HELLO] = hello,

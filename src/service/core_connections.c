@@ -90,8 +90,8 @@ struct connection *connection_find(struct core *core, struct core_peer *peer, ui
     return found;
 }
 
-lethe_result connection_open(struct core *core, struct core_peer *peer,
-                             const struct wire_frame *frame)
+lethe_result core_connection_open(struct core *core, struct core_peer *peer,
+                                  const struct wire_frame *frame)
 {
     const struct wire_part *source = &frame->parts[0];
     const struct wire_part *chain = &frame->parts[1];
@@ -116,7 +116,7 @@ static void drop(struct core *core, struct connection **at)
     core->connection_count--;
 }
 
-void connection_close(struct core *core, struct core_peer *peer, uint64_t id)
+void core_connection_close(struct core *core, struct core_peer *peer, uint64_t id)
 {
     events_forget(core, peer, id, false);
     if (core->connections == NULL)
