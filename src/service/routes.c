@@ -7,6 +7,9 @@ const struct route *const route_tables[] = {
     routes_policy,
     routes_sys,
     routes_token,
+    routes_keys,
+    routes_sys,
+    routes_lethe,
     routes_transit,
     NULL,
 };
