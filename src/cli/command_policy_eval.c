@@ -35,8 +35,8 @@ static const struct value *location_value(struct arena *arena, struct place plac
     struct value_pairs pairs = {0};
     unsigned row, column;
     place_row_column(place, &row, &column);
-    document_put(arena, &pairs, "row", value_small(arena, row));
-    document_put(arena, &pairs, "col", value_small(arena, column));
+    document_member(arena, &pairs, "row", value_small(arena, row));
+    document_member(arena, &pairs, "col", value_small(arena, column));
     return value_object(arena, &pairs, NULL);
 }
 
@@ -46,11 +46,11 @@ static const struct value *expression_value(struct arena *arena,
 {
     struct value_pairs pairs = {0};
     struct place place = expression->place;
-    document_put(arena, &pairs, "value",
+    document_member(arena, &pairs, "value",
                  expression->slot == NO_SLOT ? &value_true : slots[expression->slot]);
-    document_put(arena, &pairs, "text",
+    document_member(arena, &pairs, "text",
                  value_string(arena, place.source->text + place.offset, place.length));
-    document_put(arena, &pairs, "location", location_value(arena, place));
+    document_member(arena, &pairs, "location", location_value(arena, place));
     return value_object(arena, &pairs, NULL);
 }
 
@@ -59,7 +59,7 @@ static const struct value *bindings_value(struct arena *arena, const struct plan
 {
     struct value_pairs pairs = {0};
     for (size_t i = 0; i < query->binding_count; i++)
-        document_put(arena, &pairs, query->bindings[i].name, slots[query->bindings[i].slot]);
+        document_member(arena, &pairs, query->bindings[i].name, slots[query->bindings[i].slot]);
     return value_object(arena, &pairs, NULL);
 }
 
@@ -73,9 +73,9 @@ static lethe_result keep_solution(void *context, const struct value *const *slot
     for (size_t i = 0; i < query->expression_count; i++)
         value_list_append(arena, &expressions,
                           expression_value(arena, &query->expressions[i], slots));
-    document_put(arena, &solution, "expressions", value_array(arena, &expressions));
+    document_member(arena, &solution, "expressions", value_array(arena, &expressions));
     if (query->binding_count > 0)
-        document_put(arena, &solution, "bindings", bindings_value(arena, query, slots));
+        document_member(arena, &solution, "bindings", bindings_value(arena, query, slots));
     value_list_append(arena, &question->solutions, value_object(arena, &solution, NULL));
     return arena_result(arena, NULL);
 }
@@ -96,7 +96,7 @@ static lethe_result format_json(struct question *question, struct buffer *out)
     struct arena *arena = &question->files.arena;
     struct value_pairs pairs = {0};
     if (question->solutions.count > 0)
-        document_put(arena, &pairs, "result", value_array(arena, &question->solutions));
+        document_member(arena, &pairs, "result", value_array(arena, &question->solutions));
     const struct value *all = value_object(arena, &pairs, NULL);
     TRY(arena_result(arena, NULL));
     print_line(all, true, out);

@@ -233,16 +233,16 @@ static const struct value *location_value(struct arena *arena, const struct test
     struct value_pairs pairs = {0};
     unsigned row, column;
     place_row_column(test->place, &row, &column);
-    document_put(arena, &pairs, "file", value_text(arena, test->file));
-    document_put(arena, &pairs, "row", value_small(arena, row));
-    document_put(arena, &pairs, "col", value_small(arena, column));
+    document_member(arena, &pairs, "file", value_text(arena, test->file));
+    document_member(arena, &pairs, "row", value_small(arena, row));
+    document_member(arena, &pairs, "col", value_small(arena, column));
     return value_object(arena, &pairs, NULL);
 }
 
 static const struct value *error_value(struct arena *arena, const struct test *test)
 {
     struct value_pairs pairs = {0};
-    document_put(arena, &pairs, "message", value_text(arena, test->error.text));
+    document_member(arena, &pairs, "message", value_text(arena, test->error.text));
     return value_object(arena, &pairs, NULL);
 }
 
@@ -252,14 +252,14 @@ static const struct value *test_value(struct arena *arena, const struct test *te
     struct value_pairs pairs = {0};
     char package[1024];
     snprintf(package, sizeof package, "data.%s", test->package);
-    document_put(arena, &pairs, "location", location_value(arena, test));
-    document_put(arena, &pairs, "package", value_text(arena, package));
-    document_put(arena, &pairs, "name", value_text(arena, test->name));
-    document_put(arena, &pairs, "duration", value_small(arena, (int64_t)test->duration_ns));
+    document_member(arena, &pairs, "location", location_value(arena, test));
+    document_member(arena, &pairs, "package", value_text(arena, package));
+    document_member(arena, &pairs, "name", value_text(arena, test->name));
+    document_member(arena, &pairs, "duration", value_small(arena, (int64_t)test->duration_ns));
     if (test->outcome == ERRED)
-        document_put(arena, &pairs, "error", error_value(arena, test));
+        document_member(arena, &pairs, "error", error_value(arena, test));
     else if (test->outcome != PASSED)
-        document_put(arena, &pairs, flags[test->outcome], &value_true);
+        document_member(arena, &pairs, flags[test->outcome], &value_true);
     return value_object(arena, &pairs, NULL);
 }
 

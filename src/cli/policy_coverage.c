@@ -79,7 +79,7 @@ static void mark_node(struct survey *survey, const struct plan_node *node)
 static const struct value *row_value(struct arena *arena, unsigned row)
 {
     struct value_pairs pairs = {0};
-    document_put(arena, &pairs, "row", value_small(arena, row));
+    document_member(arena, &pairs, "row", value_small(arena, row));
     return value_object(arena, &pairs, NULL);
 }
 
@@ -93,8 +93,8 @@ static const struct value *ranges(struct arena *arena, const struct sheet *sheet
         while (end < sheet->rows && sheet->lines[end + 1] == kind)
             end++;
         struct value_pairs pairs = {0};
-        document_put(arena, &pairs, "start", row_value(arena, row));
-        document_put(arena, &pairs, "end", row_value(arena, end));
+        document_member(arena, &pairs, "start", row_value(arena, row));
+        document_member(arena, &pairs, "end", row_value(arena, end));
         value_list_append(arena, &list, value_object(arena, &pairs, NULL));
         row = end;
     }
@@ -124,16 +124,16 @@ static const struct value *percent_value(struct arena *arena, unsigned part, uns
 static void put_totals(struct arena *arena, struct value_pairs *pairs, unsigned covered,
                        unsigned missed)
 {
-    document_put(arena, pairs, "covered_lines", value_small(arena, covered));
-    document_put(arena, pairs, "not_covered_lines", value_small(arena, missed));
-    document_put(arena, pairs, "coverage", percent_value(arena, covered, covered + missed));
+    document_member(arena, pairs, "covered_lines", value_small(arena, covered));
+    document_member(arena, pairs, "not_covered_lines", value_small(arena, missed));
+    document_member(arena, pairs, "coverage", percent_value(arena, covered, covered + missed));
 }
 
 static const struct value *file_report(struct arena *arena, const struct sheet *sheet)
 {
     struct value_pairs pairs = {0};
-    document_put(arena, &pairs, "covered", ranges(arena, sheet, LINE_COVERED));
-    document_put(arena, &pairs, "not_covered", ranges(arena, sheet, LINE_MISSED));
+    document_member(arena, &pairs, "covered", ranges(arena, sheet, LINE_COVERED));
+    document_member(arena, &pairs, "not_covered", ranges(arena, sheet, LINE_MISSED));
     put_totals(arena, &pairs, count_lines(sheet, LINE_COVERED), count_lines(sheet, LINE_MISSED));
     return value_object(arena, &pairs, NULL);
 }
@@ -144,11 +144,11 @@ static const struct value *whole_report(struct arena *arena, const struct survey
     struct value_pairs files = {0}, all = {0};
     for (size_t i = 0; i < survey->sheet_count; i++) {
         const struct sheet *sheet = &survey->sheets[i];
-        document_put(arena, &files, sheet->source->name, file_report(arena, sheet));
+        document_member(arena, &files, sheet->source->name, file_report(arena, sheet));
         covered += count_lines(sheet, LINE_COVERED);
         missed += count_lines(sheet, LINE_MISSED);
     }
-    document_put(arena, &all, "files", value_object(arena, &files, NULL));
+    document_member(arena, &all, "files", value_object(arena, &files, NULL));
     put_totals(arena, &all, covered, missed);
     return value_object(arena, &all, NULL);
 }

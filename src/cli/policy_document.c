@@ -21,7 +21,7 @@ lethe_result policy_document_parse(struct arena *arena, const char *path, const 
     return error_context(err, result, "%s", path);
 }
 
-void document_put(struct arena *arena, struct value_pairs *pairs, const char *key,
+void document_member(struct arena *arena, struct value_pairs *pairs, const char *key,
                   const struct value *value)
 {
     value_pairs_append(arena, pairs, value_text(arena, key), value);

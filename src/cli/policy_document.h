@@ -18,7 +18,7 @@ LETHE_MUST_CHECK lethe_result policy_document_parse(struct arena *arena, const c
 bool path_ends_with(const char *path, const char *suffix);
 
 /* A pair more of a document that is being made; what fails is the arena's. */
-void document_put(struct arena *arena, struct value_pairs *pairs, const char *key,
+void document_member(struct arena *arena, struct value_pairs *pairs, const char *key,
                   const struct value *value);
 
 #endif

@@ -382,7 +382,7 @@ static void count(struct core *core, const struct call *call, unsigned status)
 lethe_result core_call(struct core *core, struct core_peer *peer, const struct wire_frame *frame)
 {
     struct call *call = &core->call;
-    call->connection = connection_find(core, peer, frame->connection);
+    call->connection = core_connection_find(core, peer, frame->connection);
     if (call->connection == NULL || !is_method(frame->code))
         return LETHE_MALFORMED;
     call->admin = peer->origin == CORE_ADMIN;

@@ -79,7 +79,7 @@ static struct connection *add(struct core *core, struct core_peer *peer, uint64_
 }
 
 /* An operator's program is one connection, and says nothing of it. */
-struct connection *connection_find(struct core *core, struct core_peer *peer, uint64_t id)
+struct connection *core_connection_find(struct core *core, struct core_peer *peer, uint64_t id)
 {
     struct connection *found = core->connections == NULL ? NULL : *place_of(core, peer, id);
     if (found != NULL || peer->origin != CORE_ADMIN)

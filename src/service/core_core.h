@@ -124,7 +124,7 @@ void core_uuid(struct core *core, char out[CORE_UUID_SIZE]);
 
 /* core_connections.c. NULL: there are too many peers. */
 struct peer_state *core_peer_of(struct core *core, struct core_peer *peer);
-struct connection *connection_find(struct core *core, struct core_peer *peer, uint64_t id);
+struct connection *core_connection_find(struct core *core, struct core_peer *peer, uint64_t id);
 LETHE_MUST_CHECK lethe_result core_connection_open(struct core *core, struct core_peer *peer,
                                                    const struct wire_frame *frame);
 void core_connection_close(struct core *core, struct core_peer *peer, uint64_t id);
