@@ -260,8 +260,8 @@ static void idle_connections_are_cheap(void **state)
     assert_int_equal(read(told[0], &byte, 1), 1);
     size_t after_bytes = resident_bytes();
     size_t each_bytes = (after_bytes - before_bytes) / count;
-    print_message("%u idle connections: %zu KiB each, %zu MiB in all\n", count,
-                  each_bytes / 1024, after_bytes >> 20);
+    print_message("%u idle connections: %zu KiB each, %zu MiB in all\n", count, each_bytes / 1024,
+                  after_bytes >> 20);
     if (!HAS_SANITIZER)
         assert_true(before_bytes + IDLE_CONNECTIONS * each_bytes < IDLE_BYTES_MAX);
     struct http_server_counts counts;
