@@ -110,6 +110,12 @@ LETHE_MUST_CHECK lethe_result authority_tidy(struct authority *authority, const 
                                              uint64_t buffer_s, size_t most, size_t *removed,
                                              struct lethe_error *err);
 
+/* Shows the names of what lies below "certs/" (serials as hex without colons) or "roles/". */
+typedef void authority_visit(void *context, const char *name);
+LETHE_MUST_CHECK lethe_result authority_list(struct authority *authority, const char *mount,
+                                             const char *what, authority_visit *visit,
+                                             void *context, struct lethe_error *err);
+
 /* ---- settings -------------------------------------------------------------------------------- */
 
 #define AUTHORITY_URL_MAX 200u

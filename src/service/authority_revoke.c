@@ -352,3 +352,28 @@ lethe_result authority_tidy(struct authority *authority, const char *mount, uint
     *removed = t.removed;
     return LETHE_OK;
 }
+
+/* ---- lists for callers ----------------------------------------------------------------------- */
+
+struct visiting {
+    size_t skip;
+    authority_visit *visit;
+    void *context;
+};
+
+static lethe_result show_name(void *context, const char *path, uint64_t version,
+                              struct lethe_error *err)
+{
+    const struct visiting *v = context;
+    v->visit(v->context, path + v->skip);
+    return LETHE_OK;
+}
+
+lethe_result authority_list(struct authority *authority, const char *mount, const char *what,
+                            authority_visit *visit, void *context, struct lethe_error *err)
+{
+    char path[AUTHORITY_PATH_SIZE];
+    authority_path(authority_mount(authority, mount), what, path);
+    struct visiting v = {strlen(path), visit, context};
+    return store_list(keeper_store(authority->service->keeper), path, show_name, &v, err);
+}

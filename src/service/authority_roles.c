@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "service/authority_core.h"
+#include "service/name_match.h"
 #include "service/row_texts.h"
 
 #define ROW_FORMAT 1
@@ -201,28 +202,6 @@ static bool is_below(const char *name, const char *domain)
            strcasecmp(name + length - domain_length, domain) == 0;
 }
 
-/* '*' stands for anything; nothing else is special. */
-static bool matches(const char *pattern, const char *text, bool any_case)
-{
-    const char *star = NULL, *from = NULL;
-    while (*text != '\0') {
-        bool same = any_case ? strncasecmp(pattern, text, 1) == 0 : *pattern == *text;
-        if (*pattern == '*') {
-            star = ++pattern;
-            from = text;
-        } else if (same) {
-            pattern++;
-            text++;
-        } else if (star != NULL) {
-            pattern = star;
-            text = ++from;
-        } else {
-            return false;
-        }
-    }
-    return pattern[strspn(pattern, "*")] == '\0';
-}
-
 static bool domain_allows(const struct authority_role *role, const char *domain, const char *name)
 {
     if (role->flags[ROLE_allow_bare_domains] && strcasecmp(domain, name) == 0)
@@ -230,7 +209,7 @@ static bool domain_allows(const struct authority_role *role, const char *domain,
     if (role->flags[ROLE_allow_subdomains] && is_below(name, domain))
         return true;
     return role->flags[ROLE_allow_glob_domains] && strchr(domain, '*') != NULL &&
-           matches(domain, name, true);
+           name_matches(domain, name, true);
 }
 
 static bool is_localhost(const char *name)
@@ -268,7 +247,7 @@ static lethe_result check_uris(const struct authority_role *role, const struct x
     const struct x509_list *patterns = &role->lists[ROLE_allowed_uri_sans];
     for (size_t i = 0; i < uris->count; i++) {
         size_t j = 0;
-        while (j < patterns->count && !matches(patterns->at[j], uris->at[i], false))
+        while (j < patterns->count && !name_matches(patterns->at[j], uris->at[i], false))
             j++;
         if (j == patterns->count)
             return not_allowed("URI", uris->at[i], err);
