@@ -29,6 +29,8 @@ enum audit_severity { AUDIT_INFO, AUDIT_NOTICE, AUDIT_WARNING, AUDIT_CRITICAL };
     X(log_repaired, CRITICAL)             \
     X(events_dropped, WARNING)            \
     X(home_created, NOTICE)               \
+    X(home_backed_up, CRITICAL)           \
+    X(home_restored, CRITICAL)            \
     X(auth_success, INFO)                 \
     X(auth_failure, WARNING)              \
     X(token_created, NOTICE)              \
@@ -122,6 +124,8 @@ enum audit_severity { AUDIT_INFO, AUDIT_NOTICE, AUDIT_WARNING, AUDIT_CRITICAL };
 #define FIELDS_log_repaired(T, U, B, N) T(reason) U(cut_bytes) U(kept_records)
 #define FIELDS_events_dropped(T, U, B, N) U(count) T(reason) N(source)
 #define FIELDS_home_created(T, U, B, N) T(root) U(epoch)
+#define FIELDS_home_backed_up(T, U, B, N) U(store_epoch)
+#define FIELDS_home_restored(T, U, B, N) U(backup_epoch) U(rows) T(log) U(log_records) T(log_root) U(epoch)
 #define FIELDS_auth_success(T, U, B, N) T(identity) T(method) T(source)
 #define FIELDS_auth_failure(T, U, B, N) T(method) T(source) T(reason) U(count)
 #define FIELDS_token_created(T, U, B, N) T(token) T(identity) T(policies) U(ttl_s)
