@@ -1,0 +1,130 @@
+/* Fields of a request: what is taken is JSON for another parser, too, and the other way round but
+ * for our limits; every value lies in the body or in the scratch, and lists can be gone through. */
+#include <string.h>
+
+#include "base/json.h"
+#include "base/validate.h"
+#include "fuzz.h"
+#include "service/fields.h"
+
+static const struct field item_fields[] = {{"plaintext", FIELD_BASE64, true, "", NULL},
+                                           {"reference", FIELD_TEXT, false, "", NULL},
+                                           {"n", FIELD_INTEGER, false, "", NULL},
+                                           {0}};
+static const struct field table[] = {{"text", FIELD_TEXT, false, "", NULL},
+                                     {"data", FIELD_BASE64, false, "", NULL},
+                                     {"number", FIELD_INTEGER, false, "", NULL},
+                                     {"flag", FIELD_BOOLEAN, false, "", NULL},
+                                     {"ttl", FIELD_DURATION, false, "", NULL},
+                                     {"list", FIELD_LIST, false, "", NULL},
+                                     {"map", FIELD_MAP, false, "", NULL},
+                                     {"items", FIELD_ITEMS, false, "", item_fields},
+                                     {0}};
+enum { TEXT, DATA, NUMBER, FLAG, TTL, LIST, MAP, ITEMS, COUNT };
+
+static void check_text(const struct field_value *value)
+{
+    if (value->given && value->length > 0)
+        FUZZ_PROPERTY(text_is_utf8(value->text, value->length));
+}
+
+static void go_through_list(const struct field_value *list)
+{
+    CLEANUP(guarded_clear) struct guarded scratch = {0};
+    struct field_value element;
+    const char *at = NULL;
+    lethe_result result;
+    size_t count = 0;
+    while ((result = field_list_next(list, &at, &scratch, &element, NULL)) != LETHE_NOT_FOUND) {
+        FUZZ_PROPERTY(result == LETHE_OK || result == LETHE_INVALID);
+        FUZZ_PROPERTY(++count <= list->length);
+        if (result == LETHE_OK)
+            check_text(&element);
+    }
+}
+
+static void go_through_map(const struct field_value *map)
+{
+    CLEANUP(guarded_clear) struct guarded scratch = {0};
+    struct field_value name, value;
+    const char *at = NULL;
+    lethe_result result;
+    while ((result = field_map_next(map, &at, &scratch, &name, &value, NULL)) != LETHE_NOT_FOUND) {
+        FUZZ_PROPERTY(result == LETHE_OK || result == LETHE_INVALID);
+        check_text(&name);
+        if (result == LETHE_OK)
+            check_text(&value);
+    }
+}
+
+static void go_through_items(const struct field_value *items)
+{
+    CLEANUP(guarded_clear) struct guarded scratch = {0}, decoded = {0};
+    struct field_value values[3];
+    const char *at = NULL;
+    lethe_result result;
+    while ((result = field_item_next(item_fields, items, &at, &scratch, values, NULL)) !=
+           LETHE_NOT_FOUND) {
+        FUZZ_PROPERTY(result == LETHE_OK || result == LETHE_INVALID);
+        check_text(&values[0]);
+        check_text(&values[1]);
+        (void)!field_decode(&values[0], &decoded);
+    }
+}
+
+static void check_values(const struct field_value *values)
+{
+    CLEANUP(guarded_clear) struct guarded decoded = {0};
+    char copy[16];
+    check_text(&values[TEXT]);
+    check_text(&values[DATA]);
+    FUZZ_PROPERTY(values[TTL].integer >= 0);
+    (void)!field_decode(&values[DATA], &decoded);
+    (void)!field_copy(&values[TEXT], "text", copy, sizeof copy, NULL);
+    go_through_list(&values[LIST]);
+    go_through_map(&values[MAP]);
+    go_through_items(&values[ITEMS]);
+}
+
+/* jansson has limits of its own: NUL in texts, and numbers that no double or integer holds. */
+static void compare(const uint8_t *body, size_t body_bytes, lethe_result ours,
+                    const struct lethe_error *why)
+{
+    json_t *json = NULL;
+    struct lethe_error err = {0};
+    lethe_result theirs = json_parse((const char *)body, body_bytes, &json, &err);
+    bool is_object = theirs == LETHE_OK && json_is_object(json);
+    bool is_theirs = memmem(body, body_bytes, "\\u0000", 6) != NULL ||
+                     strstr(err.text, "too big") != NULL || strstr(err.text, "overflow") != NULL;
+    bool is_ours = strstr(why->text, "too deep") != NULL || strstr(why->text, "too long") != NULL ||
+                   strstr(why->text, "too many names") != NULL;
+    if (ours == LETHE_MALFORMED)
+        FUZZ_PROPERTY(!is_object || is_ours);
+    else
+        FUZZ_PROPERTY(is_object || is_theirs);
+    json_decref(json);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    CLEANUP(guarded_clear) struct guarded scratch = {0};
+    struct field_value values[COUNT];
+    struct lethe_error err = {0};
+    if (size < 1)
+        return 0;
+    size_t query_bytes = MIN((size_t)data[0], size - 1);
+    struct fields_input input = {.query = data + 1,
+                                 .query_bytes = query_bytes,
+                                 .body = data + 1 + query_bytes,
+                                 .body_bytes = size - 1 - query_bytes};
+    lethe_result result = fields_read(table, &input, &scratch, values, &err);
+    FUZZ_PROPERTY(result == LETHE_OK || result == LETHE_INVALID || result == LETHE_MALFORMED);
+    if (result == LETHE_OK)
+        check_values(values);
+    (void)fields_query_says(input.query, input.query_bytes, "list");
+    input.query_bytes = 0;
+    if (input.body_bytes > 0)
+        compare(input.body, input.body_bytes, fields_read(table, &input, &scratch, values, &err),
+                &err);
+    return 0;
+}
