@@ -172,7 +172,7 @@ static void what_makes_no_sense_is_refused(void **state)
         {"{\"entity_alias\":\"x\"}", "entit"},
         {"{\"policies\":[\"a b\"]}", "names of policies"},
         {"{\"policies\":[\"a/b\"]}", "names of policies"},
-        {"{\"policies\":[{}]}", "policies"},
+        {"{\"policies\":[{}]}", "no text"},
         {"{\"meta\":{\"a\":1}}", "meta"},
         {"{\"id\":\"a b\"}", "an id is"},
         {"{\"tenant\":\"a/b\"}", "tenant"},
