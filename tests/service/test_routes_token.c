@@ -173,7 +173,7 @@ static void what_makes_no_sense_is_refused(void **state)
         {"{\"policies\":[\"a b\"]}", "names of policies"},
         {"{\"policies\":[\"a/b\"]}", "names of policies"},
         {"{\"policies\":[{}]}", "no text"},
-        {"{\"meta\":{\"a\":1}}", "meta"},
+        {"{\"meta\":[]}", "field meta"},
         {"{\"id\":\"a b\"}", "an id is"},
         {"{\"tenant\":\"a/b\"}", "tenant"},
         {"[]", "JSON object"},
