@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -109,18 +110,19 @@ static lethe_result tell(const struct kms_place *place, bool as_json, const char
     return file_write(STDOUT_FILENO, "standard output", out.bytes, out.size_bytes, err);
 }
 
-/* The address ends with the pipe. */
+/* One line. The end of the pipe without one: there is nothing to tell. */
 static bool hear_address(int fd, char out[ADDRESS_MAX])
 {
     size_t length = 0;
-    ssize_t got;
     while (length < ADDRESS_MAX - 1) {
-        got = read(fd, out + length, ADDRESS_MAX - 1 - length);
+        ssize_t got = read(fd, out + length, 1);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
+            return false;
+        if (out[length] == '\n')
             break;
-        length += (size_t)got;
+        length++;
     }
     out[length] = '\0';
     return length > 0;
@@ -138,6 +140,8 @@ static _Noreturn void run_teller(struct kms_place *place, bool as_json, int hear
     lethe_result result = crypto_start_in_child(&err);
     if (result == LETHE_OK)
         result = prepare(place, &token, &err);
+    if (result == LETHE_OK) /* what failed on the way there was dealt with */
+        err = (struct lethe_error){0};
     bool told = write(report, &err, sizeof err) == (ssize_t)sizeof err;
     fd_close(report);
     if (result == LETHE_OK && told && hear_address(hear, address))
@@ -178,8 +182,9 @@ void kms_teller_finish(struct kms_teller *teller, const char *address)
 {
     if (teller->pid <= 0)
         return;
-    if (address != NULL)
-        (void)!file_write(teller->tell, "the teller", address, strlen(address), NULL);
+    char line[ADDRESS_MAX + 1];
+    int length = address == NULL ? 0 : snprintf(line, sizeof line, "%s\n", address);
+    (void)!file_write(teller->tell, "the teller", line, (size_t)length, NULL);
     fd_close(teller->tell);
     while (waitpid(teller->pid, NULL, 0) < 0 && errno == EINTR)
         continue;

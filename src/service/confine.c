@@ -31,7 +31,8 @@ static const char *const door_calls[] = {CALLS_OF_BOTH, "setsockopt", NULL};
     CALLS_OF_BOTH, "fsync", "fdatasync", "truncate", "fallocate", "fadvise64", "flock", "rename",  \
         "renameat", "renameat2", "unlink", "unlinkat", "link", "linkat", "mkdir", "mkdirat",       \
         "rmdir", "chmod", "fchmod", "fchmodat", "fchown", "utimensat", "umask", "getdents64",      \
-        "getcwd", "statfs", "fstatfs", "clone", "clone3", "set_tid_address", "readlinkat"
+        "getcwd", "statfs", "fstatfs", "clone", "clone3", "set_tid_address", "readlinkat",         \
+        "pwritev2", "pwritev", "preadv", "preadv2", "sync_file_range"
 
 static const char *const keeper_calls[] = {CALLS_OF_KEEPER, NULL};
 

@@ -61,25 +61,9 @@ static lethe_result introduce(struct supervisor *supervisor, struct lethe_error 
     return LETHE_OK;
 }
 
-static void list_others(const struct supervisor *supervisor, size_t which, int *out)
-{
-    const struct serve_listeners *listeners = &supervisor->listeners;
-    *out++ = supervisor->signals;
-    if (supervisor->children[1 - which].control >= 0)
-        *out++ = supervisor->children[1 - which].control;
-    for (size_t i = 0; which == KEEPER && i < listeners->count; i++)
-        *out++ = listeners->fds[i];
-    if (which == DOOR && supervisor->admin >= 0)
-        *out++ = supervisor->admin;
-    *out = -1;
-}
-
 static lethe_result start(struct supervisor *supervisor, size_t which, struct lethe_error *err)
 {
-    int others[SERVE_LISTEN_MAX + 4];
-    list_others(supervisor, which, others);
-    TRY(serve_child_start(&supervisor->children[which], supervisor->options, others, now_ms(),
-                          err));
+    TRY(serve_child_start(&supervisor->children[which], supervisor->options, now_ms(), err));
     bool both = supervisor->children[1 - which].pid != 0;
     return both ? introduce(supervisor, err) : LETHE_OK;
 }

@@ -25,11 +25,38 @@ static void ignore_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static int by_number(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+/* What the supervisor, or whoever started it, has open is none of a child's business. */
+static lethe_result keep_only(const struct serve_ends *ends, struct lethe_error *err)
+{
+    int kept[SERVE_LISTEN_MAX + 2];
+    size_t count = 0;
+    unsigned from = STDERR_FILENO + 1;
+    kept[count++] = ends->control;
+    if (ends->admin >= 0)
+        kept[count++] = ends->admin;
+    for (size_t i = 0; i < ends->listener_count; i++)
+        kept[count++] = ends->listeners[i];
+    qsort(kept, count, sizeof kept[0], by_number);
+    for (size_t i = 0; i < count; i++) {
+        unsigned next = (unsigned)kept[i];
+        if (next > from && close_range(from, next - 1, 0) != 0)
+            return error_from_errno(err, "closing descriptors");
+        from = next + 1;
+    }
+    return close_range(from, ~0u, 0) == 0 ? LETHE_OK : error_from_errno(err, "closing descriptors");
+}
+
 static lethe_result become(const struct serve_child *child, pid_t parent, struct lethe_error *err)
 {
     char name[16];
     snprintf(name, sizeof name, "lethe-%s", child->name);
     prctl(PR_SET_NAME, name, 0, 0, 0);
+    TRY(keep_only(&child->ends, err));
     TRY(sandbox_die_with_parent(err));
     if (getppid() != parent)
         return error_set(err, LETHE_CANCELLED, "the supervisor is gone");
@@ -52,7 +79,7 @@ static _Noreturn void run_child(struct serve_child *child, const struct serve_op
 }
 
 lethe_result serve_child_start(struct serve_child *child, const struct serve_options *options,
-                               const int *others, uint64_t now_ms, struct lethe_error *err)
+                               uint64_t now_ms, struct lethe_error *err)
 {
     int ends[2];
     pid_t parent = getpid();
@@ -60,9 +87,6 @@ lethe_result serve_child_start(struct serve_child *child, const struct serve_opt
     fflush(NULL); /* what waits is not written twice */
     pid_t pid = fork();
     if (pid == 0) {
-        fd_close(ends[0]);
-        for (; *others >= 0; others++)
-            fd_close(*others);
         child->ends.control = ends[1];
         run_child(child, options, parent);
     }

@@ -21,11 +21,10 @@ struct serve_child {
     uint64_t due_ms;     /* when it is to be started, while there is none */
 };
 
-/* Forks. `others` are descriptors that are none of its business: -1 ends the list. */
+/* Forks. Of the descriptors that are open here it keeps `ends` and the first three. */
 LETHE_MUST_CHECK lethe_result serve_child_start(struct serve_child *child,
                                                 const struct serve_options *options,
-                                                const int *others, uint64_t now_ms,
-                                                struct lethe_error *err);
+                                                uint64_t now_ms, struct lethe_error *err);
 /* It has ended: when it is due again. Soon at first, then ever later; soon again after a life that
  * was long enough. */
 void serve_child_ended(struct serve_child *child, uint64_t now_ms);
