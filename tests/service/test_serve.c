@@ -30,13 +30,15 @@ struct note {  /* what a part tells the test */
     char text[64];
 };
 
-static int notes[2]; /* a pipe: whole notes */
+/* A pipe: whole notes. A child keeps only the first three descriptors, of which one is for this. */
+static int notes[2];
+#define NOTES_FD STDIN_FILENO
 
 static void tell(char who, char what, const char *text)
 {
     struct note note = {who, what, getpid(), 0, ""};
     snprintf(note.text, sizeof note.text, "%s", text);
-    assert_int_equal(write(notes[1], &note, sizeof note), sizeof note);
+    assert_int_equal(write(NOTES_FD, &note, sizeof note), sizeof note);
 }
 
 static struct note kept[256]; /* what has come before it was asked for */
@@ -102,9 +104,23 @@ static void live(const struct serve_ends *ends, char who)
     tell(who, 'e', "");
 }
 
+/* What others have open here does not reach a child. */
+static void has_nothing_else_open(const struct serve_ends *ends)
+{
+    for (int fd = 3; fd < 256; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            continue;
+        bool is_given = fd == ends->control || fd == ends->admin;
+        for (size_t i = 0; i < ends->listener_count; i++)
+            is_given = is_given || fd == ends->listeners[i];
+        assert_true(is_given);
+    }
+}
+
 static lethe_result keeper_part(const struct serve_options *options, const struct serve_ends *ends,
                                 struct lethe_error *err)
 {
+    has_nothing_else_open(ends);
     tell('k', 's', ends->admin >= 0 ? "admin" : "");
     live(ends, 'k');
     return LETHE_OK;
@@ -113,6 +129,7 @@ static lethe_result keeper_part(const struct serve_options *options, const struc
 static lethe_result door_part(const struct serve_options *options, const struct serve_ends *ends,
                               struct lethe_error *err)
 {
+    has_nothing_else_open(ends);
     tell('d', 's', ends->addresses[0]);
     live(ends, 'd');
     return LETHE_OK;
@@ -136,7 +153,7 @@ static pid_t start(const struct serve_options *options, const struct serve_parts
     assert_true(pid >= 0);
     if (pid != 0)
         return pid;
-    signal(SIGALRM, SIG_DFL);
+    assert_int_equal(dup2(notes[1], NOTES_FD), NOTES_FD);
     alarm(60);
     struct lethe_error err = {0};
     lethe_result result = serve_with(options, parts, &err);
