@@ -196,6 +196,104 @@ static const struct option kms_init_options[] = {
 static const struct option kms_check_options[] = {
     {"config", 0, "FILE", "settings (default: kms.conf in the home, if it is there)", false},
     {0}};
+static const struct option kms_options[] = {
+    {"json", 0, NULL, "print the answer as it comes", false},
+    KMS_OPTIONS,
+    {0}};
+static const struct option kms_path_options[] = {
+    {"json", 0, NULL, "print the answer as it comes", false},
+    {"field", 0, "NAME", "print this text of the answer alone: plaintext, keys/1/public_key", false},
+    KMS_OPTIONS,
+    {0}};
+static const struct option kms_unseal_options[] = {
+    {"passphrase-fd", 0, "N", "read the passphrase from descriptor N, not the terminal", false},
+    {"json", 0, NULL, "print the answer as it comes", false},
+    KMS_OPTIONS,
+    {0}};
+static const struct option token_create_options[] = {
+    {"output", 'o', "FILE", "where to write it (mode 0600); without it: only to a terminal", false},
+    {"policy", 0, "NAME", "what it may do: one of the caller's policies", true},
+    {"ttl", 0, "TIME", "how long it lives unless renewed: 30m, 24h", false},
+    {"max-ttl", 0, "TIME", "how long it lives at most", false},
+    {"period", 0, "TIME", "it lives for as long after each renewal", false},
+    {"uses", 0, "N", "how often it may be used (default: any number)", false},
+    {"name", 0, "TEXT", "for people", false},
+    {"identity", 0, "ID", "it is void without a certificate of this identity", false},
+    {"orphan", 0, NULL, "it does not end with the caller's token", false},
+    KMS_OPTIONS,
+    {0}};
+static const struct option token_options[] = {
+    {"accessor", 0, "A", "of this token, instead of the caller's own", false},
+    {"json", 0, NULL, "print JSON instead of text", false},
+    KMS_OPTIONS,
+    {0}};
+static const struct option token_renew_options[] = {
+    {"accessor", 0, "A", "of this token, instead of the caller's own", false},
+    {"increment", 0, "TIME", "for how long from now: 30m, 24h", false},
+    {"json", 0, NULL, "print JSON instead of text", false},
+    KMS_OPTIONS,
+    {0}};
+static const struct option token_revoke_options[] = {
+    {"accessor", 0, "A", "this token", false},
+    {"self", 0, NULL, "the caller's own", false},
+    KMS_OPTIONS,
+    {0}};
+static const struct option identity_create_options[] = {
+    {"policy", 0, "NAME", "what it may do", true},
+    {"ttl", 0, "TIME", "how long its certificates live: 1h, 24h", false},
+    {"json", 0, NULL, "print the answer as it comes", false},
+    KMS_OPTIONS,
+    {0}};
+static const struct option identity_revoke_options[] = {
+    {"reason", 0, "TEXT", "why, for the record", false},
+    KMS_OPTIONS,
+    {0}};
+static const struct option identity_issue_options[] = {
+    {"output", 'o', "NAME", "the files to make: NAME.pem and NAME.key (mode 0600)", false},
+    {"ttl", 0, "TIME", "how long the certificate lives (default: the identity's)", false},
+    KMS_OPTIONS,
+    {0}};
+static const struct option identity_renew_options[] = {
+    KMS_OPTIONS,
+    {0}};
+static const struct option pki_root_options[] = {
+    {"ttl", 0, "TIME", "how long it lives: 8760h", false},
+    {"json", 0, NULL, "print the answer as it comes", false},
+    KMS_OPTIONS,
+    {0}};
+static const struct option pki_role_options[] = {
+    {"domain", 0, "NAME", "a domain that its certificates may be for", true},
+    {"uri", 0, "PATTERN", "a URI that they may be for", true},
+    {"allow-subdomains", 0, NULL, "names below the domains, too", false},
+    {"allow-bare-domains", 0, NULL, "the domains themselves, too", false},
+    {"allow-any-name", 0, NULL, "any name at all", false},
+    {"ttl", 0, "TIME", "how long they live unless asked otherwise", false},
+    {"max-ttl", 0, "TIME", "how long they live at most", false},
+    {"json", 0, NULL, "print the answer as it comes", false},
+    KMS_OPTIONS,
+    {0}};
+static const struct option pki_issue_options[] = {
+    {"output", 'o', "NAME", "the files to make: NAME.pem and NAME.key (mode 0600)", false},
+    {"common-name", 0, "NAME", "whom it is for", false},
+    {"alt-names", 0, "NAMES", "more DNS names, with commas between them", false},
+    {"ip", 0, "ADDRESSES", "IP addresses, with commas between them", false},
+    {"uri", 0, "URIS", "URIs, with commas between them", false},
+    {"ttl", 0, "TIME", "how long it lives", false},
+    KMS_OPTIONS,
+    {0}};
+static const struct option pki_sign_options[] = {
+    {"output", 'o', "FILE", "where to write the certificate (default: stdout)", false},
+    {"common-name", 0, "NAME", "whom it is for (default: as the request says)", false},
+    {"alt-names", 0, "NAMES", "more DNS names, with commas between them", false},
+    {"ip", 0, "ADDRESSES", "IP addresses, with commas between them", false},
+    {"uri", 0, "URIS", "URIs, with commas between them", false},
+    {"ttl", 0, "TIME", "how long it lives", false},
+    KMS_OPTIONS,
+    {0}};
+static const struct option pki_crl_options[] = {
+    {"output", 'o', "FILE", "where to write it (default: stdout)", false},
+    KMS_OPTIONS,
+    {0}};
 static const struct option doctor_options[] = {
     {"json", 0, NULL, "print JSON instead of text", false},
     {0}};
@@ -316,6 +414,60 @@ const struct command commands[] = {
     {"kms check-config", "[--config FILE]", "Show the service's settings, and what is doubtful",
      "The exit code is 1 when the service would not start with them.",
      kms_check_options, 0, 0, false, command_kms_check_config},
+    {"kms status", "", "Ask a key service whether it is sealed; exit 5: it is",
+     "Every command of the kms, token, identity and pki families asks the service of --kms, of\n"
+     "LETHE_KMS_ADDR, or of [kms] in lethe.conf; without one, the service on this machine, by the admin\n"
+     "socket of the home, where operators need no token.",
+     kms_options, 0, 0, false, command_kms_status},
+    {"kms unseal", "[--passphrase-fd N]", "Give a service its root, so that it opens its keys", NULL,
+     kms_unseal_options, 0, 0, false, command_kms_unseal},
+    {"kms seal", "", "Have a service forget all keys, until it is unsealed", NULL,
+     kms_options, 0, 0, false, command_kms_seal},
+    {"kms read", "PATH [--field NAME]", "Read a path: transit/keys/NAME, sys/policy/NAME, ...", NULL,
+     kms_path_options, 1, 1, false, command_kms_read},
+    {"kms write", "PATH [NAME=VALUE | NAME=@FILE | NAME=- | -]...",
+     "Write to a path, and print the answer",
+     "The members of the JSON object that is sent are texts; - alone reads the object from stdin. A\n"
+     "secret is no argument: others can see it. NAME=@FILE and NAME=- read it.",
+     kms_path_options, 1, -1, false, command_kms_write},
+    {"kms list", "PATH", "List what is below a path: transit/keys", NULL,
+     kms_path_options, 1, 1, false, command_kms_list},
+    {"kms delete", "PATH", "Delete what is at a path", NULL,
+     kms_path_options, 1, 1, false, command_kms_delete},
+    {"kms events", "[--json]", "Follow what happens: revocations, rotations, until interrupted", NULL,
+     kms_options, 0, 0, false, command_kms_events},
+    {"token create", "[--policy NAME]... [--ttl TIME] -o FILE", "Make a token, in a file", NULL,
+     token_create_options, 0, 0, false, command_token_create},
+    {"token lookup", "[--accessor A]", "Show what a token may do, and for how long", NULL,
+     token_options, 0, 0, false, command_token_lookup},
+    {"token renew", "[--accessor A] [--increment TIME]", "Have a token live longer", NULL,
+     token_renew_options, 0, 0, false, command_token_renew},
+    {"token revoke", "--accessor A | --self", "End a token, and those that were made with it", NULL,
+     token_revoke_options, 0, 0, false, command_token_revoke},
+    {"identity create", "ID [--policy NAME]...", "Make an identity known: spiffe://DOMAIN/PATH", NULL,
+     identity_create_options, 1, 1, false, command_identity_create},
+    {"identity list", "", "List the identities that are known", NULL,
+     kms_options, 0, 0, false, command_identity_list},
+    {"identity revoke", "ID [--reason TEXT]", "End an identity, for ever and at once", NULL,
+     identity_revoke_options, 1, 1, false, command_identity_revoke},
+    {"identity issue", "ID -o NAME", "Have a certificate for an identity issued",
+     "Its key is made here and does not leave this machine.",
+     identity_issue_options, 1, 1, false, command_identity_issue},
+    {"identity renew", "--certificate FILE --key FILE", "Replace a certificate and its key by new ones",
+     "The certificate that there is says whose the new one is to be.",
+     identity_renew_options, 0, 0, false, command_identity_renew},
+    {"pki root", "COMMON-NAME [--ttl TIME]", "Make the service's own authority for certificates", NULL,
+     pki_root_options, 1, 1, false, command_pki_root},
+    {"pki role", "NAME [--domain NAME]...", "Say which certificates may be issued by a name", NULL,
+     pki_role_options, 1, 1, false, command_pki_role},
+    {"pki issue", "ROLE --common-name NAME -o NAME", "Have a key and a certificate made", NULL,
+     pki_issue_options, 1, 1, false, command_pki_issue},
+    {"pki sign", "ROLE REQUEST [-o FILE]", "Have a request for a certificate (PKCS#10) signed", NULL,
+     pki_sign_options, 2, 2, false, command_pki_sign},
+    {"pki revoke", "SERIAL", "Revoke a certificate", NULL,
+     kms_options, 1, 1, false, command_pki_revoke},
+    {"pki crl", "[-o FILE]", "Get the list of certificates that were revoked", NULL,
+     pki_crl_options, 0, 0, false, command_pki_crl},
     {"doctor", "", "Say what this host can protect, and what to do about the rest", NULL,
      doctor_options, 0, 0, false, command_doctor},
     {"version", "", "Print the version", NULL, NULL, 0, 0, false, command_version},

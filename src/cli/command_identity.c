@@ -1,0 +1,165 @@
+/* lethe identity create, list, revoke, issue, renew. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/kms_call.h"
+#include "cli/own_key.h"
+#include "net/identity.h"
+
+#define IDENTITIES "lethe/identities"
+#define PEM_MAX ((size_t)256 << 10)
+
+/* A mistake in an id is named before anything is sent. */
+static lethe_result check_id(const char *text, struct lethe_error *err)
+{
+    struct spiffe_id id;
+    return spiffe_parse(text, strlen(text), &id, err);
+}
+
+static lethe_result show(const struct invocation *invocation, const struct kms_call *call,
+                         struct lethe_error *err)
+{
+    return kms_print_answer(&call->answer, option_given(invocation, "json"), err);
+}
+
+COMMAND_FUNCTION(identity_create)
+{
+    CLEANUP(kms_call_close) struct kms_call call = {0};
+    TRY(check_id(invocation->positional[0], err));
+    TRY(kms_call_open(invocation, &call, err));
+    client_put_open(&call.request, NULL, '{');
+    client_put_text(&call.request, "id", invocation->positional[0]);
+    kms_put_list(&call.request, "policies", invocation, "policy");
+    kms_put_option(&call.request, "certificate_ttl", invocation, "ttl");
+    client_put_close(&call.request, '}');
+    TRY(kms_call_do(&call, HTTP_POST, IDENTITIES, NULL, err));
+    return show(invocation, &call, err);
+}
+
+COMMAND_FUNCTION(identity_list)
+{
+    CLEANUP(kms_call_close) struct kms_call call = {0};
+    TRY(kms_call_open(invocation, &call, err));
+    TRY(kms_call_do(&call, HTTP_LIST, IDENTITIES, NULL, err));
+    return show(invocation, &call, err);
+}
+
+COMMAND_FUNCTION(identity_revoke)
+{
+    CLEANUP(kms_call_close) struct kms_call call = {0};
+    TRY(check_id(invocation->positional[0], err));
+    TRY(kms_call_open(invocation, &call, err));
+    client_put_open(&call.request, NULL, '{');
+    client_put_text(&call.request, "id", invocation->positional[0]);
+    kms_put_option(&call.request, "reason", invocation, "reason");
+    client_put_close(&call.request, '}');
+    TRY(kms_call_do(&call, HTTP_POST, IDENTITIES "/revoke", NULL, err));
+    fprintf(stderr, "lethe: revoked: its certificates and tokens end now, for ever\n");
+    return LETHE_OK;
+}
+
+/* ---- certificates ---------------------------------------------------------------------------- */
+
+/* The certificate and what stands between it and a root. */
+static lethe_result read_certificates(const struct json_piece *answer, struct buffer *out,
+                                      struct lethe_error *err)
+{
+    struct json_piece chain = {0};
+    struct json_piece none;
+    struct json_piece certificate;
+    TRY(client_answer_text(answer, "data/certificate", out, err));
+    if (out->size_bytes > 0 && out->bytes[out->size_bytes - 1] != '\n')
+        buffer_byte(out, '\n');
+    if (json_piece_find(answer, "data/ca_chain", &chain) != LETHE_OK ||
+        chain.kind != JSON_PIECE_ARRAY)
+        return buffer_result(out, err);
+    struct json_walk walk = json_walk_over(&chain);
+    while (json_walk_next(&walk, &none, &certificate) == LETHE_OK) {
+        size_t length = 0;
+        char *at = buffer_extend(out, certificate.length + 1);
+        TRY(buffer_result(out, err));
+        if (json_piece_text(&certificate, at, certificate.length, &length) != LETHE_OK)
+            length = 0;
+        at[length] = '\n';
+        buffer_truncate(out, out->size_bytes - certificate.length + length);
+    }
+    return buffer_result(out, err);
+}
+
+static lethe_result sign_request(struct kms_call *call, const char *path, const char *id,
+                                 const char *ttl, const struct own_key *key, struct buffer *out,
+                                 struct lethe_error *err)
+{
+    struct json_piece answer = {0};
+    client_put_open(&call->request, NULL, '{');
+    if (id != NULL)
+        client_put_text(&call->request, "id", id);
+    client_put_text(&call->request, "csr", key->request_pem.bytes);
+    if (ttl != NULL)
+        client_put_text(&call->request, "ttl", ttl);
+    client_put_close(&call->request, '}');
+    TRY(kms_call_ask(call, HTTP_POST, path, &answer, err));
+    return read_certificates(&answer, out, err);
+}
+
+COMMAND_FUNCTION(identity_issue)
+{
+    const char *id = invocation->positional[0];
+    const char *name = option_text(invocation, "output");
+    CLEANUP(kms_call_close) struct kms_call call = {0};
+    CLEANUP(own_key_clear) struct own_key key = {0};
+    CLEANUP(buffer_clear) struct buffer certificates = {0};
+    const struct x509_subject subject = {.uris = {.at = {id}, .count = 1}};
+    TRY(check_id(id, err));
+    if (name == NULL)
+        return error_set(err, LETHE_INVALID, "name the files with -o NAME: NAME.pem and NAME.key");
+    TRY(kms_call_open(invocation, &call, err));
+    TRY(own_key_make(&subject, &key, err));
+    TRY(sign_request(&call, IDENTITIES "/issue", id, option_text(invocation, "ttl"), &key,
+                     &certificates, err));
+    TRY(own_key_write(&key, &certificates, name, err));
+    printf("%s.pem\n%s.key\n", name, name);
+    return LETHE_OK;
+}
+
+/* The id of the certificate that there is. */
+static lethe_result id_of(const char *path, char out[SPIFFE_ID_MAX + 1], struct lethe_error *err)
+{
+    CLEANUP(buffer_clear) struct buffer pem = {0};
+    CLEANUP(buffer_clear) struct buffer list = {0};
+    CLEANUP(x509_summary_clear) struct x509_summary summary = {0};
+    const size_t prefix = sizeof(uint32_t);
+    TRY(file_read_all(AT_FDCWD, path, PEM_MAX, &pem, err));
+    TRY(x509_pem_read(X509_PEM_CERTIFICATE, pem.bytes, pem.size_bytes, &list, err));
+    uint32_t size_bytes;
+    memcpy(&size_bytes, list.bytes, prefix);
+    TRY(x509_read(list.bytes + prefix, size_bytes, &summary, err));
+    if (summary.subject.uris.count != 1 || strlen(summary.subject.uris.at[0]) > SPIFFE_ID_MAX)
+        return error_set(err, LETHE_INVALID, "%s is no identity's: it has no single URI", path);
+    strcpy(out, summary.subject.uris.at[0]);
+    return check_id(out, err);
+}
+
+COMMAND_FUNCTION(identity_renew)
+{
+    char id[SPIFFE_ID_MAX + 1];
+    const char *certificate_path = option_text(invocation, "certificate");
+    const char *key_path = option_text(invocation, "key");
+    CLEANUP(kms_call_close) struct kms_call call = {0};
+    CLEANUP(own_key_clear) struct own_key key = {0};
+    CLEANUP(buffer_clear) struct buffer certificates = {0};
+    if (certificate_path == NULL || key_path == NULL)
+        return error_set(err, LETHE_INVALID,
+                         "give --certificate FILE and --key FILE: both are replaced");
+    TRY(id_of(certificate_path, id, err));
+    const struct x509_subject subject = {.uris = {.at = {id}, .count = 1}};
+    TRY(kms_call_open(invocation, &call, err));
+    TRY(own_key_make(&subject, &key, err));
+    TRY(sign_request(&call, IDENTITIES "/renew", NULL, NULL, &key, &certificates, err));
+    TRY(own_key_replace(&key, key_path, &certificates, certificate_path, err));
+    printf("%s\n%s\n", certificate_path, key_path);
+    return LETHE_OK;
+}
