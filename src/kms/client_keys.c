@@ -77,15 +77,13 @@ static lethe_result source_wrap(void *context, const struct key_use *use,
 
 /* ---- unwrap ---------------------------------------------------------------------------------- */
 
-static lethe_result ask_for_key(struct kms_client *client, const struct key_use *use,
-                                const char *wrapped, struct lethe_secret **data_key,
-                                struct lethe_error *err)
+static lethe_result ask_for_key(struct kms_client *client, const char *path,
+                                const struct key_use *use, const char *wrapped,
+                                struct lethe_secret **data_key, struct lethe_error *err)
 {
     struct guarded *request = &client->request;
-    char path[CLIENT_PATH_SIZE];
     struct json_piece answer;
     unsigned status;
-    TRY(make_path("transit/decrypt/", use->key, path, err));
     guarded_wipe(request);
     client_put_open(request, NULL, '{');
     client_put_text(request, "ciphertext", wrapped);
@@ -123,13 +121,15 @@ static lethe_result source_unwrap(void *context, const struct key_use *use, cons
 {
     struct kms_client *client = context;
     uint64_t version;
+    char path[CLIENT_PATH_SIZE];
     *data_key = NULL;
+    TRY(make_path("transit/decrypt/", use->key, path, err));
     TRY(transit_version(wrapped, &version, err));
     lethe_result result = client_cache_find(client, use, wrapped, data_key, err);
     if (result != LETHE_NOT_FOUND)
         return result;
     CLEANUP(lethe_secret_free) struct lethe_secret *opened = NULL;
-    result = ask_for_key(client, use, wrapped, &opened, err);
+    result = ask_for_key(client, path, use, wrapped, &opened, err);
     client_wipe(client);
     if (result != LETHE_OK)
         return explain(client, use, version, result, err);

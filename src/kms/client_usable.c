@@ -74,6 +74,8 @@ static lethe_result ask_status(struct kms_client *client, const char *key, uint6
 lethe_result client_ask_usable(struct kms_client *client, const char *key, uint64_t version,
                                struct lethe_error *err)
 {
+    enum key_kind kind; /* a name out of a manifest must not lead to another path */
+    TRY(key_name_check(key, &kind, err));
     lethe_result result = ask_status(client, key, version, err);
     client_wipe(client);
     if (result == LETHE_REVOKED)
@@ -141,7 +143,7 @@ static bool is_answer(lethe_result result)
 lethe_result kms_client_check_usable(struct kms_client *client, const char *key, uint64_t version,
                                      struct lethe_error *err)
 {
-    enum key_kind kind;
+    enum key_kind kind; /* before it is copied into a row */
     TRY(key_name_check(key, &kind, err));
     uint64_t now_ns = clock_monotonic_ns(&clock_system);
     struct client_usable *usable = find_usable(client, key, version);
