@@ -2,8 +2,11 @@
 
 /* clang-format off */
 const struct route *const route_tables[] = {
+    routes_cert,
+    routes_identity,
     routes_keys,
     routes_lethe,
+    routes_pki,
     routes_policy,
     routes_sys,
     routes_token,
