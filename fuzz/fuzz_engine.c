@@ -25,7 +25,7 @@ static const char *const names[] = {"aes", "chacha", "ed", "p256", "p384"};
 static void finish(void)
 {
     aead_key_free(backup_key);
-    engine_free(engine);
+    engine_close(engine);
     (void)!keeper_close(keeper, NULL);
     (void)!file_remove_tree(AT_FDCWD, directory, NULL);
 }
@@ -54,7 +54,7 @@ static void open_home(void)
     snprintf(root.where, sizeof root.where, "%s", root_path);
     REQUIRE(keeper_create(&options, &root, NULL) == LETHE_OK);
     REQUIRE(keeper_open(&options, &keeper, NULL) == LETHE_OK);
-    REQUIRE(engine_create(keeper, &engine, NULL) == LETHE_OK);
+    REQUIRE(engine_open(keeper, &engine, NULL) == LETHE_OK);
 }
 
 /* The first backup makes the key that the others are sealed under. */
