@@ -112,7 +112,8 @@ struct x509_check {
     uint64_t now_s;
     unsigned extended_usage; /* that the leaf must name; 0: any */
 };
-/* RFC 5280, 6.1, strictly (as openssl verify -x509_strict), at 112 bits of security. LETHE_DENIED
+/* RFC 5280, 6.1, strictly (as openssl verify -x509_strict, but for what a root leaves
+ * unsaid of itself), at 112 bits of security. LETHE_DENIED
  * says why (expired, not yet valid, not issued by a root, wrong usage); LETHE_REVOKED;
  * LETHE_MALFORMED. */
 LETHE_MUST_CHECK lethe_result x509_check_chain(const struct x509_check *check,

@@ -94,11 +94,14 @@ static lethe_result check_leads_up(const void *chain, size_t chain_bytes, uint64
         .roots_bytes = (size_t)((const uint8_t *)chain + chain_bytes - last),
         .now_s = now_s,
     };
-    lethe_result result = x509_check_chain(&check, own, err);
+    struct lethe_error why = {0};
+    lethe_result result = x509_check_chain(&check, own, &why);
     if (result == LETHE_DENIED)
         return error_set(err, LETHE_INVALID,
-                         "expected the signed certificate, those above it and "
-                         "the root, one signed by the next");
+                         "expected the signed certificate, those above it and the root: %s",
+                         why.text);
+    if (result != LETHE_OK && err != NULL)
+        *err = why;
     return result;
 }
 
