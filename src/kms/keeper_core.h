@@ -105,6 +105,12 @@ LETHE_MUST_CHECK lethe_result keeper_take_uses(struct keeper *keeper, const char
 LETHE_MUST_CHECK lethe_result keeper_rotate_if_due(struct keeper *keeper,
                                                    const struct key_info *info,
                                                    struct lethe_error *err);
+/* LETHE_INVALID: the name of no encryption key. */
+LETHE_MUST_CHECK lethe_result keeper_check_encryption_name(const char *name,
+                                                           struct lethe_error *err);
+/* Whether a version may open something for this use. */
+LETHE_MUST_CHECK lethe_result keeper_check_use(struct keeper *keeper, const struct key_use *use,
+                                               uint64_t version, struct lethe_error *err);
 /* E-8: an old manifest is signed as well as a new one. LETHE_DENIED. */
 LETHE_MUST_CHECK lethe_result keeper_check_release(struct keeper *keeper, const struct key_use *use,
                                                    struct lethe_error *err);
@@ -116,6 +122,8 @@ LETHE_MUST_CHECK lethe_result keeper_commit_for(struct keeper *keeper, const cha
 void keeper_owner_of(const char *name, char out[NAME_PART_MAX + 1]);
 lethe_result keeper_source_rewrap(void *context, const struct key_rewrap *items, size_t count,
                                   struct lethe_error *err);
+lethe_result keeper_source_unwrap_all(void *context, const struct key_unwrap *items, size_t count,
+                                      struct lethe_error *err);
 lethe_result keeper_source_newest(void *context, const char *key, uint64_t *version,
                                   struct lethe_error *err);
 

@@ -42,7 +42,7 @@ void keeper_owner_of(const char *name, char out[NAME_PART_MAX + 1])
     out[length] = '\0';
 }
 
-static lethe_result check_encryption_name(const char *name, struct lethe_error *err)
+lethe_result keeper_check_encryption_name(const char *name, struct lethe_error *err)
 {
     enum key_kind kind;
     TRY(key_name_check(name, &kind, err));
@@ -142,7 +142,7 @@ static lethe_result ensure_key(struct keeper *keeper, const char *name, struct l
 
 static lethe_result source_ensure(void *context, const char *key, struct lethe_error *err)
 {
-    TRY(check_encryption_name(key, err));
+    TRY(keeper_check_encryption_name(key, err));
     return ensure_key(context, key, err);
 }
 
@@ -217,7 +217,7 @@ static lethe_result source_wrap(void *context, const struct key_use *use,
     struct keeper *keeper = context;
     struct transit_binding binding = {.aad = use->aad, .aad_bytes = use->aad_bytes};
     CLEANUP(lethe_secret_free) struct lethe_secret *material = NULL;
-    TRY(check_encryption_name(use->key, err));
+    TRY(keeper_check_encryption_name(use->key, err));
     TRY(keeper_take_uses(keeper, use->key, 1, &binding.version, err));
     TRY(keyring_material(keeper->store, use->key, binding.version, &material, err));
     const struct audit_event event =
@@ -246,7 +246,7 @@ lethe_result keeper_check_release(struct keeper *keeper, const struct key_use *u
     return LETHE_DENIED;
 }
 
-static lethe_result check_use(struct keeper *keeper, const struct key_use *use, uint64_t version,
+lethe_result keeper_check_use(struct keeper *keeper, const struct key_use *use, uint64_t version,
                               struct lethe_error *err)
 {
     struct key_info info;
@@ -269,7 +269,7 @@ static lethe_result open_wrapped(struct keeper *keeper, const struct key_use *us
     CLEANUP(lethe_secret_free) struct lethe_secret *material = NULL;
     TRY(transit_version(wrapped, &binding.version, err));
     *version = binding.version;
-    TRY(check_use(keeper, use, binding.version, err));
+    TRY(keeper_check_use(keeper, use, binding.version, err));
     TRY(keyring_material(keeper->store, use->key, binding.version, &material, err));
     binding.key = material;
     return transit_unwrap(&binding, wrapped, data_key, err);
@@ -299,7 +299,7 @@ static lethe_result source_unwrap(void *context, const struct key_use *use, cons
     struct keeper *keeper = context;
     uint64_t version = 0;
     *data_key = NULL;
-    TRY(check_encryption_name(use->key, err));
+    TRY(keeper_check_encryption_name(use->key, err));
     CLEANUP(lethe_secret_free) struct lethe_secret *opened = NULL;
     lethe_result result = open_wrapped(keeper, use, wrapped, &version, &opened, err);
     if (result != LETHE_OK) {
@@ -414,6 +414,7 @@ void keeper_keys_init(struct keeper *keeper)
         .ensure = source_ensure,
         .wrap = source_wrap,
         .unwrap = source_unwrap,
+        .unwrap_all = keeper_source_unwrap_all,
         .rewrap = keeper_source_rewrap,
         .newest = keeper_source_newest,
         .sign = source_sign,

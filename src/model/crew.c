@@ -1,6 +1,7 @@
 #include "model/crew.h"
 
 #include "base/thread.h"
+#include "model/keys_ahead.h"
 
 /* Who is given a shard as the last one keeps all others waiting: never for more than a little. */
 #define SHARES_OF_A_THREAD 16u
@@ -8,9 +9,11 @@
 struct small_shards {
     const struct crew *crew;
     uint64_t total_bytes;
-    pthread_mutex_t lock; /* guards the next two, and is held while a key is asked for */
+    pthread_mutex_t lock; /* guards what follows, and is held while keys are asked for */
     size_t next;
     bool failed;
+    struct keys_ahead ahead;
+    size_t ahead_until; /* the shards before have been asked for */
 };
 
 static size_t shard_at(const struct crew *crew, size_t i)
@@ -37,6 +40,21 @@ static lethe_result work_on_large(const struct crew *crew, size_t i, struct leth
     return crew->together(crew->context, &reader, err);
 }
 
+/* Of the shard at small->next, and of those that come behind it. */
+static void look_ahead(struct small_shards *small)
+{
+    const struct crew *crew = small->crew;
+    size_t shards[KEYS_AHEAD_MAX];
+    size_t count = 0;
+    size_t i = small->next;
+    for (; i < crew->count && count < KEYS_AHEAD_MAX; i++) {
+        if (!is_large(crew, small->total_bytes, i))
+            shards[count++] = shard_at(crew, i);
+    }
+    small->ahead_until = i;
+    keys_ahead_fill(&small->ahead, crew->model, crew->access, shards, count);
+}
+
 static lethe_result take_locked(struct small_shards *small, struct shard_reader *reader,
                                 struct lethe_error *err)
 {
@@ -45,8 +63,12 @@ static lethe_result take_locked(struct small_shards *small, struct shard_reader 
         small->next++;
     if (small->failed || small->next == crew->count)
         return LETHE_OK;
+    if (small->next >= small->ahead_until)
+        look_ahead(small);
     size_t taken = small->next++;
-    return shard_reader_open(crew->model, shard_at(crew, taken), crew->access, reader, err);
+    struct shard_access access = *crew->access;
+    access.ahead = &small->ahead;
+    return shard_reader_open(crew->model, shard_at(crew, taken), &access, reader, err);
 }
 
 /* reader->shard stays NULL when there is nothing left. */
@@ -101,6 +123,7 @@ lethe_result crew_run(const struct crew *crew, struct lethe_error *err)
     pthread_mutex_init(&small.lock, NULL);
     unsigned threads = (unsigned)MIN(crew->threads, small_count);
     lethe_result result = threads_run(threads, work, &small, err);
+    keys_ahead_clear(&small.ahead);
     pthread_mutex_destroy(&small.lock);
     return result;
 }

@@ -26,6 +26,13 @@ struct key_rewrap {
     struct buffer *rewrapped; /* empty before; gets "vault:v<newest>:<base64>" */
 };
 
+/* A data key that is asked for together with others. */
+struct key_unwrap {
+    struct key_use use;
+    const char *wrapped;
+    struct lethe_secret **data_key; /* NULL before; the caller's to free */
+};
+
 struct key_source {
     /* Makes sure that the key can wrap, creating it when it is new. */
     lethe_result (*ensure)(void *context, const char *key, struct lethe_error *err);
@@ -37,6 +44,11 @@ struct key_source {
      * key. The caller frees *data_key as soon as the shard is open (Z-2). */
     lethe_result (*unwrap)(void *context, const struct key_use *use, const char *wrapped,
                            struct lethe_secret **data_key, struct lethe_error *err);
+    /* Many of one model, with their records in one durable group: all of them, or none. What is
+     * refused is not on record here: whoever then asks for one after another learns which it is,
+     * and so does the log. NULL: not offered. */
+    lethe_result (*unwrap_all)(void *context, const struct key_unwrap *items, size_t count,
+                               struct lethe_error *err);
     /* Wraps many anew under the newest version, on record in one durable group: all of them, or
      * none (the buffers are then empty). Allowed for revoked versions, never for destroyed keys. */
     lethe_result (*rewrap)(void *context, const struct key_rewrap *items, size_t count,

@@ -38,10 +38,12 @@ static inline void shard_reader_close_at_scope_end(struct shard_reader *reader)
 {
     shard_reader_close(reader);
 }
+struct keys_ahead;
 /* By whose leave, and what for. */
 struct shard_access {
     const struct key_source *keys;
-    const char *purpose; /* as in struct key_use */
+    struct keys_ahead *ahead; /* NULL: each key is asked for when its shard is opened */
+    const char *purpose;      /* as in struct key_use */
     enum aead_backend backend;
 };
 /* Unwraps the data key, derives the stream's key from it, and wipes it (Z-2). The model's signature

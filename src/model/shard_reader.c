@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "model/opened.h"
+#include "model/keys_ahead.h"
 
 void shard_reader_close(struct shard_reader *reader)
 {
@@ -57,7 +57,10 @@ static lethe_result open_stream(const struct model *model, const struct shard_ac
                                 .aad = aad.bytes,
                                 .aad_bytes = aad.size_bytes};
     CLEANUP(lethe_secret_free) struct lethe_secret *data_key = NULL;
-    TRY(access->keys->unwrap(access->keys->context, &use, shard->wrapped_key, &data_key, err));
+    if (access->ahead != NULL)
+        data_key = keys_ahead_take(access->ahead, (size_t)(shard - model->manifest->shards));
+    if (data_key == NULL)
+        TRY(access->keys->unwrap(access->keys->context, &use, shard->wrapped_key, &data_key, err));
     const struct tink_binding binding = {
         .key = data_key, .aad = aad.bytes, .aad_bytes = aad.size_bytes, .backend = access->backend};
     return begin(&binding, reader, key, err);

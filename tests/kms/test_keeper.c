@@ -45,6 +45,80 @@ static void a_home_that_cannot_be_made_leaves_nothing(void **state)
     assert_int_equal(-1, access(home->store, F_OK));
 }
 
+/* ---- many at once ---------------------------------------------------------------------------- */
+
+#define MANY 700u /* more than a group of the log holds */
+
+struct many {
+    struct key_unwrap items[MANY];
+    char shards[MANY][8];
+    struct lethe_secret *keys[MANY];
+};
+
+static lethe_result unwrap_many(struct keeper *keeper, struct many *many)
+{
+    const struct key_source *keys = keeper_key_source(keeper);
+    return keys->unwrap_all(keys->context, many->items, MANY, &err);
+}
+
+static void assert_none_is_open(const struct many *many)
+{
+    for (size_t i = 0; i < MANY; i++)
+        assert_null(many->keys[i]);
+}
+
+/* K-5: all on record, or none given. */
+static void many_keys_are_released_together(void **state)
+{
+    const struct home *home = *state;
+    struct key_info info;
+    CLEANUP(buffer_clear) struct buffer old = {0};
+    CLEANUP(buffer_clear) struct buffer new = {0};
+    struct many *many = calloc(1, sizeof *many);
+    assert_non_null(many);
+    must_make_home(home);
+    struct keeper *keeper = must_open_home(home);
+    assert_ok(wrap_one(keeper, key, &old, &err), &err);
+    assert_ok(keeper_rotate_key(keeper, key, &info, &err), &err);
+    assert_ok(wrap_one(keeper, key, &new, &err), &err);
+    for (size_t i = 0; i < MANY; i++) {
+        snprintf(many->shards[i], sizeof many->shards[i], "%04zu", i);
+        many->items[i] = (struct key_unwrap){.use = {.key = key,
+                                                     .shard = many->shards[i],
+                                                     .purpose = "load",
+                                                     .aad = "shard",
+                                                     .aad_bytes = 5},
+                                             .wrapped = i % 3 == 0 ? old.bytes : new.bytes,
+                                             .data_key = &many->keys[i]};
+    }
+    many->items[MANY - 1].use.aad_bytes = 4; /* of another shard */
+    assert_result(LETHE_INTEGRITY, unwrap_many(keeper, many));
+    assert_non_null(strstr(err.text, "0699"));
+    assert_none_is_open(many);
+    many->items[MANY - 1].use.aad_bytes = 5;
+    many->items[5].use.key = "default.signer";
+    assert_result(LETHE_INVALID, unwrap_many(keeper, many));
+    assert_none_is_open(many);
+    many->items[5].use.key = key;
+    assert_int_equal(0, count_records(home, "key_released", NULL));
+
+    assert_ok(unwrap_many(keeper, many), &err);
+    for (size_t i = 0; i < MANY; i++) {
+        assert_int_equal(32, lethe_secret_size(many->keys[i]));
+        assert_int_equal(0x5a, lethe_secret_bytes_const(many->keys[i])[31]);
+        lethe_secret_free(MOVE(many->keys[i]));
+    }
+    assert_int_equal(MANY, count_records(home, "key_released", "\"purpose\":\"load\""));
+    assert_int_equal(1, count_records(home, "key_released", "\"shards\":\"0699\""));
+
+    assert_ok(keeper_revoke_key(keeper, key, "test", &info, &err), &err);
+    assert_result(LETHE_REVOKED, unwrap_many(keeper, many));
+    assert_none_is_open(many);
+    must_close_home(keeper);
+    assert_log_verifies(home);
+    free(many);
+}
+
 /* ---- using keys ------------------------------------------------------------------------------ */
 
 /* K-5 */
@@ -333,6 +407,7 @@ int main(void)
         ON_HOME(a_home_is_made_once),
         ON_HOME(a_home_that_cannot_be_made_leaves_nothing),
         ON_HOME(every_use_is_on_record),
+        ON_HOME(many_keys_are_released_together),
         ON_HOME(refusals_are_on_record),
         ON_HOME(no_record_no_key),
         ON_HOME(signatures_verify_with_the_exported_key),
