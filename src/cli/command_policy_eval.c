@@ -47,9 +47,9 @@ static const struct value *expression_value(struct arena *arena,
     struct value_pairs pairs = {0};
     struct place place = expression->place;
     document_member(arena, &pairs, "value",
-                 expression->slot == NO_SLOT ? &value_true : slots[expression->slot]);
+                    expression->slot == NO_SLOT ? &value_true : slots[expression->slot]);
     document_member(arena, &pairs, "text",
-                 value_string(arena, place.source->text + place.offset, place.length));
+                    value_string(arena, place.source->text + place.offset, place.length));
     document_member(arena, &pairs, "location", location_value(arena, place));
     return value_object(arena, &pairs, NULL);
 }

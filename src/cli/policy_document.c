@@ -22,7 +22,7 @@ lethe_result policy_document_parse(struct arena *arena, const char *path, const 
 }
 
 void document_member(struct arena *arena, struct value_pairs *pairs, const char *key,
-                  const struct value *value)
+                     const struct value *value)
 {
     value_pairs_append(arena, pairs, value_text(arena, key), value);
 }

@@ -19,6 +19,6 @@ bool path_ends_with(const char *path, const char *suffix);
 
 /* A pair more of a document that is being made; what fails is the arena's. */
 void document_member(struct arena *arena, struct value_pairs *pairs, const char *key,
-                  const struct value *value);
+                     const struct value *value);
 
 #endif

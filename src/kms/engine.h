@@ -36,7 +36,7 @@ struct engine_key {
 
 struct engine; /* over a keeper, which it borrows */
 LETHE_MUST_CHECK lethe_result engine_open(struct keeper *keeper, struct engine **out,
-                                            struct lethe_error *err);
+                                          struct lethe_error *err);
 void engine_close(struct engine *engine); /* wipes; NULL is fine */
 DEFINE_CLEANUP(engine_close, struct engine *);
 /* Wipes what is kept of every key, or of one. */

@@ -141,8 +141,8 @@ static lethe_result handle_one(struct core *core, struct core_peer *peer,
                                const struct wire_frame *frame)
 {
     handle_frame *handle = frame_handlers[frame->kind];
-    bool is_request = frame->kind == WIRE_REQUEST;
-    if (handle == NULL || (peer->origin == CORE_ADMIN && !is_request))
+    bool is_operators = frame->kind == WIRE_REQUEST || frame->kind == WIRE_CONNECTION;
+    if (handle == NULL || (peer->origin == CORE_ADMIN && !is_operators))
         return LETHE_MALFORMED;
     return handle(core, peer, frame);
 }

@@ -14,21 +14,28 @@
 
 /* ---- the path -------------------------------------------------------------------------------- */
 
-/* "/v1/a/b/" is "a/b"; and "/metrics". False: no path that could be one of ours. */
+/* Steps over a prefix, if it is there. */
+static bool step_over(const char **at, size_t *length, const char *prefix)
+{
+    size_t prefix_bytes = strlen(prefix);
+    if (*length < prefix_bytes || memcmp(*at, prefix, prefix_bytes) != 0)
+        return false;
+    *at += prefix_bytes;
+    *length -= prefix_bytes;
+    return true;
+}
+
+/* "/v1/a/b/" is "a/b"; and "/metrics". Operators may leave out "v1/". False: no path that could be
+ * one of ours. */
 static bool copy_path(struct call *call, const struct wire_part *part)
 {
     const char *at = (const char *)part->at;
     size_t length = part->size_bytes;
     call->path[0] = '\0';
-    if (length > 0 && *at == '/') {
-        at++;
-        length--;
-    }
+    (void)step_over(&at, &length, "/");
     bool is_metrics = length == 7 && memcmp(at, "metrics", 7) == 0;
-    if (!is_metrics && (length < 4 || memcmp(at, "v1/", 3) != 0))
+    if (!step_over(&at, &length, "v1/") && !is_metrics && !call->admin)
         return false;
-    at += is_metrics ? 0 : 3;
-    length -= is_metrics ? 0 : 3;
     length -= length > 1 && at[length - 1] == '/' ? 1 : 0;
     if (length > CALL_PATH_MAX || memchr(at, '\0', length) != NULL)
         return false;

@@ -78,7 +78,8 @@ static struct connection *add(struct core *core, struct core_peer *peer, uint64_
     return made;
 }
 
-/* An operator's program is one connection, and says nothing of it. */
+/* An operator's program need not say that it is there, and what it says of itself does not count:
+ * the socket has said who it is. */
 struct connection *core_connection_find(struct core *core, struct core_peer *peer, uint64_t id)
 {
     struct connection *found = core->connections == NULL ? NULL : *place_of(core, peer, id);
@@ -95,8 +96,10 @@ lethe_result core_connection_open(struct core *core, struct core_peer *peer,
 {
     const struct wire_part *source = &frame->parts[0];
     const struct wire_part *chain = &frame->parts[1];
-    if (peer->origin != CORE_NETWORK ||
-        (core->connections != NULL && *place_of(core, peer, frame->connection) != NULL))
+    if (peer->origin == CORE_ADMIN)
+        return core_connection_find(core, peer, frame->connection) == NULL ? LETHE_NO_MEMORY
+                                                                           : LETHE_OK;
+    if (core->connections != NULL && *place_of(core, peer, frame->connection) != NULL)
         return LETHE_MALFORMED;
     struct connection *made = add(core, peer, frame->connection, chain->size_bytes);
     if (made == NULL)

@@ -7,8 +7,8 @@
 const struct field *field_find(const struct field *table, const uint8_t *name, size_t length)
 {
     for (const struct field *field = table; field != NULL && field->name != NULL; field++) {
-        if (length > 0 && field->name[0] == (char)name[0] &&
-            strncmp(field->name, (const char *)name, length) == 0 && field->name[length] == '\0')
+        if (length > 0 && field->name[0] == (char)name[0] && strlen(field->name) == length &&
+            memcmp(field->name, name, length) == 0)
             return field;
     }
     return NULL;

@@ -39,7 +39,7 @@ static void open_service(struct check *check)
     assert_ok(service_create(&check->options, &check->service, &err), &err);
     assert_ok(service_unseal(check->service, NULL, &err), &err);
     connect_ends(&check->door, CORE_NETWORK, &check->client);
-    connect_ends(&check->admin, CORE_ADMIN, &check->operator);
+    connect_ends(&check->admin, CORE_ADMIN, &check->program);
     check->connection = 0;
     connect_with_chain(check, NULL, 0);
 }
@@ -51,7 +51,7 @@ static void close_service(struct check *check)
     wire_clear(&check->door.wire);
     wire_clear(&check->admin.wire);
     wire_clear(&check->client);
-    wire_clear(&check->operator);
+    wire_clear(&check->program);
     service_free(check->service);
 }
 
@@ -267,8 +267,8 @@ unsigned call_operator(struct check *check, const char *method, const char *path
 {
     struct wire_frame frame = {.code = (uint16_t)method_code(method)};
     frame.parts[3] = text_part(body);
-    put_request(check, &check->operator, & frame, path);
-    return last_answer(check, &check->admin, &check->operator);
+    put_request(check, &check->program, &frame, path);
+    return last_answer(check, &check->admin, &check->program);
 }
 
 unsigned call_with_flags(struct check *check, unsigned flags, const char *path, const char *token)

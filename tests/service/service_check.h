@@ -21,7 +21,7 @@ struct check {
     struct service_options options;
     struct service *service;
     struct core_peer door, admin; /* the keeper's ends */
-    struct wire client, operator; /* ours */
+    struct wire client, program;  /* ours */
     char root[128];               /* token with the policy "root" */
     char other[128];              /* token of tenant "acme", with a policy that is not there */
     char other_name[160];         /* as callers and actors are called: "token:<accessor>" */

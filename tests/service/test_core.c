@@ -368,9 +368,7 @@ static void what_a_peer_may_not_say_ends_it(void **state)
             fail_msg("frame %zu", i);
     }
     assert_result(LETHE_OK, handle_frame(check, &check->door, &check->client, &fine));
-    assert_result(LETHE_MALFORMED,
-                  handle_frame(check, &check->admin, &check->operator, & frames[3]));
-    assert_result(LETHE_MALFORMED, handle_frame(check, &check->admin, &check->operator, & fine));
+    assert_result(LETHE_MALFORMED, handle_frame(check, &check->admin, &check->program, &fine));
 }
 
 static void a_door_is_told_what_it_needs(void **state)
@@ -437,8 +435,19 @@ static void streams_are_bounded(void **state)
 static void operators_are_who_the_socket_says(void **state)
 {
     struct check *check = *state;
+    struct wire_frame liar = {.kind = WIRE_CONNECTION, .connection = check->connection};
+    liar.parts[0] = (struct wire_part){(const uint8_t *)"192.0.2.9", 9};
+    assert_result(LETHE_OK, handle_frame(check, &check->admin, &check->program, &liar));
     assert_int_equal(200, call_operator(check, "GET", "sys/mounts", NULL));
     assert_int_equal(1, records(check, "authorization_granted", "\"actor\":\"uid:0\""));
+    struct wire_frame frame = {.kind = WIRE_REQUEST, .code = CALL_GET, .connection = 3};
+    frame.parts[1] = (struct wire_part){(const uint8_t *)"sys/mounts", 10};
+    assert_result(LETHE_OK, handle_frame(check, &check->admin, &check->program, &frame));
+    assert_int_equal(2, records(check, "authorization_granted", "\"actor\":\"uid:0\""));
+    frame.connection = 1;
+    assert_result(LETHE_OK, handle_frame(check, &check->door, &check->client, &frame));
+    assert_int_equal(2,
+                     records(check, "authorization_granted", "sys/mounts")); /* no path to a door */
 }
 
 int main(void)

@@ -262,6 +262,10 @@ static void test_escapes(void **state)
     char copy[8];
     assert_int_equal(read.values[TEXT].length, 3);
     assert_result(LETHE_INVALID, field_copy(&read.values[TEXT], "text", copy, 8, &read.err));
+    /* A name goes on behind a NUL. */
+    assert_ok(read_body(&read, "{\"text\\u0000\":1,\"text\\u0000padding behind it\":2}"),
+              &read.err);
+    assert_false(read.values[TEXT].given);
     guarded_clear(&read.scratch);
 }
 
