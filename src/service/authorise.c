@@ -1,5 +1,6 @@
 #include "service/authorise.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -70,7 +71,15 @@ static bool is_operator(const struct authorise_question *question)
     return question->admin && question->caller->kind == CALLER_ADMIN;
 }
 
-static void put_input(struct buffer *out, const struct authorise_question *question)
+static uint64_t now_s(const struct policies *policies)
+{
+    const struct clock_source *clock =
+        policies->service != NULL ? policies->service->options.keeper.clock : NULL;
+    return clock_wall_ns(clock != NULL ? clock : &clock_system) / 1000000000u;
+}
+
+static void put_input(struct buffer *out, const struct authorise_question *question,
+                      uint64_t time_s)
 {
     const struct caller *caller = question->caller;
     put_text(out, "{\"principal\":", caller->name);
@@ -84,8 +93,7 @@ static void put_input(struct buffer *out, const struct authorise_question *quest
     put_text(out, ",\"purpose\":", question->purpose);
     put_text(out, ",\"source\":", question->source);
     put_resource(out, question);
-    buffer_format(out, ",\"time\":%llu}",
-                  (unsigned long long)(clock_wall_ns(&clock_system) / 1000000000u));
+    buffer_format(out, ",\"time\":%" PRIu64 "}", time_s);
 }
 
 /* ---- the question ---------------------------------------------------------------------------- */
@@ -114,7 +122,7 @@ lethe_result authorise(struct policies *policies, const struct authorise_questio
 {
     struct buffer *input = &policies->input;
     buffer_truncate(input, 0);
-    put_input(input, question);
+    put_input(input, question, now_s(policies));
     if (input->failure != LETHE_OK) {
         buffer_clear(input); /* the failure would stay */
         *decision = (struct lethe_decision){.reason = LETHE_POLICY_NO_MEMORY};

@@ -25,6 +25,12 @@ lethe_result policies_use(struct policies *policies, struct policy_sources *sour
     return LETHE_OK;
 }
 
+static struct store *store_of(const struct policies *policies)
+{
+    struct keeper *keeper = policies->service->keeper;
+    return keeper != NULL ? keeper_store(keeper) : NULL;
+}
+
 static lethe_result load(struct policies *policies, struct store *store, struct lethe_error *err)
 {
     CLEANUP(policy_sources_clear) struct policy_sources sources = {0};
@@ -32,6 +38,36 @@ static lethe_result load(struct policies *policies, struct store *store, struct 
     TRY(policy_sources_read(store, policies->service->options.policy_directory, &sources, err));
     TRY(policy_sources_prepare(&sources, false, &policy, err));
     return policies_use(policies, &sources, MOVE(policy), err);
+}
+
+/* Rows that were checked when they were written, and cannot be read now: nothing is allowed but
+ * that an operator puts something else in their place. */
+static lethe_result lock(struct policies *policies, struct lethe_error *err)
+{
+    static const char text[] = "package lethe.authz\n"
+                               "allow := {\"allowed\": false, \"reason\": \"the policy cannot be "
+                               "read; operators can replace it\"}\n";
+    CLEANUP(policy_sources_clear) struct policy_sources none = {0};
+    const struct lethe_policy_module module = {"locked", text, sizeof text - 1};
+    const struct lethe_policy_options options = {.modules = &module, .module_count = 1};
+    struct lethe_policy *policy;
+    if (store_of(policies) != NULL)
+        TRY(policy_generation(store_of(policies), &none.generation, err));
+    TRY(lethe_policy_prepare(&options, &policy, err));
+    return policies_use(policies, &none, policy, err);
+}
+
+static bool is_unreadable(lethe_result result)
+{
+    return result == LETHE_MALFORMED || result == LETHE_INVALID;
+}
+
+static lethe_result load_or_lock(struct policies *policies, struct lethe_error *err)
+{
+    lethe_result result = load(policies, store_of(policies), err);
+    if (!is_unreadable(result))
+        return error_context(err, result, "loading the policy");
+    return lock(policies, err);
 }
 
 static void record_loaded(struct policies *policies)
@@ -44,12 +80,6 @@ static void record_loaded(struct policies *policies)
     audit_emit(keeper_log(keeper), &who, &event);
 }
 
-static struct store *store_of(const struct policies *policies)
-{
-    struct keeper *keeper = policies->service->keeper;
-    return keeper != NULL ? keeper_store(keeper) : NULL;
-}
-
 lethe_result policies_open(struct service *service, struct policies **out, struct lethe_error *err)
 {
     CLEANUP(policies_free) struct policies *policies = calloc(1, sizeof *policies);
@@ -57,7 +87,7 @@ lethe_result policies_open(struct service *service, struct policies **out, struc
     if (policies == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for the policies");
     policies->service = service;
-    TRY(error_context(err, load(policies, store_of(policies), err), "loading the policy"));
+    TRY(load_or_lock(policies, err));
     record_loaded(policies);
     *out = MOVE(policies);
     return LETHE_OK;
@@ -84,7 +114,10 @@ lethe_result policies_refresh(struct policies *policies, struct lethe_error *err
     if (generation == policies->generation)
         return LETHE_OK;
     memcpy(before, policies->digest, sizeof before);
-    TRY(error_context(err, load(policies, store, err), "loading the changed policy"));
+    lethe_result result = load(policies, store, err);
+    if (is_unreadable(result))
+        policies->generation = generation; /* trying again would not help */
+    TRY(error_context(err, result, "loading the changed policy"));
     if (strcmp(before, policies->digest) != 0)
         record_loaded(policies);
     return LETHE_OK;
