@@ -1,0 +1,558 @@
+#!/usr/bin/python3
+"""The key service as its operator starts it: init, settings, --dev, kills, drain, and what is left in
+memory (K-4, K-12)."""
+import base64
+import http.client
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import time
+
+from scenario import LETHE, Skip, case, finish
+
+WAIT_S = 30
+
+
+def until(what, why):
+    end = time.monotonic() + WAIT_S
+    while time.monotonic() < end:
+        got = what()
+        if got:
+            return got
+        time.sleep(0.05)
+    raise AssertionError(why)
+
+
+def children(pid):
+    """The service's own two, by what they call themselves."""
+    found = {}
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            head, tail = path.read_text().rsplit(") ", 1)
+        except OSError:
+            continue
+        fields = tail.split()
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found[head.split("(", 1)[1].removeprefix("lethe-")] = int(path.parent.name)
+    return found
+
+
+def is_there(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] != "Z"
+    except OSError:
+        return False
+
+
+class Service:
+    def __init__(self, place, *words):
+        self.place = place
+        self.errors = open(place.root / "errors", "a+b")
+        self.process = subprocess.Popen(
+            [LETHE, "kms", "serve", "--json", *map(str, words)], cwd=place.work, env=place.env,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors, process_group=0)
+        line = self.process.stdout.readline()
+        assert line, (self.process.wait(WAIT_S), self.stderr())
+        self.says = json.loads(line)
+        self.host, self.port = self.says["address"].removeprefix("https://").rsplit(":", 1)
+        self.ca = self.says.get("ca_file", place.home / "ca.pem")
+        self.token = self.says.get("root_token")
+        self.connection = None
+
+    def stderr(self):
+        return pathlib.Path(self.errors.name).read_text()
+
+    def connect(self):
+        context = ssl.create_default_context(cafile=str(self.ca))
+        return http.client.HTTPSConnection(self.host, int(self.port), context=context,
+                                           timeout=WAIT_S)
+
+    def call(self, method, path, body=None, token=None, connection=None):
+        """(status, document), over one connection that is kept, or made anew when it was closed."""
+        headers = {"X-Vault-Token": token or self.token} if token or self.token else {}
+        text = None if body is None else json.dumps(body)
+        for attempt in (1, 2):
+            used = connection or self.connection or self.connect()
+            try:
+                used.request(method, path, text, headers)
+                answer = used.getresponse()
+                document = answer.read()
+            except (OSError, http.client.HTTPException):
+                used.close()
+                self.connection = None
+                if attempt == 2 or connection:
+                    raise
+                continue
+            if not connection:
+                self.connection = used
+            return answer.status, json.loads(document) if document else None
+        raise AssertionError("unreachable")
+
+    def status(self, *words, **named):
+        """None where nobody answers."""
+        try:
+            return self.call(*words, **named)[0]
+        except (OSError, http.client.HTTPException):
+            return None
+
+    def end(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        code = self.process.wait(WAIT_S)
+        self.process.stdout.close()
+        self.errors.close()
+        return code
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(WAIT_S)
+        self.process.stdout.close()
+
+
+def dev(place, *words):
+    return Service(place, "--dev", "--listen", "127.0.0.1:0", *words)
+
+
+def settings(place, text):
+    place.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = place.home / "kms.conf"
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+SECRET = base64.b64encode(b"what nobody else may see").decode()
+
+
+# ---- init ----------------------------------------------------------------------------------------------
+
+@case("kms init gives the root token to a file of one's own, and to nothing that is no terminal")
+def _(place):
+    refused = place.refused(2, "kms", "init")
+    assert "--print-token" in refused.err and not place.home.exists(), refused
+    token = place.work / "token"
+    token.write_text("mine")
+    place.refused(1, "kms", "init", "-o", token)
+    assert token.read_text() == "mine" and not place.home.exists()
+    token.unlink()
+    made = place.good("kms", "init", "-o", token)
+    text = token.read_text()
+    assert re.fullmatch(r"lethe\.[A-Za-z0-9_-]{43}\n", text), "no token"
+    assert token.stat().st_mode & 0o777 == 0o600
+    assert text.strip() not in made.out + made.err
+    assert "BEGIN CERTIFICATE" in (place.home / "ca.pem").read_text()
+    for path in place.home.rglob("*"):
+        assert not path.is_file() or text.strip().encode() not in path.read_bytes(), path
+    place.refused(1, "kms", "init", "-o", place.work / "another")
+    assert not (place.work / "another").exists()
+
+
+@case("kms init --print-token prints the token and nothing else")
+def _(place):
+    made = place.good("kms", "init", "--print-token")
+    assert re.fullmatch(r"lethe\.[A-Za-z0-9_-]{43}\n", made.out), made.out
+
+
+@case("a home that was made with kms init is served, and its token works")
+def _(place):
+    place.good("kms", "init", "-o", place.work / "token")
+    with Service(place, "--listen", "127.0.0.1:0") as service:
+        assert service.says["sealed"] is False and "root_token" not in service.says
+        service.token = (place.work / "token").read_text().strip()
+        assert service.call("POST", "/v1/transit/keys/k")[0] == 200
+        assert service.end() == 0, service.stderr()
+    assert any(row["event"] == "key_created" for row in place.records())
+
+
+@case("a passphrase is the root of a service that starts sealed")
+def _(place):
+    def init():
+        reading, writing = os.pipe()
+        os.write(writing, b"a long enough passphrase\n")
+        os.close(writing)
+        try:
+            return place.lethe("kms", "init", "--root", "passphrase", "--passphrase-fd", reading,
+                               "-o", place.work / "token", pass_fds=(reading,))
+        finally:
+            os.close(reading)
+    made = init()
+    assert made.code == 0, made
+    with Service(place, "--listen", "127.0.0.1:0") as service:
+        assert service.says["sealed"] is True
+        assert service.end() == 0, service.stderr()
+
+
+@case("no home: the hint says how to make one")
+def _(place):
+    refused = place.refused(1, "kms", "serve")
+    assert "lethe kms init" in refused.err, refused
+
+
+# ---- settings ------------------------------------------------------------------------------------------
+
+@case("check-config shows what is in force")
+def _(place):
+    shown = place.good("kms", "check-config")
+    for line in ("[listen]", "address = 127.0.0.1:8200    ; unless set", "client_certificates = may    ; unless set",
+                 "trust_domain = lethe.local    ; unless set", "body = 32MiB    ; unless set"):
+        assert line in shown.out.splitlines(), (line, shown)
+    settings(place, "[listen]\naddress = 127.0.0.1:0, [::1]:0\n[tokens]\ndefault_ttl = 1h\n")
+    shown = place.good("kms", "check-config")
+    assert "address = 127.0.0.1:0, [::1]:0\n" in shown.out and "default_ttl = 1h\n" in shown.out, shown
+    assert shown.err == "", shown
+
+
+@case("what would not start is an error, what is doubtful a warning")
+def _(place):
+    errors = ("[listen]\naddress = 0.0.0.0:8200\n", "[listen]\naddress = localhost:8200x\n",
+              "[listen]\ncertificate = /nowhere/cert.pem\n",
+              "[listen]\ncertificate = /nowhere/cert.pem\nkey = /nowhere/key.pem\n",
+              "[listen]\nclient_roots = /nowhere/roots.pem\n",
+              "[tokens]\ndefault_ttl = 2h\nmax_ttl = 1h\n", "[identity]\ntrust_domain = A/b\n",
+              "[identity]\nnames = a_b\n")
+    for text in errors:
+        settings(place, text)
+        shown = place.lethe("kms", "check-config")
+        assert shown.code == 1 and "lethe: error: " in shown.err, (text, shown)
+        place.refused(2, "kms", "serve")
+    for text in ("[listen]\naddress = 0.0.0.0:8200\nallow_public = yes\n", "[transit]\ndurable_use = no\n"):
+        settings(place, text)
+        shown = place.good("kms", "check-config")
+        assert "lethe: warning: " in shown.err, (text, shown)
+
+
+@case("what is no setting is refused with file and line")
+def _(place):
+    for text in ("[listen]\naddres = 127.0.0.1:1\n", "[listen]\nallow_public = true\n", "[nothing]\n",
+                 "[listen]\naddress = 127.0.0.1:1\naddress = 127.0.0.1:2\n", "[tokens]\nroot_token = x\n"):
+        settings(place, text)
+        refused = place.refused(2, "kms", "check-config")
+        assert re.search(r"kms\.conf:[123]: ", refused.err), refused
+    settings(place, "").chmod(0o644)
+    place.refused(6, "kms", "check-config")
+    place.refused(1, "kms", "check-config", "--config", place.work / "none")
+
+
+@case("an address that others reach takes --allow-public")
+def _(place):
+    place.good("kms", "init", "-o", place.work / "token")
+    refused = place.refused(2, "kms", "serve", "--listen", "0.0.0.0:0")
+    assert "other machines" in refused.err, refused
+    with Service(place, "--listen", "0.0.0.0:0", "--allow-public") as service:
+        assert service.end() == 0
+
+
+# ---- a life --------------------------------------------------------------------------------------------
+
+@case("--dev: at once a service that encrypts, decrypts and answers for its health")
+def _(place):
+    with dev(place) as service:
+        assert service.says["home"] == str(place.home) and service.says["pid"] == service.process.pid
+        assert oct(place.home.stat().st_mode & 0o777) == "0o700"
+        status, health = service.call("GET", "/v1/sys/health")
+        assert status == 200 and health["sealed"] is False
+        assert service.call("POST", "/v1/transit/keys/k")[0] == 200
+        status, made = service.call("POST", "/v1/transit/encrypt/k", {"plaintext": SECRET})
+        assert status == 200, made
+        status, opened = service.call("PUT", "/v1//transit/decrypt/k", {"ciphertext": made["data"]["ciphertext"]})
+        assert status == 200 and opened["data"]["plaintext"] == SECRET
+        for path in ("/v1/transit/../sys/seal", "/v1/transit%2fkeys/k", "/v1/%2e%2e/x"):
+            assert service.call("GET", path)[0] == 400, path
+        assert service.call("GET", "/x")[0] == 404
+        assert service.call("PATCH", "/v1/transit/keys/k")[0] == 405
+        assert service.call("GET", "/v1/transit/keys/k", token="lethe." + "A" * 43)[0] == 403
+        assert service.end() == 0, service.stderr()
+    for path in (*place.home.rglob("*"), place.root / "errors"):
+        assert not path.is_file() or service.token.encode() not in path.read_bytes(), path
+
+
+@case("--dev on top of an earlier home keeps it")
+def _(place):
+    with dev(place) as service:
+        service.call("POST", "/v1/transit/keys/k")
+        made = service.call("POST", "/v1/transit/encrypt/k", {"plaintext": SECRET})[1]["data"]["ciphertext"]
+        first = service.token
+        assert service.end() == 0
+    with dev(place) as service:
+        assert service.token != first
+        opened = service.call("POST", "/v1/transit/decrypt/k", {"ciphertext": made})
+        assert opened[0] == 200 and opened[1]["data"]["plaintext"] == SECRET, opened
+        assert service.end() == 0
+
+
+def hold(service, body):
+    """A request that the door has a part of: the head, and the body but for its last byte."""
+    raw = socket.create_connection((service.host, int(service.port)), WAIT_S)
+    context = ssl.create_default_context(cafile=str(service.ca))
+    link = context.wrap_socket(raw, server_hostname=service.host)
+    head = (f"POST /v1/transit/encrypt/k HTTP/1.1\r\nHost: x\r\nX-Vault-Token: {service.token}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n")
+    link.sendall(head.encode() + body[:-1])
+    return link
+
+
+def answer_of(link):
+    answer = http.client.HTTPResponse(link)
+    answer.begin()
+    return answer.status, answer.read()
+
+
+@case("SIGTERM: what is open is answered, new connections are not taken, exit 0")
+def _(place):
+    with dev(place) as service:
+        service.call("POST", "/v1/transit/keys/k")
+        body = json.dumps({"plaintext": SECRET}).encode()
+        link = hold(service, body)
+        time.sleep(0.2)
+        service.process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        try:
+            service.connect().connect()
+            raise AssertionError("a new connection was taken")
+        except OSError:
+            pass
+        link.sendall(body[-1:])
+        status, answer = answer_of(link)
+        assert status == 200 and b"vault:v1:" in answer
+        assert service.process.wait(WAIT_S) == 0, service.stderr()
+
+
+@case("a killed door: what was open fails, the keeper stays, the next requests work")
+def _(place):
+    with dev(place) as service:
+        service.call("POST", "/v1/transit/keys/k")
+        before = children(service.process.pid)
+        body = json.dumps({"plaintext": SECRET}).encode()
+        link = hold(service, body)
+        os.kill(before["door"], signal.SIGKILL)
+        try:
+            link.sendall(body[-1:])
+            status, _ = answer_of(link)
+            raise AssertionError(f"an answer of a dead door: {status}")
+        except (OSError, http.client.HTTPException):
+            pass
+        until(lambda: service.status("GET", "/v1/transit/keys/k") == 200, "no door came back")
+        after = children(service.process.pid)
+        assert after["keeper"] == before["keeper"] and after["door"] != before["door"], (before, after)
+        assert service.end() == 0
+
+
+@case("a killed keeper: 503 until it is back, and never an answer that is none")
+def _(place):
+    with dev(place) as service:
+        service.call("POST", "/v1/transit/keys/k")
+        made = service.call("POST", "/v1/transit/encrypt/k", {"plaintext": SECRET})[1]["data"]["ciphertext"]
+        before = children(service.process.pid)
+        for _ in range(2):
+            os.kill(children(service.process.pid)["keeper"], signal.SIGKILL)
+            seen = set()
+
+            def works():
+                status, answer = service.call("POST", "/v1/transit/decrypt/k", {"ciphertext": made})
+                seen.add(status)
+                assert status == 503 or answer["data"]["plaintext"] == SECRET, (status, answer)
+                return status == 200
+            until(works, "no keeper came back")
+            assert seen <= {200, 503}, seen
+        after = children(service.process.pid)
+        assert after["door"] == before["door"] and after["keeper"] != before["keeper"], (before, after)
+        # While it is away:
+        os.kill(service.process.pid, signal.SIGSTOP)
+        os.kill(after["keeper"], signal.SIGKILL)
+        until(lambda: service.status("GET", "/v1/transit/keys/k") == 503, "not 503")
+        status, health = service.call("GET", "/v1/sys/health")
+        assert status == 503 and health["sealed"] is True, health
+        assert service.call("GET", "/v1/transit/keys/k")[1]["errors"] == ["Vault is sealed"]
+        os.kill(service.process.pid, signal.SIGCONT)
+        until(lambda: service.status("GET", "/v1/transit/keys/k") == 200, "no keeper came back")
+        assert service.end() == 0
+
+
+@case("a killed supervisor: both children end, and the next service starts")
+def _(place):
+    with dev(place) as service:
+        both = children(service.process.pid)
+        assert set(both) == {"keeper", "door"}, both
+        service.process.kill()
+        service.process.wait(WAIT_S)
+        until(lambda: not any(map(is_there, both.values())), "a child lives on")
+    with dev(place) as service:
+        assert service.call("GET", "/v1/sys/health")[0] == 200
+        assert service.end() == 0
+
+
+@case("the admin socket is there for its owner only, and goes with the service")
+def _(place):
+    path = place.home / "run" / "admin.sock"
+    with dev(place) as service:
+        assert path.stat().st_mode & 0o777 == 0o600
+        with socket.socket(socket.AF_UNIX) as admin:
+            admin.connect(str(path))
+        assert service.end() == 0
+    assert not path.exists()
+
+
+@case("systemd is told when it is ready and when it stops; journald gets priorities")
+def _(place):
+    heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    heard.bind(str(place.root / "notify"))
+    heard.settimeout(WAIT_S)
+    place.env |= {"NOTIFY_SOCKET": str(place.root / "notify"), "JOURNAL_STREAM": "1:1"}
+    with dev(place) as service:
+        assert heard.recv(4096).startswith(b"READY=1\n")
+        os.kill(children(service.process.pid)["door"], signal.SIGKILL)
+        until(lambda: "<3>supervisor: the door ended (signal 9)" in service.stderr(), "nothing in the log")
+        assert service.end() == 0
+        assert heard.recv(4096) == b"STOPPING=1"
+
+
+# ---- certificates --------------------------------------------------------------------------------------
+
+def self_signed(place, serial):
+    done = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+         place.work / "key.new", "-out", place.work / "cert.new", "-subj", "/CN=localhost", "-days", "2",
+         "-set_serial", str(serial), "-addext", "subjectAltName=IP:127.0.0.1"], capture_output=True, check=False)
+    assert done.returncode == 0, done
+    (place.work / "key.new").chmod(0o600)
+    (place.work / "key.new").rename(place.work / "key.pem")
+    (place.work / "cert.new").rename(place.work / "cert.pem")
+
+
+def serial_of(service):
+    context = ssl.create_default_context(cafile=str(service.ca))
+    with socket.create_connection((service.host, int(service.port)), WAIT_S) as raw:
+        with context.wrap_socket(raw, server_hostname=service.host) as link:
+            return int(link.getpeercert()["serialNumber"], 16)
+
+
+@case("SIGHUP has the certificate's files read again; a broken one changes nothing")
+def _(place):
+    self_signed(place, 1001)
+    place.good("kms", "init", "-o", place.work / "token")
+    settings(place, f"[listen]\naddress = 127.0.0.1:0\ncertificate = {place.work}/cert.pem\nkey = {place.work}/key.pem\n")
+    with Service(place) as service:
+        service.ca = place.work / "cert.pem"
+        assert serial_of(service) == 1001
+        self_signed(place, 1002)
+        service.process.send_signal(signal.SIGHUP)
+
+        def is_new():
+            try:
+                return serial_of(service) == 1002
+            except ssl.SSLError:
+                return False
+        until(is_new, "the certificate is the old one")
+        (place.work / "cert.broken").write_text("nonsense")
+        good = (place.work / "cert.pem").read_bytes()
+        (place.work / "cert.broken").rename(place.work / "cert.pem")
+        service.process.send_signal(signal.SIGHUP)
+        until(lambda: "not put in force" in service.stderr(), "nothing in the log")
+        (place.work / "cert.pem").write_bytes(good)
+        assert serial_of(service) == 1002
+        (place.work / "key.pem").chmod(0o644)
+        shown = place.lethe("kms", "check-config")
+        assert shown.code == 1 and "key.pem" in shown.err, shown
+        assert service.end() == 0
+
+
+# ---- memory --------------------------------------------------------------------------------------------
+
+def occurrences(pid, marker):
+    """How often the bytes are in the memory of a process."""
+    found = 0
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
+            place = line.split()
+            if "r" not in place[1] or place[-1] in ("[vvar]", "[vsyscall]"):
+                continue
+            begin, end = (int(part, 16) for part in place[0].split("-"))
+            try:
+                memory.seek(begin)
+                left = end - begin
+                tail = b""
+                while left > 0:
+                    piece = memory.read(min(left, 1 << 20))
+                    if not piece:
+                        break
+                    left -= len(piece)
+                    found += (tail + piece).count(marker)
+                    tail = piece[-len(marker) + 1:]
+            except OSError:  # guard pages, secret memory, closed regions
+                continue
+    return found
+
+
+@case("tokens, bodies and plaintexts leave no trace in door and keeper, but while they are open")
+def _(place):
+    if os.geteuid() != 0:
+        raise Skip("reading the service's memory takes root")
+    with dev(place) as service:
+        both = children(service.process.pid)
+        service.call("POST", "/v1/transit/keys/k")
+        text = b"marker of a plaintext, forty bytes long"
+        encoded = base64.b64encode(text)
+        body = json.dumps({"plaintext": encoded.decode(), "unknown": "marker of a body"}).encode()
+        link = hold(service, body)
+        # The positive control: while a request is open, the scan finds it.
+        until(lambda: occurrences(both["door"], encoded) > 0, "the scan finds nothing at all")
+        assert occurrences(both["door"], service.token.encode()) > 0
+        link.sendall(body[-1:])
+        assert answer_of(link)[0] == 200
+        made = None
+        for number in range(200):
+            status, answer = service.call("POST", "/v1/transit/encrypt/k", {"plaintext": encoded.decode(),
+                                                                            "unknown": "marker of a body"})
+            assert status == 200, (number, answer)
+            made = answer["data"]["ciphertext"]
+            assert service.call("POST", "/v1/transit/decrypt/k", {"ciphertext": made})[0] == 200
+        service.call("GET", "/v1/sys/health", token="lethe." + "marker" * 7 + "m")
+        time.sleep(1.5)
+        markers = {"the token": service.token.encode(), "the plaintext": text, "its base64": encoded,
+                   "the body": b"marker of a body", "another token": b"marker" * 7, "the ciphertext": made.encode()}
+        left = {(who, what): count for who, pid in both.items() for what, marker in markers.items()
+                if (count := occurrences(pid, marker))}
+        assert not left, left
+        assert occurrences(service.process.pid, service.token.encode()) == 0, "the supervisor knows the token"
+        # ... and that the keeper's memory can be read at all.
+        assert occurrences(both["keeper"], b"lethe") > 0
+        link.close()
+        assert service.end() == 0
+
+
+@case("5,000 idle connections fit into little memory")
+def _(place):
+    if not os.environ.get("LETHE_TEST_LONG"):
+        raise Skip("long")
+    count = 5000
+    settings(place, "[limits]\nconnections_per_source = 20000\nhandshakes_per_second = 100000\nidle_time = 10m\n")
+    with dev(place) as service:
+        def resident():
+            pids = (service.process.pid, *children(service.process.pid).values())
+            return {pid: int(re.search(r"Pss:\s+(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text())[1])
+                    for pid in pids}
+        before = resident()
+        context = ssl.create_default_context(cafile=str(service.ca))
+        links = []
+        for _ in range(count):
+            raw = socket.create_connection((service.host, int(service.port)), WAIT_S)
+            links.append(context.wrap_socket(raw, server_hostname=service.host))
+        after = resident()
+        print(f"# {count} idle connections: {sum(before.values()) // 1024} MiB before, "
+              f"{sum(after.values()) // 1024} MiB with them, all three processes (PSS)")
+        assert service.call("GET", "/v1/sys/health")[0] == 200
+        assert sum(after.values()) < 150 * 1024, (before, after)
+        for link in links:
+            link.close()
+        assert service.end() == 0
+
+
+finish()
