@@ -114,3 +114,9 @@ lethe_result auth_identify(struct service *service, const struct auth_input *inp
         memset(out, 0, sizeof *out);
     return result;
 }
+
+void auth_forget(struct service *service)
+{
+    if (service->tokens != NULL)
+        tokens_present(service->tokens, NULL, 0);
+}

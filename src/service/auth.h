@@ -20,5 +20,7 @@ struct auth_input {
 LETHE_MUST_CHECK lethe_result auth_identify(struct service *service, const struct auth_input *input,
                                             struct caller *out, const char **reason,
                                             struct lethe_error *err);
+/* The call is over: of what it presented, nothing stays. */
+void auth_forget(struct service *service);
 
 #endif

@@ -402,5 +402,6 @@ lethe_result core_call(struct core *core, struct core_peer *peer, const struct w
     if (call->penalise)
         penalise(call, peer);
     guarded_wipe(&call->fields);
+    auth_forget(core->service);
     return LETHE_OK;
 }

@@ -1,6 +1,7 @@
 #include "service/door.h"
 
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "base/error.h"
 #include "service/confine.h"
@@ -35,12 +36,16 @@ static void stop(void *context)
     loop_stop(door->loop);
 }
 
+/* The supervisor has the listeners, too: closing them here would leave whoever connects waiting. */
 static void drain(struct door *door)
 {
-    if (door->server == NULL)
+    if (door->server == NULL) {
         stop(door);
-    else
-        http_server_drain(door->server, DOOR_DRAIN_MS, stop, door);
+        return;
+    }
+    http_server_drain(door->server, DOOR_DRAIN_MS, stop, door);
+    for (size_t i = 0; i < door->ends->listener_count; i++)
+        shutdown(door->ends->listeners[i], SHUT_RDWR);
 }
 
 static void take_letter(struct door *door, enum control_letter letter, int fd)

@@ -14,6 +14,7 @@
 
 struct check {
     const struct serve_configuration *configuration;
+    bool reads_keys;
     serve_doubt *doubt;
     void *context;
 };
@@ -63,6 +64,8 @@ static void check_certificate(const struct check *check)
         return;
     }
     if (certificate[0] == '\0')
+        return;
+    if (!check->reads_keys) /* the door will */
         return;
     const struct serve_files files = {.certificate_path = certificate, .key_path = key};
     if (serve_files_context(&files, &context, &why) != LETHE_OK)
@@ -120,15 +123,20 @@ static void check_uses(const struct check *check)
         say(check, false, "durable_use: a crash may lose the records of the last uses of keys");
 }
 
-void serve_configuration_check(const struct serve_configuration *configuration, serve_doubt *doubt,
-                               void *context)
+static void run_checks(const struct check *check)
 {
     static void (*const checks[])(const struct check *) = {
         check_addresses, check_certificate, check_clients, check_tokens, check_identity, check_uses,
     };
-    const struct check check = {configuration, doubt, context};
     for (size_t i = 0; i < ARRAY_LEN(checks); i++)
-        checks[i](&check);
+        checks[i](check);
+}
+
+void serve_configuration_check(const struct serve_configuration *configuration, serve_doubt *doubt,
+                               void *context)
+{
+    const struct check check = {configuration, true, doubt, context};
+    run_checks(&check);
 }
 
 struct first {
@@ -149,6 +157,7 @@ lethe_result serve_configuration_require(const struct serve_configuration *confi
                                          struct lethe_error *err)
 {
     struct first first = {LETHE_OK, err};
-    serve_configuration_check(configuration, keep_first, &first);
+    const struct check check = {configuration, false, keep_first, &first};
+    run_checks(&check);
     return first.result;
 }

@@ -34,11 +34,12 @@ LETHE_MUST_CHECK lethe_result serve_configuration_read(const char *path, bool re
                                                        struct serve_configuration *out,
                                                        struct lethe_error *err);
 
-/* What its values mean together, and what they lead to. `is_error`: the service would not start. */
+/* What its values mean together, and what they lead to. `is_error`: the service would not start.
+ * The certificate's key is read: not for a process that is to hold no secret. */
 typedef void serve_doubt(void *context, bool is_error, const char *text);
 void serve_configuration_check(const struct serve_configuration *configuration, serve_doubt *doubt,
                                void *context);
-/* The first error of that check. */
+/* The first error of that check, for such a process: keys stay unread. */
 LETHE_MUST_CHECK lethe_result serve_configuration_require(
     const struct serve_configuration *configuration, struct lethe_error *err);
 

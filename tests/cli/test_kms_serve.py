@@ -29,7 +29,7 @@ def until(what, why):
 
 
 def children(pid):
-    """The service's own two, by what they call themselves."""
+    """A service's processes, by what they call themselves: "keeper" and "door"."""
     found = {}
     for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -222,7 +222,8 @@ def _(place):
         settings(place, text)
         shown = place.lethe("kms", "check-config")
         assert shown.code == 1 and "lethe: error: " in shown.err, (text, shown)
-        place.refused(2, "kms", "serve")
+        if "key = " not in text: # which only the door reads
+            place.refused(2, "kms", "serve")
     for text in ("[listen]\naddress = 0.0.0.0:8200\nallow_public = yes\n", "[transit]\ndurable_use = no\n"):
         settings(place, text)
         shown = place.good("kms", "check-config")
@@ -309,17 +310,22 @@ def answer_of(link):
 def _(place):
     with dev(place) as service:
         service.call("POST", "/v1/transit/keys/k")
+        keeper = children(service.process.pid)["keeper"]
         body = json.dumps({"plaintext": SECRET}).encode()
         link = hold(service, body)
+        os.kill(keeper, signal.SIGSTOP)
+        link.sendall(body[-1:])
         time.sleep(0.2)
         service.process.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
-        try:
-            service.connect().connect()
-            raise AssertionError("a new connection was taken")
-        except OSError:
-            pass
-        link.sendall(body[-1:])
+
+        def is_closed():
+            try:
+                service.connect().connect()
+            except OSError:
+                return True
+            return False
+        until(is_closed, "new connections are taken")
+        os.kill(keeper, signal.SIGCONT)
         status, answer = answer_of(link)
         assert status == 200 and b"vault:v1:" in answer
         assert service.process.wait(WAIT_S) == 0, service.stderr()
@@ -380,7 +386,7 @@ def _(place):
 def _(place):
     with dev(place) as service:
         both = children(service.process.pid)
-        assert set(both) == {"keeper", "door"}, both
+        assert {"keeper", "door"} <= set(both), both
         service.process.kill()
         service.process.wait(WAIT_S)
         until(lambda: not any(map(is_there, both.values())), "a child lives on")
@@ -496,8 +502,8 @@ def _(place):
     if os.geteuid() != 0:
         raise Skip("reading the service's memory takes root")
     with dev(place) as service:
-        both = children(service.process.pid)
         service.call("POST", "/v1/transit/keys/k")
+        both = {who: pid for who, pid in children(service.process.pid).items() if who in ("keeper", "door")}
         text = b"marker of a plaintext, forty bytes long"
         encoded = base64.b64encode(text)
         body = json.dumps({"plaintext": encoded.decode(), "unknown": "marker of a body"}).encode()
