@@ -54,7 +54,8 @@ COMMAND_FUNCTION(identity_revoke)
     TRY(kms_call_open(invocation, &call, err));
     client_put_open(&call.request, NULL, '{');
     client_put_text(&call.request, "id", invocation->positional[0]);
-    kms_put_option(&call.request, "reason", invocation, "reason");
+    const char *reason = option_text(invocation, "reason");
+    client_put_text(&call.request, "reason", reason != NULL ? reason : "not given");
     client_put_close(&call.request, '}');
     TRY(kms_call_do(&call, HTTP_POST, IDENTITIES "/revoke", NULL, err));
     fprintf(stderr, "lethe: revoked: its certificates and tokens end now, for ever\n");

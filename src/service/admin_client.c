@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +13,7 @@
 #include "service/wire.h"
 
 #define TIMEOUT_MS 30000u
+#define PATH_SIZE 8192u
 #define CONNECTION 1u /* the only one that is spoken for */
 
 struct admin_client {
@@ -51,10 +53,6 @@ lethe_result admin_client_open(const char *path, struct admin_client **out, stru
         return error_set(err, LETHE_NO_MEMORY, "no memory for a connection");
     }
     wire_init(&client->wire, fd);
-    const struct wire_frame hello = {.kind = WIRE_CONNECTION,
-                                     .connection = CONNECTION,
-                                     .parts = {{(const uint8_t *)"unix", strlen("unix")}}};
-    wire_put(&client->wire, &hello);
     *out = client;
     return LETHE_OK;
 }
@@ -100,13 +98,17 @@ static lethe_result send_request(const struct waiting *waiting, const struct adm
                                  struct lethe_error *err)
 {
     struct admin_client *client = waiting->client;
+    char path[PATH_SIZE];
+    int length = snprintf(path, sizeof path, "/v1/%s", request->path);
+    if (length < 0 || length >= (int)sizeof path)
+        return error_set(err, LETHE_INVALID, "a path has at most %u bytes", PATH_SIZE - 5);
     const struct wire_frame frame = {
         .kind = WIRE_REQUEST,
         .code = (uint16_t)request->method,
         .connection = CONNECTION,
         .number = ++client->number,
         .parts = {{NULL, 0},
-                  {(const uint8_t *)request->path, strlen(request->path)},
+                  {(const uint8_t *)path, (size_t)length},
                   {(const uint8_t *)request->query, strlen(request->query)},
                   {request->body, request->body_bytes}}};
     bool left = true;
