@@ -161,10 +161,12 @@ void service_open(struct kms_service *service, const struct nginx *nginx, bool d
     write_configuration(path, nginx, durable);
     const char *const words[] = {bench_lethe(), "kms",      "serve", "--dev",
                                  "--json",      "--config", path,    NULL};
-    setenv("TMPDIR", service->directory, 1);
+    char home[96];
+    snprintf(home, sizeof home, "%s/home", service->directory);
+    setenv("LETHE_HOME", home, 1);
     if (!program_start(words, &service->program))
         bench_fail("lethe does not start: use --lethe", NULL);
-    unsetenv("TMPDIR");
+    unsetenv("LETHE_HOME");
     service->server = nginx->server;
     read_ready(service);
     become_client(service);

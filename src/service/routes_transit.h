@@ -80,8 +80,8 @@ LETHE_MUST_CHECK lethe_result transit_read_use(struct transit_work *work,
 LETHE_MUST_CHECK lethe_result transit_decode(struct transit_work *work,
                                              const struct field_value *value, const char *name,
                                              size_t *at, struct lethe_error *err);
-/* The version that a text of the engine's, written to the answer from `start` on, begins with. */
-uint64_t transit_version_written(const struct transit_work *work, size_t start);
+/* The version that "vault:v<N>:..." says; 0: none. */
+uint64_t transit_version_of(const void *text, size_t length);
 /* A number of a field that has a least and a greatest value. */
 LETHE_MUST_CHECK lethe_result transit_number(const struct field_value *value, const char *name,
                                              uint64_t least, uint64_t most, uint64_t *out,

@@ -222,6 +222,16 @@ static const struct field rewrap_items[] = {
 const struct field transit_rewrap_fields[] = {
     CRYPT_FIELDS("ciphertext", FIELD_TEXT, "vault:v<N>:<base64>"), BATCH_FIELD(rewrap_items), {0}};
 
+/* What was revoked is rewrapped; what the key's owner lets nobody open any more is not. */
+static lethe_result allow_revoked(struct transit_work *work, const struct field_value *text,
+                                  struct lethe_error *err)
+{
+    struct engine_key key;
+    TRY(engine_get(work->engine, work->use.name, &key, err));
+    work->use.renew = transit_version_of(text->text, text->length) >= key.min_decryption_version;
+    return LETHE_OK;
+}
+
 static lethe_result rewrap_item(struct transit_work *work, const struct transit_item *item,
                                 struct lethe_error *err)
 {
@@ -229,7 +239,7 @@ static lethe_result rewrap_item(struct transit_work *work, const struct transit_
     if (!text->given || text->length == 0)
         return error_set(err, LETHE_INVALID, "missing ciphertext to rewrap");
     TRY(read_use(work, item, err));
-    work->use.renew = true;
+    TRY(allow_revoked(work, text, err));
     json_open_text(work->writer, "ciphertext");
     return write_ciphertext(work, engine_rewrap(work->engine, &work->use, text->text, text->length,
                                                 work->writer->out, &work->version, err));

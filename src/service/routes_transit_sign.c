@@ -84,7 +84,7 @@ static lethe_result hmac_item(struct transit_work *work, const struct transit_it
     size_t start = out->size_bytes;
     TRY(engine_hmac(work->engine, &work->use, how->digest, work->bytes->bytes,
                     work->bytes->size_bytes, out, err));
-    work->version = transit_version_written(work, start);
+    work->version = transit_version_of(out->bytes + start, out->size_bytes - start);
     json_close_text(work->writer);
     return LETHE_OK;
 }

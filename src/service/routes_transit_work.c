@@ -8,7 +8,7 @@
 
 /* What a large call left is given back, so that it does not stay locked. */
 #define SCRATCH_KEPT_BYTES ((size_t)1 << 20)
-#define VERSION_DIGITS_MAX 20u
+#define VERSION_DIGITS_MAX 19u /* so that nothing overflows */
 
 static struct {
     struct guarded bytes; /* decoded values */
@@ -80,16 +80,15 @@ lethe_result transit_read_use(struct transit_work *work, const struct transit_it
     return transit_number(version, "key_version", 0, INT64_MAX, &work->use.version, err);
 }
 
-uint64_t transit_version_written(const struct transit_work *work, size_t start)
+uint64_t transit_version_of(const void *text, size_t length)
 {
     static const char prefix[] = "vault:v";
-    const struct guarded *out = work->writer->out;
+    const char *at = text, *end = at + MIN(length, sizeof prefix - 1 + VERSION_DIGITS_MAX);
     uint64_t version = 0;
-    for (size_t at = start + sizeof prefix - 1;
-         at < out->size_bytes && at < start + sizeof prefix + VERSION_DIGITS_MAX &&
-         out->bytes[at] >= '0' && out->bytes[at] <= '9';
-         at++)
-        version = version * 10 + (uint64_t)(out->bytes[at] - '0');
+    if (length < sizeof prefix || memcmp(at, prefix, sizeof prefix - 1) != 0)
+        return 0;
+    for (at += sizeof prefix - 1; at < end && *at >= '0' && *at <= '9'; at++)
+        version = version * 10 + (uint64_t)(*at - '0');
     return version;
 }
 

@@ -98,7 +98,7 @@ check("signatures, HMACs, hashes, random bytes", async () => {
 });
 
 check("tokens: created, looked up, renewed, revoked; the client takes over what it is given", async () => {
-    const first = await open({ token }).tokenCreate({ policies: ["default"], ttl: "10m", renewable: "true" });
+    const first = await open({ token }).tokenCreate({ policies: ["default"], ttl: "10m", renewable: true });
     const mine = open({ token: first.auth.client_token });
     const self = await mine.tokenLookupSelf();
     assert.ok(self.data.ttl > 0 && self.data.ttl <= 600, JSON.stringify(self));
