@@ -104,8 +104,7 @@ void service_take(struct kms_service *service, const char *path, const char *bod
 
 /* One source may do here what many would; nothing is refused for how often it comes. */
 static const char configuration[] =
-    "[listen]\naddress = 127.0.0.1:0\ncertificate = %s\nkey = %s\nclient_roots = %s\n"
-    "client_certificates = must\n"
+    "[listen]\naddress = 127.0.0.1:0\nclient_roots = %s\nclient_certificates = must\n"
     "[limits]\nconnections = 8192\nconnections_per_source = 8192\n"
     "handshakes_per_second = 100000\nrequests_per_second = off\nidle_time = 600s\n"
     "[transit]\ndurable_use = %s\n"
@@ -116,7 +115,7 @@ static void write_configuration(const char *path, const struct nginx *nginx, boo
     FILE *file = fopen(path, "we");
     if (file == NULL)
         bench_fail("the service's configuration cannot be written", NULL);
-    fprintf(file, configuration, nginx->certificate, nginx->key, nginx->ca, durable ? "yes" : "no");
+    fprintf(file, configuration, nginx->ca, durable ? "yes" : "no");
     if (fclose(file) != 0 || chmod(path, 0600) != 0)
         bench_fail("the service's configuration cannot be written", NULL);
 }
@@ -132,6 +131,8 @@ static void read_ready(struct kms_service *service)
     line[length] = '\0';
     copy_member(line, "address", service->address, sizeof service->address);
     copy_member(line, "root_token", service->token, sizeof service->token);
+    copy_member(line, "ca_file", service->ca, sizeof service->ca);
+    service->server.ca_path = service->ca;
     const char *colon = strrchr(service->address, ':');
     service->server.port = (uint16_t)strtoul(colon != NULL ? colon + 1 : "0", NULL, 10);
 }

@@ -8,10 +8,11 @@ struct kms_service {
     char directory[64]; /* temporary */
     struct program program;
     char address[64];
+    char ca[128];
     char token[128]; /* of one who may what is measured, by a path policy */
     struct load_server server;
 };
-/* With the certificates of `nginx`. `durable`: uses are on the disk before they are answered. */
+/* With the clients of `nginx`. `durable`: uses are on the disk before they are answered. */
 void service_open(struct kms_service *service, const struct nginx *nginx, bool durable);
 void service_close(struct kms_service *service);
 
