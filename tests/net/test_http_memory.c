@@ -19,7 +19,7 @@ static struct serving serving;
 static struct http_exchange held;
 static atomic_uint held_count;
 
-/* ---- a server in a process of its own -------------------------------------------------------- */
+/* ---- a server -------------------------------------------------------------------------------- */
 
 /* Answers "/hold" when it is told to, others at once, with the body. */
 static void on_request(void *context, struct http_exchange exchange, const struct http_peer *peer,
@@ -35,15 +35,23 @@ static void on_request(void *context, struct http_exchange exchange, const struc
         http_server_answer(serving.server, exchange, &echo);
 }
 
+/* Clients are children, forked while this process has one thread: they wait in the backlog. */
+static void listen_first(void)
+{
+    serving = (struct serving){0};
+    serving.listener = listen_on_loopback(&serving.port);
+    atomic_store(&held_count, 0);
+}
+
 static void start(void)
 {
     const struct tls_options options = {.certificates_pem = own.certificate_pem,
                                         .key_pem = own.key_pem,
                                         .roots_pem = authority.certificate_pem,
                                         .client_proof = TLS_CLIENT_MUST};
-    serving = (struct serving){
-        .events = {.request = on_request},
-        .limits = {.connections_per_source = 100000, .handshakes_per_second = 1000000}};
+    serving.events.request = on_request;
+    serving.limits.connections_per_source = 100000;
+    serving.limits.handshakes_per_second = 1000000;
     struct lethe_error err;
     assert_ok(tls_server_create(&options, &serving.tls, &err), &err);
     serving_start(&serving);
@@ -175,9 +183,9 @@ static void nothing_stays_of_a_request(void **state)
     int go[2];
     if (HAS_SANITIZER)
         skip(); /* keeps what was freed */
-    atomic_store(&held_count, 0);
-    start();
+    listen_first();
     pid_t child = start_client(go, "/hold", 1);
+    start();
     wait_until_asked(1);
     assert_true(count_in_memory("header") > 0);
     assert_true(count_in_memory("body") > 0);
@@ -193,9 +201,9 @@ static void nothing_stays_of_many(void **state)
     int go[2];
     if (HAS_SANITIZER)
         skip();
-    atomic_store(&held_count, 0);
-    start();
+    listen_first();
     pid_t child = start_client(go, "/", 200);
+    start();
     wait_until_asked(200);
     usleep(50000); /* the last answer is on its way */
     assert_int_equal(count_in_memory("header"), 0);
@@ -247,9 +255,7 @@ static void idle_connections_are_cheap(void **state)
     unsigned count = (unsigned)MIN((rlim_t)wanted, files.rlim_cur - 100);
     if (HAS_SANITIZER)
         count = 200;
-    atomic_store(&held_count, 0);
-    start();
-    size_t before_bytes = resident_bytes();
+    listen_first();
     assert_true(pipe2(go, O_CLOEXEC) == 0 && pipe2(told, O_CLOEXEC) == 0);
     pid_t child = fork();
     if (child == 0) {
@@ -257,6 +263,8 @@ static void idle_connections_are_cheap(void **state)
         hold_connections(serving.port, told[1], go[0], count);
     }
     close(go[0]);
+    size_t before_bytes = resident_bytes();
+    start();
     assert_int_equal(read(told[0], &byte, 1), 1);
     size_t after_bytes = resident_bytes();
     size_t each_bytes = (after_bytes - before_bytes) / count;
