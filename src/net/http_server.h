@@ -3,8 +3,10 @@
  * Each connection is: accepted (or refused: limits), TLS handshake, then requests one after
  * another; while one is being answered the next waits unread. Absolute deadlines hold for the
  * handshake, the head and the body of each request, and an idle time between them: a byte a second
- * keeps nothing alive. Buffers are guarded and wiped with each request and answer; idle connections
- * hold none. Thread rule: the loop's thread. */
+ * keeps nothing alive. What is refused is answered as the API does, {"errors":["..."]}, and is the
+ * connection's last. All buffers together hold 512 MiB at most: beyond, 503. Buffers are guarded
+ * and wiped with each request and answer; idle connections hold none. Thread rule: the loop's
+ * thread. */
 #ifndef NET_HTTP_SERVER_H
 #define NET_HTTP_SERVER_H
 
@@ -60,7 +62,8 @@ LETHE_MUST_CHECK lethe_result http_server_create(struct loop *loop, struct tls_c
                                                  const struct http_limits *limits,
                                                  const struct http_server_events *events,
                                                  struct http_server **out, struct lethe_error *err);
-void http_server_free(struct http_server *server); /* closes everything; NULL is fine */
+/* Closes everything; not from within an event. NULL is fine. */
+void http_server_free(struct http_server *server);
 
 /* New connections use this context; open ones keep theirs. */
 void http_server_set_tls(struct http_server *server, struct tls_context *tls);
@@ -72,7 +75,8 @@ struct http_answer {
     size_t body_bytes;
     const char *headers; /* further lines, each ending in CR LF; NULL: none */
     bool close;          /* end the connection behind it */
-    bool stream;         /* more follows by http_server_stream(), until http_server_finish() */
+    bool stream;         /* more follows by http_server_stream(), until http_server_finish(), which
+                          * ends the connection too */
 };
 /* Void when the exchange is gone. One write for head and body. */
 void http_server_answer(struct http_server *server, struct http_exchange exchange,
@@ -84,7 +88,8 @@ bool http_server_stream(struct http_server *server, struct http_exchange exchang
 void http_server_finish(struct http_server *server, struct http_exchange exchange);
 /* Ends a connection now. */
 void http_server_close(struct http_server *server, uint64_t connection);
-/* The source of a failed proof waits before it is heard again. */
+/* The source of a failed proof waits before it is heard again: meanwhile its new connections are
+ * closed at once, and requests on open ones are answered 429 (with Retry-After) and their last. */
 void http_server_penalise(struct http_server *server, const char *source);
 
 /* No new connections; those that are idle end, those that are answered end behind their answer, and

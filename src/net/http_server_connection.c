@@ -7,6 +7,8 @@
 
 #define PLACE_BITS 20
 #define RECORD_BYTES 16384u /* of TLS: a read that fills one may have another behind it */
+/* Then others have their turn; that the socket can be written to brings this one back. */
+#define STEPS_AT_ONCE 64u
 _Static_assert(HTTP_CONNECTIONS_MAX <= (uint64_t)1 << PLACE_BITS, "an id has room for the place");
 
 /* ---- making, finding, ending ----------------------------------------------------------------- */
@@ -306,9 +308,7 @@ static bool step_read(struct connection *connection)
 /* The next request waits unread; so would the news that the peer is gone, which writing brings. */
 static bool step_answering(struct connection *connection)
 {
-    if (connection->is_readable)
-        loop_watch_set(connection->watch, 0);
-    return false;
+    return wait_for(connection, connection->is_readable ? 0 : LOOP_READ);
 }
 
 /* What the peer still sends is thrown away unread for a while: closing at once would make its
@@ -382,8 +382,12 @@ void connection_run(struct connection *connection)
     if (connection->is_running)
         return;
     connection->is_running = true;
+    unsigned taken = 0;
     while (!connection->is_doomed && steps[connection->stage](connection))
-        ;
+        if (++taken == STEPS_AT_ONCE) {
+            loop_watch_set(connection->watch, LOOP_READ | LOOP_WRITE);
+            break;
+        }
     connection->is_running = false;
     if (connection->is_doomed)
         destroy(connection);

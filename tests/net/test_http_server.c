@@ -190,6 +190,24 @@ static void pipelined_requests_are_answered_in_order(void **state)
     serving_stop(&serving);
 }
 
+/* More than is done at once, and none is forgotten. */
+static void many_pipelined_requests_are_answered(void **state)
+{
+    char many[16384];
+    size_t size_bytes = 0;
+    start((struct http_limits){0}, TLS_CLIENT_MAY);
+    struct peer *peer = connect_as(NULL);
+    for (unsigned i = 0; i < 300; i++)
+        size_bytes += (size_t)snprintf(many + size_bytes, sizeof many - size_bytes,
+                                       "GET /%03u HTTP/1.1\r\nHost: a\r\n\r\n", i);
+    assert_true(peer_say(peer, many, size_bytes));
+    assert_true(peer_hear_text(peer, "\r\n\r\n/299"));
+    assert_int_equal(count_of(peer->heard, "\r\n\r\n/"), 300);
+    assert_int_equal(atomic_load(&asked), 300);
+    hang_up(peer);
+    serving_stop(&serving);
+}
+
 static void release_first(struct serving *at)
 {
     answer(held[0], "first, late");
@@ -835,6 +853,7 @@ int main(void)
         cmocka_unit_test(answers_are_whole),
         cmocka_unit_test(head_answers_have_no_body),
         cmocka_unit_test(pipelined_requests_are_answered_in_order),
+        cmocka_unit_test(many_pipelined_requests_are_answered),
         cmocka_unit_test(one_request_at_a_time),
         cmocka_unit_test(answers_to_who_is_gone_are_void),
         cmocka_unit_test(large_bodies_go_both_ways),
