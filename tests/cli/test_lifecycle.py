@@ -65,7 +65,7 @@ def _(place):
     assert [record["rotate_every_s"] for record in place.records("key_scheduled")] == [30 * 24 * 3600, 0]
     for words in (("rotate",), ("rotate", "--due", KEY), ("schedule", KEY), ("schedule", KEY, "--every", "0"),
                   ("schedule", KEY, "--every", "99999"), ("schedule", KEY, "--every", "9", "--never"),
-                  ("schedule", "nonsense", "--never")):
+                  ("schedule", "non.sense.", "--never")):
         place.refused(2, "key", *words)
     place.refused(1, "key", "schedule", "default.nobody.hot", "--never")
 
