@@ -143,8 +143,6 @@ static lethe_result check_version(const struct key_info *info, uint64_t version,
     uint64_t least = MAX(info->min_decryption, info->min_available);
     if (work == ENGINE_MAKES)
         least = MAX(least, info->min_encryption);
-    if (work == ENGINE_RENEWS)
-        least = MAX(info->min_available, 1u);
     if (version > info->newest_version)
         return error_set(err, LETHE_INVALID, "version %" PRIu64 " is above the latest, %" PRIu64,
                          version, info->newest_version);

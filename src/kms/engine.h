@@ -103,7 +103,8 @@ struct engine_use {
     uint64_t version; /* 0: the latest; of decryption and verification: that of the text */
     const void *aad;
     size_t aad_bytes;
-    bool renew; /* opens what was revoked, too: for rewrapping and re-encrypting */
+    bool renew; /* opens what was revoked, too (not what min_decryption_version puts out of use):
+                 * for rewrapping and re-encrypting */
 };
 /* Appends "vault:v<N>:<base64>"; *version is N. */
 LETHE_MUST_CHECK lethe_result engine_encrypt(struct engine *engine, const struct engine_use *use,

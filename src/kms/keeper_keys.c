@@ -252,12 +252,9 @@ lethe_result keeper_check_use(struct keeper *keeper, const struct key_use *use, 
     struct key_info info;
     TRY(keyring_info(keeper->store, use->key, &info, err));
     TRY(check_wraps(&info, err));
-    bool renews = strcmp(use->purpose, KEY_PURPOSE_REENCRYPT) == 0;
-    if (info.destroyed || !renews)
+    if (info.destroyed || strcmp(use->purpose, KEY_PURPOSE_REENCRYPT) != 0)
         TRY(key_check_usable(&info, version, err));
-    if (version < info.min_decryption && !renews)
-        return error_set(err, LETHE_INVALID, "version %llu of the key %s opens no more",
-                         (unsigned long long)version, info.name);
+    TRY(key_check_opens(&info, version, err));
     return keeper_check_release(keeper, use, err);
 }
 

@@ -107,6 +107,7 @@ struct run {
     struct keeper *keeper;
     const struct key_rewrap *items;
     size_t count;
+    struct key_info info;
     uint64_t newest;
     struct material from;
     struct material to;
@@ -126,6 +127,7 @@ static lethe_result rewrap_item(struct run *run, const struct key_rewrap *item,
     struct transit_binding to = from;
     CLEANUP(lethe_secret_free) struct lethe_secret *data_key = NULL;
     TRY(transit_version(item->wrapped, &from.version, err));
+    TRY(key_check_opens(&run->info, from.version, err));
     TRY(need_material(run->keeper, item->use.key, from.version, &run->from, err));
     TRY(need_material(run->keeper, item->use.key, run->newest, &run->to, err));
     from.key = run->from.key;
@@ -142,6 +144,7 @@ static lethe_result rewrap_run(struct run *run, struct lethe_error *err)
     const char *name = run->items[0].use.key;
     TRY(keeper_check_release(run->keeper, &run->items[0].use, err)); /* they are of one model */
     TRY(keeper_take_uses(run->keeper, name, run->count, &run->newest, err));
+    TRY(keyring_info(run->keeper->store, name, &run->info, err));
     snprintf(purpose, sizeof purpose, "rewrap of %zu data keys", run->count);
     const struct audit_event event =
         audit_key_used(name, run->newest, purpose, "allowed", run->count);

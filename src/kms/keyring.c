@@ -208,6 +208,16 @@ lethe_result key_check_usable(const struct key_info *info, uint64_t version,
     return LETHE_REVOKED;
 }
 
+lethe_result key_check_opens(const struct key_info *info, uint64_t version, struct lethe_error *err)
+{
+    return version >= info->min_decryption
+               ? LETHE_OK
+               : error_set(err, LETHE_INVALID,
+                           "version %" PRIu64 " of the key %s opens no more: %" PRIu64
+                           " is the smallest that does",
+                           version, info->name, info->min_decryption);
+}
+
 static lethe_result copy_secret(const void *bytes, size_t size_bytes, struct lethe_secret **out,
                                 struct lethe_error *err)
 {

@@ -61,6 +61,9 @@ LETHE_MUST_CHECK lethe_result keyring_create_with(struct store *store, const cha
 /* Whether a version may be used. LETHE_REVOKED says what to do, for a destroyed key too. */
 LETHE_MUST_CHECK lethe_result key_check_usable(const struct key_info *info, uint64_t version,
                                                struct lethe_error *err);
+/* Whether a version was not put out of use by min_decryption, for renewing too. LETHE_INVALID. */
+LETHE_MUST_CHECK lethe_result key_check_opens(const struct key_info *info, uint64_t version,
+                                              struct lethe_error *err);
 /* Inside a transaction: one more version, the newest from now on. LETHE_INVALID for a log key: it
  * is what others know the log by. LETHE_REVOKED when destroyed. */
 LETHE_MUST_CHECK lethe_result keyring_rotate(struct store *store, const char *name, uint64_t now_s,

@@ -294,7 +294,9 @@ static void minimums_bound_what_versions_do(void **state)
     must_rotate(room, "k");
     must_rotate(room, "k");
     assert_ok(set_minimums(room, 2, 3), &err);
+    const struct engine_use renew = {.name = "k", .renew = true};
     assert_result(LETHE_INVALID, decrypt(room, &use, &text, &opened));
+    assert_result(LETHE_INVALID, decrypt(room, &renew, &text, &opened));
     assert_result(LETHE_INVALID, encrypt(room, &second, "content", &made));
     assert_ok(encrypt(room, &use, "content", &made), &err);
     assert_ok(set_minimums(room, 2, 0), &err);
@@ -367,6 +369,28 @@ static void uses_are_counted_ahead(void **state)
     }
 }
 
+/* NIST SP 800-38D, 8.3: a version stops before its nonces could meet, a new one goes on. */
+static void a_version_that_was_used_up_encrypts_no_more(void **state)
+{
+    struct room *room = *state;
+    const struct engine_use use = {.name = "k"};
+    CLEANUP(guarded_clear) struct guarded text = {0};
+    CLEANUP(guarded_clear) struct guarded opened = {0};
+    struct store *store = keeper_store(room->keeper);
+    must_make(room, "k", ENGINE_CHACHA20_POLY1305);
+    assert_ok(store_begin(store, &err), &err);
+    assert_ok(keyring_reserve_many(store, "k", 1, KEY_USES_MAX - KEY_USES_RESERVED, &err), &err);
+    assert_ok(store_commit(store, &err), &err);
+    for (size_t i = 0; i < KEY_USES_RESERVED; i++)
+        assert_ok(encrypt(room, &use, "content", &text), &err);
+    CLEANUP(guarded_clear) struct guarded refused = {0};
+    assert_result(LETHE_LIMIT, encrypt(room, &use, "content", &refused));
+    assert_int_equal(0, refused.size_bytes);
+    assert_ok(decrypt(room, &use, &text, &opened), &err);
+    must_rotate(room, "k");
+    assert_ok(encrypt(room, &use, "content", &text), &err);
+}
+
 static void reserving_uses_is_no_change_to_look_at(void **state)
 {
     struct room *room = *state;
@@ -424,6 +448,7 @@ int main(void)
         IN_ROOM(minimums_bound_what_versions_do),
         IN_ROOM(revoked_and_destroyed_keys_do_nothing),
         IN_ROOM(uses_are_counted_ahead),
+        IN_ROOM(a_version_that_was_used_up_encrypts_no_more),
         IN_ROOM(reserving_uses_is_no_change_to_look_at),
         IN_ROOM(more_keys_than_are_kept),
     };

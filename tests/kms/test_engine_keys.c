@@ -110,6 +110,42 @@ static void creation_checks_its_settings_too(void **state)
     assert_int_equal(3600, must_get(room, "k").auto_rotate_s);
 }
 
+/* What a model's keys lie under is put out of use like any other, for whoever loads it too. */
+static void a_minimum_holds_for_models_as_well(void **state)
+{
+    struct room *room = *state;
+    const struct key_source *keys = keeper_key_source(room->keeper);
+    const uint64_t two = 2;
+    const struct engine_config config = {.min_decryption_version = &two};
+    CLEANUP(buffer_clear) struct buffer wrapped = {0};
+    CLEANUP(buffer_clear) struct buffer again = {0};
+    must_make(room, "default.m.hot", ENGINE_AES256_GCM96);
+    assert_ok(wrap_one(room->keeper, "default.m.hot", &wrapped, &err), &err);
+    must_rotate(room, "default.m.hot");
+    assert_ok(unwrap_one(room->keeper, "default.m.hot", wrapped.bytes, &err), &err);
+    assert_ok(engine_configure(room->engine, "default.m.hot", &config, &err), &err);
+    assert_result(LETHE_INVALID, unwrap_one(room->keeper, "default.m.hot", wrapped.bytes, &err));
+    const struct key_rewrap item = {.use = {.key = "default.m.hot",
+                                            .shard = "0000",
+                                            .purpose = "rewrap",
+                                            .aad = "shard",
+                                            .aad_bytes = 5},
+                                    .wrapped = wrapped.bytes,
+                                    .rewrapped = &again};
+    assert_result(LETHE_INVALID, keys->rewrap(keys->context, &item, 1, &err));
+    assert_int_equal(0, again.size_bytes);
+}
+
+/* A client may give such a name to a key that wraps nothing. */
+static void a_key_of_another_type_wraps_no_data_key(void **state)
+{
+    struct room *room = *state;
+    CLEANUP(buffer_clear) struct buffer wrapped = {0};
+    must_make(room, "default.m.hot", ENGINE_ED25519);
+    assert_result(LETHE_INVALID, wrap_one(room->keeper, "default.m.hot", &wrapped, &err));
+    assert_int_equal(0, wrapped.size_bytes);
+}
+
 /* ---- trimming and deleting ------------------------------------------------------------------- */
 
 static void trimming_destroys_what_is_below(void **state)
@@ -436,6 +472,8 @@ int main(void)
         IN_ROOM(a_refused_setting_changes_nothing),
         IN_ROOM(settings_that_fit_are_taken),
         IN_ROOM(creation_checks_its_settings_too),
+        IN_ROOM(a_minimum_holds_for_models_as_well),
+        IN_ROOM(a_key_of_another_type_wraps_no_data_key),
         IN_ROOM(trimming_destroys_what_is_below),
         IN_ROOM(a_key_is_deleted_only_when_that_was_allowed),
         IN_ROOM(exported_keys_are_the_keys),
