@@ -64,6 +64,48 @@ static void base64_has_one_spelling(void **state)
     assert_result(LETHE_MALFORMED, base64_decode("Zm9v", 4, bytes, 2, &size));
 }
 
+/* Every byte at every place of the last groups: digits are taken, and nothing else. */
+static void base64_takes_digits_only(void **state)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char text[] = "AAAAAAAA";
+    uint8_t bytes[6];
+    size_t size;
+    for (size_t at = 0; at < 8; at++) {
+        for (unsigned byte = 0; byte < 256; byte++) {
+            const char *digit = byte == 0 ? NULL : strchr(digits, (int)byte);
+            bool good = digit != NULL || (at == 7 && byte == '=');
+            text[at] = (char)byte;
+            assert_result(good ? LETHE_OK : LETHE_MALFORMED,
+                          base64_decode(text, 8, bytes, sizeof bytes, &size));
+            if (digit != NULL) {
+                uint32_t group = (uint32_t)(digit - digits) << (18 - 6 * (at % 4));
+                const uint8_t *three = bytes + at / 4 * 3;
+                assert_int_equal(group, three[0] << 16 | three[1] << 8 | three[2]);
+            }
+            text[at] = 'A';
+        }
+    }
+}
+
+static void base64_comes_back_whatever_its_length(void **state)
+{
+    uint8_t plain[100], back[100];
+    char text[BASE64_LENGTH(sizeof plain)];
+    for (size_t i = 0; i < sizeof plain; i++)
+        plain[i] = (uint8_t)(i * 73 + 11);
+    for (size_t length = 0; length <= sizeof plain; length++) {
+        size_t size;
+        base64_write(plain, length, text);
+        assert_result(LETHE_OK, base64_decode(text, BASE64_LENGTH(length), back, length, &size));
+        assert_int_equal(length, size);
+        assert_memory_equal(plain, back, length);
+        if (length > 0)
+            assert_result(LETHE_MALFORMED,
+                          base64_decode(text, BASE64_LENGTH(length), back, length - 1, &size));
+    }
+}
+
 static void times_are_rfc_3339(void **state)
 {
     static const struct {
@@ -129,9 +171,14 @@ static void sizes_have_three_digits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hex_goes_there_and_back), cmocka_unit_test(hex_has_one_spelling),
-        cmocka_unit_test(base64_vectors),          cmocka_unit_test(base64_has_one_spelling),
-        cmocka_unit_test(times_are_rfc_3339),      cmocka_unit_test(times_are_read_back),
+        cmocka_unit_test(hex_goes_there_and_back),
+        cmocka_unit_test(hex_has_one_spelling),
+        cmocka_unit_test(base64_vectors),
+        cmocka_unit_test(base64_has_one_spelling),
+        cmocka_unit_test(base64_takes_digits_only),
+        cmocka_unit_test(base64_comes_back_whatever_its_length),
+        cmocka_unit_test(times_are_rfc_3339),
+        cmocka_unit_test(times_are_read_back),
         cmocka_unit_test(sizes_have_three_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
