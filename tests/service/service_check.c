@@ -37,7 +37,8 @@ static void open_service(struct check *check)
 {
     struct lethe_error err = {0};
     assert_ok(service_create(&check->options, &check->service, &err), &err);
-    assert_ok(service_unseal(check->service, NULL, &err), &err);
+    lethe_result result = service_unseal(check->service, NULL, &err);
+    assert_result(check->home->root.kind == ROOT_FILE ? LETHE_OK : LETHE_UNAVAILABLE, result);
     connect_ends(&check->door, CORE_NETWORK, &check->client);
     connect_ends(&check->admin, CORE_ADMIN, &check->program);
     check->connection = 0;
@@ -75,18 +76,40 @@ void make_token(struct check *check, const char *tenant, const char *policy, cha
     snprintf(name, 160, "token:%s", entry.accessor);
 }
 
-int service_setup(void **state)
+static struct check *make_check(void)
 {
     void *home;
-    struct lethe_error err = {0};
-    CLEANUP(lethe_secret_free) struct lethe_secret *token = NULL;
     struct check *check = calloc(1, sizeof *check);
     assert_non_null(check);
     assert_int_equal(0, home_setup(&home));
     check->home = home;
-    must_make_home(check->home);
     check->options =
         (struct service_options){.keeper = check->home->options, .trust_domain = "example.org"};
+    return check;
+}
+
+int service_setup_sealed(void **state)
+{
+    static const char line[] = CHECK_PASSPHRASE "\n";
+    int ends[2];
+    struct check *check = make_check();
+    assert_int_equal(0, pipe(ends));
+    assert_int_equal(sizeof line - 1, write(ends[1], line, sizeof line - 1));
+    close(ends[1]);
+    check->home->root = (struct root_spec){.kind = ROOT_PASSPHRASE, .passphrase_fd = ends[0]};
+    must_make_home(check->home);
+    close(ends[0]);
+    open_service(check);
+    *state = check;
+    return 0;
+}
+
+int service_setup(void **state)
+{
+    struct lethe_error err = {0};
+    CLEANUP(lethe_secret_free) struct lethe_secret *token = NULL;
+    struct check *check = make_check();
+    must_make_home(check->home);
     open_service(check);
     assert_ok(service_init(check->service, &token, &err), &err);
     keep_token(token, check->root);

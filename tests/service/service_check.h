@@ -40,6 +40,9 @@ struct check {
 };
 
 int service_setup(void **state); /* *state: a struct check of a new, initialised service */
+/* One whose root is the passphrase CHECK_PASSPHRASE: sealed, and not initialised. */
+#define CHECK_PASSPHRASE "correct horse battery staple"
+int service_setup_sealed(void **state);
 int service_teardown(void **state);
 /* crypto_start(): for cmocka_run_group_tests. */
 int service_start(void **state);

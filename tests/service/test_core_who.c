@@ -1,0 +1,177 @@
+/* Passphrases that unseal, certificates that prove, and the door's own certificate. */
+#include "service_check.h"
+
+#include "../crypto/x509_check.h"
+
+#include "base/error.h"
+#include "service/core_core.h"
+#include "service/identities.h"
+
+#define LOADER "spiffe://example.org/tenant/acme/loader"
+
+/* ---- a passphrase ---------------------------------------------------------------------------- */
+
+/* K-2: whoever does not know it waits longer and longer, and what it was is in no answer. */
+static void a_passphrase_unseals(void **state)
+{
+    static const char *const wrong[] = {NULL,
+                                        "{}",
+                                        "{\"key\":\"\"}",
+                                        "{\"key\":\"wrong\"}",
+                                        "{\"key\":\"correct horse battery staple \"}",
+                                        "{\"key\":\"correct horse\\nbattery staple\"}"};
+    struct check *check = *state;
+    char long_key[70000] = "{\"key\":\"";
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        assert_int_not_equal(200, call(check, "PUT", "sys/unseal", NULL, wrong[i]));
+        assert_has_not(check, "horse");
+        assert_null(check->service->keeper);
+        assert_int_equal(i + 1, check->penalties);
+    }
+    memset(long_key + 8, 'x', sizeof long_key - 11);
+    strcpy(long_key + sizeof long_key - 3, "\"}");
+    assert_int_equal(400, call(check, "PUT", "sys/unseal", NULL, long_key));
+    assert_int_equal(503, call_operator(check, "PUT", "sys/init", NULL));
+    assert_int_equal(200, call(check, "GET", "sys/seal-status", NULL, NULL));
+    assert_has(check, "\"type\":\"passphrase\"");
+
+    assert_int_equal(200, call(check, "PUT", "sys/unseal", NULL,
+                               "{\"key\":\"" CHECK_PASSPHRASE "\",\"migrate\":null}"));
+    assert_has(check, "\"initialized\":false,\"sealed\":false");
+    assert_int_equal(501, call(check, "GET", "sys/health", NULL, NULL));
+    assert_int_equal(403, call(check, "PUT", "sys/init", NULL, "{\"secret_shares\":1}"));
+    assert_int_equal(200, call_operator(check, "PUT", "sys/init", "{\"secret_shares\":1}"));
+    assert_has(check, "\"keys\":[],\"keys_base64\":[],\"root_token\":\"lethe.");
+    assert_int_equal(200, call(check, "GET", "sys/health", NULL, NULL));
+}
+
+/* ---- certificates ---------------------------------------------------------------------------- */
+
+static struct buffer chain_of(struct check *check, const char *id)
+{
+    struct lethe_error err = {0};
+    struct buffer chain = {0};
+    struct identity_entry entry = {.policies = {"root"}, .policy_count = 1};
+    CLEANUP(buffer_clear) struct buffer der = {0}, request = {0};
+    CLEANUP(sign_pair_free) struct sign_pair *pair = fresh_pair(SIGNATURE_ECDSA_P256);
+    const struct x509_subject subject = {.common_name = "node"};
+    assert_ok(spiffe_parse(id, strlen(id), &entry.id, &err), &err);
+    assert_ok(identities_put(check->service->identities, &entry, &err), &err);
+    assert_ok(x509_make_request(&subject, pair, &request, &err), &err);
+    assert_ok(identities_issue(check->service->identities, id, request.bytes, request.size_bytes, 0,
+                               &der, &err),
+              &err);
+    buffer_prefixed(&chain, der.bytes, der.size_bytes);
+    return chain;
+}
+
+/* P-3, E-1: a certificate is who it says, on its own connection only, and nothing else. */
+static void a_certificate_proves(void **state)
+{
+    struct check *check = *state;
+    CLEANUP(buffer_clear) struct buffer chain = chain_of(check, LOADER);
+    assert_int_equal(403, call(check, "GET", "sys/mounts", NULL, NULL));
+    connect_with_chain(check, chain.bytes, chain.size_bytes);
+    assert_int_equal(200, call(check, "GET", "sys/mounts", NULL, NULL));
+    assert_int_equal(1, records(check, "authorization_granted", "\"actor\":\"" LOADER "\""));
+    assert_int_equal(1, records(check, "authorization_granted", "\"tenant\":\"acme\""));
+    connect_with_chain(check, NULL, 0);
+    assert_int_equal(403, call(check, "GET", "sys/mounts", NULL, NULL));
+    chain.bytes[chain.size_bytes - 1] ^= 1;
+    connect_with_chain(check, chain.bytes, chain.size_bytes);
+    assert_int_equal(403, call(check, "GET", "sys/mounts", NULL, NULL));
+    assert_int_equal(1, check->penalties);
+}
+
+/* E-5, K-10: who is revoked is ended in the same moment, wherever it is, and does not come back. */
+static void a_revoked_identity_is_gone(void **state)
+{
+    struct check *check = *state;
+    check->options.dev = true; /* identities are revoked over the network, too */
+    reopen(check);
+    CLEANUP(buffer_clear) struct buffer chain = chain_of(check, LOADER);
+    connect_with_chain(check, chain.bytes, chain.size_bytes);
+    assert_int_equal(200, call(check, "GET", "sys/mounts", NULL, NULL));
+    send_request(check, "GET", "sys/mounts", NULL, NULL); /* before, in the same turn */
+    uint64_t theirs = check->connection;
+    connect_with_chain(check, NULL, 0);
+    send_request(check, "POST", "lethe/identities/revoke", check->root,
+                 "{\"id\":\"" LOADER "\",\"reason\":\"stolen\"}");
+    uint64_t ours = check->connection;
+    check->connection = theirs;
+    send_request(check, "GET", "sys/mounts", NULL, NULL); /* behind it */
+    check->connection = ours;
+    run_core(check);
+    assert_true(answer_next(check));
+    assert_int_equal(200, check->status);
+    assert_true(answer_next(check));
+    if (check->status >= 300)
+        fail_msg("revoking: %u %s", check->status, body_text(check));
+    assert_true(answer_next(check));
+    assert_int_equal(403, check->status);
+    assert_int_equal(0, check->closes);
+    assert_false(answer_next(check));
+    assert_int_equal(1, check->closes);
+    connect_with_chain(check, chain.bytes, chain.size_bytes);
+    assert_int_equal(403, call(check, "GET", "sys/mounts", NULL, NULL));
+    assert_int_equal(1, records(check, "identity_revoked", LOADER));
+}
+
+/* ---- the door's own -------------------------------------------------------------------------- */
+
+static uint64_t later_ns;
+
+static uint64_t wall_ns(void *context)
+{
+    return clock_wall_ns(&clock_system) + later_ns;
+}
+
+static uint64_t monotonic_ns(void *context)
+{
+    return clock_monotonic_ns(&clock_system) + later_ns;
+}
+
+static const struct clock_source moved = {.wall_ns = wall_ns, .monotonic_ns = monotonic_ns};
+
+/* P-3: a door gets a certificate for its key, and another one in time. */
+static void a_door_has_a_certificate(void **state)
+{
+    struct check *check = *state;
+    struct lethe_error err = {0};
+    CLEANUP(buffer_clear) struct buffer request = {0};
+    CLEANUP(sign_pair_free) struct sign_pair *pair = fresh_pair(SIGNATURE_ECDSA_P256);
+    const struct x509_subject subject = {.common_name = "door"};
+    static const char *const names[] = {"localhost", "127.0.0.1", NULL};
+    struct wire_frame hello = {.kind = WIRE_HELLO};
+    assert_ok(x509_make_request(&subject, pair, &request, &err), &err);
+    later_ns = 0;
+    check->options.keeper.clock = &moved;
+    reopen(check);
+    check->service->core->door_names = names;
+    hello.parts[0] = (struct wire_part){(const uint8_t *)request.bytes, request.size_bytes};
+    wire_put(&check->client, &hello);
+    call(check, "GET", "sys/health", NULL, NULL);
+    assert_int_equal(1, check->settings);
+    for (unsigned hours = 0; hours < 24 * 400 && check->settings == 1; hours++) {
+        later_ns += 3600ull * 1000000000u;
+        service_tick(check->service);
+        call(check, "GET", "sys/health", NULL, NULL);
+    }
+    assert_int_equal(2, check->settings);
+    later_ns += 1000000000u;
+    service_tick(check->service); /* not once more */
+    call(check, "GET", "sys/health", NULL, NULL);
+    assert_int_equal(2, check->settings);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_passphrase_unseals, service_setup_sealed,
+                                        service_teardown),
+        ON_SERVICE(a_certificate_proves),
+        ON_SERVICE(a_revoked_identity_is_gone),
+        ON_SERVICE(a_door_has_a_certificate),
+    };
+    return cmocka_run_group_tests(tests, service_start, NULL);
+}
