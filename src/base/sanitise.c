@@ -46,6 +46,15 @@ static size_t safe_form(const char *text, size_t size_bytes, const char **form, 
     return MAX(length, 1);
 }
 
+/* Printable ASCII, which nearly all is, needs no second look. */
+static size_t plain_length(const char *text, size_t size_bytes)
+{
+    size_t length = 0;
+    while (length < size_bytes && text[length] >= 0x20 && text[length] < 0x7f)
+        length++;
+    return length;
+}
+
 size_t text_sanitise(const char *text, size_t size_bytes, char *out, size_t capacity_bytes)
 {
     static const char ellipsis[] = "...";
@@ -58,6 +67,15 @@ size_t text_sanitise(const char *text, size_t size_bytes, char *out, size_t capa
     for (size_t at = 0; at < size_bytes;) {
         const char *form;
         size_t length;
+        if (written + dots < room) {
+            length = plain_length(text + at, MIN(size_bytes - at, room - dots - written));
+            memcpy(out + written, text + at, length);
+            written += length;
+            at += length;
+            cut = written;
+            if (at == size_bytes)
+                break;
+        }
         at += safe_form(text + at, size_bytes - at, &form, &length);
         if (length > room - written) {
             memcpy(out + cut, ellipsis, dots);

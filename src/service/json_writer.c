@@ -1,6 +1,5 @@
 #include "service/json_writer.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 /* Where nothing needs escaping, which is nearly always, the text is copied as a whole. */
@@ -103,8 +102,15 @@ void json_put_base64(struct json_writer *writer, const char *name, const void *b
 
 void json_put_integer(struct json_writer *writer, const char *name, int64_t integer)
 {
+    char digits[20];
+    size_t at = sizeof digits;
+    uint64_t left = integer < 0 ? -(uint64_t)integer : (uint64_t)integer;
+    do
+        digits[--at] = (char)('0' + left % 10);
+    while ((left /= 10) > 0);
     begin_value(writer, name);
-    guarded_format(writer->out, "%" PRId64, integer);
+    guarded_append(writer->out, "-", integer < 0 ? 1 : 0);
+    guarded_append(writer->out, digits + at, sizeof digits - at);
 }
 
 void json_put_boolean(struct json_writer *writer, const char *name, bool boolean)
