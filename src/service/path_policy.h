@@ -37,11 +37,16 @@ LETHE_MUST_CHECK lethe_result path_rule_allow(struct path_rule *rule, const char
 /* The older way: `policy = "read"`, "write", "sudo" or "deny". */
 LETHE_MUST_CHECK lethe_result path_rule_allow_level(struct path_rule *rule, const char *level,
                                                     size_t length, struct lethe_error *err);
-/* LETHE_MALFORMED: what cannot be enforced (allowed_parameters, ...) is refused by its name. */
+/* LETHE_INVALID: what cannot be enforced (allowed_parameters, ...) is refused by its name. */
 lethe_result path_rule_unknown(const char *name, size_t length, struct lethe_error *err);
 
 /* path_policy_hcl.c. LETHE_MALFORMED with line and column. */
 LETHE_MUST_CHECK lethe_result path_policy_read_hcl(const char *text, size_t length,
                                                    struct path_rules *out, struct lethe_error *err);
+
+/* path_policy_json.c. Likewise; what is JSON but no policy is LETHE_INVALID, and said by path. */
+LETHE_MUST_CHECK lethe_result path_policy_read_json(const char *text, size_t length,
+                                                    struct path_rules *out,
+                                                    struct lethe_error *err);
 
 #endif
