@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -468,6 +469,27 @@ def _(place):
         shown = place.lethe("kms", "check-config")
         assert shown.code == 1 and "key.pem" in shown.err, shown
         assert service.end() == 0
+
+
+# ---- systemd -------------------------------------------------------------------------------------------
+
+UNIT = pathlib.Path(__file__).resolve().parents[2] / "packaging" / "lethe-kms.service.in"
+
+
+@case("the unit for systemd is hardened: systemd-analyze says at most 2.0 of 10")
+def _(place):
+    if not shutil.which("systemd-analyze"):
+        raise Skip("there is no systemd-analyze")
+    unit = place.write("lethe-kms.service", UNIT.read_text().replace("@bindir@", "/usr/bin").encode())
+    def judged(path):
+        return subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=20", path],
+                              capture_output=True, text=True, check=False)
+    done = judged(unit)
+    if "--offline" in done.stderr:
+        raise Skip("systemd-analyze is too old")
+    assert done.returncode == 0, done.stdout[-200:] + done.stderr
+    soft = place.write("soft.service", b"[Service]\nExecStart=/usr/bin/true\n")
+    assert judged(soft).returncode != 0, "it would have said that of any unit"
 
 
 # ---- memory --------------------------------------------------------------------------------------------
