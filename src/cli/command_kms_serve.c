@@ -46,27 +46,34 @@ static lethe_result take_options(const struct invocation *invocation, struct kms
     return serve_configuration_require(&place->configuration, err);
 }
 
-/* The home belongs to whoever the service is to be: that is looked at as that user. */
-static lethe_result run(const struct invocation *invocation, struct kms_place *place,
-                        struct running *running, struct lethe_error *err)
+/* What files say, as whoever the service is to be sees them. */
+static lethe_result prepare(const struct invocation *invocation, struct kms_place *place,
+                            struct running *running, struct lethe_error *err)
 {
     bool dev = option_given(invocation, "dev");
+    TRY(kms_place_locate(invocation, place, err));
+    TRY(take_options(invocation, place, err));
     if (dev)
         TRY(kms_teller_start(place, running->as_json, &running->teller, err));
     TRY(kms_place_fill(place, err));
     place->serve.service.dev = dev;
     place->serve.ready = on_ready;
     place->serve.context = running;
-    return serve(&place->serve, err);
+    return LETHE_OK;
 }
 
 COMMAND_FUNCTION(kms_serve)
 {
-    CLEANUP(kms_place_clear) struct kms_place place;
+    CLEANUP(kms_place_clear) struct kms_place place = {0};
     struct running running = {.as_json = option_given(invocation, "json")};
-    TRY(kms_place_locate(invocation, &place, err));
-    TRY(take_options(invocation, &place, err));
-    lethe_result result = run(invocation, &place, &running, err);
+    const char *user = option_text(invocation, "user");
+    if (user != NULL)
+        TRY(serve_look_as_user(user, err));
+    lethe_result result = prepare(invocation, &place, &running, err);
+    if (user != NULL)
+        serve_look_as_oneself();
+    if (result == LETHE_OK)
+        result = serve(&place.serve, err);
     kms_teller_finish(&running.teller, NULL);
     return result;
 }

@@ -1,8 +1,10 @@
 #include "cli/kms_place.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -72,7 +74,7 @@ lethe_result kms_place_fill(struct kms_place *place, struct lethe_error *err)
     TRY(require_home(place, err));
     TRY(read_node(place, err));
     TRY(find_root(place, err));
-    home_fill_actor(place->actor);
+    snprintf(place->actor, sizeof place->actor, "uid:%u", (unsigned)geteuid());
     serve_configuration_apply(&place->configuration, place->names, &place->serve);
     place->serve.home = place->paths.directory;
     place->serve.admin_path = place->admin_path;
@@ -83,7 +85,7 @@ lethe_result kms_place_fill(struct kms_place *place, struct lethe_error *err)
     keeper->node = place->node;
     keeper->actor = place->actor;
     keeper->passphrase_fd = -1;
-    return place->serve.user == NULL ? check_private(place, err) : LETHE_OK;
+    return check_private(place, err);
 }
 
 void kms_place_clear(struct kms_place *place)

@@ -44,6 +44,10 @@ struct serve_options {
  * as the child did; it has said why. */
 LETHE_MUST_CHECK lethe_result serve(const struct serve_options *options, struct lethe_error *err);
 
+/* For what is read before: files are looked at as that user is, until serve_look_as_oneself(). */
+LETHE_MUST_CHECK lethe_result serve_look_as_user(const char *name, struct lethe_error *err);
+void serve_look_as_oneself(void);
+
 /* ---- the parts ------------------------------------------------------------------------------- */
 
 /* What a child has of the supervisor. */

@@ -1,7 +1,5 @@
 /* Becoming a user that has no rights, before there is anything to protect. */
-#include <errno.h>
 #include <grp.h>
-#include <linux/capability.h>
 #include <pwd.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -30,6 +28,24 @@ static void raise_lock_limit(void)
 {
     const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
     (void)!setrlimit(RLIMIT_MEMLOCK, &unlimited); /* guarded memory says what it lacks */
+}
+
+/* With no group but the user's own: none of those that may be lost is needed to read its files. */
+lethe_result serve_look_as_user(const char *name, struct lethe_error *err)
+{
+    char room[4096];
+    struct passwd user;
+    TRY(find(name, &user, room, sizeof room, err));
+    if (geteuid() != 0)
+        return LETHE_OK;
+    if (setegid(user.pw_gid) != 0 || seteuid(user.pw_uid) != 0)
+        return error_from_errno(err, "reading as the user %.64s", name);
+    return LETHE_OK;
+}
+
+void serve_look_as_oneself(void)
+{
+    REQUIRE(seteuid(getuid()) == 0 && setegid(getgid()) == 0);
 }
 
 lethe_result serve_become_user(const char *name, struct lethe_error *err)

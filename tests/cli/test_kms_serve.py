@@ -51,11 +51,11 @@ def is_there(pid):
 
 
 class Service:
-    def __init__(self, place, *words):
+    def __init__(self, place, *words, program=(LETHE,)):
         self.place = place
         self.errors = open(place.root / "errors", "a+b")
         self.process = subprocess.Popen(
-            [LETHE, "kms", "serve", "--json", *map(str, words)], cwd=place.work, env=place.env,
+            [*program, "kms", "serve", "--json", *map(str, words)], cwd=place.work, env=place.env,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors, process_group=0)
         line = self.process.stdout.readline()
         assert line, (self.process.wait(WAIT_S), self.stderr())
@@ -419,6 +419,40 @@ def _(place):
         until(lambda: "<3>supervisor: the door ended (signal 9)" in service.stderr(), "nothing in the log")
         assert service.end() == 0
         assert heard.recv(4096) == b"STOPPING=1"
+
+
+def as_nobody(*words):
+    return ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", *map(str, words)]
+
+
+@case("started as root with --user, it is that user in all three processes; and so it is started as one")
+def _(place):
+    if os.geteuid() != 0:
+        raise Skip("becoming another user takes root")
+    place.root.chmod(0o711)
+    data = place.root / "data"
+    for path in (data, place.config, place.work):
+        path.mkdir(exist_ok=True)
+        os.chown(path, 65534, 65534)
+    place.good("kms", "init", "-o", place.work / "token", program=as_nobody(LETHE))
+    refused = place.refused(2, "kms", "serve", "--user", "root")
+    assert "without rights" in refused.err, refused
+    place.refused(2, "kms", "serve", "--user", "nobody-at-all")
+    for program, words in (([LETHE], ("--user", "nobody")), (as_nobody(LETHE), ())):
+        with Service(place, "--listen", "127.0.0.1:0", *words, program=program) as service:
+            service.token = (place.work / "token").read_text().strip()
+            for pid in (service.process.pid, *children(service.process.pid).values()):
+                status = pathlib.Path(f"/proc/{pid}/status").read_text()
+                assert re.search(r"^Uid:\t65534\t65534\t65534\t65534$", status, re.M), status
+                assert re.search(r"^CapPrm:\t0{16}$", status, re.M), status
+                assert re.search(r"^CapEff:\t0{16}$", status, re.M), status
+            for pid in (pid for who, pid in children(service.process.pid).items() if who in ("keeper", "door")):
+                status = pathlib.Path(f"/proc/{pid}/status").read_text()
+                assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status, status
+            assert service.call("POST", "/v1/transit/keys/k" + str(len(words)))[0] == 200
+            assert service.end() == 0, service.stderr()
+    assert {row["actor"] for row in map(json.loads, place.good("audit", "show", "--json",
+            program=as_nobody(LETHE)).out.splitlines()) if row["actor"].startswith("uid:")} == {"uid:65534"}
 
 
 # ---- certificates --------------------------------------------------------------------------------------
