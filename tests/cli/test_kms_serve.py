@@ -173,21 +173,32 @@ def _(place):
     assert any(row["event"] == "key_created" for row in place.records())
 
 
-@case("a passphrase is the root of a service that starts sealed")
+@case("a passphrase is the root of a service that starts sealed, and is unsealed on its own machine")
 def _(place):
-    def init():
+    def with_passphrase(text, *words):
         reading, writing = os.pipe()
-        os.write(writing, b"a long enough passphrase\n")
+        os.write(writing, text)
         os.close(writing)
         try:
-            return place.lethe("kms", "init", "--root", "passphrase", "--passphrase-fd", reading,
-                               "-o", place.work / "token", pass_fds=(reading,))
+            return place.lethe("kms", *words, "--passphrase-fd", reading, pass_fds=(reading,))
         finally:
             os.close(reading)
-    made = init()
+    passphrase = b"a long enough passphrase\n"
+    made = with_passphrase(passphrase, "init", "--root", "passphrase", "-o", place.work / "token")
     assert made.code == 0, made
     with Service(place, "--listen", "127.0.0.1:0") as service:
+        service.token = (place.work / "token").read_text().strip()
         assert service.says["sealed"] is True
+        assert with_passphrase(b"another long passphrase\n", "unseal").code != 0
+        opened = with_passphrase(passphrase, "unseal")
+        assert opened.code == 0, opened
+        assert service.call("POST", "/v1/transit/keys/k")[0] == 200
+        # A new keeper does not know it: sealed again, and the door says so.
+        os.kill(children(service.process.pid)["keeper"], signal.SIGKILL)
+        until(lambda: service.status("GET", "/v1/transit/keys/k") == 503, "not 503")
+        until(lambda: service.call("GET", "/v1/sys/seal-status")[1].get("sealed") is True, "not sealed")
+        assert with_passphrase(passphrase, "unseal").code == 0
+        assert service.call("GET", "/v1/transit/keys/k")[0] == 200
         assert service.end() == 0, service.stderr()
 
 
