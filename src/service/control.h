@@ -17,6 +17,7 @@ enum control_letter {
     /* from the door: it listens, and the keeper is ready or sealed */
     CONTROL_READY = 'R',
     CONTROL_SEALED = 'S',
+    CONTROL_LOST = 'L', /* the socket to a keeper that had been ready is closed: another, please */
 };
 
 /* A pair of ends: both close on exec, both non-blocking. */

@@ -250,8 +250,17 @@ void door_tell_counts(void *context)
 /* ---- coming and going -------------------------------------------------------------------------
  */
 
+/* Where both live on, nobody but the door knows that they no longer speak. */
+static void ask_for_another(struct door *door)
+{
+    struct lethe_error err = {0};
+    if (control_send(door->ends->control, CONTROL_LOST, -1, &err) != LETHE_OK)
+        serve_log(SERVE_WARNING, "%s", err.text);
+}
+
 void door_keeper_leave(struct door *door)
 {
+    bool had_spoken = door->keeper_spoke;
     if (door->keeper == NULL)
         return;
     loop_watch_free(MOVE(door->keeper));
@@ -259,10 +268,13 @@ void door_keeper_leave(struct door *door)
     loop_timer_clear(door->flush);
     door->keeper_spoke = false;
     door_fail_open(door);
+    if (had_spoken)
+        ask_for_another(door);
 }
 
 lethe_result door_keeper_meet(struct door *door, int fd, struct lethe_error *err)
 {
+    door->keeper_spoke = false; /* the supervisor knows */
     door_keeper_leave(door);
     wire_init(&door->wire, fd);
     lethe_result result =

@@ -94,12 +94,19 @@ static void forward(struct door *door, struct http_exchange exchange, const stru
     door_keeper_tell(door, &frame);
 }
 
+/* Nobody who asks is known yet: what is kept for the keeper has a bound. */
+static bool has_room(const struct door *door, const struct http_request *request)
+{
+    return door->in_flight < DOOR_IN_FLIGHT_MAX &&
+           door->wire.out.size_bytes + request->body_bytes <= DOOR_WAITING_BYTES_MAX;
+}
+
 static void take_request(struct door *door, struct http_exchange exchange,
                          const struct http_peer *peer, const struct http_request *request,
                          const struct door_head *head)
 {
     struct door_connection *connection = NULL;
-    if (door->in_flight < DOOR_IN_FLIGHT_MAX)
+    if (has_room(door, request))
         connection = door_connection_get(door, exchange.connection);
     if (connection == NULL) {
         door->counts.overloaded++;

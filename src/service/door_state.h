@@ -7,6 +7,7 @@
 #include "service/wire.h"
 
 #define DOOR_IN_FLIGHT_MAX 4096u
+#define DOOR_WAITING_BYTES_MAX ((size_t)96 << 20) /* that the keeper has not taken yet */
 #define DOOR_BUCKETS 4096u
 #define DOOR_DRAIN_MS 10000u
 #define DOOR_COUNTS_MS 1000u

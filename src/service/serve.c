@@ -210,7 +210,23 @@ static void become_ready(struct supervisor *supervisor, bool sealed)
     serve_notify(sealed ? "READY=1\nSTATUS=sealed" : "READY=1\nSTATUS=serving");
 }
 
-/* A door that says something else than it should is a door that is not believed. */
+/* While the keeper is not there, its start brings the two together. */
+static void introduce_again(struct supervisor *supervisor)
+{
+    struct lethe_error err = {0};
+    if (supervisor->children[KEEPER].pid != 0 && introduce(supervisor, &err) != LETHE_OK)
+        serve_log(SERVE_ERROR, "%s", err.text);
+}
+
+/* What it should not say is passed over. */
+static void hear_door(struct supervisor *supervisor, enum control_letter letter)
+{
+    if (letter == CONTROL_READY || letter == CONTROL_SEALED)
+        become_ready(supervisor, letter == CONTROL_SEALED);
+    else if (letter == CONTROL_LOST && supervisor->phase == RUNNING)
+        introduce_again(supervisor);
+}
+
 static void take_control(struct supervisor *supervisor, struct serve_child *child)
 {
     enum control_letter letter;
@@ -218,9 +234,8 @@ static void take_control(struct supervisor *supervisor, struct serve_child *chil
     lethe_result result;
     while ((result = control_receive(child->control, &letter, &fd, NULL)) == LETHE_OK) {
         fd_close(fd);
-        bool known = letter == CONTROL_READY || letter == CONTROL_SEALED;
-        if (known && child == &supervisor->children[DOOR])
-            become_ready(supervisor, letter == CONTROL_SEALED);
+        if (child == &supervisor->children[DOOR])
+            hear_door(supervisor, letter);
     }
     if (result != LETHE_NOT_FOUND)
         serve_child_dismiss(child);

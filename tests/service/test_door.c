@@ -468,6 +468,12 @@ static void nonsense_of_the_keeper_ends_the_talk(void **state)
     for (int i = 0; i < 2000 && last == 200; i++)
         last = call(client, HTTP_GET, "/v1/x", NULL);
     assert_int_equal(last, 503);
+    assert_int_equal(hear_door(), CONTROL_LOST); /* and asks for another */
+    stop_keeper();
+    start_keeper();
+    for (int i = 0; i < 2000 && last == 503; i++)
+        last = call(client, HTTP_GET, "/v1/x", NULL);
+    assert_int_equal(last, 200);
     assert_int_equal(stop_door(), 0);
 }
 

@@ -85,6 +85,8 @@ static void live(const struct serve_ends *ends, char who)
         }
         lethe_result result;
         while ((result = control_receive(ends->control, &letter, &fd, NULL)) == LETHE_OK) {
+            if (letter == CONTROL_RELOAD && who == 'd')
+                (void)!control_send(ends->control, CONTROL_LOST, -1, NULL);
             if (letter == CONTROL_PEER) {
                 fd_close(peer);
                 peer = fd;
@@ -221,6 +223,7 @@ static void both_start_meet_and_end(void **state)
     assert_string_equal(note.text, "hello");
     assert_int_equal(kill(supervisor, SIGHUP), 0);
     expect('d', 'h', &door);
+    expect('k', 'x', &note); /* the door had lost the keeper, and both met again */
     assert_int_equal(kill(supervisor, SIGTERM), 0);
     expect('d', 'd', &note); /* the door first ... */
     expect('d', 'e', &note);
