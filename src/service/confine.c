@@ -26,20 +26,21 @@
 
 static const char *const door_calls[] = {CALLS_OF_BOTH, "setsockopt", NULL};
 
-/* A store and a log on a disk, and the log's thread. */
+/* A store and a log on a disk, and the log's thread; ioctl says where a file lies on its disk. */
 #define CALLS_OF_KEEPER                                                                            \
-    CALLS_OF_BOTH, "fsync", "fdatasync", "truncate", "fallocate", "fadvise64", "flock", "rename",  \
+    CALLS_OF_BOTH, "fdatasync", "truncate", "fallocate", "fadvise64", "flock", "rename",           \
         "renameat", "renameat2", "unlink", "unlinkat", "link", "linkat", "mkdir", "mkdirat",       \
         "rmdir", "chmod", "fchmod", "fchmodat", "fchown", "utimensat", "umask", "getdents64",      \
         "getcwd", "statfs", "fstatfs", "clone", "clone3", "set_tid_address", "readlinkat",         \
-        "pwritev2", "pwritev", "preadv", "preadv2", "sync_file_range"
+        "pwritev2", "pwritev", "preadv", "preadv2", "sync_file_range", "syncfs", "fsync", "ioctl", \
+        "getcpu"
 
 static const char *const keeper_calls[] = {CALLS_OF_KEEPER, NULL};
 
 /* A token's library and a TPM's are others' code, which speaks to devices and daemons. */
 static const char *const keeper_device_calls[] = {
-    CALLS_OF_KEEPER, "ioctl",  "socket",  "connect",  "setsockopt",     "bind",     "prctl",
-    "getppid",       "select", "getpgrp", "pselect6", "sched_getparam", "getdents", NULL};
+    CALLS_OF_KEEPER, "socket",  "connect",  "setsockopt",     "bind",     "prctl", "getppid",
+    "select",        "getpgrp", "pselect6", "sched_getparam", "getdents", NULL};
 
 /* Sanitizers make calls of their own at any time: what is built with one is no service. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

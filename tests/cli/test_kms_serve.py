@@ -318,6 +318,27 @@ def answer_of(link):
     return answer.status, answer.read()
 
 
+@case("confined, the keeper does all of its work: keys of every type, deletion, a log that is rotated, PKI")
+def _(place):
+    settings(place, "[audit]\nrotate_bytes = 4KiB\nkeep_bytes = 32KiB\n")
+    with dev(place) as service:
+        for kind in ("aes256-gcm96", "chacha20-poly1305", "ed25519", "ecdsa-p256", "ecdsa-p384"):
+            assert service.call("POST", f"/v1/transit/keys/{kind}", {"type": kind})[0] == 200, kind
+            assert service.call("POST", f"/v1/transit/keys/{kind}/rotate")[0] == 200, kind
+        for number in range(100):
+            assert service.call("POST", "/v1/transit/encrypt/aes256-gcm96", {"plaintext": SECRET})[0] == 200, number
+        assert service.call("POST", "/v1/transit/sign/ecdsa-p256", {"input": SECRET})[0] == 200
+        assert service.call("POST", "/v1/transit/keys/ed25519/config", {"deletion_allowed": True})[0] == 200
+        assert service.call("DELETE", "/v1/transit/keys/ed25519")[0] == 204
+        status, answer = service.call("POST", "/v1/pki/root/generate/internal", {"common_name": "root", "key_type": "ec"})
+        assert status == 200, answer
+        assert service.call("GET", "/v1/transit/keys/aes256-gcm96")[0] == 200
+        assert len(list((place.home / "audit").glob("*.jsonl"))) > 1, "the log was not rotated"
+        assert service.end() == 0, service.stderr()
+        text = (place.root / "errors").read_text()
+        assert "signal" not in text, text
+
+
 @case("SIGTERM: what is open is answered, new connections are not taken, exit 0")
 def _(place):
     with dev(place) as service:
