@@ -94,6 +94,8 @@ lethe_result kms_client_result(unsigned status, const char *what, const void *bo
     for (size_t i = 0; i < ARRAY_LEN(statuses); i++) {
         if (status < statuses[i].from || status > statuses[i].to)
             continue;
+        if (texts[0] == '\0' && status == 404)
+            strcpy(texts, "there is nothing");
         error_set(err, statuses[i].result, "%.120s: the key service answered %u%s%s", what, status,
                   texts[0] != '\0' ? ": " : "", texts);
         if (statuses[i].hint[0] != '\0')

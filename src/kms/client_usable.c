@@ -57,18 +57,35 @@ static lethe_result ask_transit(struct kms_client *client, const char *key, uint
     return LETHE_OK;
 }
 
+static bool is_answer(lethe_result result)
+{
+    return result == LETHE_OK || result == LETHE_REVOKED || result == LETHE_NOT_FOUND;
+}
+
+/* A service that does not know or does not allow our own call is asked by Vault's from then on, if
+ * that one is answered. One that refuses this node may not answer a second time at all: it makes
+ * those wait who failed to prove themselves. */
 static lethe_result ask_status(struct kms_client *client, const char *key, uint64_t version,
                                struct lethe_error *err)
 {
     char path[CLIENT_PATH_SIZE];
     struct json_piece answer;
+    struct lethe_error why = {0};
+    if (client->speaks_transit_only)
+        return ask_transit(client, key, version, err);
     snprintf(path, sizeof path, "lethe/keys/%s/status?version=%" PRIu64, key, version);
     lethe_result result = get_shortly(client, path, &answer, err);
     if (result == LETHE_OK)
         return read_status(&answer, key, version, err);
-    if (result == LETHE_NOT_FOUND || result == LETHE_DENIED)
-        result = ask_transit(client, key, version, err);
-    return result;
+    if (result != LETHE_NOT_FOUND && result != LETHE_DENIED)
+        return result;
+    lethe_result by_transit = ask_transit(client, key, version, &why);
+    if (!is_answer(by_transit) && result == LETHE_DENIED)
+        return result;
+    client->speaks_transit_only = by_transit == LETHE_OK;
+    if (err != NULL)
+        *err = why;
+    return by_transit;
 }
 
 lethe_result client_ask_usable(struct kms_client *client, const char *key, uint64_t version,
@@ -133,11 +150,6 @@ static lethe_result out_of_reach(const struct kms_client *client, const char *ke
               since_s, key);
     error_hint(err, "[kms] offline in lethe.conf says for how long it may");
     return LETHE_UNAVAILABLE;
-}
-
-static bool is_answer(lethe_result result)
-{
-    return result == LETHE_OK || result == LETHE_REVOKED || result == LETHE_NOT_FOUND;
 }
 
 lethe_result kms_client_check_usable(struct kms_client *client, const char *key, uint64_t version,

@@ -1,0 +1,351 @@
+#!/usr/bin/python3
+"""A home whose keys a service keeps, from encrypting to the end of an engine; and the operators' commands."""
+import base64
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+
+from scenario import LETHE, TIMEOUT_S, case, finish, opened, version_of
+
+KEY = "default.a.hot"
+DOMAIN = "spiffe://lethe.local"
+POLICY = b"""
+path "transit/decrypt/default.*" { capabilities = ["update"] }
+path "transit/keys/*" { capabilities = ["read"] }
+path "lethe/keys/*" { capabilities = ["read"] }
+"""
+
+
+class Service:
+    """lethe kms serve --dev in a home of its own, whose operator this is too."""
+
+    def __init__(self, place):
+        self.place = place
+        self.home = place.root / "service"
+        self.process = None
+
+    def start(self, listen="127.0.0.1:0"):
+        self.process = self.place.start("kms", "serve", "--dev", "--json", "--listen", listen,
+                                        env={**self.place.env, "LETHE_HOME": str(self.home)})
+        line = self.process.stdout.readline()
+        assert line, self.process.communicate(timeout=20)[1].decode()
+        ready = json.loads(line)
+        self.address, self.ca = ready["address"], ready["ca_file"]
+        if "root_token" in ready and ready["root_token"]:
+            self.root_token = ready["root_token"]
+            self.token = self.place.write("root.token", self.root_token.encode() + b"\n")
+            self.token.chmod(0o600)
+        return self
+
+    def stop(self):
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
+        self.process = None
+
+    def admin(self, *words, **options):
+        """As the operator on the service's machine, over the admin socket."""
+        return self.place.lethe(*words, env={**self.place.env, "LETHE_HOME": str(self.home)}, **options)
+
+    def good(self, *words, **options):
+        outcome = self.admin(*words, **options)
+        assert outcome.code == 0, f"lethe {' '.join(map(str, words))}: {outcome}"
+        return outcome.out
+
+    def words(self):
+        """What goes behind a command that asks the service with the root token."""
+        return ["--kms", self.address, "--ca", self.ca, "--token-file", self.token]
+
+    def records(self, event):
+        lines = self.good("audit", "show", "--json").splitlines()
+        return [row for row in map(json.loads, lines) if row["event"] == event]
+
+    def configure(self, **more):
+        """The home of `place` asks this service from now on, without a word on the command line."""
+        if not self.place.home.exists():
+            self.place.good("init")
+        settings = {"address": self.address, "ca": self.ca, "token_file": self.token, **more}
+        conf = self.place.home / "lethe.conf"
+        conf.write_text("[kms]\n" + "".join(f"{name} = {value}\n" for name, value in settings.items() if value))
+        conf.chmod(0o600)
+
+
+@contextlib.contextmanager
+def service(place):
+    running = Service(place)
+    try:
+        yield running.start()
+    finally:
+        running.stop()
+
+
+def with_model(place, served, *words):
+    if not place.home.exists():
+        place.good("init")
+    model = place.work / "m"
+    place.good("encrypt", place.write("a.bin", b"a" * 3000), "-o", model, *words)
+    return model
+
+
+def engine_on(place, model, *words):
+    """An engine that says when it has the model, and then waits."""
+    script = 'test "$(wc -c < "$1")" = 3000 && echo ready && exec sleep 50'
+    engine = place.start("exec", *words, model, "--", "/bin/sh", "-c", script, "engine", "{model}")
+    line = engine.stdout.readline()
+    assert line == b"ready\n", engine.communicate(timeout=TIMEOUT_S)
+    return engine
+
+
+def identity(served, name, *policies):
+    """An identity and its certificate, in files of `place`."""
+    served.good("identity", "create", f"{DOMAIN}/{name}", *(word for p in policies for word in ("--policy", p)))
+    files = served.place.work / name
+    served.good("identity", "issue", f"{DOMAIN}/{name}", "-o", files)
+    return f"{DOMAIN}/{name}", files.with_suffix(".pem"), files.with_suffix(".key")
+
+
+@case("a model under keys of a service: encrypt, verify, decrypt, exec, with nothing of it in the home")  # K-1, K-2
+def _(place):
+    with service(place) as served:
+        model = with_model(place, served, *served.words())
+        out = place.root / "out"
+        place.good("decrypt", *served.words(), model, "-o", out)
+        assert (out / "a.bin").read_bytes() == b"a" * 3000
+        place.good("verify", "--kms", served.address, "--ca", served.ca, "--token-file", served.token, model)
+        done = place.good("exec", *served.words(), model, "--", "/bin/cat", "{model}")
+        assert done.out == "a" * 3000
+        assert KEY not in place.good("key", "list").out
+        place.refused(3, "decrypt", model, "-o", place.root / "none")  # the home has no such signer
+        (released, *_) = served.records("key_released")
+        assert (released["key"], released["purpose"]) == (KEY, "decrypt"), released
+        assert [record["purpose"] for record in served.records("key_released")] == ["decrypt", "verify", "load"]
+        assert place.records("model_encrypted") and not place.records("key_created")
+
+
+@case("lethe.conf names the service for every command; an option and the environment come before it")
+def _(place):
+    with service(place) as served:
+        served.configure()
+        model = with_model(place, served)
+        assert opened(place, model) == {"a.bin": b"a" * 3000}
+        place.good("verify", model)
+        assert KEY in place.good("key", "list").out
+        listed = json.loads(place.good("key", "list", "--json").out)["keys"]
+        assert {row["name"]: row["newest_version"] for row in listed} == {KEY: 1, "default.signer": 1}
+        place.refused(5, "verify", "--kms", "https://127.0.0.1:1", model)
+        place.refused(5, "verify", model, env={**place.env, "LETHE_KMS_ADDR": "https://127.0.0.1:1"})
+        place.good("verify", "--kms", served.address, model,
+                   env={**place.env, "LETHE_KMS_ADDR": "https://127.0.0.1:1"})
+        for name in ("a.bin", str(served.token)):
+            assert served.root_token not in place.good("audit", "show").out, name
+
+
+@case("one model is the same, whoever keeps its keys: versions, rewrap, reencrypt, minimum, public keys")  # K-7, K-8, E-8
+def _(place):
+    with service(place) as served:
+        served.configure()
+        model = with_model(place, served)
+        plain = opened(place, model)
+        assert place.good("key", "rotate", KEY).out == f"{KEY}: version 2\n"
+        assert f"1 of 1 shards still need version 2 of {KEY}" in place.good("rewrap", "--check", model).out
+        place.good("rewrap", model)
+        assert version_of(model) == (2, {2}) and opened(place, model) == plain
+        place.good("key", "rotate", KEY)
+        place.good("reencrypt", model)
+        assert version_of(model) == (3, {3}) and opened(place, model) == plain
+        public = place.good("key", "export", "default.signer", "--public").out
+        assert public.startswith("-----BEGIN PUBLIC KEY-----")
+        pem = place.write("signer.pem", public.encode())
+        place.good("verify", "--key", pem, model)  # anybody, without home and service
+        place.good("key", "rotate", "default.signer")
+        place.good("verify", model)  # an older signature goes on verifying
+        assert "no minimum" in place.good("key", "minimum", "default.a").out
+        place.good("key", "minimum", "default.a", "--set", "4")
+        place.refused(4, "decrypt", model, "-o", place.root / "old")
+        place.good("key", "create", "default.b.hot")
+        place.refused(1, "key", "create", "default.b.hot")
+        place.good("key", "schedule", "default.b.hot", "--every", "30")
+        place.refused(2, "key", "rotate", "--due")
+
+
+@case("a key that was revoked: no command opens it, a running engine ends within about a second")  # K-9
+def _(place):
+    with service(place) as served:
+        served.configure()
+        model = with_model(place, served)
+        engine = engine_on(place, model)
+        place.good("key", "rotate", KEY)  # which does not concern it
+        place.good("key", "revoke", KEY, "--reason", "a test")
+        _, err = engine.communicate(timeout=TIMEOUT_S)
+        assert engine.returncode == 4 and b"revoked" in err and b"wiped and verified" in err, err
+        assert place.records("engine_revoked")[-1]["action"] == "kill"
+        place.refused(4, "decrypt", model, "-o", place.root / "gone")
+        place.refused(4, "exec", model, "--", "/bin/cat", "{model}")
+        place.good("key", "rotate", KEY)
+        place.good("rewrap", model)
+        assert opened(place, model) == {"a.bin": b"a" * 3000}
+
+
+@case("a node with a certificate: what its policies give it, and its end when it is revoked")  # P-1, P-3, K-9
+def _(place):
+    with service(place) as served:
+        served.good("kms", "write", "sys/policy/loader", f"policy=@{place.write('loader.hcl', POLICY)}")
+        name, certificate, key = identity(served, "node", "loader")
+        assert key.stat().st_mode & 0o777 == 0o600
+        assert served.good("identity", "list").split() == [name]
+        served.configure()
+        model = with_model(place, served)
+        served.configure(token_file="", certificate=certificate, key=key)
+        assert opened(place, model) == {"a.bin": b"a" * 3000}
+        place.refused(4, "encrypt", place.work / "a.bin", "-o", place.work / "other")  # it may only load
+        (released, *_) = served.records("key_released")
+        assert released["requester"] == name, released
+        before = certificate.read_bytes()
+        place.good("identity", "renew", "--certificate", certificate, "--key", key)
+        assert certificate.read_bytes() != before and key.stat().st_mode & 0o777 == 0o600
+        assert opened(place, model) == {"a.bin": b"a" * 3000}
+
+        engine = engine_on(place, model)
+        served.good("identity", "revoke", name, "--reason", "stolen")
+        _, err = engine.communicate(timeout=TIMEOUT_S)
+        assert engine.returncode == 4 and b"wiped and verified" in err, err
+        place.refused(4, "decrypt", model, "-o", place.root / "gone")
+        assert served.records("identity_revoked")[-1]["identity"] == name
+
+
+@case("a token that ends takes the engine with it; one that is no secret any more is not used")  # P-4
+def _(place):
+    with service(place) as served:
+        served.good("kms", "write", "sys/policy/loader", f"policy=@{place.write('loader.hcl', POLICY)}")
+        served.configure()
+        model = with_model(place, served)
+        token = place.work / "loader.token"
+        made = place.good("token", "create", *served.words(), "--policy", "loader", "--ttl", "1h", "-o", token)
+        assert token.stat().st_mode & 0o777 == 0o600 and token.read_text().strip() not in made.out
+        accessor = made.out.split()[1].strip('"')
+        served.configure(token_file=token)
+        looked = place.good("token", "lookup").out
+        assert "loader" in looked and token.read_text().strip() not in looked
+        engine = engine_on(place, model)
+        place.refused(2, "token", "create", "-o", token, "--policy")
+        place.good("token", "revoke", *served.words(), "--accessor", accessor)
+        _, err = engine.communicate(timeout=TIMEOUT_S)
+        assert engine.returncode == 4 and b"wiped and verified" in err, err
+        assert place.lethe("token", "lookup").code in (4, 5)  # who fails to prove itself waits a while
+        token.chmod(0o644)
+        place.refused(6, "decrypt", model, "-o", place.root / "gone")
+
+
+@case("a service out of reach: an engine goes on for as long as lethe.conf says, and no longer")  # K-9, V-3
+def _(place):
+    with service(place) as served:
+        served.configure(offline="3s")
+        model = with_model(place, served)
+        engine = engine_on(place, model)
+        served.stop()
+        begun = time.monotonic()
+        _, err = engine.communicate(timeout=TIMEOUT_S)
+        assert engine.returncode == 4 and b"out of reach" in err, err
+        assert time.monotonic() - begun > 1  # it was not ended at once
+        place.refused(5, "decrypt", model, "-o", place.root / "gone")
+
+
+@case("a kept key spares the service a question, and is on record; by default none is kept")  # K-10, Z-2
+def _(place):
+    with service(place) as served:
+        served.configure()
+        model = with_model(place, served)
+        place.good("verify", model)
+        assert not place.records("key_cached")
+        served.configure(cache_ttl="60s")
+        place.good("verify", model)
+        (cached,) = place.records("key_cached")
+        (expired,) = place.records("key_expired")
+        assert (cached["key"], cached["ttl_s"]) == (KEY, 60) and expired["wiped"] in (True, "wiped"), (cached, expired)
+
+
+@case("operators: any path, sealing, events, and errors that say what to do")
+def _(place):
+    with service(place) as served:
+        assert "sealed                    false" in served.good("kms", "status")
+        served.good("kms", "write", "transit/keys/k")
+        served.good("kms", "write", "transit/keys/k/config", "deletion_allowed=true")
+        plain = place.write("plain", base64.b64encode(b"a secret"))
+        wrapped = served.good("kms", "write", "transit/encrypt/k", f"plaintext=@{plain}", "--field", "ciphertext")
+        again = served.good("kms", "write", "transit/decrypt/k", "ciphertext=-", "--field", "plaintext",
+                            stdin=place.write("wrapped", wrapped.strip().encode()).open())
+        assert base64.b64decode(again) == b"a secret"
+        body = place.write("body.json", json.dumps({"ciphertext": wrapped.strip()}).encode())
+        answer = json.loads(served.good("kms", "write", "transit/decrypt/k", "-", "--json", stdin=body.open()))
+        assert answer["data"]["plaintext"] == plain.read_text()
+        assert served.good("kms", "list", "transit/keys").split() == ["k"]
+        assert served.good("kms", "list", "transit/keys", *served.words()).split() == ["k"]
+        served.good("kms", "delete", "transit/keys/k")
+        assert served.admin("kms", "list", "transit/keys").code == 1
+        events = served.place.start("kms", "events", env={**place.env, "LETHE_HOME": str(served.home)})
+        time.sleep(1)
+        served.good("kms", "write", "transit/keys/default.e.hot")
+        served.good("kms", "write", "lethe/keys/default.e.hot/revoke", "reason=x")
+        line = events.stdout.readline().decode()
+        events.terminate()
+        events.communicate()
+        assert "key_revoked" in line and "default.e.hot" in line, line
+        served.good("kms", "seal")
+        assert served.admin("kms", "status").code == 5
+        refused = served.admin("kms", "list", "transit/keys")
+        assert refused.code == 5 and "lethe kms status" in refused.err, refused
+        served.good("kms", "unseal")
+        assert served.admin("kms", "status").code == 0
+
+
+@case("certificates of the service's own authority, believed by openssl")  # P-1
+def _(place):
+    with service(place) as served:
+        served.good("pki", "root", "Test Root", "--ttl", "48h")
+        served.good("pki", "role", "web", "--domain", "example.org", "--allow-subdomains", "--max-ttl", "24h")
+        serial = served.good("pki", "issue", "web", "--common-name", "a.example.org", "-o", place.work / "web").strip()
+        root = place.write("root.pem", served.good("kms", "read", "pki/ca/pem").encode())
+        key = place.work / "web.key"
+        assert key.stat().st_mode & 0o777 == 0o600
+        verified = subprocess.run(["openssl", "verify", "-CAfile", root, place.work / "web.pem"], check=False,
+                                  capture_output=True, timeout=TIMEOUT_S)
+        assert verified.returncode == 0, verified
+        request = place.work / "web.csr"
+        subprocess.run(["openssl", "req", "-new", "-key", key, "-subj", "/CN=b.example.org", "-out", request],
+                       check=True, capture_output=True, timeout=TIMEOUT_S)
+        served.good("pki", "sign", "web", request, "-o", place.work / "b.pem")
+        assert served.admin("pki", "issue", "web", "--common-name", "evil.org", "-o", place.work / "evil").code == 2
+        assert not (place.work / "evil.key").exists()
+        served.good("pki", "revoke", serial)
+        crl = place.write("crl.pem", served.good("pki", "crl").encode())
+        text = subprocess.run(["openssl", "crl", "-in", crl, "-noout", "-text"], check=True, capture_output=True,
+                              timeout=TIMEOUT_S).stdout.decode()
+        assert serial.replace(":", "").upper().lstrip("0") in text.replace(":", "").upper(), (serial, text)
+
+
+@case("what nobody should see is refused: tokens on a pipe, files of others, a service that is not proven")  # P-2
+def _(place):
+    with service(place) as served:
+        place.good("init")
+        place.refused(2, "token", "create", *served.words())
+        place.refused(4, "kms", "status", "--kms", served.address, "--token-file", served.token)  # another root
+        wrong = place.write("wrong.token", b"lethe.not-a-token\n")
+        wrong.chmod(0o600)
+        place.refused(4, "kms", "list", "transit/keys", "--kms", served.address, "--ca", served.ca,
+                      "--token-file", wrong)
+        place.refused(2, "kms", "status", "--kms", "http://127.0.0.1:8200")
+        place.refused(5, "kms", "status")  # no service on this home
+        with open(f"/proc/{os.getpid()}/cmdline", "rb") as file:
+            assert served.root_token.encode() not in file.read()
+        assert LETHE
+
+
+finish()
