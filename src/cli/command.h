@@ -104,6 +104,8 @@ COMMAND_FUNCTION(kms_write);
 COMMAND_FUNCTION(kms_list);
 COMMAND_FUNCTION(kms_delete);
 COMMAND_FUNCTION(kms_events);
+COMMAND_FUNCTION(kms_backup);
+COMMAND_FUNCTION(kms_restore);
 COMMAND_FUNCTION(token_create);
 COMMAND_FUNCTION(token_lookup);
 COMMAND_FUNCTION(token_renew);

@@ -210,6 +210,16 @@ static const struct option kms_unseal_options[] = {
     {"json", 0, NULL, "print the answer as it comes", false},
     KMS_OPTIONS,
     {0}};
+static const struct option kms_backup_options[] = {
+    {"output", 'o', "FILE", "the file to make (mode 0600)", false},
+    {"backup-passphrase-fd", 0, "N", "read the backup's passphrase from descriptor N, not the terminal", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
+static const struct option kms_restore_options[] = {
+    {"least-epoch", 0, "N", "refuse a backup that is older: the epoch that the old home's log shows", false},
+    {"backup-passphrase-fd", 0, "N", "read the backup's passphrase from descriptor N, not the terminal", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
 static const struct option token_create_options[] = {
     {"output", 'o', "FILE", "where to write it (mode 0600); without it: only to a terminal", false},
     {"policy", 0, "NAME", "what it may do: one of the caller's policies", true},
@@ -436,6 +446,13 @@ const struct command commands[] = {
      kms_path_options, 1, 1, false, command_kms_delete},
     {"kms events", "[--json]", "Follow what happens: revocations, rotations, until interrupted", NULL,
      kms_options, 0, 0, false, command_kms_events},
+    {"kms backup", "-o FILE", "Write all that a home holds into one file, under a passphrase",
+     "The home may be in use. What belongs to its log stays with the log.",
+     kms_backup_options, 0, 0, false, command_kms_backup},
+    {"kms restore", "FILE [--least-epoch N]", "Put a backup into a home that was just made",
+     "All of it or nothing, on record in the new home's log. An older backup would bring back what was\n"
+     "revoked since: lethe audit show --log of the old log names the newest epoch.",
+     kms_restore_options, 1, 1, false, command_kms_restore},
     {"token create", "[--policy NAME]... [--ttl TIME] -o FILE", "Make a token, in a file", NULL,
      token_create_options, 0, 0, false, command_token_create},
     {"token lookup", "[--accessor A]", "Show what a token may do, and for how long", NULL,

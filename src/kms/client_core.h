@@ -41,8 +41,8 @@ struct kms_client {
     const struct lethe_log *log;
     uint64_t cache_ttl_s;
     uint64_t offline_s;
-    uint64_t answered_ns; /* when the service last answered (monotonic) */
-    uint64_t failed_ns;   /* when it was last asked about a key and did not; 0: never */
+    uint64_t answered_ns;     /* when the service last answered (monotonic) */
+    uint64_t failed_ns;       /* when it was last asked about a key and did not; 0: never */
     bool speaks_transit_only; /* it has no lethe/keys/NAME/status, for this node at least */
     struct client_signer *signers;
     struct client_usable *usable;

@@ -306,6 +306,38 @@ def _(place):
         assert served.admin("kms", "status").code == 0
 
 
+def with_passphrase(text):
+    """A descriptor that says it, and how a command is told of it."""
+    read_end, write_end = os.pipe()
+    os.write(write_end, text.encode() + b"\n")
+    os.close(write_end)
+    return read_end, {"pass_fds": (read_end,)}
+
+
+@case("a backup of a service in use, restored into a new home: the same keys, never an older state unseen")  # K-11
+def _(place):
+    with service(place) as served:
+        served.configure()
+        model = with_model(place, served)
+        file = place.work / "backup"
+        fd, options = with_passphrase("correct horse")
+        served.good("kms", "backup", "-o", file, "--backup-passphrase-fd", fd, **options)
+        assert file.stat().st_mode & 0o777 == 0o600
+        fd, options = with_passphrase("correct horse")
+        assert served.admin("kms", "backup", "-o", file, "--backup-passphrase-fd", fd, **options).code == 1
+    (place.home / "lethe.conf").unlink()
+    new = {**place.env, "LETHE_HOME": str(place.root / "new")}
+    place.good("init", "--root", f"file:{place.root / 'new.key'}", env=new)
+    fd, options = with_passphrase("wrong horse")
+    place.refused(3, "kms", "restore", file, "--backup-passphrase-fd", fd, env=new, **options)
+    fd, options = with_passphrase("correct horse")
+    place.refused(4, "kms", "restore", file, "--backup-passphrase-fd", fd, "--least-epoch", "100000", env=new,
+                  **options)
+    fd, options = with_passphrase("correct horse")
+    place.good("kms", "restore", file, "--backup-passphrase-fd", fd, env=new, **options)
+    place.good("verify", model, env=new)
+
+
 @case("certificates of the service's own authority, believed by openssl")  # P-1
 def _(place):
     with service(place) as served:
