@@ -149,36 +149,33 @@ static lethe_result read_answer(struct exchange *exchange, struct lethe_error *e
     return LETHE_OK;
 }
 
-/* A server that refuses a request may answer before it was sent, and close: what it said is worth
- * more than that it did not listen. */
-static lethe_result send_and_read(struct exchange *exchange, struct lethe_error *err)
+/* Over a connection that was kept, or another one. */
+static lethe_result take_link(struct exchange *exchange, struct lethe_error *err)
 {
     struct http_client *client = exchange->client;
-    struct lethe_error read_error = {0};
-    lethe_result sent = http_link_write(client->link, client->request.bytes,
-                                        client->request.size_bytes, &exchange->deadline, err);
-    if (sent == LETHE_OK)
-        return read_answer(exchange, err);
-    lethe_result read = read_answer(exchange, &read_error);
-    if (read == LETHE_OK || (read != LETHE_DENIED && read != LETHE_MALFORMED))
-        return read == LETHE_OK ? read : sent;
-    if (err != NULL)
-        *err = read_error;
-    return read;
+    if (client->link != NULL && http_link_look(client->link, NULL) != LETHE_OK)
+        drop_link(client);
+    exchange->on_kept_link = client->link != NULL;
+    if (client->link != NULL)
+        return LETHE_OK;
+    TRY(http_link_open(&client->url, client->tls, &exchange->deadline, &client->link, err));
+    lethe_result result = http_link_look(client->link, err);
+    if (result != LETHE_OK)
+        drop_link(client);
+    return result;
 }
 
 static lethe_result try_once(struct exchange *exchange, unsigned *status, struct lethe_error *err)
 {
     struct http_client *client = exchange->client;
-    if (client->link != NULL && !http_link_is_usable(client->link))
-        drop_link(client);
-    exchange->on_kept_link = client->link != NULL;
-    if (client->link == NULL)
-        TRY(http_link_open(&client->url, client->tls, &exchange->deadline, &client->link, err));
     CLEANUP(http_response_free) struct http_response *response = NULL;
     TRY(http_response_create(&exchange->options, &response, err));
     exchange->response = response;
-    lethe_result result = send_and_read(exchange, err);
+    TRY(take_link(exchange, err));
+    lethe_result result = http_link_write(client->link, client->request.bytes,
+                                          client->request.size_bytes, &exchange->deadline, err);
+    if (result == LETHE_OK)
+        result = read_answer(exchange, err);
     guarded_wipe(&client->received);
     *status = http_response_status(response);
     if (result != LETHE_OK || !http_response_keeps(response))

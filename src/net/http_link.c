@@ -174,15 +174,17 @@ lethe_result http_link_read(struct tls_connection *link, void *bytes, size_t cap
     }
 }
 
-bool http_link_is_usable(struct tls_connection *link)
+lethe_result http_link_look(struct tls_connection *link, struct lethe_error *err)
 {
     struct pollfd waiting = {.fd = tls_fd(link), .events = POLLIN};
     if (!tls_pending(link) && poll(&waiting, 1, 0) == 0)
-        return true;
+        return LETHE_OK;
     /* Something is there: it may be no more than a session ticket, which is read on the way. */
     uint8_t byte;
     size_t read_bytes = 0;
     enum tls_want want = TLS_DONE;
-    lethe_result result = tls_read(link, &byte, sizeof byte, &read_bytes, &want, NULL);
-    return result == LETHE_OK && want == TLS_WANT_READ && read_bytes == 0;
+    TRY(as_unavailable(tls_read(link, &byte, sizeof byte, &read_bytes, &want, err), err));
+    if (want == TLS_WANT_READ && read_bytes == 0)
+        return LETHE_OK;
+    return error_set(err, LETHE_UNAVAILABLE, "the other side has ended the connection");
 }

@@ -26,8 +26,9 @@ LETHE_MUST_CHECK lethe_result http_link_read(struct tls_connection *link, void *
                                              size_t capacity_bytes, size_t *read_bytes,
                                              bool *closed, const struct http_deadline *deadline,
                                              struct lethe_error *err);
-/* Whether a connection that is idle can still be used: the peer has neither ended it nor sent
- * anything that nobody asked for. */
-bool http_link_is_usable(struct tls_connection *link);
+/* Whether a connection over which nothing is due can be used: the peer has neither ended it, nor
+ * refused this side (LETHE_DENIED: in TLS 1.3 it says so behind the handshake), nor sent anything
+ * that nobody asked for. Behind a failure it cannot be used any more, as behind all others. */
+LETHE_MUST_CHECK lethe_result http_link_look(struct tls_connection *link, struct lethe_error *err);
 
 #endif
