@@ -2,9 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
-#include "base/validate.h"
-#include "service/json_writer.h"
+#include "base/text.h"
+#include "kms/usage.h"
 #include "service/routes_transit.h"
 
 /* lethe/keys: what Vault has no calls for. Names of keys as in transit/keys. */
@@ -159,6 +160,130 @@ static lethe_result minimum_raise(struct call *call, struct lethe_error *err)
     return write_minimum(call, model, err);
 }
 
+/* ---- how far a rotation has come ---------------------------------------------------------------
+ */
+
+enum { COUNT_VERSION, COUNT_SHARDS };
+static const struct field count_items[] = {
+    {"version", FIELD_INTEGER, true, "of the key", NULL},
+    {"shards", FIELD_INTEGER, true, "whose data keys lie under it", NULL},
+    {0}};
+enum { USAGE_MODEL, USAGE_COUNTS };
+static const struct field usage_fields[] = {
+    {"model", FIELD_TEXT, true, "where the model lies, or what it is called", NULL},
+    {"counts", FIELD_ITEMS, true, "takes the place of what was said of it before", count_items},
+    {0}};
+
+static lethe_result read_counts(const struct field_value *list,
+                                struct usage_count counts[USAGE_VERSIONS_MAX], size_t *count,
+                                struct lethe_error *err)
+{
+    const char *at = NULL;
+    CLEANUP(guarded_clear) struct guarded scratch = {0};
+    for (*count = 0;; ++*count) {
+        struct field_value values[FIELDS_MAX] = {0};
+        lethe_result result = field_item_next(count_items, list, &at, &scratch, values, err);
+        if (result == LETHE_NOT_FOUND)
+            return LETHE_OK;
+        TRY(result);
+        if (*count == USAGE_VERSIONS_MAX)
+            return error_set(err, LETHE_INVALID, "counts: expected %u at most", USAGE_VERSIONS_MAX);
+        TRY(transit_number(&values[COUNT_VERSION], "version", 1, INT64_MAX, &counts[*count].version,
+                           err));
+        TRY(transit_number(&values[COUNT_SHARDS], "shards", 1, INT64_MAX, &counts[*count].shards,
+                           err));
+    }
+}
+
+static lethe_result key_usage(struct call *call, struct lethe_error *err)
+{
+    size_t count;
+    struct usage_count counts[USAGE_VERSIONS_MAX];
+    char model[USAGE_MODEL_MAX + 1];
+    TRY(field_copy(call_field(call, USAGE_MODEL), "model", model, sizeof model, err));
+    TRY(read_counts(call_field(call, USAGE_COUNTS), counts, &count, err));
+    lethe_result result = usage_report(call_service(call)->keeper, call_capture(call, "name"),
+                                       model, counts, count, err);
+    if (result == LETHE_NOT_FOUND)
+        return answer_missing(call);
+    TRY(result);
+    answer_nothing(call);
+    return LETHE_OK;
+}
+
+struct rollout {
+    struct json_writer *writer;
+    struct buffer totals; /* struct usage_count, one for each version */
+};
+
+static void add_total(struct rollout *rollout, const struct usage_count *count)
+{
+    struct usage_count *totals = (struct usage_count *)(void *)rollout->totals.bytes;
+    size_t known = rollout->totals.size_bytes / sizeof *totals;
+    for (size_t i = 0; i < known; i++) {
+        if (totals[i].version == count->version) {
+            totals[i].shards += count->shards;
+            return;
+        }
+    }
+    buffer_append(&rollout->totals, count, sizeof *count);
+}
+
+static lethe_result write_usage(void *context, const struct usage *usage, struct lethe_error *err)
+{
+    struct rollout *rollout = context;
+    char reported[TIME_TEXT_SIZE];
+    (void)err;
+    time_text_s(usage->reported_s * 1000000000u, reported);
+    json_begin_object(rollout->writer, NULL);
+    json_put_text(rollout->writer, "model", usage->model);
+    json_put_integer(rollout->writer, "version", (int64_t)usage->count.version);
+    json_put_integer(rollout->writer, "shards", (int64_t)usage->count.shards);
+    json_put_text(rollout->writer, "reported", reported);
+    json_end_object(rollout->writer);
+    add_total(rollout, &usage->count);
+    return LETHE_OK;
+}
+
+static void write_totals(const struct rollout *rollout, uint64_t latest_version)
+{
+    const struct usage_count *totals = (const struct usage_count *)(void *)rollout->totals.bytes;
+    size_t count = rollout->totals.size_bytes / sizeof *totals;
+    uint64_t behind = 0;
+    json_begin_object(rollout->writer, "shards");
+    for (size_t i = 0; i < count; i++) {
+        char version[24];
+        snprintf(version, sizeof version, "%" PRIu64, totals[i].version);
+        json_put_integer(rollout->writer, version, (int64_t)totals[i].shards);
+        behind += totals[i].version < latest_version ? totals[i].shards : 0;
+    }
+    json_end_object(rollout->writer);
+    json_put_integer(rollout->writer, "behind", (int64_t)behind);
+}
+
+static lethe_result key_rollout(struct call *call, struct lethe_error *err)
+{
+    struct engine_key key;
+    struct rollout rollout = {0};
+    struct service *service = call_service(call);
+    lethe_result result = engine_get(service->engine, call_capture(call, "name"), &key, err);
+    if (result == LETHE_NOT_FOUND)
+        return answer_missing(call);
+    TRY(result);
+    rollout.writer = answer_data(call);
+    json_put_text(rollout.writer, "name", key.name);
+    json_put_integer(rollout.writer, "latest_version", (int64_t)key.latest_version);
+    json_begin_array(rollout.writer, "models");
+    result = usage_read(service->keeper, key.name, write_usage, &rollout, err);
+    json_end_array(rollout.writer);
+    if (result == LETHE_OK)
+        result = buffer_result(&rollout.totals, err);
+    if (result == LETHE_OK)
+        write_totals(&rollout, key.latest_version);
+    buffer_clear(&rollout.totals);
+    return result;
+}
+
 /* ---------------------------------------------------------------------------------------------- */
 
 const struct route routes_keys[] = {
@@ -172,4 +297,8 @@ const struct route routes_keys[] = {
      "The smallest release of a model that is given keys"},
     {CALL_POST, "lethe/keys/:name/minimum", 0, "minimum_raise", NULL, minimum_fields, minimum_raise,
      "Raises it"},
+    {CALL_GET, "lethe/keys/:name/rollout", 0, "key_rollout", NULL, NULL, key_rollout,
+     "How many shards of which models lie under which version"},
+    {CALL_POST, "lethe/keys/:name/usage", 0, "key_usage", NULL, usage_fields, key_usage,
+     "Says so of one model"},
     {0}};

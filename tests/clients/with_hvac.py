@@ -905,14 +905,19 @@ def _(world):
     from cryptography.hazmat.primitives.asymmetric import ec
     pki = with_root(world)
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "c.example.org")])
-    csr = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
-    pem = csr.public_bytes(serialization.Encoding.PEM).decode()
+
+
+    def request(name):
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        csr = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+        return csr.public_bytes(serialization.Encoding.PEM).decode()
+
+    pem = request("c.example.org")
     made = pki.sign_certificate("web", pem, "c.example.org")["data"]
     assert "private_key" not in made and load(made["certificate"]).public_key() is not None
     assert load(made["certificate"]).public_key().public_numbers() == key.public_key().public_numbers()
     refused(exceptions.InvalidRequest, pki.sign_certificate, "web", "nonsense", "c.example.org")
-    refused(exceptions.InvalidRequest, pki.sign_certificate, "web", pem, "c.example.com")
+    refused(exceptions.InvalidRequest, pki.sign_certificate, "web", request("c.example.com"), "c.example.org")
 
 
 @check("pki", "revoked, and in the list of the revoked")

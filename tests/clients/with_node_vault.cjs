@@ -11,7 +11,15 @@ const clients = process.env.LETHE_TEST_CLIENTS;
 const vault = createRequire(path.join(clients, "package.json"))("node-vault");
 const ca = fs.readFileSync(caFile);
 const token = fs.readFileSync(tokenFile, "utf8").trim();
-const open = (options) => vault({ endpoint: address, requestOptions: { ca }, ...options });
+
+// Each client comes from an address of its own: who shows a wrong token is not heard for a while, and nobody from
+// there.
+let clientCount = 0;
+function open(options) {
+    clientCount += 1;
+    const agentOptions = { localAddress: `127.2.0.${clientCount}` };
+    return vault({ endpoint: address, requestOptions: { ca, agentOptions }, ...options });
+}
 const client = open({ token });
 const base64 = (text) => Buffer.from(text).toString("base64");
 const checks = [];

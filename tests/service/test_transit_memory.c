@@ -18,36 +18,52 @@ void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
 void *__wrap_reallocarray(void *memory, size_t count, size_t size);
-static _Thread_local unsigned taken; /* the log writes in a thread of its own */
+static unsigned taken;
+static _Thread_local bool inside; /* a handler; the log writes in a thread of its own */
 
 void *__wrap_malloc(size_t size)
 {
-    taken++;
+    taken += inside ? 1 : 0;
     return __real_malloc(size);
 }
 
 void *__wrap_calloc(size_t count, size_t size)
 {
-    taken++;
+    taken += inside ? 1 : 0;
     return __real_calloc(count, size);
 }
 
 void *__wrap_realloc(void *memory, size_t size)
 {
-    taken++;
+    taken += inside ? 1 : 0;
     return __real_realloc(memory, size);
 }
 
 void *__wrap_reallocarray(void *memory, size_t count, size_t size)
 {
-    taken++;
+    taken += inside ? 1 : 0;
     return __real_reallocarray(memory, count, size);
 }
 
+#define WATCHED(name)                                                                              \
+    call_handler __real_##name, __wrap_##name;                                                     \
+    lethe_result __wrap_##name(struct call *call, struct lethe_error *err)                         \
+    {                                                                                              \
+        inside = true;                                                                             \
+        lethe_result result = __real_##name(call, err);                                            \
+        inside = false;                                                                            \
+        return result;                                                                             \
+    }
+WATCHED(transit_create)
+WATCHED(transit_encrypt)
+WATCHED(transit_decrypt)
+WATCHED(transit_rewrap)
+WATCHED(transit_sign)
+WATCHED(transit_hmac)
+
 static unsigned taken_by(struct check *check, const char *path, const char *body)
 {
-    for (unsigned i = 0; i < ROUNDS; i++)
-        must(check, "POST", path, body);
+    must(check, "POST", path, body); /* the first time, a key is read and memory is made */
     taken = 0;
     for (unsigned i = 0; i < ROUNDS; i++)
         must(check, "POST", path, body);
@@ -59,19 +75,16 @@ static void hot_calls_take_nothing_from_the_heap(void **state)
     struct check *check = *state;
     char body[4096];
     check->service->options.emit_uses = true;
-    must(check, "POST", "transit/keys/k", NULL);
-    must(check, "POST", "transit/keys/signer", "{\"type\":\"ed25519\"}");
     taken = 0;
-    must(check, "POST", "transit/keys/other", NULL);
-    assert_true(taken > 20); /* it is seen when something is taken */
-    /* Of a call that does nothing with keys: finding out who asks, and deciding. */
-    unsigned least = taken_by(check, "transit/random", "{}");
-    assert_int_equal(least, taken_by(check, "transit/encrypt/k", "{\"plaintext\":\"" SECRET "\"}"));
+    must(check, "POST", "transit/keys/k", NULL);
+    assert_int_not_equal(0, taken); /* it is seen when something is taken */
+    must(check, "POST", "transit/keys/signer", "{\"type\":\"ed25519\"}");
+    assert_int_equal(0, taken_by(check, "transit/encrypt/k", "{\"plaintext\":\"" SECRET "\"}"));
     strcpy(body, with_text(check, ""));
-    assert_int_equal(least, taken_by(check, "transit/decrypt/k", body));
-    assert_int_equal(least, taken_by(check, "transit/rewrap/k", body));
-    assert_int_equal(least, taken_by(check, "transit/sign/signer", "{\"input\":\"" SECRET "\"}"));
-    assert_int_equal(least, taken_by(check, "transit/hmac/k", "{\"input\":\"" SECRET "\"}"));
+    assert_int_equal(0, taken_by(check, "transit/decrypt/k", body));
+    assert_int_equal(0, taken_by(check, "transit/rewrap/k", body));
+    assert_int_equal(0, taken_by(check, "transit/sign/signer", "{\"input\":\"" SECRET "\"}"));
+    assert_int_equal(0, taken_by(check, "transit/hmac/k", "{\"input\":\"" SECRET "\"}"));
 }
 
 static void assert_scratch_is_empty(void)

@@ -200,6 +200,39 @@ static void schedules_are_kept(void **state)
     assert_int_equal(404, ask(check, "POST", "lethe/keys/none/schedule", "{\"rotate_every\":1}"));
 }
 
+/* K-8 */
+static void a_rollout_is_what_was_reported(void **state)
+{
+    static const char *const bad[] = {
+        "{}",
+        "{\"model\":\"m\"}",
+        "{\"model\":\"m\",\"counts\":[{}]}",
+        "{\"model\":\"\",\"counts\":[{\"version\":1,\"shards\":1}]}",
+        "{\"model\":\"m\",\"counts\":[{\"version\":0,\"shards\":1}]}",
+        "{\"model\":\"m\",\"counts\":[{\"version\":1,\"shards\":0}]}",
+        "{\"model\":\"m\",\"counts\":[{\"version\":9,\"shards\":1}]}"};
+    struct check *check = *state;
+    must(check, "POST", "transit/keys/k", NULL);
+    must(check, "POST", "transit/keys/k/rotate", NULL);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        if (ask(check, "POST", "lethe/keys/k/usage", bad[i]) != 400)
+            fail_msg("%s: %u %s", bad[i], check->status, body_text(check));
+    assert_int_equal(404, ask(check, "GET", "lethe/keys/none/rollout", NULL));
+    must(check, "POST", "lethe/keys/k/usage",
+         "{\"model\":\"/models/a\",\"counts\":[{\"version\":1,\"shards\":3},"
+         "{\"version\":\"2\",\"shards\":4}]}");
+    must(check, "POST", "lethe/keys/k/usage",
+         "{\"model\":\"b\",\"counts\":[{\"version\":1,\"shards\":2}]}");
+    must(check, "GET", "lethe/keys/k/rollout", NULL);
+    assert_has(check, "\"model\":\"/models/a\",\"version\":1,\"shards\":3");
+    assert_has(check, "\"1\":5");
+    assert_has(check, "\"2\":4");
+    assert_has(check, "\"behind\":5");
+    must(check, "POST", "lethe/keys/k/usage", "{\"model\":\"b\",\"counts\":[]}");
+    must(check, "GET", "lethe/keys/k/rollout", NULL);
+    assert_has(check, "\"behind\":3");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -214,6 +247,7 @@ int main(void)
         ON_SERVICE(what_was_revoked_is_rewrapped_and_not_opened),
         ON_SERVICE(only_operators_take_keys_out_and_revoke),
         ON_SERVICE(schedules_are_kept),
+        ON_SERVICE(a_rollout_is_what_was_reported),
     };
     return cmocka_run_group_tests(tests, service_start, NULL);
 }
