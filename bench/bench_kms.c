@@ -8,8 +8,8 @@
 #include "kms_service.h"
 
 #define ROUNDS 5u
-#define ROUND_S 0.35
-#define WARM_S 0.2
+#define ROUND_S 0.25
+#define WARM_S 0.1
 #define PLAIN_BYTES 1024u
 #define KEY_BYTES 32u
 #define BATCH_ITEMS 1000u

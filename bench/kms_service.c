@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "place.h"
 
 #define READY_MAX 4096u
 #define PROCESSES_MAX 8u
@@ -153,8 +154,10 @@ static void become_client(struct kms_service *service)
 
 void service_open(struct kms_service *service, const struct nginx *nginx, bool durable)
 {
-    char path[96];
-    *service = (struct kms_service){.directory = "/tmp/lethe-bench-kms-XXXXXX"};
+    char path[192];
+    *service = (struct kms_service){0};
+    snprintf(service->directory, sizeof service->directory, "%s/lethe-bench-kms-XXXXXX",
+             place_on_disk());
     if (mkdtemp(service->directory) == NULL)
         bench_fail("no temporary directory", NULL);
     note_running(service);
@@ -162,7 +165,7 @@ void service_open(struct kms_service *service, const struct nginx *nginx, bool d
     write_configuration(path, nginx, durable);
     const char *const words[] = {bench_lethe(), "kms",      "serve", "--dev",
                                  "--json",      "--config", path,    NULL};
-    char home[96];
+    char home[192];
     snprintf(home, sizeof home, "%s/home", service->directory);
     setenv("LETHE_HOME", home, 1);
     if (!program_start(words, &service->program))

@@ -5,10 +5,10 @@
 #include "kms_nginx.h"
 
 struct kms_service {
-    char directory[64]; /* temporary */
+    char directory[128]; /* temporary, on a disk */
     struct program program;
     char address[64];
-    char ca[128];
+    char ca[192];
     char token[128]; /* of one who may what is measured, by a path policy */
     struct load_server server;
 };
