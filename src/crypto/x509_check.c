@@ -24,7 +24,6 @@ static void crl_list_free(crl_list *list)
 DEFINE_CLEANUP(crl_list_free, crl_list *);
 DEFINE_CLEANUP(X509_STORE_free, X509_STORE *);
 DEFINE_CLEANUP(X509_STORE_CTX_free, X509_STORE_CTX *);
-DEFINE_CLEANUP(EXTENDED_KEY_USAGE_free, EXTENDED_KEY_USAGE *);
 
 struct checking {
     certificates *roots;

@@ -82,15 +82,16 @@ static lethe_result decode(const struct span *content, size_t max_bytes, struct 
                            struct lethe_error *err)
 {
     size_t length = 0;
+    size_t capacity = MIN(max_bytes, span_length(content) + 1);
     CLEANUP(memory_free) char *packed = malloc(span_length(content) + 1);
-    CLEANUP(memory_free) uint8_t *bytes = malloc(max_bytes);
+    CLEANUP(memory_free) uint8_t *bytes = malloc(capacity);
     if (packed == NULL || bytes == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory to read PEM");
     for (const char *at = content->at; at < content->end; at++)
         if (!is_white(*at))
             packed[length++] = *at;
     size_t size_bytes;
-    if (length == 0 || base64_decode(packed, length, bytes, max_bytes, &size_bytes) != LETHE_OK)
+    if (length == 0 || base64_decode(packed, length, bytes, capacity, &size_bytes) != LETHE_OK)
         return error_set(err, LETHE_MALFORMED, "a block of PEM that is no base64 of 1 to %zu bytes",
                          max_bytes);
     buffer_prefixed(out, bytes, size_bytes);

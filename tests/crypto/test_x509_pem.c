@@ -60,8 +60,7 @@ static void test_broken_blocks(void **state)
         "-----BEGIN CERTIFICATE-----\nQUJ\n-----END CERTIFICATE-----\n",
         "-----BEGIN CERTIFICATE-----\nQU=D\n-----END CERTIFICATE-----\n",
         "-----BEGIN CERTIFICATE-----\nQUJD\nProc-Type: 4\n-----END CERTIFICATE-----\n",
-        "-----BEGIN CERTIFICATE-----\nQUJD\n-----BEGIN CERTIFICATE-----\nQUJD\n"
-        "-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\n-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
         "----- BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n",
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
