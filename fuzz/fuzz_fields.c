@@ -85,18 +85,32 @@ static void check_values(const struct field_value *values)
     go_through_items(&values[ITEMS]);
 }
 
-/* jansson has limits of its own: NUL in texts, and numbers that no double or integer holds. */
+/* jansson keeps numbers as integers of 64 bits, and as doubles: it refuses what is neither. */
+static bool has_large_number(const uint8_t *body, size_t body_bytes)
+{
+    size_t digits = 0;
+    for (size_t i = 0; i < body_bytes; i++) {
+        bool is_digit = body[i] >= '0' && body[i] <= '9';
+        digits = is_digit ? digits + 1 : 0;
+        if (digits > 18 ||
+            (i > 0 && (body[i] | 0x20) == 'e' && body[i - 1] >= '0' && body[i - 1] <= '9'))
+            return true;
+    }
+    return false;
+}
+
+/* Nor does it keep a NUL in a text; and it steps over one that stands between others. */
 static void compare(const uint8_t *body, size_t body_bytes, lethe_result ours,
                     const struct lethe_error *why)
 {
     json_t *json = NULL;
-    struct lethe_error err = {0};
-    lethe_result theirs = json_parse((const char *)body, body_bytes, &json, &err);
+    lethe_result theirs = json_parse((const char *)body, body_bytes, &json, NULL);
     bool is_object = theirs == LETHE_OK && json_is_object(json);
-    bool is_theirs = memmem(body, body_bytes, "\\u0000", 6) != NULL ||
-                     strstr(err.text, "too big") != NULL || strstr(err.text, "overflow") != NULL;
+    bool is_theirs =
+        memmem(body, body_bytes, "\\u0000", 6) != NULL || has_large_number(body, body_bytes);
     bool is_ours = strstr(why->text, "too deep") != NULL || strstr(why->text, "too long") != NULL ||
-                   strstr(why->text, "too many names") != NULL;
+                   strstr(why->text, "too many names") != NULL ||
+                   memchr(body, '\0', body_bytes) != NULL;
     if (ours == LETHE_MALFORMED)
         FUZZ_PROPERTY(!is_object || is_ours);
     else
