@@ -7,14 +7,12 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "kms/client_core.h"
-#include "kms/secret_file.h"
 
 #define TARGET_SIZE (HTTP_TARGET_MAX + 1)
 
 lethe_result kms_client_open(const struct kms_client_options *options, struct kms_client **out,
                              struct lethe_error *err)
 {
-    struct url url;
     *out = NULL;
     CLEANUP(kms_client_close) struct kms_client *client = calloc(1, sizeof *client);
     if (client == NULL)
@@ -24,11 +22,9 @@ lethe_result kms_client_open(const struct kms_client_options *options, struct km
     client->offline_s = options->offline_s > 0 ? options->offline_s : CLIENT_OFFLINE_S;
     client->answered_ns = clock_monotonic_ns(&clock_system);
     client_keys_init(client);
-    TRY(error_context(err, url_parse(options->address, &url, err), "the key service's address"));
-    if (options->token_path != NULL)
-        TRY(secret_token_read(options->token_path, &client->token, err));
-    TRY(client_tls_open(options, &client->tls, err));
-    TRY(http_client_create(&url, client->tls, &client->http, err));
+    TRY(error_context(err, url_parse(options->address, &client->url, err),
+                      "the key service's address"));
+    TRY(client_proof_open(client, options, err));
     *out = MOVE(client);
     return LETHE_OK;
 }
@@ -41,7 +37,7 @@ void kms_client_close(struct kms_client *client)
     client_signers_clear(client);
     client_usable_clear(client);
     http_client_free(client->http);
-    tls_context_free(client->tls);
+    client_proof_clear(&client->proof);
     lethe_secret_free(client->token);
     guarded_clear(&client->request);
     guarded_clear(&client->answer);
@@ -177,6 +173,7 @@ lethe_result client_ask(struct kms_client *client, const struct client_ask *ask,
 {
     *status = 0;
     client_cache_sweep(client);
+    client_proof_refresh(client);
     guarded_wipe(&client->answer);
     lethe_result result = exchange(client, ask, status, answer, err);
     guarded_wipe(&client->request);

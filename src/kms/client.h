@@ -2,8 +2,9 @@
  *
  * Keys that come are held in guarded memory, used and wiped. With a time-to-live they are kept
  * (K-10): in closed regions, until they expire, are revoked, or the client is closed; each is on
- * record (key_cached, key_expired). The certificate that proves this node is renewed when two
- * thirds of its life are over. Thread rule: one thread at a time. */
+ * record (key_cached, key_expired). Certificate, key and token are read again when their files have
+ * changed, so that whoever renews them (lethe identity renew, token renew) need not restart those
+ * that use them. Thread rule: one thread at a time. */
 #ifndef KMS_CLIENT_H
 #define KMS_CLIENT_H
 

@@ -2,6 +2,8 @@
 #ifndef KMS_CLIENT_CORE_H
 #define KMS_CLIENT_CORE_H
 
+#include <sys/stat.h>
+
 #include "kms/client.h"
 #include "kms/client_json.h"
 #include "kms/keyring.h"
@@ -29,10 +31,21 @@ struct client_usable {
     lethe_result result;
 };
 
+/* What proves this node, by its files: client_proof.c. Paths are owned. */
+struct client_proof {
+    char *ca_path;
+    char *certificate_path;
+    char *key_path;
+    char *token_path;
+    struct timespec changed[3]; /* of the last three, when they were read */
+    off_t size_bytes[3];
+};
+
 struct client_kept; /* a data key that is kept, in client_cache.c */
 
 struct kms_client {
-    struct tls_context *tls;
+    struct url url;
+    struct client_proof proof;
     struct http_client *http;
     struct lethe_secret *token; /* NULL: none */
     struct guarded request;     /* a body; wiped after each call, as is the answer */
@@ -66,9 +79,13 @@ LETHE_MUST_CHECK lethe_result client_get(struct kms_client *client, const char *
                                          struct json_piece *answer, struct lethe_error *err);
 void client_wipe(struct kms_client *client);
 
-/* client_tls.c: certificate, key and roots out of files. */
-LETHE_MUST_CHECK lethe_result client_tls_open(const struct kms_client_options *options,
-                                              struct tls_context **out, struct lethe_error *err);
+/* client_proof.c: reads it, and makes client->http; and again when a file has changed. What cannot be
+ * read again leaves all as it was. */
+LETHE_MUST_CHECK lethe_result client_proof_open(struct kms_client *client,
+                                                const struct kms_client_options *options,
+                                                struct lethe_error *err);
+void client_proof_refresh(struct kms_client *client);
+void client_proof_clear(struct client_proof *proof);
 
 /* client_keys.c, client_rewrap.c, client_sign.c: the table. Paths are of at most CLIENT_PATH_MAX.
  */

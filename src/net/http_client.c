@@ -38,6 +38,13 @@ static void drop_link(struct http_client *client)
     client->link = NULL;
 }
 
+void http_client_set_tls(struct http_client *client, struct tls_context *tls)
+{
+    drop_link(client);
+    tls_context_free(client->tls);
+    client->tls = tls_context_share(tls);
+}
+
 void http_client_free(struct http_client *client)
 {
     if (client == NULL)

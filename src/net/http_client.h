@@ -17,6 +17,8 @@ struct http_client;
 LETHE_MUST_CHECK lethe_result http_client_create(const struct url *url, struct tls_context *tls,
                                                  struct http_client **out, struct lethe_error *err);
 void http_client_free(struct http_client *client);
+/* From the next call on: over a new connection. The context is shared. */
+void http_client_set_tls(struct http_client *client, struct tls_context *tls);
 DEFINE_CLEANUP(http_client_free, struct http_client *);
 
 struct http_call {

@@ -361,8 +361,7 @@ static void test_rewrap_lies(void **state)
 {
     static const char *const bodies[] = {
         "{\"data\":{\"batch_results\":[]}}",
-        "{\"data\":{\"batch_results\":[{\"ciphertext\":\"vault:v2:AAAA\"},"
-        "{\"ciphertext\":\"vault:v2:AAAA\"}]}}",
+        "{\"data\":{\"batch_results\":[{\"ciphertext\":\"vault:v2:AAAA\"},null]}}",
         "{\"data\":{\"batch_results\":{\"ciphertext\":\"vault:v2:AAAA\"}}}",
         "{\"data\":{\"batch_results\":[{}]}}",
         "{\"data\":{\"batch_results\":[1]}}",
@@ -492,6 +491,23 @@ static void test_revoked_token(void **state)
     control("token", "{\"token\":\"s.new\"}", NULL);
     assert_result(LETHE_REVOKED, kms_client_check_usable(client, "acme.token.hot", 1, &err));
     assert_true(err.hint[0] != '\0');
+    control("token", "{\"token\":\"s.good\"}", NULL);
+}
+
+/* A certificate or token that is renewed in its file is used from then on, by who runs already. */
+static void test_renewed_token(void **state)
+{
+    struct lethe_error err = {0};
+    CLEANUP(kms_client_close) struct kms_client *client = open_client();
+    CLEANUP(buffer_clear) struct buffer wrapped = {0};
+    wrap(kms_client_key_source(client), "acme.renewed.hot", 6, &wrapped);
+    control("token", "{\"token\":\"s.renewed\"}", NULL);
+    write_text(token_path, "s.renewed-longer\n", 0600);
+    assert_result(LETHE_REVOKED, kms_client_check_usable(client, "acme.renewed.hot", 1, &err));
+    write_text(token_path, "s.renewed\n", 0600);
+    wait_ms(1100);
+    assert_ok(kms_client_check_usable(client, "acme.renewed.hot", 1, &err), &err);
+    write_text(token_path, "s.good\n", 0600);
     control("token", "{\"token\":\"s.good\"}", NULL);
 }
 
@@ -625,6 +641,7 @@ int main(void)
         cmocka_unit_test(test_revoked),
         cmocka_unit_test(test_revoked_elsewhere),
         cmocka_unit_test(test_revoked_token),
+        cmocka_unit_test(test_renewed_token),
         cmocka_unit_test(test_nothing_kept),
         cmocka_unit_test(test_kept),
         cmocka_unit_test(test_kept_and_revoked),
