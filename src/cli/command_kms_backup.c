@@ -25,8 +25,8 @@ static void print_info(const char *path, const struct backup_info *info)
 {
     char made[TIME_TEXT_SIZE];
     time_text_s(info->made_s * 1000000000u, made);
-    printf("%s: epoch %" PRIu64 ", of %s, %" PRIu64 " rows; the log had %" PRIu64 " records\n", path,
-           info->epoch, made, info->rows, info->log_records);
+    printf("%s: epoch %" PRIu64 ", of %s, %" PRIu64 " rows; the log had %" PRIu64 " records\n",
+           path, info->epoch, made, info->rows, info->log_records);
 }
 
 static lethe_result write_file(struct home *home, const struct lethe_secret *passphrase,

@@ -79,8 +79,8 @@ LETHE_MUST_CHECK lethe_result client_get(struct kms_client *client, const char *
                                          struct json_piece *answer, struct lethe_error *err);
 void client_wipe(struct kms_client *client);
 
-/* client_proof.c: reads it, and makes client->http; and again when a file has changed. What cannot be
- * read again leaves all as it was. */
+/* client_proof.c: reads it, and makes client->http; and again when a file has changed. What cannot
+ * be read again leaves all as it was. */
 LETHE_MUST_CHECK lethe_result client_proof_open(struct kms_client *client,
                                                 const struct kms_client_options *options,
                                                 struct lethe_error *err);

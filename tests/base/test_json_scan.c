@@ -37,14 +37,49 @@ static void test_accepted(void **state)
 static void test_refused(void **state)
 {
     static const char *const texts[] = {
-        "",           " ",          "nul",          "nulll",     "True",     "01",
-        "+1",         "1.",         ".5",           "1e",        "-",        "0x1",
-        "NaN",        "\"",         "\"\\x\"",      "\"\\u12\"", "\"\\\"",   "\"a\nb\"",
-        "\"\\u0000\"", "\"\\ud83d\"", "\"\\ud83dx\"", "\"\\ude00\"", "\"\\ud83d\\u0041\"",
-        "\"\xc3\"",   "\"\xed\xa0\x80\"", "[",      "[1",        "[1,]",     "[,1]",
-        "[1 2]",      "{",          "{\"a\"}",      "{\"a\":}",  "{\"a\":1,}", "{a:1}",
-        "{1:1}",      "{\"a\":1 \"b\":2}", "[}",    "{]",        "1 2",      "[] []",
-        "// a\n1",    "'a'",
+        "",
+        " ",
+        "nul",
+        "nulll",
+        "True",
+        "01",
+        "+1",
+        "1.",
+        ".5",
+        "1e",
+        "-",
+        "0x1",
+        "NaN",
+        "\"",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\\\"",
+        "\"a\nb\"",
+        "\"\\u0000\"",
+        "\"\\ud83d\"",
+        "\"\\ud83dx\"",
+        "\"\\ude00\"",
+        "\"\\ud83d\\u0041\"",
+        "\"\xc3\"",
+        "\"\xed\xa0\x80\"",
+        "[",
+        "[1",
+        "[1,]",
+        "[,1]",
+        "[1 2]",
+        "{",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{a:1}",
+        "{1:1}",
+        "{\"a\":1 \"b\":2}",
+        "[}",
+        "{]",
+        "1 2",
+        "[] []",
+        "// a\n1",
+        "'a'",
     };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         struct json_piece piece;
@@ -126,7 +161,8 @@ static void test_text(void **state)
 
 static void test_numbers(void **state)
 {
-    static const char *const texts[] = {"-1", "1.0", "1e2", "18446744073709551616", "\"1\"", "true"};
+    static const char *const texts[] = {"-1",    "1.0", "1e2", "18446744073709551616",
+                                        "\"1\"", "true"};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         struct json_piece piece;
         uint64_t number = 42;
@@ -155,10 +191,15 @@ static void test_walk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accepted), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_error_repeats_nothing), cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_find), cmocka_unit_test(test_twice), cmocka_unit_test(test_text),
-        cmocka_unit_test(test_numbers), cmocka_unit_test(test_walk),
+        cmocka_unit_test(test_accepted),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_error_repeats_nothing),
+        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_twice),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_walk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
