@@ -34,8 +34,8 @@ static lethe_result set_status(struct call *call, size_t field, unsigned otherwi
                                struct lethe_error *err)
 {
     const struct field_value *code = call_field(call, field);
-    if (code->given && (code->integer < 100 || code->integer > 599))
-        return error_set(err, LETHE_INVALID, "a status is 100 to 599");
+    if (code->given && (code->integer < 200 || code->integer > 599))
+        return error_set(err, LETHE_INVALID, "a status is 200 to 599");
     answer_status(call, code->given ? (unsigned)code->integer : otherwise);
     return LETHE_OK;
 }
