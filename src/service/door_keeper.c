@@ -51,14 +51,17 @@ static lethe_result take_answer(struct door *door, const struct wire_frame *fram
         return LETHE_MALFORMED;
     if (connection == NULL || connection->is_stream)
         return LETHE_OK;
-    bool stream = (frame->flags & WIRE_STREAM) != 0 && !connection->is_head;
+    bool is_stream = (frame->flags & WIRE_STREAM) != 0;
+    bool stream = is_stream && !connection->is_head;
+    /* The keeper goes on with a stream that nobody reads, until the connection is over. */
+    bool ends = (frame->flags & WIRE_END_CONNECTION) != 0 || (is_stream && connection->is_head);
     bool has_body = type[0] != '\0' && !connection->is_head;
     const struct http_exchange exchange = {frame->connection, frame->number};
     const struct http_answer answer = {.status = frame->code,
                                        .content_type = has_body ? type : NULL,
                                        .body = frame->parts[1].at,
                                        .body_bytes = has_body ? frame->parts[1].size_bytes : 0,
-                                       .close = (frame->flags & WIRE_END_CONNECTION) != 0,
+                                       .close = ends,
                                        .stream = stream};
     if (stream)
         connection->is_stream = true;
