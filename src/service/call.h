@@ -46,6 +46,7 @@ enum route_flags {
     ROUTE_SUDO = 1u << 3,      /* needs CAN_SUDO beside its capability */
     ROUTE_SELF = 1u << 4,      /* about the caller's own token: any valid caller */
     ROUTE_NO_RECORD = 1u << 5, /* its authorisation is counted, not recorded (health, metrics) */
+    ROUTE_NO_CASE = 1u << 6,   /* capitals in the path mean the same, and are no longer there */
 };
 struct route {
     unsigned methods;
@@ -93,6 +94,9 @@ uint64_t call_now_s(const struct call *call);
 /* Certificate chain of the connection (net/tls.h: tls_peer_chain); NULL: none. */
 const uint8_t *call_chain(const struct call *call, size_t *size_bytes);
 uint64_t call_connection(const struct call *call);
+/* Whether a list that the caller may read shows what belongs to this tenant ("": to nobody). */
+bool call_may_see(struct call *call, const char *tenant);
+bool call_may_see_key(struct call *call, const char *name);
 /* The fields, by their place in the route's table (service/fields.h). */
 const struct field_value *call_field(const struct call *call, size_t index);
 

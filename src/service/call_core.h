@@ -3,6 +3,7 @@
 #ifndef SERVICE_CALL_CORE_H
 #define SERVICE_CALL_CORE_H
 
+#include "kms/keyring.h"
 #include "service/call.h"
 #include "service/router.h"
 #include "service/wire.h"
@@ -25,6 +26,12 @@ enum answer_shape {
     ANSWER_EVENTS,
 };
 
+/* The last answer of call_may_see(). */
+struct call_sight {
+    bool is_known, allowed;
+    char tenant[KEY_NAME_MAX + 1];
+};
+
 /* One at a time, and used again for the next: what is not written by call_begin() is older. */
 struct call {
     struct core *core;
@@ -35,6 +42,7 @@ struct call {
     uint64_t now_s;
     bool admin;
     struct caller caller;
+    struct call_sight sight;
 
     char path[CALL_PATH_MAX + 1]; /* below /v1/ */
     struct router_match match;    /* its captures lie in `segments` */

@@ -5,10 +5,10 @@
 
 #include "base/error.h"
 #include "base/validate.h"
-#include "kms/keyring.h"
 #include "service/auth.h"
 #include "service/authorise.h"
 #include "service/core_core.h"
+#include "service/core_resource.h"
 
 #define DENIED "permission denied"
 
@@ -62,6 +62,16 @@ static bool path_is_clean(const char *path)
     }
 }
 
+/* One thing has one path when a policy is asked about it. */
+static void lower(struct call *call)
+{
+    for (size_t i = 0; call->path[i] != '\0'; i++) {
+        bool is_capital = call->path[i] >= 'A' && call->path[i] <= 'Z';
+        if (is_capital)
+            call->path[i] = call->segments[i] = (char)(call->path[i] | 0x20);
+    }
+}
+
 static void find_route(struct call *call)
 {
     const struct wire_part *query = &call->frame->parts[2];
@@ -69,8 +79,13 @@ static void find_route(struct call *call)
     call->method = call->frame->code;
     if (call->method == CALL_GET && fields_query_says(query->at, query->size_bytes, "list"))
         call->method = CALL_LIST;
-    if (copy_path(call, &call->frame->parts[1]) && path_is_clean(call->path))
-        router_find(call->core->router, call->method, call->path, call->segments, &call->match);
+    if (!copy_path(call, &call->frame->parts[1]) || !path_is_clean(call->path)) {
+        call->path[0] = '\0';
+        return;
+    }
+    router_find(call->core->router, call->method, call->path, call->segments, &call->match);
+    if (call->match.routed != NULL && (call->match.routed->route->flags & ROUTE_NO_CASE) != 0)
+        lower(call);
 }
 
 /* ---- who asks -------------------------------------------------------------------------------- */
@@ -121,33 +136,6 @@ static bool identify(struct call *call)
 
 /* ---- what for -------------------------------------------------------------------------------- */
 
-/* What a key's name says, "TENANT.MODEL.TIER" or "TENANT.signer"; otherwise the texts are empty. */
-struct resource {
-    char name[KEY_NAME_MAX + 1]; /* with NULs in place of its dots */
-    const char *tenant, *model, *tier;
-};
-
-static void read_resource(const struct call *call, struct resource *out)
-{
-    enum key_kind kind;
-    const char *name = call_capture(call, "name");
-    out->tenant = out->model = out->tier = "";
-    if (name[0] == '\0' || key_name_check(name, &kind, NULL) != LETHE_OK)
-        return;
-    snprintf(out->name, sizeof out->name, "%s", name);
-    char *model = strchr(out->name, '.');
-    char *tier = model == NULL ? NULL : strchr(model + 1, '.');
-    if (model == NULL)
-        return;
-    *model = '\0';
-    out->tenant = out->name;
-    if (tier == NULL)
-        return;
-    *tier = '\0';
-    out->model = model + 1;
-    out->tier = tier + 1;
-}
-
 static const struct field_value *claim(const struct call *call, enum router_claim which)
 {
     return &call->values[call->match.routed->claims[which]];
@@ -158,21 +146,6 @@ static bool claim_is(const struct call *call, enum router_claim which, const cha
     const struct field_value *value = claim(call, which);
     return call->match.routed->is_own[which] || !value->given ||
            (value->length == strlen(proven) && memcmp(value->text, proven, value->length) == 0);
-}
-
-static unsigned capability_of(struct call *call)
-{
-    const struct route *route = call->match.routed->route;
-    switch (call->method) {
-    case CALL_GET:
-        return CAN_READ;
-    case CALL_LIST:
-        return CAN_LIST;
-    case CALL_DELETE:
-        return CAN_DELETE;
-    default:
-        return route->exists == NULL || route->exists(call) ? CAN_UPDATE : CAN_CREATE;
-    }
 }
 
 /* ---- whether it may -------------------------------------------------------------------------- */
@@ -215,25 +188,15 @@ static bool claims_are_true(struct call *call)
 
 static lethe_result ask_policy(struct call *call, struct lethe_error *err)
 {
-    const struct route *route = call->match.routed->route;
     char purpose[64 + 1];
     struct resource resource;
     struct lethe_decision decision;
+    struct authorise_question question;
     TRY(field_copy(claim(call, CLAIM_PURPOSE), "purpose", purpose, sizeof purpose, err));
-    read_resource(call, &resource);
-    const struct authorise_question question = {
-        .caller = &call->caller,
-        .action = route->action,
-        .path = call->path,
-        .capability = capability_of(call),
-        .sudo = (route->flags & ROUTE_SUDO) != 0,
-        .admin = call->caller.kind == CALLER_ADMIN,
-        .source = call->connection->source,
-        .purpose = purpose,
-        .model = resource.model,
-        .tier = resource.tier,
-        .tenant = resource.tenant,
-    };
+    resource_of_call(call, &resource);
+    resource_question(call, &resource, &question);
+    if (purpose[0] != '\0')
+        question.purpose = purpose;
     lethe_result result = authorise(call->service->policies, &question, &decision, err);
     if (result == LETHE_OK || result == LETHE_DENIED)
         record_decision(call, result == LETHE_OK, decision.text, decision.policy_digest);
@@ -287,10 +250,17 @@ static void act_for_caller(struct call *call)
     keeper_act_for(call->service->keeper, core->acting_for[0] == '\0' ? NULL : core->acting_for);
 }
 
+/* What is wrong with a request is told to whom it is allowed, and nobody else: then it is asked for
+ * as if it had no fields. */
 static lethe_result handle(struct call *call, struct lethe_error *err)
 {
-    TRY(read_fields(call, err));
+    struct lethe_error why = {0};
+    lethe_result read = read_fields(call, &why);
+    if (read != LETHE_OK)
+        memset(call->values, 0, sizeof call->values);
     TRY(authorise_call(call, err));
+    if (read != LETHE_OK)
+        return error_set(err, read, "%s", why.text);
     act_for_caller(call);
     return call->match.routed->route->handle(call, err);
 }
@@ -312,6 +282,22 @@ static unsigned refuse_early(struct call *call)
     return 0;
 }
 
+/* Who may do nothing with a path does not learn whether there is one. The record does not name it:
+ * what is no path of ours may be anything, a secret too. */
+static unsigned answer_no_route(struct call *call)
+{
+    struct lethe_decision decision;
+    if (!resource_may_ask(call, &decision)) {
+        const struct audit_event event = audit_authorization_denied(
+            call->caller.name, "none", "", decision.text, decision.policy_digest);
+        call->core->counts.denied++;
+        emit(call, &event);
+        return answer_error(call, 403, DENIED);
+    }
+    return call->match.other_method ? answer_error(call, 405, "the path has no such method")
+                                    : answer_error(call, 404, "there is no such path");
+}
+
 static unsigned answer(struct call *call)
 {
     struct lethe_error err;
@@ -323,8 +309,7 @@ static unsigned answer(struct call *call)
     if (!is_open && !identify(call))
         return answer_error(call, 403, DENIED);
     if (routed == NULL)
-        return call->match.other_method ? answer_error(call, 405, "the path has no such method")
-                                        : answer_error(call, 404, "there is no such path");
+        return answer_no_route(call);
     err.text[0] = '\0';
     lethe_result result = handle(call, &err);
     if (result == LETHE_OK && call->shape == ANSWER_EVENTS && !events_have_room(call->core))
@@ -341,6 +326,7 @@ static void begin(struct call *call, struct core *core, const struct wire_frame 
     call->caller.name[0] = call->caller.tenant[0] = call->caller.accessor[0] = '\0';
     call->caller.policy_count = 0;
     call->caller.is_root = false;
+    call->sight.is_known = false;
     call->shape = ANSWER_NONE;
     call->status = 0;
     call->content_type = NULL;

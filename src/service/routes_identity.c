@@ -89,7 +89,7 @@ static lethe_result identity_get(struct call *call, struct lethe_error *err)
     char id[CALLER_NAME_MAX + 1];
     id_of_path(call_capture(call, "id"), id);
     const struct identity_entry *entry = identities_find(identities_of(call), id);
-    if (entry == NULL)
+    if (entry == NULL || !call_may_see(call, entry->id.tenant))
         return answer_missing(call);
     put_entry(answer_data(call), entry);
     return LETHE_OK;
@@ -98,13 +98,17 @@ static lethe_result identity_get(struct call *call, struct lethe_error *err)
 static lethe_result identity_list(struct call *call, struct lethe_error *err)
 {
     (void)err;
-    const struct identity_entry *entry = identities_at(identities_of(call), 0);
-    if (entry == NULL)
-        return answer_missing(call);
-    struct json_writer *writer = answer_data(call);
-    json_begin_array(writer, "keys");
-    for (size_t i = 0; (entry = identities_at(identities_of(call), i)) != NULL; i++)
+    const struct identity_entry *entry;
+    struct json_writer *writer = NULL;
+    for (size_t i = 0; (entry = identities_at(identities_of(call), i)) != NULL; i++) {
+        if (!call_may_see(call, entry->id.tenant))
+            continue;
+        if (writer == NULL)
+            json_begin_array(writer = answer_data(call), "keys");
         json_put_text(writer, NULL, entry->id.text);
+    }
+    if (writer == NULL)
+        return answer_missing(call);
     json_end_array(writer);
     return LETHE_OK;
 }

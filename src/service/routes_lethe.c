@@ -193,7 +193,7 @@ static lethe_result put_rotation(void *context, const struct engine_key *key,
     struct rotation *rotation = context;
     struct json_writer *writer = rotation->writer;
     struct engine_version version = {0};
-    if (key->destroyed)
+    if (key->destroyed || !call_may_see_key(rotation->call, key->name))
         return LETHE_OK;
     lethe_result result = engine_version(call_service(rotation->call)->engine, key->name,
                                          key->latest_version, &version, err);

@@ -1,6 +1,5 @@
 /* sys/policy and sys/policies/acl (Vault's path policies), lethe/policies (modules in Rego, data).
  * They are written on the admin socket only, as every change of what others may. */
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +20,7 @@ static const char *name_of(struct call *call, char out[POLICY_NAME_MAX + 1])
     if (length > POLICY_NAME_MAX || name[0] == '.')
         return out;
     for (size_t i = 0; i <= length; i++) {
-        out[i] = (char)tolower((unsigned char)name[i]);
+        out[i] = name[i];
         if (strchr("abcdefghijklmnopqrstuvwxyz0123456789._-", out[i]) == NULL) {
             out[0] = '\0';
             return out;
@@ -310,28 +309,28 @@ static lethe_result data_delete(struct call *call, struct lethe_error *err)
 const struct route routes_policy[] = {
     {CALL_GET | CALL_LIST, "sys/policy", 0, "policy_list", NULL, NULL, policy_list,
      "Names of all path policies"},
-    {CALL_GET, "sys/policy/:name", 0, "policy_read", NULL, NULL, policy_read,
+    {CALL_GET, "sys/policy/:name", ROUTE_NO_CASE, "policy_read", NULL, NULL, policy_read,
      "The text of a path policy"},
-    {CALL_POST, "sys/policy/:name", ROUTE_ADMIN, "policy_write", policy_exists, policy_fields,
-     policy_write, "Makes or replaces a path policy"},
-    {CALL_DELETE, "sys/policy/:name", ROUTE_ADMIN, "policy_delete", NULL, NULL, policy_delete,
-     "Removes a path policy"},
+    {CALL_POST, "sys/policy/:name", ROUTE_NO_CASE | ROUTE_ADMIN, "policy_write", policy_exists,
+     policy_fields, policy_write, "Makes or replaces a path policy"},
+    {CALL_DELETE, "sys/policy/:name", ROUTE_NO_CASE | ROUTE_ADMIN, "policy_delete", NULL, NULL,
+     policy_delete, "Removes a path policy"},
     {CALL_LIST, "sys/policies/acl", 0, "policy_list", NULL, NULL, acl_list,
      "Names of all path policies"},
-    {CALL_GET, "sys/policies/acl/:name", 0, "policy_read", NULL, NULL, acl_read,
+    {CALL_GET, "sys/policies/acl/:name", ROUTE_NO_CASE, "policy_read", NULL, NULL, acl_read,
      "The text of a path policy"},
-    {CALL_POST, "sys/policies/acl/:name", ROUTE_ADMIN, "policy_write", policy_exists, policy_fields,
-     policy_write, "Makes or replaces a path policy"},
-    {CALL_DELETE, "sys/policies/acl/:name", ROUTE_ADMIN, "policy_delete", NULL, NULL, policy_delete,
-     "Removes a path policy"},
+    {CALL_POST, "sys/policies/acl/:name", ROUTE_NO_CASE | ROUTE_ADMIN, "policy_write",
+     policy_exists, policy_fields, policy_write, "Makes or replaces a path policy"},
+    {CALL_DELETE, "sys/policies/acl/:name", ROUTE_NO_CASE | ROUTE_ADMIN, "policy_delete", NULL,
+     NULL, policy_delete, "Removes a path policy"},
     {CALL_LIST, "lethe/policies/modules", ROUTE_ADMIN, "policy_list", NULL, NULL, module_list,
      "Names of the modules that operators have added"},
-    {CALL_GET, "lethe/policies/modules/:name", ROUTE_ADMIN, "policy_read", NULL, NULL, module_read,
-     "The text of a module, and of its tests"},
-    {CALL_POST, "lethe/policies/modules/:name", ROUTE_ADMIN, "policy_write", NULL, module_fields,
-     module_write, "Adds or replaces a module, once all tests pass"},
-    {CALL_DELETE, "lethe/policies/modules/:name", ROUTE_ADMIN, "policy_delete", NULL, NULL,
-     module_delete, "Removes a module; one that came along is in force again"},
+    {CALL_GET, "lethe/policies/modules/:name", ROUTE_NO_CASE | ROUTE_ADMIN, "policy_read", NULL,
+     NULL, module_read, "The text of a module, and of its tests"},
+    {CALL_POST, "lethe/policies/modules/:name", ROUTE_NO_CASE | ROUTE_ADMIN, "policy_write", NULL,
+     module_fields, module_write, "Adds or replaces a module, once all tests pass"},
+    {CALL_DELETE, "lethe/policies/modules/:name", ROUTE_NO_CASE | ROUTE_ADMIN, "policy_delete",
+     NULL, NULL, module_delete, "Removes a module; one that came along is in force again"},
     {CALL_GET, "lethe/policies/data", ROUTE_ADMIN, "policy_read", NULL, NULL, data_read,
      "The policy's data: roles, bindings, who is suspended"},
     {CALL_POST, "lethe/policies/data", ROUTE_ADMIN, "policy_write", NULL, data_fields, data_write,

@@ -217,6 +217,8 @@ static lethe_result list_one(void *context, const struct engine_key *key, struct
 {
     struct listing *listing = context;
     (void)err;
+    if (!call_may_see_key(listing->call, key->name))
+        return LETHE_OK;
     if (listing->writer == NULL) {
         listing->writer = answer_data(listing->call);
         json_begin_array(listing->writer, "keys");
