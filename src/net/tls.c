@@ -16,7 +16,8 @@ struct tls_connection {
     SSL *native;
     int fd;
     bool is_open;   /* the handshake is done */
-    bool is_broken; /* after an error, OpenSSL may not be used any more */
+    bool is_broken; /* after an error of TLS, OpenSSL may not be used any more */
+    bool is_cut;    /* writing failed; what the peer said before can still be read */
 };
 
 /* ---- making ---------------------------------------------------------------------------------- */
@@ -87,7 +88,7 @@ lethe_result tls_connect(struct tls_context *context, int fd, const char *host,
 
 static void say_goodbye(struct tls_connection *connection)
 {
-    if (connection->is_open && !connection->is_broken)
+    if (connection->is_open && !connection->is_broken && !connection->is_cut)
         (void)SSL_shutdown(connection->native);
     ERR_clear_error();
     connection->is_broken = true;
@@ -172,7 +173,7 @@ static lethe_result explain(struct tls_connection *connection, int status, enum 
         *want = TLS_CLOSED;
         return LETHE_OK;
     case SSL_ERROR_SYSCALL:
-        connection->is_broken = true;
+        connection->is_cut = true;
         ERR_clear_error();
         errno = saved;
         if (saved == ENOMEM)
@@ -186,6 +187,11 @@ static lethe_result explain(struct tls_connection *connection, int status, enum 
 
 /* ---- using ----------------------------------------------------------------------------------- */
 
+static lethe_result is_over(struct lethe_error *err)
+{
+    return error_set(err, LETHE_IO, "the connection to the peer is over");
+}
+
 /* What others left in the thread's queue of reasons would be taken for ours. */
 static void forget_reasons(void)
 {
@@ -196,7 +202,8 @@ static void forget_reasons(void)
 lethe_result tls_handshake(struct tls_connection *connection, enum tls_want *want,
                            struct lethe_error *err)
 {
-    REQUIRE(!connection->is_broken);
+    if (connection->is_broken)
+        return is_over(err);
     openssl_begin();
     int status = SSL_do_handshake(connection->native);
     if (status != 1)
@@ -209,8 +216,9 @@ lethe_result tls_handshake(struct tls_connection *connection, enum tls_want *wan
 lethe_result tls_read(struct tls_connection *connection, void *bytes, size_t capacity_bytes,
                       size_t *read_bytes, enum tls_want *want, struct lethe_error *err)
 {
-    REQUIRE(!connection->is_broken);
     *read_bytes = 0;
+    if (connection->is_broken)
+        return is_over(err);
     forget_reasons();
     int status = SSL_read_ex(connection->native, bytes, capacity_bytes, read_bytes);
     if (status != 1)
@@ -222,8 +230,9 @@ lethe_result tls_read(struct tls_connection *connection, void *bytes, size_t cap
 lethe_result tls_write(struct tls_connection *connection, const void *bytes, size_t size_bytes,
                        size_t *written_bytes, enum tls_want *want, struct lethe_error *err)
 {
-    REQUIRE(!connection->is_broken);
     *written_bytes = 0;
+    if (connection->is_broken)
+        return is_over(err);
     forget_reasons();
     int status = SSL_write_ex(connection->native, bytes, size_bytes, written_bytes);
     if (status != 1)

@@ -56,7 +56,8 @@ int tls_fd(const struct tls_connection *connection);
 
 /* What a call wants before it can go on. */
 enum tls_want { TLS_DONE, TLS_WANT_READ, TLS_WANT_WRITE, TLS_CLOSED };
-/* LETHE_OK with *want; anything else ends the connection: LETHE_DENIED (the peer's certificate is
+/* LETHE_OK with *want; anything else ends the connection, but for what the peer said before a write
+ * failed, which may still be read: LETHE_DENIED (the peer's certificate is
  * not believed, or ours by the peer: the text says which), LETHE_IO, LETHE_MALFORMED (no TLS 1.3).
  */
 LETHE_MUST_CHECK lethe_result tls_handshake(struct tls_connection *connection, enum tls_want *want,
