@@ -13,21 +13,37 @@ from scenario import TESTS, Skip, case, finish
 
 CLIENTS = TESTS / "clients"
 INSTALLED = pathlib.Path(os.environ.get("LETHE_TEST_CLIENTS", TESTS.parent / "build" / "clients"))
-GROUPS = ("keys", "data", "transport", "tokens", "policies", "sys", "pki")
+GROUPS = ("keys", "data", "transport", "tokens", "policies", "sys", "pki", "cert")
 TIMEOUT_S = 120
 
 
 # All clients here come from one address, also those that show wrong tokens, and some connect for every call.
-SETTINGS = """[limits]
+SETTINGS = """[listen]
+client_roots = {roots}
+[limits]
 penalty = 1ms
 handshakes_per_second = 100000
 """
 
 
+def client_authority(place):
+    """An authority of the operator's own, and a worker's certificate of it: client-ca.pem, client.pem, client.key."""
+    def openssl(*words):
+        subprocess.run(["openssl", *words], cwd=place.work, check=True, capture_output=True, timeout=TIMEOUT_S)
+    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    openssl("req", "-x509", *new_key, "-keyout", "client-ca.key", "-out", "client-ca.pem", "-days", "2",
+            "-subj", "/CN=operator")
+    openssl("req", *new_key, "-keyout", "client.key", "-out", "client.csr", "-subj", "/CN=worker",
+            "-addext", "extendedKeyUsage=clientAuth")
+    openssl("x509", "-req", "-in", "client.csr", "-CA", "client-ca.pem", "-CAkey", "client-ca.key", "-days", "2",
+            "-copy_extensions", "copy", "-out", "client.pem")
+
+
 @contextlib.contextmanager
 def service(place):
     """`kms serve --dev`: a home of its own, a certificate of its own, any port. Gives what it says of itself."""
-    settings = place.write("kms.conf", SETTINGS.encode())
+    client_authority(place)
+    settings = place.write("kms.conf", SETTINGS.format(roots=place.work / "client-ca.pem").encode())
     settings.chmod(0o600)
     process = place.start("kms", "serve", "--dev", "--json", "--listen", "127.0.0.1:0", "--config", settings)
     try:

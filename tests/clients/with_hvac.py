@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""with_hvac.py ADDRESS CA_FILE TOKEN_FILE GROUP: calls the key service with hvac, as it is in Debian.
+"""with_hvac.py ADDRESS CA_FILE TOKEN_FILE GROUP: calls the key service with hvac, as it is in Debian. Beside the
+token lie client-ca.pem, client.pem and client.key, of an authority that the service believes clients by.
 
 Prints one line for each check ("ok NAME" or "not ok NAME"), and why it failed. The checks of a group share a
 service, and each has names of its own in it.
@@ -945,11 +946,90 @@ def _(world):
     refused(exceptions.InvalidPath, pki.read_role, "gone")
 
 
+# ---- certificates ----------------------------------------------------------------------------------
+
+def write_pair(world, certificate, key):
+    """Files, as requests wants them."""
+    world.count += 1
+    folder = pathlib.Path(world.folder)
+    paths = [folder / f"client{world.count}.pem", folder / f"client{world.count}.key"]
+    for path, text in zip(paths, (certificate, key)):
+        path.write_text(text)
+        path.chmod(0o600)
+    return tuple(map(str, paths))
+
+
+def with_certificate(world, pair, token=None):
+    client = world.as_token(token)
+    return hvac.Client(url=world.address, token=token, verify=world.ca_file, cert=pair,
+                       session=client.session)
+
+
+def new_identity(world, spiffe_id, policies):
+    """As a node gets one: its key stays with it."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    key = ec.generate_private_key(ec.SECP256R1())
+    csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    world.client.write("lethe/identities", id=spiffe_id, policies=policies)
+    issued = world.client.write("lethe/identities/issue", id=spiffe_id,
+                                csr=csr.public_bytes(serialization.Encoding.PEM).decode())["data"]
+    key_pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                serialization.NoEncryption()).decode()
+    return write_pair(world, issued["certificate"], key_pem)
+
+
+@check("cert", "who comes with a certificate is who it says, by its policies")
+def _(world):
+    world.client.sys.create_or_update_policy("node", 'path "transit/encrypt/c-*" { capabilities = ["update"] }')
+    world.transit.create_key("c-one")
+    world.transit.create_key("d-one")
+    node = with_certificate(world, new_identity(world, "spiffe://lethe.local/tenant/acme/node/1", ["node"]))
+    assert node.secrets.transit.encrypt_data("c-one", b64("x"))["data"]["ciphertext"]
+    refused(exceptions.Forbidden, node.secrets.transit.encrypt_data, "d-one", b64("x"))
+    refused(exceptions.Forbidden, node.secrets.transit.read_key, "c-one")
+
+
+@check("cert", "an identity that is revoked is nobody, at once")
+def _(world):
+    spiffe_id = "spiffe://lethe.local/tenant/acme/node/2"
+    pair = new_identity(world, spiffe_id, ["node"])
+    assert with_certificate(world, pair).secrets.transit.encrypt_data("c-one", b64("x"))
+    world.client.write("lethe/identities/revoke", id=spiffe_id, reason="lost")
+    try:
+        with_certificate(world, pair).secrets.transit.encrypt_data("c-one", b64("x"))
+    except (exceptions.Forbidden, requests.exceptions.ConnectionError):
+        return
+    raise AssertionError("a revoked identity encrypts")
+
+
+@check("cert", "a certificate's login gives a token, where there is an entry for it")
+def _(world):
+    pair = (str(world.folder / "client.pem"), str(world.folder / "client.key"))
+    worker = with_certificate(world, pair)
+    login = {"name": "workers", "cert_pem": pair[0], "key_pem": pair[1]}
+    for options in (login, {**login, "name": "absent"}):
+        try:
+            with_certificate(world, pair).auth.cert.login(**options)
+        except (exceptions.Forbidden, exceptions.InvalidRequest):
+            continue
+        raise AssertionError("a login without an entry")
+    world.client.auth.cert.create_ca_certificate_role(
+        "workers", certificate=str(world.folder / "client-ca.pem"), token_policies=["node"], token_ttl=600)
+    auth = worker.auth.cert.login(**login)["auth"]
+    assert auth["client_token"] and "node" in auth["policies"] and 0 < auth["lease_duration"] <= 600, auth
+    assert auth["metadata"]["common_name"] == "worker" and auth["metadata"]["cert_name"] == "workers", auth
+    assert worker.secrets.transit.encrypt_data("c-one", b64("x"))["data"]["ciphertext"]
+    refused(exceptions.Forbidden, worker.secrets.transit.read_key, "c-one")
+
+
 # ---------------------------------------------------------------------------------------------------
 
 def main():
     address, ca_file, token_file, group = sys.argv[1:]
     world = World(address, ca_file, pathlib.Path(token_file).read_text().strip())
+    world.folder = pathlib.Path(token_file).parent
     failed = 0
     for name, function in checks[group]:
         try:
