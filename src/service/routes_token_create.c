@@ -229,6 +229,11 @@ static lethe_result read_display_name(struct creation *creation, struct lethe_er
     return LETHE_OK;
 }
 
+static bool has_nul(const struct field_value *text)
+{
+    return text->length > 0 && memchr(text->text, '\0', text->length) != NULL;
+}
+
 static lethe_result append_meta(const struct field_value *map, struct buffer *out,
                                 struct lethe_error *err)
 {
@@ -240,6 +245,8 @@ static lethe_result append_meta(const struct field_value *map, struct buffer *ou
         if (result == LETHE_NOT_FOUND)
             return LETHE_OK;
         TRY(result);
+        if (has_nul(&name) || has_nul(&value))
+            return error_set(err, LETHE_INVALID, "meta has a NUL in it");
         buffer_text(out, comma);
         json_append_string(out, name.text, name.length);
         buffer_text(out, ":");
