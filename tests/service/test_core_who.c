@@ -11,7 +11,7 @@
 
 /* ---- a passphrase ---------------------------------------------------------------------------- */
 
-/* K-2: whoever does not know it waits longer and longer, and what it was is in no answer. */
+/* K-4: whoever does not know it waits longer and longer, and what it was is in no answer. */
 static void a_passphrase_unseals(void **state)
 {
     static const char *const wrong[] = {NULL,
@@ -65,7 +65,7 @@ static struct buffer chain_of(struct check *check, const char *id)
     return chain;
 }
 
-/* P-3, E-1: a certificate is who it says, on its own connection only, and nothing else. */
+/* K-4, P-2: a certificate is who it says, on its own connection only, and nothing else. */
 static void a_certificate_proves(void **state)
 {
     struct check *check = *state;
@@ -83,7 +83,7 @@ static void a_certificate_proves(void **state)
     assert_int_equal(1, check->penalties);
 }
 
-/* E-5, K-10: who is revoked is ended in the same moment, wherever it is, and does not come back. */
+/* K-9, P-10: who is revoked is ended in the same moment, wherever it is, and does not come back. */
 static void a_revoked_identity_is_gone(void **state)
 {
     struct check *check = *state;
