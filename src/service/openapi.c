@@ -129,6 +129,8 @@ static void put_operation(struct json_writer *writer, const struct route *route,
         json_put_boolean(writer, "x-vault-unauthenticated", true);
     if ((route->flags & ROUTE_SUDO) != 0)
         json_put_boolean(writer, "x-vault-sudo", true);
+    if ((route->flags & ROUTE_ADMIN) != 0)
+        json_put_boolean(writer, "x-lethe-admin", true);
     put_parameters(writer, route, methods[method].in_query);
     if (!methods[method].in_query && route->fields != NULL)
         put_body(writer, route->fields);
