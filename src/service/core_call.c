@@ -192,7 +192,9 @@ static lethe_result ask_policy(struct call *call, struct lethe_error *err)
     struct resource resource;
     struct lethe_decision decision;
     struct authorise_question question;
-    TRY(field_copy(claim(call, CLAIM_PURPOSE), "purpose", purpose, sizeof purpose, err));
+    struct lethe_error why = {0};
+    lethe_result read =
+        field_copy(claim(call, CLAIM_PURPOSE), "purpose", purpose, sizeof purpose, &why);
     resource_of_call(call, &resource);
     resource_question(call, &resource, &question);
     if (purpose[0] != '\0')
@@ -200,7 +202,8 @@ static lethe_result ask_policy(struct call *call, struct lethe_error *err)
     lethe_result result = authorise(call->service->policies, &question, &decision, err);
     if (result == LETHE_OK || result == LETHE_DENIED)
         record_decision(call, result == LETHE_OK, decision.text, decision.policy_digest);
-    return result;
+    TRY(result);
+    return read == LETHE_OK ? LETHE_OK : error_set(err, read, "%s", why.text);
 }
 
 /* A sealed service has no policy; what it answers then is for everybody, or for operators. */
@@ -250,13 +253,13 @@ static void act_for_caller(struct call *call)
     keeper_act_for(call->service->keeper, core->acting_for[0] == '\0' ? NULL : core->acting_for);
 }
 
-/* What is wrong with a request is told to whom it is allowed, and nobody else: then it is asked for
- * as if it had no fields. */
+/* What is wrong with a request is told to whom it is allowed, and nobody else: where fields cannot
+ * be read, it is asked for as if there were none. */
 static lethe_result handle(struct call *call, struct lethe_error *err)
 {
     struct lethe_error why = {0};
     lethe_result read = read_fields(call, &why);
-    if (read != LETHE_OK)
+    if (read != LETHE_OK && read != LETHE_INVALID)
         memset(call->values, 0, sizeof call->values);
     TRY(authorise_call(call, err));
     if (read != LETHE_OK)
