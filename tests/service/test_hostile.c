@@ -74,6 +74,9 @@ static void make_void(struct check *check, char out[MADE_COUNT][128])
     later_ns = HOUR_NS;
 }
 
+#define LONG_PURPOSE                                                                               \
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
 struct shown {
     const char *what, *token;
     size_t token_bytes;
@@ -96,7 +99,9 @@ static void try_path(struct check *check, const struct shown *shown, unsigned me
     static const struct {
         const char *query;
         struct bytes body;
-    } requests[] = {{NULL, NOTHING}, {"list=true&x=%zz", BYTES("{\"a\":")}};
+    } requests[] = {{NULL, NOTHING},
+                    {"list=true&x=%zz", BYTES("{\"a\":")},
+                    {"purpose=" LONG_PURPOSE, BYTES("{\"bits\":[],\"ciphertext\":1}")}};
     for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
         const struct attack one = {.method = method,
                                    .path = path,
