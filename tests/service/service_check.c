@@ -122,11 +122,27 @@ int service_teardown(void **state)
 {
     struct check *check = *state;
     void *home = check->home;
+    check_free(check);
+    return home_teardown(&home);
+}
+
+struct check *check_of_home(struct home *home)
+{
+    struct check *check = calloc(1, sizeof *check);
+    assert_non_null(check);
+    check->home = home;
+    check->options =
+        (struct service_options){.keeper = home->options, .trust_domain = "example.org"};
+    open_service(check);
+    return check;
+}
+
+void check_free(struct check *check)
+{
     close_service(check);
     guarded_clear(&check->body);
     guarded_clear(&check->last_piece);
     free(check);
-    return home_teardown(&home);
 }
 
 void reopen(struct check *check)

@@ -48,6 +48,10 @@ int service_teardown(void **state);
 int service_start(void **state);
 #define ON_SERVICE(test) cmocka_unit_test_setup_teardown(test, service_setup, service_teardown)
 
+/* A service on a home that is there, which stays the caller's. No token in it is known. */
+struct check *check_of_home(struct home *home);
+void check_free(struct check *check);
+
 /* A token that does not expire, with one policy; `name` is its holder's, "token:<accessor>". */
 void make_token(struct check *check, const char *tenant, const char *policy, char token[128],
                 char name[160]);
