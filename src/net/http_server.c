@@ -272,11 +272,15 @@ void http_server_close(struct http_server *server, uint64_t connection)
         connection_close(found);
 }
 
-void http_server_penalise(struct http_server *server, const char *source)
+void http_server_penalise(struct http_server *server, uint64_t connection, const char *source)
 {
     struct source_key key;
+    struct connection *found = connection_find(server, connection);
+    uint64_t wait_ms = 0;
     if (source_of_text(source, &key))
-        limits_penalise(server->sources, &key, loop_now_ms(server->loop));
+        wait_ms = limits_penalise(server->sources, &key, loop_now_ms(server->loop));
+    if (found != NULL && found->stage == STAGE_ANSWERING)
+        found->penalty_ms = wait_ms;
 }
 
 /* ---- draining -------------------------------------------------------------------------------- */

@@ -21,8 +21,8 @@ struct http_limits {                 /* 0: the default in brackets */
     uint64_t connections_per_source; /* 256: an IPv4 address, or an IPv6 /64   */
     uint64_t handshakes_per_second;  /* 50 from one source                     */
     uint64_t requests_per_second;    /* no limit (0), from one source          */
-    uint64_t penalty_ms;             /* 1,000: how long a source that was penalised waits, doubled
-                                        each time, up to 60 s                   */
+    uint64_t penalty_ms;             /* 1,000: how long a source is told to wait behind its sixth
+                                        failed proof within a minute, doubled each time, to 60 s */
     uint64_t handshake_ms;           /* 10,000                                 */
     uint64_t head_ms;                /* 10,000                                 */
     uint64_t body_ms;                /* 60,000                                 */
@@ -88,9 +88,14 @@ bool http_server_stream(struct http_server *server, struct http_exchange exchang
 void http_server_finish(struct http_server *server, struct http_exchange exchange);
 /* Ends a connection now. */
 void http_server_close(struct http_server *server, uint64_t connection);
-/* The source of a failed proof waits before it is heard again: meanwhile its new connections are
- * closed at once, and requests on open ones are answered 429 (with Retry-After) and their last. */
-void http_server_penalise(struct http_server *server, const char *source);
+/* The connection's open request, of this source, was a failed proof: to be said before it is
+ * answered. The first five of a source within a minute cost nothing: a typo, or a neighbour behind
+ * the same address. From the sixth on whatever it is answered becomes 429, with Retry-After (a
+ * second, doubled each time, up to a minute), and is the connection's last. Who proves itself is
+ * heard all the while, from the same source too. What a flood costs whoever looks at proofs is
+ * bounded all the same: each further failure takes a handshake, and of those a source has no more
+ * than handshakes_per_second. */
+void http_server_penalise(struct http_server *server, uint64_t connection, const char *source);
 
 /* No new connections; those that are idle end, those that are answered end behind their answer, and
  * `drained` is called when none is left or after `limit_ms`. */

@@ -162,7 +162,13 @@ void http_server_answer(struct http_server *server, struct http_exchange exchang
     struct connection *connection = find_exchange(server, exchange, STAGE_ANSWERING);
     if (connection == NULL)
         return;
-    put_answer(connection, answer);
+    if (connection->penalty_ms > 0) {
+        server_refused(server, connection, "a source fails to prove itself too often");
+        answer_refusal(connection, 429, "too many failed proofs: come again later",
+                       connection->penalty_ms);
+    } else {
+        put_answer(connection, answer);
+    }
     connection_run(connection);
 }
 

@@ -218,10 +218,10 @@ static bool dispatch(struct connection *connection)
     connection->is_head = request->method == HTTP_HEAD;
     connection->closes = !request->keep_alive;
     connection->was_encouraged = false;
+    connection->penalty_ms = 0;
     if (!limits_allow(server->sources, connection->origin, loop_now_ms(server->loop), &wait_ms)) {
         server_refused(server, connection, "a source makes requests too fast");
-        answer_refusal(connection, 429, "too many requests, or failed ones: come again later",
-                       wait_ms);
+        answer_refusal(connection, 429, "too many requests: come again later", wait_ms);
         return true;
     }
     server->counts.requests++;

@@ -50,6 +50,8 @@ struct connection {
     struct guarded out; /* of the pool */
     size_t sent_bytes;  /* of it */
 
+    uint64_t penalty_ms; /* not 0: the open request failed to prove itself too often */
+
     bool is_readable : 1;    /* the loop said so, and nothing was read since */
     bool is_running : 1;     /* advance() is on the stack */
     bool is_doomed : 1;      /* to be freed when it is not any more */

@@ -11,6 +11,7 @@
 
 #define PENALTY_LEVELS 16u
 #define FORGIVEN_MS (10u * 60 * 1000) /* without a new penalty: the next is the first again */
+#define MINUTE_MS 60000u
 
 /* A bucket holds one second's worth. Thousandths, so that slow rates fill it too. */
 struct bucket {
@@ -28,6 +29,8 @@ struct limits_source {
     uint64_t penalty_until_ms;
     uint64_t penalised_ms; /* the last time */
     unsigned penalty_level;
+    uint64_t minute_ms; /* when the one began in which failures are counted */
+    unsigned failures;
 };
 LIST_HEAD(slot, limits_source);
 TAILQ_HEAD(spare, limits_source);
@@ -207,8 +210,6 @@ static bool take_token(struct bucket *bucket, uint64_t per_second, uint64_t now_
 static const char *refusal(const struct limits *limits, struct limits_source *source,
                            uint64_t now_ms)
 {
-    if (source->penalty_until_ms > now_ms)
-        return "the source waits for the end of a penalty";
     if (source->connections >= limits->options.connections_per_source)
         return "the source has too many connections";
     if (!take_token(&source->handshakes, limits->options.handshakes_per_second, now_ms))
@@ -241,23 +242,34 @@ bool limits_allow(const struct limits *limits, struct limits_source *source, uin
                   uint64_t *wait_ms)
 {
     uint64_t per_second = limits->options.requests_per_second;
-    if (source->penalty_until_ms > now_ms) {
-        *wait_ms = source->penalty_until_ms - now_ms;
-        return false;
-    }
     *wait_ms = 1000;
     return per_second == 0 || take_token(&source->requests, per_second, now_ms);
 }
 
-void limits_penalise(struct limits *limits, const struct source_key *key, uint64_t now_ms)
+/* Whoever has a wrong token in a file, or a neighbour behind the same address, is no attack. */
+static bool is_free(struct limits_source *source, uint64_t now_ms)
+{
+    if (source->failures == 0 || now_ms - source->minute_ms >= MINUTE_MS) {
+        source->minute_ms = now_ms;
+        source->failures = 0;
+    }
+    if (source->failures >= PENALTY_FREE)
+        return false;
+    source->failures++;
+    return true;
+}
+
+uint64_t limits_penalise(struct limits *limits, const struct source_key *key, uint64_t now_ms)
 {
     struct limits_source *source = find(limits, key);
-    if (source == NULL)
-        return;
+    if (source == NULL || is_free(source, now_ms))
+        return 0;
     if (now_ms - source->penalised_ms > FORGIVEN_MS)
         source->penalty_level = 0;
     uint64_t length_ms = limits->options.penalty_ms << MIN(source->penalty_level, PENALTY_LEVELS);
-    source->penalty_until_ms = now_ms + MIN(length_ms, (uint64_t)PENALTY_MAX_MS);
+    length_ms = MIN(length_ms, (uint64_t)PENALTY_MAX_MS);
+    source->penalty_until_ms = now_ms + length_ms;
     source->penalised_ms = now_ms;
     source->penalty_level++;
+    return length_ms;
 }

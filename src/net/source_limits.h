@@ -43,10 +43,14 @@ DEFINE_CLEANUP(limits_free, struct limits *);
 struct limits_source *limits_enter(struct limits *limits, const struct source_key *key,
                                    uint64_t now_ms, const char **why);
 void limits_leave(struct limits *limits, struct limits_source *source);
-/* Whether a request may be heard now; otherwise after how many milliseconds to come again. */
+/* Whether a request may be heard now, which a penalty does not change; otherwise after how many
+ * milliseconds to come again. */
 bool limits_allow(const struct limits *limits, struct limits_source *source, uint64_t now_ms,
                   uint64_t *wait_ms);
-/* Nothing of the source is heard for a while. Nothing happens when it is not known any more. */
-void limits_penalise(struct limits *limits, const struct source_key *key, uint64_t now_ms);
+/* A proof of the source failed. The first PENALTY_FREE within a minute cost nothing: 0. From then
+ * on it is told to wait for as many milliseconds as this gives, more each time; whether it does is
+ * for the caller to see to. Also 0 when the source is not known any more. */
+#define PENALTY_FREE 5u
+uint64_t limits_penalise(struct limits *limits, const struct source_key *key, uint64_t now_ms);
 
 #endif

@@ -107,6 +107,8 @@ struct core {
     struct core_counts counts;
     const char *const *door_names;
     uint64_t tick_s;
+    unsigned unseal_failures; /* passphrases that were wrong, since one was right */
+    uint64_t unseal_from_s;   /* when the next one over the network is heard */
 };
 
 LETHE_MUST_CHECK lethe_result core_create(struct service *service, struct core **out,

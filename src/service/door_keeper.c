@@ -108,7 +108,7 @@ static lethe_result take_penalise(struct door *door, const struct wire_frame *fr
     if (!text_of(&frame->parts[0], source, SOURCE_MAX))
         return LETHE_MALFORMED;
     if (door->server != NULL)
-        http_server_penalise(door->server, source);
+        http_server_penalise(door->server, frame->connection, source);
     return LETHE_OK;
 }
 

@@ -116,6 +116,29 @@ static lethe_result copy_secret(const struct field_value *value, struct lethe_se
     return LETHE_OK;
 }
 
+/* Trying a passphrase costs the keeper a while, and passphrases can be guessed: over the network
+ * all sources together get a few tries, and then one after each wait. Operators do not wait. */
+#define UNSEAL_FREE 8u
+#define UNSEAL_LEVELS 6u /* a minute */
+
+static lethe_result try_passphrase(struct call *call, const struct lethe_secret *passphrase,
+                                   struct lethe_error *err)
+{
+    struct core *core = call->core;
+    if (passphrase != NULL && !call->admin && call->now_s < core->unseal_from_s)
+        return error_set(err, LETHE_UNAVAILABLE,
+                         "too many wrong passphrases: wait a minute, or use lethe kms unseal on "
+                         "the service's machine");
+    lethe_result result = service_unseal(call_service(call), passphrase, err);
+    if (result == LETHE_OK) {
+        core->unseal_failures = 0;
+    } else if (passphrase != NULL && ++core->unseal_failures > UNSEAL_FREE) {
+        unsigned level = MIN(core->unseal_failures - UNSEAL_FREE, UNSEAL_LEVELS);
+        core->unseal_from_s = call->now_s + ((uint64_t)1 << level);
+    }
+    return result;
+}
+
 /* A root that is a passphrase gets it here; any other is looked for again. */
 static lethe_result unseal(struct call *call, struct lethe_error *err)
 {
@@ -124,7 +147,7 @@ static lethe_result unseal(struct call *call, struct lethe_error *err)
         return error_set(err, LETHE_INVALID, "migrate: the kind of the root is changed offline");
     if (is_sealed(call) && !call_field(call, UNSEAL_RESET)->boolean) {
         TRY(copy_secret(call_field(call, UNSEAL_KEY), &passphrase, err));
-        lethe_result result = service_unseal(call_service(call), passphrase, err);
+        lethe_result result = try_passphrase(call, passphrase, err);
         if (result != LETHE_OK)
             call_penalise(call);
         TRY(result);

@@ -496,25 +496,50 @@ static void handshakes_of_a_source_are_limited(void **state)
     serving_stop(&serving);
 }
 
-static void penalise_loopback(struct serving *at)
+static void refuse_proof(struct serving *at)
 {
-    http_server_penalise(at->server, "127.0.0.1");
+    const struct http_answer answer = {.status = 403};
+    size_t last = atomic_load(&held_count) - 1;
+    http_server_penalise(at->server, held[last].connection, "127.0.0.1");
+    http_server_answer(at->server, held[last], &answer);
 }
 
-/* K-11: who failed a proof waits, on open connections too. */
-static void penalised_sources_wait(void **state)
+/* One request that is answered as a failed proof. */
+static void fail_proof(struct peer *peer, unsigned *count, const char *expected)
 {
+    assert_true(peer_say_text(peer, GET("/hold")));
+    wait_until_held(++*count);
+    serving_do(&serving, refuse_proof);
+    assert_true(peer_hear_text(peer, expected));
+    peer->heard_bytes = 0;
+}
+
+/* K-11: whoever fails a proof too often is told to wait, and loses its connection; whoever proves
+ * itself is heard, from the same source. */
+static void failed_proofs_wait(void **state)
+{
+    unsigned count = 0;
     start((struct http_limits){.penalty_ms = 60000}, TLS_CLIENT_MAY);
+    struct peer *good = connect_as(NULL);
     struct peer *peer = connect_as(NULL);
-    assert_true(peer_say_text(peer, GET("/before")));
-    assert_true(peer_hear_text(peer, "/before"));
-    serving_do(&serving, penalise_loopback);
-    assert_true(is_turned_away());
-    assert_true(peer_say_text(peer, GET("/after")));
+    for (unsigned i = 0; i < 5; i++)
+        fail_proof(peer, &count, "HTTP/1.1 403 ");
+    assert_true(peer_say_text(peer, GET("/typo"))); /* five cost nothing */
+    assert_true(peer_hear_text(peer, "/typo"));
+    peer->heard_bytes = 0;
+    assert_true(peer_say_text(peer, GET("/hold")));
+    wait_until_held(++count);
+    serving_do(&serving, refuse_proof);
     peer_hear_all(peer);
     assert_non_null(strstr(peer->heard, "HTTP/1.1 429 "));
-    assert_non_null(strstr(peer->heard, "Retry-After: "));
-    assert_int_equal(atomic_load(&asked), 1);
+    assert_non_null(strstr(peer->heard, "Retry-After: 60\r\n"));
+    assert_true(peer_say_text(good, GET("/open")));
+    assert_true(peer_hear_text(good, "/open"));
+    struct peer *fresh = connect_as(NULL);
+    assert_true(peer_say_text(fresh, GET("/fresh")));
+    assert_true(peer_hear_text(fresh, "/fresh"));
+    hang_up(fresh);
+    hang_up(good);
     hang_up(peer);
     serving_stop(&serving);
 }
@@ -868,7 +893,7 @@ int main(void)
         cmocka_unit_test(connections_are_limited),
         cmocka_unit_test(connections_of_a_source_are_limited),
         cmocka_unit_test(handshakes_of_a_source_are_limited),
-        cmocka_unit_test(penalised_sources_wait),
+        cmocka_unit_test(failed_proofs_wait),
         cmocka_unit_test(clients_prove_themselves),
         cmocka_unit_test(only_tls_1_3_is_spoken),
         cmocka_unit_test(sessions_are_not_resumed),
