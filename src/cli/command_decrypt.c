@@ -15,6 +15,7 @@ static lethe_result decrypt(struct home *home, struct model *model, const char *
     lethe_result result = model_decrypt(model, home_keys(home), output, work, err);
     progress_end(&progress);
     TRY(result);
+    home_report_usage(home, model);
 
     const struct manifest *manifest = model_manifest(model);
     const struct audit_who who = keeper_who(home->keeper, manifest->tenant);

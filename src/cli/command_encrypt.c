@@ -76,6 +76,7 @@ static lethe_result encrypt(struct home *home, struct encrypt_options *options,
     }
     TRY(result);
     TRY(record(home, options, &made, err));
+    home_report_usage_at(home, options->output);
     report(options, &made);
     return LETHE_OK;
 }

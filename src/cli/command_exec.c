@@ -228,6 +228,8 @@ static lethe_result run_engine(struct run *run, int *exit_code, struct lethe_err
     struct engine_watch watch = {.check = check_leave, .context = run};
     TRY(read_on_revoke(run->invocation, &watch.finish, err));
     TRY(check_signatures(run, err));
+    for (size_t i = 0; i < run->models.count; i++)
+        home_report_usage(run->home, run->models.list[i].model);
     const char *tenant = model_manifest(run->models.list[0].model)->tenant;
     const struct engine_services services = {.keys = home_keys(run->home),
                                              .log = keeper_log(run->home->keeper),

@@ -133,6 +133,7 @@ static lethe_result reencrypt(struct home *home, const struct invocation *invoca
     progress_end(&progress);
     result = home_reject_model(home, options.path, "reencrypt", result, err);
     TRY(result);
+    home_report_usage_at(home, options.path);
     print_made(options.path, &made);
     return say_what_is_left(home, &made, err);
 }

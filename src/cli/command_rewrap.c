@@ -64,6 +64,7 @@ static lethe_result rewrap(struct home *home, const struct invocation *invocatio
         .path = invocation->positional[0], .clock = &clock_system, .random = &random_system};
     struct rewrap_summary summary;
     TRY(model_rewrap(&options, home_keys(home), &summary, err));
+    home_report_usage_at(home, options.path);
     if (!summary.renewed) {
         fprintf(stderr, "lethe: %s is as new as its keys; nothing was changed\n", options.path);
         return LETHE_OK;

@@ -157,6 +157,7 @@ struct row {
     char created[64];
     uint64_t version;
     uint64_t revoked_through;
+    uint64_t behind; /* shards that were reported under an older version */
 };
 
 static void row_clear(struct row *row)
@@ -197,8 +198,12 @@ static lethe_result read_row(struct remote *remote, struct row *row, struct leth
     if (result == LETHE_NOT_FOUND || result == LETHE_DENIED)
         return LETHE_OK;
     TRY(result);
-    return client_answer_number(&remote->answer, "data/revoked_through", &row->revoked_through,
-                                err);
+    TRY(client_answer_number(&remote->answer, "data/revoked_through", &row->revoked_through, err));
+    result = call(remote, HTTP_GET, "lethe/keys", "/rollout", NULL);
+    if (result == LETHE_NOT_FOUND || result == LETHE_DENIED)
+        return LETHE_OK;
+    TRY(result);
+    return client_answer_number(&remote->answer, "data/behind", &row->behind, err);
 }
 
 static void print_row(const char *name, const struct row *row)
@@ -208,16 +213,21 @@ static void print_row(const char *name, const struct row *row)
         strcpy(state, "revoked");
     else if (row->revoked_through > 0)
         snprintf(state, sizeof state, "revoked through %" PRIu64, row->revoked_through);
-    printf("%-40s %-17s version %-4" PRIu64 " %s  %s\n", name, row->kind.bytes, row->version,
+    printf("%-40s %-17s version %-4" PRIu64 " %s  %s", name, row->kind.bytes, row->version,
            row->created, state);
+    if (row->behind > 0)
+        printf(", %" PRIu64 " shard%s still under older versions", row->behind,
+               row->behind == 1 ? "" : "s");
+    printf("\n");
 }
 
 static lethe_result add_row(json_t *rows, const char *name, const struct row *row,
                             struct lethe_error *err)
 {
-    json_t *json = json_pack("{s:s, s:s, s:I, s:I, s:s}", "name", name, "kind", row->kind.bytes,
+    json_t *json = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s}", "name", name, "kind", row->kind.bytes,
                              "newest_version", (json_int_t)row->version, "revoked_through",
-                             (json_int_t)row->revoked_through, "created", row->created);
+                             (json_int_t)row->revoked_through, "shards_behind",
+                             (json_int_t)row->behind, "created", row->created);
     if (json == NULL || json_array_append_new(rows, json) != 0)
         return error_set(err, LETHE_NO_MEMORY, "no memory for the list of keys");
     return LETHE_OK;

@@ -12,6 +12,7 @@
 #include "home/configuration.h"
 #include "kms/client.h"
 #include "kms/keeper.h"
+#include "model/model.h"
 
 struct home_paths { /* all owned */
     char *directory;
@@ -84,6 +85,10 @@ const struct key_source *home_keys(struct home *home);
  * LETHE_NOT_FOUND, LETHE_UNAVAILABLE (a service that is out of reach for too long). */
 LETHE_MUST_CHECK lethe_result home_check_usable(struct home *home, const char *key,
                                                 uint64_t version, struct lethe_error *err);
+/* Tells the key service, if keys come from one, under which versions the model's data keys lie; the
+ * model is opened, or lies at a path. Nothing fails by it. */
+void home_report_usage(struct home *home, const struct model *model);
+void home_report_usage_at(struct home *home, const char *path);
 /* Closes the log durably: its failure matters. */
 LETHE_MUST_CHECK lethe_result home_close(struct home *home, struct lethe_error *err);
 void home_abandon(struct home *home); /* on a path that already failed; NULL is fine */

@@ -35,6 +35,16 @@ const struct key_source *kms_client_key_source(struct kms_client *client);
 LETHE_MUST_CHECK lethe_result kms_client_check_usable(struct kms_client *client, const char *key,
                                                       uint64_t version, struct lethe_error *err);
 
+struct kms_client_count {
+    uint64_t version;
+    uint64_t shards; /* whose data keys lie under it */
+};
+/* Says to the service how many data keys of a model lie under which version of a key. It is for
+ * whoever watches a rotation: a service that does not answer soon, refuses it, or knows no such
+ * call, is no failure. */
+void kms_client_report(struct kms_client *client, const char *key, const char *model,
+                       const struct kms_client_count *counts, size_t count);
+
 /* Any call, for the commands: `path` is below /v1/, and encoded. Results that are not 2xx become an
  * error with the service's text: 400 LETHE_INVALID, 403 LETHE_DENIED, 404 LETHE_NOT_FOUND, 429 and
  * 5xx LETHE_UNAVAILABLE. The answer is empty for 204. */

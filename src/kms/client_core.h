@@ -87,13 +87,16 @@ LETHE_MUST_CHECK lethe_result client_proof_open(struct kms_client *client,
 void client_proof_refresh(struct kms_client *client);
 void client_proof_clear(struct client_proof *proof);
 
-/* client_keys.c, client_rewrap.c, client_sign.c: the table. Paths are of at most CLIENT_PATH_MAX.
+/* client_keys.c, client_unwrap_all.c, client_rewrap.c, client_sign.c: the table. Paths are of at
+ * most CLIENT_PATH_MAX.
  */
 #define CLIENT_PATH_SIZE (KEY_NAME_MAX + 64)
 void client_keys_init(struct kms_client *client);
 void client_put_use(struct guarded *out, const struct key_use *use);
 lethe_result client_rewrap(void *context, const struct key_rewrap *items, size_t count,
                            struct lethe_error *err);
+lethe_result client_unwrap_all(void *context, const struct key_unwrap *items, size_t count,
+                               struct lethe_error *err);
 lethe_result client_sign(void *context, const char *tenant, const void *bytes, size_t size_bytes,
                          struct signature *out, struct lethe_error *err);
 lethe_result client_signer(void *context, const char *tenant, const char *hint,

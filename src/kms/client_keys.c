@@ -160,6 +160,7 @@ void client_keys_init(struct kms_client *client)
         .ensure = source_ensure,
         .wrap = source_wrap,
         .unwrap = source_unwrap,
+        .unwrap_all = client_unwrap_all,
         .rewrap = client_rewrap,
         .newest = source_newest,
         .sign = client_sign,

@@ -357,6 +357,72 @@ static void test_rewrap(void **state)
     guarded_clear(&answer);
 }
 
+/* K-10, Z-2: many keys in few calls, what is kept not at all, and all of them or none. */
+static void test_unwrap_all(void **state)
+{
+    enum { COUNT = 600 };
+    static struct buffer wrapped[2];
+    static struct key_unwrap items[COUNT];
+    static struct lethe_secret *opened[COUNT];
+    struct lethe_error err = {0};
+    CLEANUP(kms_client_close)
+    struct kms_client *client = open_with(&(struct kms_client_options){.cache_ttl_s = 60});
+    const struct key_source *keys = kms_client_key_source(client);
+    static const char *const names[2] = {"acme.many.hot", "acme.more.hot"};
+    for (size_t i = 0; i < 2; i++)
+        wrap(keys, names[i], (uint8_t)(i + 1), &wrapped[i]);
+    for (size_t i = 0; i < COUNT; i++)
+        items[i] =
+            (struct key_unwrap){use_for(names[i % 2], "load"), wrapped[i % 2].bytes, &opened[i]};
+    uint64_t before = count_calls();
+    for (unsigned again = 0; again < 2; again++) {
+        assert_ok(keys->unwrap_all(keys->context, items, COUNT, &err), &err);
+        for (size_t i = 0; i < COUNT; i++) {
+            CLEANUP(lethe_secret_free)
+            struct lethe_secret *expected = data_key((uint8_t)(i % 2 + 1));
+            assert_true(lethe_secret_equal(opened[i], expected));
+            lethe_secret_free(opened[i]);
+        }
+        if (again == 0) /* 256 and 44 of each; then they are kept, and only looked after */
+            assert_int_equal(count_calls(), before + 4);
+        else
+            assert_true(count_calls() < before + 8);
+    }
+    items[COUNT - 1].use.aad = "other"; /* one of them does not open */
+    assert_int_not_equal(keys->unwrap_all(keys->context, items, COUNT, &err), LETHE_OK);
+    for (size_t i = 0; i < COUNT; i++)
+        assert_null(opened[i]);
+    for (size_t i = 0; i < 2; i++)
+        buffer_clear(&wrapped[i]);
+}
+
+static void test_unwrap_all_lies(void **state)
+{
+    static const char *const bodies[] = {
+        "{\"data\":{\"batch_results\":[]}}",
+        "{\"data\":{\"batch_results\":[{\"plaintext\":\"AAAA\"}]}}",
+        "{\"data\":{\"batch_results\":[{\"plaintext\":\"AAAA\"},{\"plaintext\":\"\"}]}}",
+        "{\"data\":{\"batch_results\":[{\"plaintext\":\"AAAA\"},{\"error\":\"no\"}]}}",
+        "{\"data\":{\"batch_results\":[{\"plaintext\":\"AA==\"},{\"plaintext\":\"AA==\"},{}]}}",
+        "{\"data\":{\"batch_results\":{\"plaintext\":\"AAAA\"}}}",
+    };
+    CLEANUP(kms_client_close) struct kms_client *client = open_client();
+    const struct key_source *keys = kms_client_key_source(client);
+    CLEANUP(buffer_clear) struct buffer wrapped = {0};
+    struct lethe_secret *opened[2] = {0};
+    struct key_unwrap items[2];
+    wrap(keys, KEY, 5, &wrapped);
+    for (size_t i = 0; i < 2; i++)
+        items[i] = (struct key_unwrap){use_for(KEY, "load"), wrapped.bytes, &opened[i]};
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+        struct lethe_error err = {0};
+        answer_next(200, bodies[i]);
+        assert_result(LETHE_MALFORMED, keys->unwrap_all(keys->context, items, 2, &err));
+        assert_null(opened[0]);
+        assert_null(opened[1]);
+    }
+}
+
 static void test_rewrap_lies(void **state)
 {
     static const char *const bodies[] = {
@@ -635,6 +701,8 @@ int main(void)
         cmocka_unit_test(test_errors_are_told),
         cmocka_unit_test(test_token),
         cmocka_unit_test(test_rewrap),
+        cmocka_unit_test(test_unwrap_all),
+        cmocka_unit_test(test_unwrap_all_lies),
         cmocka_unit_test(test_rewrap_lies),
         cmocka_unit_test(test_sign),
         cmocka_unit_test(test_changed_signer),

@@ -58,6 +58,8 @@ def encrypt(name, fields):
 
 def decrypt(name, fields, renew=False):
     key = key_of(name)
+    if "batch_input" in fields:
+        return {"batch_results": [decrypt(name, item) for item in fields["batch_input"]]}
     vault, version, text = fields["ciphertext"].split(":")
     number = int(version[1:])
     if vault != "vault" or not 1 <= number <= len(key["versions"]):

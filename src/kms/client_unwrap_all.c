@@ -1,0 +1,141 @@
+/* Data keys opened by the service, many in one call: all of them, or none. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "kms/client_core.h"
+#include "kms/transit.h"
+
+#define BATCH_MAX 256u /* keys that come together in one answer */
+
+/* Items that one call can take: of one key, one release, for one purpose. */
+struct batch {
+    const struct key_unwrap *items;
+    size_t count; /* of all items */
+    size_t first; /* which says for what */
+    size_t taken[BATCH_MAX];
+    size_t taken_count;
+};
+
+static bool fits(const struct key_use *use, const struct key_use *first)
+{
+    return strcmp(use->key, first->key) == 0 && strcmp(use->purpose, first->purpose) == 0 &&
+           use->release == first->release;
+}
+
+/* Those that have no key yet, and belong together. */
+static void choose(struct batch *batch)
+{
+    const struct key_use *first = &batch->items[batch->first].use;
+    batch->taken_count = 0;
+    for (size_t i = batch->first; i < batch->count && batch->taken_count < BATCH_MAX; i++) {
+        if (*batch->items[i].data_key == NULL && fits(&batch->items[i].use, first))
+            batch->taken[batch->taken_count++] = i;
+    }
+}
+
+static void put(struct guarded *request, const struct batch *batch)
+{
+    const struct key_use *first = &batch->items[batch->first].use;
+    client_put_open(request, NULL, '{');
+    client_put_text(request, "purpose", first->purpose);
+    client_put_number(request, "release", first->release);
+    client_put_open(request, "batch_input", '[');
+    for (size_t i = 0; i < batch->taken_count; i++) {
+        const struct key_unwrap *item = &batch->items[batch->taken[i]];
+        client_put_open(request, NULL, '{');
+        client_put_text(request, "ciphertext", item->wrapped);
+        client_put_base64(request, "associated_data", item->use.aad, item->use.aad_bytes);
+        client_put_text(request, "shard", item->use.shard != NULL ? item->use.shard : "");
+        client_put_close(request, '}');
+    }
+    client_put_close(request, ']');
+    client_put_close(request, '}');
+}
+
+static lethe_result read_item(struct kms_client *client, const struct json_piece *result,
+                              const struct key_unwrap *item, struct lethe_error *err)
+{
+    CLEANUP(lethe_secret_free) struct lethe_secret *opened = NULL;
+    TRY(client_answer_secret(result, "plaintext", &opened, err));
+    TRY(client_cache_keep(client, &item->use, item->wrapped, opened, err));
+    *item->data_key = MOVE(opened);
+    return LETHE_OK;
+}
+
+static lethe_result read_items(struct kms_client *client, const struct json_piece *answer,
+                               const struct batch *batch, struct lethe_error *err)
+{
+    struct json_piece results;
+    struct json_piece name;
+    struct json_piece result;
+    if (json_piece_find(answer, "data/batch_results", &results) != LETHE_OK ||
+        results.kind != JSON_PIECE_ARRAY)
+        return error_set(err, LETHE_MALFORMED, "the key service's answer has no batch_results");
+    struct json_walk walk = json_walk_over(&results);
+    for (size_t i = 0; i < batch->taken_count; i++) {
+        if (json_walk_next(&walk, &name, &result) != LETHE_OK)
+            return error_set(err, LETHE_MALFORMED, "the key service answered fewer items");
+        TRY(read_item(client, &result, &batch->items[batch->taken[i]], err));
+    }
+    if (json_walk_next(&walk, &name, &result) != LETHE_NOT_FOUND)
+        return error_set(err, LETHE_MALFORMED, "the key service answered more items");
+    return LETHE_OK;
+}
+
+static lethe_result ask(struct kms_client *client, struct batch *batch, struct lethe_error *err)
+{
+    char path[CLIENT_PATH_SIZE];
+    struct json_piece answer;
+    unsigned status;
+    enum key_kind kind; /* a name out of a manifest must not lead to another path */
+    const char *key = batch->items[batch->first].use.key;
+    TRY(key_name_check(key, &kind, err));
+    if (kind != KEY_ENCRYPTION)
+        return error_set(err, LETHE_INVALID, "%s is not the name of an encryption key", key);
+    snprintf(path, sizeof path, "transit/decrypt/%s", key);
+    choose(batch);
+    guarded_wipe(&client->request);
+    put(&client->request, batch);
+    TRY(client_post(client, path, &status, &answer, err));
+    return read_items(client, &answer, batch, err);
+}
+
+/* What is kept is not asked for. */
+static lethe_result find_kept(struct kms_client *client, const struct key_unwrap *item,
+                              struct lethe_error *err)
+{
+    uint64_t version;
+    TRY(transit_version(item->wrapped, &version, err));
+    lethe_result result = client_cache_find(client, &item->use, item->wrapped, item->data_key, err);
+    return result == LETHE_NOT_FOUND ? LETHE_OK : result;
+}
+
+static lethe_result unwrap_all(struct kms_client *client, struct batch *batch,
+                               struct lethe_error *err)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        TRY(find_kept(client, &batch->items[i], err));
+    for (; batch->first < batch->count; batch->first++) {
+        if (*batch->items[batch->first].data_key == NULL)
+            TRY(ask(client, batch, err));
+    }
+    return LETHE_OK;
+}
+
+lethe_result client_unwrap_all(void *context, const struct key_unwrap *items, size_t count,
+                               struct lethe_error *err)
+{
+    struct kms_client *client = context;
+    struct batch batch = {.items = items, .count = count};
+    for (size_t i = 0; i < count; i++)
+        *items[i].data_key = NULL;
+    lethe_result result = unwrap_all(client, &batch, err);
+    client_wipe(client);
+    for (size_t i = 0; result != LETHE_OK && i < count; i++) {
+        lethe_secret_free(*items[i].data_key);
+        *items[i].data_key = NULL;
+    }
+    return result;
+}
