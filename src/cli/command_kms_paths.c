@@ -55,6 +55,13 @@ static bool is_name(const char *text, size_t length)
     return length > 0 && length <= 64;
 }
 
+/* What `base64` or an editor puts at the end of a file is no part of a value. */
+static size_t without_newline(const struct guarded *text)
+{
+    bool ends = text->size_bytes > 0 && text->bytes[text->size_bytes - 1] == '\n';
+    return text->size_bytes - (ends ? 1 : 0);
+}
+
 /* NAME=VALUE, NAME=@FILE, NAME=-. */
 static lethe_result put_member(const char *word, struct guarded *request, struct lethe_error *err)
 {
@@ -75,7 +82,7 @@ static lethe_result put_member(const char *word, struct guarded *request, struct
         return LETHE_OK;
     }
     TRY(kms_read_all(value[0] == '@' ? value + 1 : value, &text, err));
-    client_put_bytes(request, name, text.bytes, text.size_bytes);
+    client_put_bytes(request, name, text.bytes, without_newline(&text));
     return LETHE_OK;
 }
 

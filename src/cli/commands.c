@@ -438,7 +438,8 @@ const struct command commands[] = {
     {"kms write", "PATH [NAME=VALUE | NAME=@FILE | NAME=- | -]...",
      "Write to a path, and print the answer",
      "The members of the JSON object that is sent are texts; - alone reads the object from stdin. A\n"
-     "secret is no argument: others can see it. NAME=@FILE and NAME=- read it.",
+     "secret is no argument: others can see it. NAME=@FILE and NAME=- read it, but for the newline\n"
+     "at its end.",
      kms_path_options, 1, -1, false, command_kms_write},
     {"kms list", "PATH", "List what is below a path: transit/keys", NULL,
      kms_path_options, 1, 1, false, command_kms_list},

@@ -49,17 +49,40 @@ void help_group(const char *group)
     }
 }
 
+static bool same_word(const struct command *a, const struct command *b)
+{
+    size_t length = strcspn(a->name, " ");
+    return strcspn(b->name, " ") == length && strncmp(a->name, b->name, length) == 0;
+}
+
+/* Before a family and behind it. */
+static bool begins_paragraph(const struct command *command)
+{
+    const struct command *before = command - 1;
+    return command > commands && !same_word(command, before) &&
+           (strchr(command->name, ' ') != NULL || strchr(before->name, ' ') != NULL);
+}
+
+#define ENVIRONMENT(X)                                                                             \
+    X("LETHE_HOME", "where keys and log are kept (default: ~/.local/share/lethe)")                 \
+    X("LETHE_KMS_ADDR", "the key service to ask, as --kms")                                        \
+    X("LETHE_KMS_CA", "whom to believe that it is the service, as --ca")                           \
+    X("LETHE_KMS_TOKEN_FILE", "the file of the token, as --token-file")                            \
+    X("LETHE_KMS_CERTIFICATE", "the certificate that says who this is, as --certificate")          \
+    X("LETHE_KMS_KEY", "the file of its key, as --key")
+
 void help_all(void)
 {
     printf("lethe runs inference engines on encrypted models, in memory that forgets.\n\n"
            "Usage: lethe COMMAND ...      (lethe COMMAND --help tells more)\n\n");
     for (const struct command *c = commands; c->name != NULL; c++)
-        printf("  %-14s %s\n", c->name, c->summary);
-    printf(
-        "\nEnvironment:\n"
-        "  LETHE_HOME     where keys and log are kept (default: ~/.local/share/lethe)\n\n"
-        "Exit codes: 0 done, 1 failed, 2 usage, 3 tampered or damaged, 4 denied or revoked,\n"
-        "5 unavailable, 6 a protection cannot be had. `lethe exec` ends with the engine's own.\n");
+        printf("%s  %-17s %s\n", begins_paragraph(c) ? "\n" : "", c->name, c->summary);
+#define HELP_LINE(name, text) "  " name "\n      " text "\n"
+    printf("\nEnvironment:\n" ENVIRONMENT(HELP_LINE) "\n"
+                                                     "Exit codes: 0 done, 1 failed, 2 usage, 3 "
+                                                     "tampered or damaged, 4 denied or revoked,\n"
+                                                     "5 unavailable, 6 a protection cannot be had. "
+                                                     "`lethe exec` ends with the engine's own.\n");
 }
 
 /* roff reads a leading dot and backslashes; our texts have hyphens that must stay hyphens. */
@@ -109,19 +132,19 @@ void help_man(void)
            ".SH SYNOPSIS\n.B lethe\n.I COMMAND\n.RI [ ARGUMENTS ]\n.SH COMMANDS\n");
     for (const struct command *c = commands; c->name != NULL; c++)
         man_command(c);
-    printf(
-        ".SH ENVIRONMENT\n.TP\n.B LETHE_HOME\nWhere keys and log are kept.\n"
-        ".SH EXIT STATUS\n0 done, 1 failed, 2 usage, 3 tampered or damaged, 4 denied or revoked,\n"
-        "5 unavailable, 6 a protection cannot be had.\n"
-        ".B lethe exec\nends with the engine's own code.\n");
+#define MAN_LINE(name, text) ".TP\n.B " name "\n" text "\n"
+    printf(".SH ENVIRONMENT\n" ENVIRONMENT(
+        MAN_LINE) ".SH EXIT STATUS\n0 done, 1 failed, 2 usage, 3 tampered or damaged, 4 denied or "
+                  "revoked,\n"
+                  "5 unavailable, 6 a protection cannot be had.\n"
+                  ".B lethe exec\nends with the engine's own code.\n");
 }
 
 /* No command before it in the table has the same first word. */
 static bool is_first_of_its_word(const struct command *command)
 {
-    size_t length = strcspn(command->name, " ");
     for (const struct command *c = commands; c < command; c++) {
-        if (strcspn(c->name, " ") == length && strncmp(c->name, command->name, length) == 0)
+        if (same_word(c, command))
             return false;
     }
     return true;

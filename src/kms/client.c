@@ -66,7 +66,8 @@ static const struct {
     {400, 400, LETHE_INVALID, ""},
     {401, 401, LETHE_DENIED, "it wants a token or a certificate"},
     {403, 403, LETHE_DENIED,
-     "the token or the certificate must be valid, and a policy must allow it: lethe token lookup"},
+     "a token or certificate that is valid, and a policy, must allow it (lethe token lookup); some "
+     "calls are for operators on the service's own machine: without --kms"},
     {404, 404, LETHE_NOT_FOUND, ""},
     {405, 405, LETHE_INVALID, ""},
     {412, 412, LETHE_UNAVAILABLE, ""},
@@ -91,10 +92,11 @@ lethe_result kms_client_result(unsigned status, const char *what, const void *bo
         if (status < statuses[i].from || status > statuses[i].to)
             continue;
         if (texts[0] == '\0' && status == 404)
-            strcpy(texts, "there is nothing");
+            strcpy(texts, "there is nothing of this name");
         error_set(err, statuses[i].result, "%.120s: the key service answered %u%s%s", what, status,
                   texts[0] != '\0' ? ": " : "", texts);
-        if (statuses[i].hint[0] != '\0')
+        bool says_why = status == 403 && strcmp(texts, "permission denied") != 0;
+        if (statuses[i].hint[0] != '\0' && !says_why)
             error_hint(err, "%s", statuses[i].hint);
         return statuses[i].result;
     }
