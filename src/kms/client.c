@@ -120,6 +120,17 @@ static void note_answer(struct kms_client *client, unsigned status)
         client->answered_ns = clock_monotonic_ns(&clock_system);
 }
 
+/* The door does so without a word: it would be work that a stranger can ask for. */
+static lethe_result call_link(struct kms_client *client, const struct http_call *call,
+                              unsigned *status, struct guarded *answer, struct lethe_error *err)
+{
+    lethe_result result = http_client_call(client->http, call, status, answer, err);
+    if (result != LETHE_OK && err != NULL && err->hint[0] == '\0' &&
+        strstr(err->text, "ended the connection") != NULL)
+        error_hint(err, "who showed a token that is not good is not heard for some seconds");
+    return result;
+}
+
 lethe_result kms_client_call(struct kms_client *client, enum http_method method, const char *path,
                              const void *body, size_t body_bytes, struct guarded *answer,
                              struct lethe_error *err)
@@ -133,7 +144,7 @@ lethe_result kms_client_call(struct kms_client *client, enum http_method method,
                                    .body_bytes = body_bytes};
     client_cache_sweep(client);
     TRY(make_target(path, target, err));
-    TRY(http_client_call(client->http, &call, &status, answer, err));
+    TRY(call_link(client, &call, &status, answer, err));
     note_answer(client, status);
     return kms_client_result(status, path, answer->bytes, answer->size_bytes, err);
 }
@@ -162,7 +173,7 @@ static lethe_result exchange(struct kms_client *client, const struct client_ask 
                                    .may_repeat = true};
     TRY(guarded_result(&client->request, err));
     TRY(make_target(ask->path, target, err));
-    TRY(http_client_call(client->http, &call, status, &client->answer, err));
+    TRY(call_link(client, &call, status, &client->answer, err));
     note_answer(client, *status);
     TRY(kms_client_result(*status, ask->path, client->answer.bytes, client->answer.size_bytes,
                           err));
