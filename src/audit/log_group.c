@@ -134,8 +134,8 @@ static void wait_for_more(struct audit_log *log)
 
 static void give_turn(struct entry *entry, enum entry_turn turn)
 {
-    atomic_store(&entry->turn, turn);
-    word_wake(&entry->turn); /* when it is done, the entry may be gone by now */
+    if (atomic_exchange(&entry->turn, turn) == ENTRY_SLEEPS)
+        word_wake(&entry->turn); /* when it is done, the entry may be gone by now */
 }
 
 static void tell(struct entry *entry, lethe_result result, const struct lethe_error *err)
@@ -260,8 +260,9 @@ void log_wait_for(struct audit_log *log, struct entry *entry)
     for (unsigned turn; (turn = atomic_load(&entry->turn)) != ENTRY_DONE;) {
         if (turn == ENTRY_LEADS)
             take_lead(log, entry);
-        else
-            word_wait(&entry->turn, ENTRY_WAITS);
+        else if (turn == ENTRY_SLEEPS ||
+                 atomic_compare_exchange_strong(&entry->turn, &turn, ENTRY_SLEEPS))
+            word_wait(&entry->turn, ENTRY_SLEEPS);
     }
 }
 

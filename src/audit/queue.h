@@ -10,8 +10,9 @@
 #include "audit/event.h"
 #include "audit/log.h"
 
-/* What the one who waits for an entry is to do. */
-enum entry_turn { ENTRY_WAITS, ENTRY_LEADS, ENTRY_DONE };
+/* What the one who waits for an entry is to do. Only who sleeps is woken: of a group with one
+ * owner, one entry costs a system call, not each. */
+enum entry_turn { ENTRY_WAITS, ENTRY_SLEEPS, ENTRY_LEADS, ENTRY_DONE };
 
 struct entry {
     struct entry *next;
