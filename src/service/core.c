@@ -154,9 +154,11 @@ lethe_result core_look(struct core *core, struct lethe_error *err)
     if (service->keeper == NULL)
         return LETHE_OK;
     TRY(keeper_look(service->keeper, &changed, err));
-    if (!changed)
+    core->rows_stale |= changed;
+    if (!core->rows_stale)
         return LETHE_OK;
     TRY(service_refresh(service, err));
+    core->rows_stale = false;
     core->settings_stale = true;
     return LETHE_OK;
 }

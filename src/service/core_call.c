@@ -341,6 +341,8 @@ static void begin(struct call *call, struct core *core, const struct wire_frame 
 static void put_answer(struct call *call, unsigned status)
 {
     struct turn *turn = &call->core->turn;
+    if (turn->answers.failure != LETHE_OK) /* not even the error could be written */
+        answer_take_back(call);
     bool has_body = call->content_type != NULL;
     turn->calls[turn->call_count++] = (struct turn_answer){
         .connection = call->frame->connection,

@@ -99,6 +99,7 @@ struct core {
     bool in_turn, any_cut_off;
     bool seal_wanted; /* behind this turn */
     bool settings_stale;
+    bool rows_stale; /* what is remembered of rows: until it could be read again */
     bool unreadable; /* rows have changed, and cannot be read: nothing is answered from old ones */
     struct audit_failures *failures; /* NULL: sealed */
     char acting_for[CALLER_NAME_MAX + 1];

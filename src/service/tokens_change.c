@@ -247,16 +247,13 @@ static lethe_result write_removal(struct store *store, void *context, uint64_t e
 }
 
 /* The others of a removal, each on record; the change itself is done. */
-static lethe_result record_others(const struct removal *removal, struct lethe_error *err)
+static lethe_result record_others(const struct removal *removal, struct audit_event *events,
+                                  struct lethe_error *err)
 {
     struct keeper *keeper = removal->tokens->service->keeper;
     const struct audit_who who = keeper_who(keeper, "");
-    CLEANUP(memory_free)
-    struct audit_event *events = calloc(removal->count, sizeof *events);
     if (removal->expiry || removal->count < 2)
         return LETHE_OK;
-    if (events == NULL)
-        return error_set(err, LETHE_NO_MEMORY, "no memory for the records of revoked tokens");
     for (size_t i = 1; i < removal->count; i++)
         events[i] = audit_token_revoked(removal->going[i]->accessor, removal->identity,
                                         "with the token above");
@@ -294,8 +291,12 @@ static lethe_result make_removal(struct removal *removal, struct lethe_error *er
     const struct token_entry *first = tokens_entry(tokens, removal->going[0]);
     snprintf(removal->identity, sizeof removal->identity, "%s", name_for_record(first));
     memcpy(tenant, first->tenant, sizeof tenant);
+    CLEANUP(memory_free)
+    struct audit_event *events = calloc(removal->count, sizeof *events);
+    if (events == NULL) /* before anything has changed */
+        return error_set(err, LETHE_NO_MEMORY, "no memory for the records of revoked tokens");
     TRY(keeper_change(tokens->service->keeper, tenant, write_removal, removal, err));
-    lethe_result recorded = record_others(removal, err);
+    lethe_result recorded = record_others(removal, events, err);
     apply(removal);
     return recorded;
 }

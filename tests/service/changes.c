@@ -76,17 +76,25 @@ static void fill(const char *from, char *out, size_t size_bytes)
     out[used] = '\0';
 }
 
-unsigned changes_call(struct check *check, const struct change *change)
+void changes_send(struct check *check, const struct change *change)
 {
     static char path[512];
     static char body[8192];
+    char token[256];
     fill(change->path, path, sizeof path);
     fill(change->body == NULL ? "" : change->body, body, sizeof body);
-    const char *sent = change->body == NULL ? NULL : body;
-    char token[256];
     fill(change->by_token == NULL ? "$ROOT" : change->by_token, token, sizeof token);
-    return change->as_operator ? call_operator(check, change->method, path, sent)
-                               : call(check, change->method, path, token, sent);
+    const char *sent = change->body == NULL ? NULL : body;
+    if (change->as_operator)
+        send_operator_request(check, change->method, path, sent);
+    else
+        send_request(check, change->method, path, token, sent);
+}
+
+unsigned changes_call(struct check *check, const struct change *change)
+{
+    changes_send(check, change);
+    return last_answer(check, change->as_operator);
 }
 
 /* ---- the home -------------------------------------------------------------------------------- */

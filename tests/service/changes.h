@@ -22,7 +22,8 @@ extern const size_t change_count;
 void changes_make_home(struct home *home);
 /* What another process made of it; the token is the root's. */
 struct check *changes_open(struct home *home);
-/* The status. */
+void changes_send(struct check *check, const struct change *change);
+/* Sends, and gives the status. */
 unsigned changes_call(struct check *check, const struct change *change);
 /* All rows but the log's: paths without their random parts, and versions. Order does not matter. */
 uint64_t changes_shape(struct check *check);

@@ -285,8 +285,15 @@ bool answer_next(struct check *check)
     return next_of(check, &check->client);
 }
 
-static unsigned last_answer(struct check *check, struct core_peer *peer, struct wire *ours)
+bool operator_answer_next(struct check *check)
 {
+    return next_of(check, &check->program);
+}
+
+unsigned last_answer(struct check *check, bool to_operator)
+{
+    struct core_peer *peer = to_operator ? &check->admin : &check->door;
+    struct wire *ours = to_operator ? &check->program : &check->client;
     run_peer(check, peer, ours);
     check->status = 0;
     while (next_of(check, ours))
@@ -299,15 +306,21 @@ unsigned call(struct check *check, const char *method, const char *path, const c
               const char *body)
 {
     send_request(check, method, path, token, body);
-    return last_answer(check, &check->door, &check->client);
+    return last_answer(check, false);
 }
 
-unsigned call_operator(struct check *check, const char *method, const char *path, const char *body)
+void send_operator_request(struct check *check, const char *method, const char *path,
+                           const char *body)
 {
     struct wire_frame frame = {.code = (uint16_t)method_code(method)};
     frame.parts[3] = text_part(body);
     put_request(check, &check->program, &frame, path);
-    return last_answer(check, &check->admin, &check->program);
+}
+
+unsigned call_operator(struct check *check, const char *method, const char *path, const char *body)
+{
+    send_operator_request(check, method, path, body);
+    return last_answer(check, true);
 }
 
 unsigned call_with_flags(struct check *check, unsigned flags, const char *path, const char *token)
@@ -316,7 +329,7 @@ unsigned call_with_flags(struct check *check, unsigned flags, const char *path, 
                                .flags = (uint8_t)(flags | (token == NULL ? 0 : WIRE_HAS_TOKEN))};
     frame.parts[0] = text_part(token);
     put_request(check, &check->client, &frame, path);
-    return last_answer(check, &check->door, &check->client);
+    return last_answer(check, false);
 }
 
 /* ---- looking --------------------------------------------------------------------------------- */

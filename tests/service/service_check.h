@@ -70,8 +70,13 @@ void connect_with_chain(struct check *check, const void *chain, size_t chain_byt
 /* Puts a request without waiting for it; answer_next() takes answers in their order. */
 void send_request(struct check *check, const char *method, const char *path, const char *token,
                   const char *body);
+void send_operator_request(struct check *check, const char *method, const char *path,
+                           const char *body);
 void run_core(struct check *check); /* all that was sent, in one turn */
 bool answer_next(struct check *check);
+bool operator_answer_next(struct check *check);
+/* Runs what was sent; the status of the last answer. */
+unsigned last_answer(struct check *check, bool to_operator);
 
 const char *body_text(struct check *check);
 void assert_has(struct check *check, const char *text);
