@@ -155,13 +155,21 @@ static unsigned status_of(lethe_result result)
     }
 }
 
+/* Where a home lies is nothing to whoever comes over the network. */
+static bool names_our_files(const struct call *call, const char *text)
+{
+    const struct keeper_options *options = &call->service->options.keeper;
+    return strstr(text, options->store_path) != NULL ||
+           strstr(text, options->audit_directory) != NULL;
+}
+
 unsigned answer_failure(struct call *call, lethe_result result, const struct lethe_error *err)
 {
     unsigned status = status_of(result);
     if (status == 500)
         return answer_error(call, status, "internal error");
-    return answer_error(call, status,
-                        err->text[0] == '\0' ? lethe_result_sentence(result) : err->text);
+    bool can_be_told = err->text[0] != '\0' && !names_our_files(call, err->text);
+    return answer_error(call, status, can_be_told ? err->text : lethe_result_sentence(result));
 }
 
 static unsigned finish_shape(struct call *call)
