@@ -216,7 +216,7 @@ static void nothing_stays_of_many(void **state)
 
 static size_t resident_bytes(void)
 {
-    unsigned long total, resident;
+    unsigned long total = 0, resident = 0;
     FILE *statm = fopen("/proc/self/statm", "re");
     assert_true(statm != NULL && fscanf(statm, "%lu %lu", &total, &resident) == 2);
     fclose(statm);
