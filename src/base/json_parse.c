@@ -35,6 +35,8 @@ static lethe_result check_shape(const char *text, size_t size_bytes, struct leth
     bool in_string = false;
     for (size_t i = 0; i < size_bytes; i++) {
         char c = text[i];
+        if (c == '\0') /* jansson steps over one between two values */
+            return refuse(&position, "a NUL character", err);
         if (in_string && c == '\\')
             step(&position, text[i++]);
         else if (c == '"')

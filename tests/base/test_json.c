@@ -65,6 +65,23 @@ static lethe_result parse(const char *text, struct lethe_error *err)
     return result;
 }
 
+/* jansson steps over a NUL that stands between two values. */
+static void a_raw_nul_is_refused_wherever_it_stands(void **state)
+{
+    static const char document[] = "{\"a\": [1, \"b\\n\"]}";
+    char text[sizeof document];
+    struct lethe_error err;
+    for (size_t at = 0; at < sizeof text; at++) {
+        CLEANUP(json_decref) json_t *json = NULL;
+        memcpy(text, document, at);
+        text[at] = '\0';
+        memcpy(text + at + 1, document + at, sizeof document - 1 - at);
+        assert_int_equal(json_parse(text, sizeof text, &json, &err), LETHE_MALFORMED);
+        assert_null(json);
+    }
+    assert_int_equal(parse(document, &err), LETHE_OK); /* without one */
+}
+
 static void one_valid_document_is_read(void **state)
 {
     static const char *const good[] = {"{}",
@@ -315,6 +332,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rfc_8785_cases),
         cmocka_unit_test(more_cases_from_the_reference),
+        cmocka_unit_test(a_raw_nul_is_refused_wherever_it_stands),
         cmocka_unit_test(one_valid_document_is_read),
         cmocka_unit_test(everything_else_is_refused_with_a_place),
         cmocka_unit_test(an_error_never_quotes_the_document),
