@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "base/validate.h"
 
 /* Where the reading is. After a fault `fault` says what is wrong at `at`. */
@@ -82,16 +83,6 @@ static bool read_code_point(struct reader *reader, uint32_t *out)
     return true;
 }
 
-static size_t write_utf8(uint32_t code, char out[4])
-{
-    size_t count = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    static const uint8_t first[] = {0, 0, 0xc0, 0xe0, 0xf0};
-    for (size_t i = count; i-- > 1; code >>= 6)
-        out[i] = (char)(0x80 | (code & 0x3f));
-    out[0] = (char)(first[count] | code);
-    return count;
-}
-
 /* One character of a text, as UTF-8; behind a backslash what that stands for. */
 static bool read_character(struct reader *reader, char out[4], size_t *count)
 {
@@ -109,7 +100,7 @@ static bool read_character(struct reader *reader, char out[4], size_t *count)
     if (take(reader, 'u')) {
         if (!read_code_point(reader, &code))
             return false;
-        *count = write_utf8(code, out);
+        *count = utf8_encode(code, out);
         return true;
     }
     const char *name =

@@ -53,3 +53,15 @@ bool text_is_utf8(const char *text, size_t size_bytes)
     }
     return true;
 }
+
+size_t utf8_encode(uint32_t character, char out[4])
+{
+    size_t form = 0;
+    while (form + 1 < ARRAY_LEN(forms) && character >= forms[form + 1].least)
+        form++;
+    size_t length = forms[form].length;
+    for (size_t i = length - 1; i > 0; i--, character >>= 6)
+        out[i] = (char)(0x80 | (character & 0x3f));
+    out[0] = (char)(forms[form].lead | character);
+    return length;
+}

@@ -9,4 +9,7 @@
  * size_bytes is 0. */
 size_t utf8_decode(const char *text, size_t size_bytes, uint32_t *character);
 
+/* Writes a character, at most U+10FFFF, and gives its length, 1 to 4 bytes. */
+size_t utf8_encode(uint32_t character, char out[4]);
+
 #endif

@@ -3,6 +3,7 @@
 #include <endian.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "base/utf8.h"
 
 struct scan scan_over(const void *text, size_t length, struct guarded *scratch, size_t room_bytes)
@@ -74,14 +75,10 @@ static lethe_result read_unit(struct scan *scan, uint32_t *out)
     if (scan->end - scan->at < 4)
         return scan_fault(scan, "a text does not end");
     for (unsigned i = 0; i < 4; i++) {
-        uint8_t digit = *scan->at++;
-        uint8_t lower = digit | 0x20;
-        if (digit >= '0' && digit <= '9')
-            *out = *out << 4 | (uint32_t)(digit - '0');
-        else if (lower >= 'a' && lower <= 'f')
-            *out = *out << 4 | (uint32_t)(lower - 'a' + 10);
-        else
+        int digit = hex_digit_value((char)*scan->at++);
+        if (digit < 0)
             return scan_fault(scan, "an escape is none");
+        *out = *out << 4 | (uint32_t)digit;
     }
     return LETHE_OK;
 }
@@ -153,16 +150,6 @@ static lethe_result read_text(struct scan *scan, struct scan_value *out)
     return LETHE_OK;
 }
 
-static size_t utf8_encode(uint32_t character, uint8_t *out)
-{
-    static const uint8_t first[] = {0, 0, 0xc0, 0xe0, 0xf0};
-    size_t length = character < 0x80 ? 1 : character < 0x800 ? 2 : character < 0x10000 ? 3 : 4;
-    for (size_t i = length - 1; i > 0; i--, character >>= 6)
-        out[i] = (uint8_t)(0x80 | (character & 0x3f));
-    out[0] = (uint8_t)(first[length] | character);
-    return length;
-}
-
 /* An escape is never shorter than what it stands for, so the slice's length is room enough. */
 static lethe_result unescape_into(struct scan_value *text, uint8_t *out)
 {
@@ -179,7 +166,7 @@ static lethe_result unescape_into(struct scan_value *text, uint8_t *out)
             break;
         inside.at++;
         TRY(read_escape(&inside, &character));
-        to += utf8_encode(character, to);
+        to += utf8_encode(character, (char *)to);
     }
     text->at = out;
     text->length = (size_t)(to - out);

@@ -149,6 +149,12 @@ static void utf8_is_rfc_3629(void **state)
     uint32_t character = 0;
     assert_int_equal(utf8_decode("\xf0\x9f\x98\x80", 4, &character), 4);
     assert_int_equal(character, 0x1f600);
+    for (uint32_t each = 0; each <= 0x10ffff; each += each == 0xd7ff ? 0x801 : 1) {
+        char bytes[4];
+        size_t length = utf8_encode(each, bytes);
+        assert_int_equal(utf8_decode(bytes, length, &character), length);
+        assert_int_equal(character, each);
+    }
 }
 
 int main(void)
