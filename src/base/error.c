@@ -112,6 +112,15 @@ lethe_result(error_from_errno)(struct lethe_error *err, const char *format, ...)
                      description != NULL ? description : "unknown error");
 }
 
+lethe_result error_forget(struct lethe_error *err)
+{
+    if (err != NULL) {
+        err->code = LETHE_OK;
+        err->text[0] = err->hint[0] = '\0';
+    }
+    return LETHE_OK;
+}
+
 void error_hint(struct lethe_error *err, const char *format, ...)
 {
     if (err == NULL)

@@ -24,6 +24,10 @@ static inline lethe_result error_not_ok(lethe_result result)
 #define error_set(...) error_not_ok(error_set(__VA_ARGS__))
 #define error_from_errno(...) error_not_ok(error_from_errno(__VA_ARGS__))
 
+/* For a caller to whom the failure is none, as when what is optional is not there: takes back what
+ * was said, so that a call that succeeds says nothing, and gives LETHE_OK. */
+lethe_result error_forget(struct lethe_error *err);
+
 /* Says what to do about it; call it after error_set, before returning. */
 void error_hint(struct lethe_error *err, const char *format, ...) PRINTF_LIKE(2, 3);
 

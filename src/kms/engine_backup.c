@@ -255,7 +255,7 @@ static lethe_result keep_count(struct store *store, const char *name, uint64_t v
     CLEANUP(lethe_secret_free) struct lethe_secret *bytes = NULL;
     lethe_result result = keyring_read_version(store, name, version, &bytes, &now, err);
     if (result == LETHE_NOT_FOUND)
-        return LETHE_OK;
+        return error_forget(err);
     TRY(result);
     if (now.material_bytes == row->material_bytes &&
         bytes_equal(now.material, row->material, row->material_bytes))
@@ -297,7 +297,7 @@ static lethe_result look_before(struct store *store, struct restoration *restora
     struct key_row *before = &restoration->before;
     lethe_result result = keyring_read_key(store, restoration->name, before, err);
     if (result == LETHE_NOT_FOUND)
-        return LETHE_OK;
+        return error_forget(err);
     TRY(result);
     if (before->destroyed)
         return keyring_refuse_destroyed(restoration->name, err);

@@ -186,7 +186,7 @@ static lethe_result is_known(struct store *store, const char *key, const struct 
     lethe_result result = read_row(store, path, &before, err);
     *known = result == LETHE_OK ? says_the_same(&before, row)
                                 : result == LETHE_NOT_FOUND && row->count == 0;
-    return result == LETHE_NOT_FOUND ? LETHE_OK : result;
+    return result == LETHE_NOT_FOUND ? error_forget(err) : result;
 }
 
 /* As with reserved uses, nothing that others remember of rows changes by it. */

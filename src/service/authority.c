@@ -111,7 +111,7 @@ static lethe_result get_row(struct store *store, const struct authority_mount *m
     char path[AUTHORITY_PATH_SIZE];
     authority_path(mount, what, path);
     lethe_result result = store_get(store, path, out, NULL, err);
-    return result == LETHE_NOT_FOUND ? LETHE_OK : result;
+    return result == LETHE_NOT_FOUND ? error_forget(err) : result;
 }
 
 static lethe_result get_document(struct store *store, const struct authority_mount *mount,
@@ -120,7 +120,7 @@ static lethe_result get_document(struct store *store, const struct authority_mou
     char path[AUTHORITY_PATH_SIZE];
     authority_path(mount, what, path);
     lethe_result result = document_get(store, path, out, err);
-    return result == LETHE_NOT_FOUND ? LETHE_OK : result;
+    return result == LETHE_NOT_FOUND ? error_forget(err) : result;
 }
 
 static lethe_result malformed(const struct authority_mount *mount, const char *what,
@@ -283,6 +283,27 @@ const struct authority_settings *authority_settings(const struct authority *auth
                                                     const char *mount)
 {
     return &authority_mount((struct authority *)(uintptr_t)authority, mount)->settings;
+}
+
+void authority_id(const struct authority *authority, const char *mount, char out[AUTHORITY_ID_SIZE])
+{
+    static const size_t group_bytes[] = {4, 2, 2, 2, 6};
+    const struct buffer *root =
+        &authority_mount((struct authority *)(uintptr_t)authority, mount)->root;
+    uint8_t hash[SHA256_BYTES];
+    const uint8_t *from = hash;
+    out[0] = '\0';
+    if (root->size_bytes == 0)
+        return;
+    sha256(root->bytes, root->size_bytes, hash);
+    hash[6] = (uint8_t)((hash[6] & 0x0f) | 0x80);
+    hash[8] = (uint8_t)((hash[8] & 0x3f) | 0x80);
+    for (size_t i = 0; i < ARRAY_LEN(group_bytes); from += group_bytes[i++]) {
+        if (i > 0)
+            *out++ = '-';
+        hex_encode(from, group_bytes[i], out);
+        out += 2 * group_bytes[i];
+    }
 }
 
 struct new_settings {

@@ -61,6 +61,12 @@ struct authority_view {
 LETHE_MUST_CHECK lethe_result authority_view(struct authority *authority, const char *mount,
                                              struct authority_view *out, struct lethe_error *err);
 
+#define AUTHORITY_ID_SIZE 37u
+/* A hash of the mount's root in the form of a UUID (RFC 9562, version 8): the same as long as the
+ * root is; "" where there is none. */
+void authority_id(const struct authority *authority, const char *mount,
+                  char out[AUTHORITY_ID_SIZE]);
+
 /* ---- issuing --------------------------------------------------------------------------------- */
 
 struct authority_request {

@@ -133,7 +133,7 @@ static lethe_result delete_rows(struct store *store, void *context, uint64_t epo
     TRY(document_delete(store, path, err));
     authority_path(mount, "crl", path);
     lethe_result result = document_delete(store, path, err);
-    return result == LETHE_NOT_FOUND ? LETHE_OK : result;
+    return result == LETHE_NOT_FOUND ? error_forget(err) : result;
 }
 
 lethe_result authority_delete_root(struct authority *authority, const char *mount,

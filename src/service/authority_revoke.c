@@ -130,7 +130,7 @@ static lethe_result last_number(struct store *store, const char *path, uint64_t 
     *number = 0;
     lethe_result result = document_get(store, path, &document, err);
     if (result == LETHE_NOT_FOUND)
-        return LETHE_OK;
+        return error_forget(err);
     TRY(result);
     if (authority_crl_parse((const uint8_t *)document.bytes, document.size_bytes, &row) != LETHE_OK)
         return error_set(err, LETHE_INTEGRITY, "the CRL is stored in another form");
@@ -235,7 +235,7 @@ lethe_result authority_revoke(struct authority *authority, const char *mount, co
 
 struct paths {
     struct buffer text; /* one behind the other, each with its NUL */
-    size_t count, most;
+    size_t count;
 };
 static void paths_clear_at_scope_end(struct paths *paths)
 {
@@ -246,8 +246,6 @@ static lethe_result note_path(void *context, const char *path, uint64_t version,
                               struct lethe_error *err)
 {
     struct paths *paths = context;
-    if (paths->count == paths->most)
-        return LETHE_CANCELLED; /* enough */
     buffer_append(&paths->text, path, strlen(path) + 1);
     paths->count++;
     return buffer_result(&paths->text, err);
@@ -258,7 +256,7 @@ lethe_result authority_revoke_subject(struct authority *authority, struct store 
 {
     const struct authority_mount *m = authority_mount(authority, mount);
     char of[AUTHORITY_PATH_SIZE], path[AUTHORITY_PATH_SIZE];
-    CLEANUP(paths_clear) struct paths paths = {.most = SIZE_MAX};
+    CLEANUP(paths_clear) struct paths paths = {0};
     TRY(authority_require(m, err));
     authority_subject_path(m, uri, of);
     TRY(store_list(store, of, note_path, &paths, err));
@@ -276,18 +274,34 @@ lethe_result authority_revoke_subject(struct authority *authority, struct store 
 /* ---- tidying --------------------------------------------------------------------------------- */
 
 struct tidying {
-    struct authority *authority;
+    struct store *store;
     const struct authority_mount *mount;
     uint64_t before_s;
     size_t most;
-    struct paths *certs;
+    struct paths expired;
     size_t removed;
 };
+static void tidying_clear_at_scope_end(struct tidying *tidying)
+{
+    paths_clear_at_scope_end(&tidying->expired);
+}
+
+static lethe_result note_expired(void *context, const char *path, uint64_t version,
+                                 struct lethe_error *err)
+{
+    struct tidying *t = context;
+    CLEANUP(lethe_secret_free) struct lethe_secret *row = NULL;
+    struct authority_certificate_row fields;
+    if (t->expired.count == t->most)
+        return LETHE_CANCELLED; /* enough */
+    TRY(get_certificate(t->store, path, &row, &fields, err));
+    return fields.not_after_s < t->before_s ? note_path(&t->expired, path, version, err) : LETHE_OK;
+}
 
 static lethe_result delete_if_there(struct store *store, const char *path, struct lethe_error *err)
 {
     lethe_result result = store_delete(store, path, STORE_ANY, err);
-    return result == LETHE_NOT_FOUND ? LETHE_OK : result;
+    return result == LETHE_NOT_FOUND ? error_forget(err) : result;
 }
 
 static lethe_result forget_subject(struct store *store, const struct authority_mount *mount,
@@ -310,9 +324,10 @@ static lethe_result tidy_one(struct tidying *t, struct store *store, const char 
     CLEANUP(lethe_secret_free) struct lethe_secret *row = NULL;
     struct authority_certificate_row fields;
     char revoked_path[AUTHORITY_PATH_SIZE];
-    TRY(get_certificate(store, path, &row, &fields, err));
-    if (fields.not_after_s >= t->before_s || t->removed == t->most)
-        return LETHE_OK;
+    lethe_result result = get_certificate(store, path, &row, &fields, err);
+    if (result == LETHE_NOT_FOUND) /* another process was faster */
+        return error_forget(err);
+    TRY(result);
     TRY(forget_subject(store, t->mount, &fields, strrchr(path, '/') + 1, err));
     revoked_path_of(path, revoked_path);
     TRY(delete_if_there(store, revoked_path, err));
@@ -325,8 +340,9 @@ static lethe_result tidy(struct store *store, void *context, uint64_t epoch,
                          struct audit_event *event, struct lethe_error *err)
 {
     struct tidying *t = context;
-    const char *at = t->certs->text.bytes;
-    for (size_t i = 0; i < t->certs->count; i++, at += strlen(at) + 1)
+    const char *at = t->expired.text.bytes;
+    t->removed = 0;
+    for (size_t i = 0; i < t->expired.count; i++, at += strlen(at) + 1)
         TRY(tidy_one(t, store, at, err));
     *event = audit_data_deleted("expired certificates", t->mount->name, t->removed, "deleted");
     return LETHE_OK;
@@ -336,17 +352,18 @@ lethe_result authority_tidy(struct authority *authority, const char *mount, uint
                             size_t most, size_t *removed, struct lethe_error *err)
 {
     uint64_t now_s = authority_now_s(authority);
-    CLEANUP(paths_clear) struct paths certs = {.most = SIZE_MAX};
-    struct tidying t = {.authority = authority,
+    CLEANUP(tidying_clear)
+    struct tidying t = {.store = keeper_store(authority->service->keeper),
                         .mount = authority_mount(authority, mount),
                         .before_s = now_s > buffer_s ? now_s - buffer_s : 0,
-                        .most = most,
-                        .certs = &certs};
+                        .most = most};
     char path[AUTHORITY_PATH_SIZE];
     *removed = 0;
     authority_path(t.mount, "certs/", path);
-    TRY(store_list(keeper_store(authority->service->keeper), path, note_path, &certs, err));
-    if (certs.count == 0)
+    lethe_result result = store_list(t.store, path, note_expired, &t, err);
+    if (result != LETHE_CANCELLED)
+        TRY(result);
+    if (t.expired.count == 0)
         return LETHE_OK;
     TRY(authority_change(authority, tidy, &t, err));
     *removed = t.removed;

@@ -75,7 +75,7 @@ static int by_id(const void *a, const void *b)
 static lethe_result load_roots(struct store *store, struct buffer *out, struct lethe_error *err)
 {
     lethe_result result = document_get(store, ROOTS_PATH, out, err);
-    return result == LETHE_NOT_FOUND ? LETHE_OK : result;
+    return result == LETHE_NOT_FOUND ? error_forget(err) : result;
 }
 
 lethe_result identities_refresh(struct identities *identities, struct lethe_error *err)
@@ -251,7 +251,7 @@ static lethe_result change_roots(struct store *store, void *context, uint64_t ep
     if (c->roots_bytes > 0)
         return document_put(store, ROOTS_PATH, c->roots, c->roots_bytes, err);
     lethe_result result = document_delete(store, ROOTS_PATH, err);
-    return result == LETHE_NOT_FOUND ? LETHE_OK : result;
+    return result == LETHE_NOT_FOUND ? error_forget(err) : result;
 }
 
 lethe_result identities_set_roots(struct identities *identities, const void *roots,

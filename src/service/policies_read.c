@@ -155,7 +155,7 @@ static lethe_result append_document(struct store *store, struct buffer *out,
     CLEANUP(json_decref) json_t *document = NULL;
     lethe_result result = document_get(store, ROWS_DATA, &text, err);
     if (result == LETHE_NOT_FOUND)
-        return LETHE_OK;
+        return error_forget(err);
     TRY(result);
     TRY(policy_data_check(text.bytes, text.size_bytes, err));
     TRY(json_parse(text.bytes, text.size_bytes, &document, err));
@@ -175,9 +175,8 @@ static lethe_result append_path_policy(struct store *store, const char *name, st
     policy_row(ROWS_PATHS, name, row);
     lethe_result result = store == NULL ? LETHE_NOT_FOUND : document_get(store, row, &text, err);
     if (result == LETHE_NOT_FOUND && strcmp(name, "default") == 0)
-        buffer_text(&text, policy_default_text);
-    else
-        TRY(result);
+        result = error_forget(err), buffer_text(&text, policy_default_text);
+    TRY(result);
     TRY(buffer_result(&text, err));
     buffer_format(out, "\"%s\":", name);
     return error_context(err, path_policy_parse(text.bytes, text.size_bytes, out, err), "policy %s",
@@ -213,7 +212,7 @@ lethe_result policy_generation(struct store *store, uint64_t *out, struct lethe_
     *out = 0;
     lethe_result result = store_get(store, ROWS_GENERATION, &row, NULL, err);
     if (result == LETHE_NOT_FOUND)
-        return LETHE_OK;
+        return error_forget(err);
     TRY(result);
     if (lethe_secret_size(row) != sizeof generation)
         return error_set(err, LETHE_INTEGRITY, "the policies' generation is not a number");

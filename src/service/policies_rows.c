@@ -105,7 +105,7 @@ static lethe_result put(struct store *store, const char *prefix, const struct po
     if (text != NULL && (length > 0 || !is_tests))
         return document_put(store, row, text, length, err);
     lethe_result result = document_delete(store, row, err);
-    return is_tests && result == LETHE_NOT_FOUND ? LETHE_OK : result;
+    return is_tests && result == LETHE_NOT_FOUND ? error_forget(err) : result;
 }
 
 static lethe_result write_rows(struct store *store, const struct policy_write *write,
@@ -153,6 +153,7 @@ lethe_result policies_text(struct policies *policies, const char *prefix, const 
     policy_row(prefix, name, row);
     lethe_result result = document_get(keeper_store(policies->service->keeper), row, out, err);
     if (result == LETHE_NOT_FOUND && strcmp(row, ROWS_PATHS "default") == 0) {
+        (void)error_forget(err);
         buffer_text(out, policy_default_text);
         return buffer_result(out, err);
     }

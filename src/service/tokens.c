@@ -249,7 +249,7 @@ static lethe_result read_generation(struct store *store, uint64_t *out, struct l
     *out = 0;
     lethe_result result = store_get(store, TOKEN_GENERATION_ROW, &row, NULL, err);
     if (result == LETHE_NOT_FOUND)
-        return LETHE_OK;
+        return error_forget(err);
     TRY(result);
     if (lethe_secret_size(row) != sizeof *out)
         return error_set(err, LETHE_INTEGRITY, "the tokens' generation is not a number");

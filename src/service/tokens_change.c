@@ -31,7 +31,7 @@ static lethe_result put_row(struct store *store, const struct token *token, stru
 static lethe_result delete_row(struct store *store, const char *path, struct lethe_error *err)
 {
     lethe_result result = store_delete(store, path, STORE_ANY, err);
-    return result == LETHE_NOT_FOUND ? LETHE_OK : result;
+    return result == LETHE_NOT_FOUND ? error_forget(err) : result;
 }
 
 static lethe_result delete_rows(struct store *store, const struct token *token,

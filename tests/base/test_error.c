@@ -81,8 +81,20 @@ static void results_follow_from_errno(void **state)
     }
 }
 
+static void what_was_no_error_is_taken_back(void **state)
+{
+    struct lethe_error err = {0};
+    (void)error_set(&err, LETHE_NOT_FOUND, "there is no row");
+    error_hint(&err, "make it");
+    assert_result(LETHE_OK, error_forget(&err));
+    assert_int_equal(err.code, LETHE_OK);
+    assert_string_equal(err.text, "");
+    assert_string_equal(err.hint, "");
+}
+
 static void nobody_has_to_listen(void **state)
 {
+    assert_result(LETHE_OK, error_forget(NULL));
     assert_result(LETHE_IO, error_set(NULL, LETHE_IO, "x"));
     error_hint(NULL, "x");
     assert_result(LETHE_IO, error_context(NULL, LETHE_IO, "x"));
@@ -99,6 +111,7 @@ int main(void)
         cmocka_unit_test(long_texts_are_cut_not_overrun),
         cmocka_unit_test(who_uses_the_library_writes_errors_too),
         cmocka_unit_test(results_follow_from_errno),
+        cmocka_unit_test(what_was_no_error_is_taken_back),
         cmocka_unit_test(nobody_has_to_listen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

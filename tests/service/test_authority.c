@@ -242,6 +242,16 @@ static void the_door_gets_what_it_needs(void **state)
     must_close_service(&service);
 }
 
+static void what_is_not_there_leaves_no_words_in_the_error(void **state)
+{
+    struct lethe_error err = {0};
+    struct service service;
+    must_begin(*state, &service);
+    assert_ok(authority_refresh(service.authority, &err), &err); /* "pki" has no row */
+    assert_string_equal(err.text, "");
+    must_close_service(&service);
+}
+
 static void what_expired_is_tidied(void **state)
 {
     struct lethe_error err = {0};
@@ -258,10 +268,14 @@ static void what_expired_is_tidied(void **state)
                                X509_SERIAL_BYTES, &revoked_s, &err),
               &err);
     size_t removed;
+    uint64_t epoch = store_epoch(keeper_store(service.keeper));
     assert_ok(authority_tidy(service.authority, AUTHORITY_IDENTITIES, 0, 100, &removed, &err),
               &err);
     assert_int_equal(removed, 0);
+    assert_int_equal(epoch, store_epoch(keeper_store(service.keeper))); /* nothing was written */
     service_now_s += 120;
+    assert_ok(authority_tidy(service.authority, AUTHORITY_IDENTITIES, 0, 0, &removed, &err), &err);
+    assert_int_equal(removed, 0);
     assert_ok(authority_tidy(service.authority, AUTHORITY_IDENTITIES, 0, 100, &removed, &err),
               &err);
     assert_int_equal(removed, 1);
@@ -317,6 +331,7 @@ int main(void)
         ON_HOME(an_intermediate_is_signed_from_above),
         ON_HOME(a_deleted_root_is_gone),
         ON_HOME(the_door_gets_what_it_needs),
+        ON_HOME(what_is_not_there_leaves_no_words_in_the_error),
         ON_HOME(what_expired_is_tidied),
         ON_HOME(rows_of_another_form_are_refused),
     };
