@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "service/authorise.h"
+#include "service/authority.h"
 #include "service/core_core.h"
 #include "service/openapi.h"
 
@@ -28,6 +29,16 @@ static bool is_sealed(struct call *call)
 static bool is_initialised(struct call *call)
 {
     return is_sealed(call) || service_is_initialised(call_service(call));
+}
+
+static void put_cluster(struct call *call, struct json_writer *writer)
+{
+    char id[AUTHORITY_ID_SIZE] = ""; /* it is not known while the service is sealed */
+    const struct service *service = call_service(call);
+    if (service->authority != NULL)
+        authority_id(service->authority, AUTHORITY_IDENTITIES, id);
+    json_put_text(writer, "cluster_name", service->options.keeper.node);
+    json_put_text(writer, "cluster_id", id);
 }
 
 static lethe_result set_status(struct call *call, size_t field, unsigned otherwise,
@@ -59,8 +70,7 @@ static lethe_result health(struct call *call, struct lethe_error *err)
     json_put_text(writer, "replication_dr_mode", "disabled");
     json_put_integer(writer, "server_time_utc", (int64_t)call_now_s(call));
     json_put_text(writer, "version", LETHE_VERSION);
-    json_put_text(writer, "cluster_name", call_service(call)->options.keeper.node);
-    json_put_text(writer, "cluster_id", "");
+    put_cluster(call, writer);
     return LETHE_OK;
 }
 
@@ -90,8 +100,7 @@ static lethe_result seal_status(struct call *call, struct lethe_error *err)
     json_put_text(writer, "nonce", "");
     json_put_text(writer, "version", LETHE_VERSION);
     json_put_boolean(writer, "migration", false);
-    json_put_text(writer, "cluster_name", call_service(call)->options.keeper.node);
-    json_put_text(writer, "cluster_id", "");
+    put_cluster(call, writer);
     json_put_boolean(writer, "recovery_seal", false);
     json_put_text(writer, "storage_type", "file");
     return LETHE_OK;

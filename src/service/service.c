@@ -71,12 +71,19 @@ static void close_parts(struct service *service)
     engine_close(MOVE(service->engine));
 }
 
+/* A part that cannot read its rows keeps nobody else from reading theirs: a revoked token is
+ * revoked whatever is wrong with the policies. */
 lethe_result service_refresh(struct service *service, struct lethe_error *err)
 {
-#define REFRESH_PART(name) TRY(name##_refresh(service->name, err));
+    lethe_result first = LETHE_OK;
+#define REFRESH_PART(name)                                                                         \
+    {                                                                                              \
+        lethe_result result = name##_refresh(service->name, first == LETHE_OK ? err : NULL);       \
+        first = first == LETHE_OK ? result : first;                                                \
+    }
     SERVICE_PARTS(REFRESH_PART)
 #undef REFRESH_PART
-    return LETHE_OK;
+    return first;
 }
 
 static void tell_ready(struct service *service)
@@ -216,6 +223,20 @@ lethe_result service_init(struct service *service, struct lethe_secret **root_to
 
 /* ---- now and then ---------------------------------------------------------------------------- */
 
+#define TIDY_MOST 1000u
+#define TIDY_EVERY_S 3600u
+#define KEPT_EXPIRED_S (72u * 3600u) /* for who looks a certificate up that has just ended */
+
+static void tidy_identities(struct service *service, uint64_t now_s)
+{
+    size_t removed;
+    if (now_s < service->core->tidy_s)
+        return;
+    service->core->tidy_s = now_s + TIDY_EVERY_S;
+    (void)!authority_tidy(service->authority, AUTHORITY_IDENTITIES, KEPT_EXPIRED_S, TIDY_MOST,
+                          &removed, NULL); /* tried again in an hour */
+}
+
 void service_tick(struct service *service)
 {
     struct core *core = service->core;
@@ -233,6 +254,7 @@ void service_tick(struct service *service)
     (void)!engine_rotate_due(service->engine, &rotated, NULL); /* tried again in a second */
     core->unreadable = core_look(core, NULL) != LETHE_OK;
     tokens_expire(service->tokens, now_s);
+    tidy_identities(service, now_s);
     audit_failures_tick(core->failures);
     settings_tell_all(core, true);
 }

@@ -2,11 +2,15 @@
  *
  * Sealed, it has no keeper: the root key is not there. Unsealing opens the home, and each part
  * reads what it needs of the store; whatever is remembered of rows is read again when rows have
- * changed (kms/change.h, keeper_look), by whichever process. Parts: engine      kms/engine.h keys
- * and what is done with them tokens      service/tokens.h     tokens by their hash identities
- * service/identities.h who may come with a certificate authority   service/authority.h  the PKI:
- * roots, roles, certificates, CRLs policies    service/policies.h   path policies, modules, what is
- * asked Thread rule: the keeper's one thread. */
+ * changed (kms/change.h, keeper_look), by whichever process.
+ *
+ *     engine      kms/engine.h          keys, and what is done with them
+ *     tokens      service/tokens.h      tokens by their hash
+ *     identities  service/identities.h  who may come with a certificate
+ *     authority   service/authority.h   the PKI: roots, roles, certificates, CRLs
+ *     policies    service/policies.h    path policies, modules, what is asked
+ *
+ * Thread rule: the keeper's one thread. */
 #ifndef SERVICE_SERVICE_H
 #define SERVICE_SERVICE_H
 
@@ -58,7 +62,8 @@ LETHE_MUST_CHECK lethe_result service_init(struct service *service,
                                            struct lethe_secret **root_token,
                                            struct lethe_error *err);
 
-/* What happens now and then, at most once a second: rotations that are due, tokens that expired. */
+/* What happens now and then, at most once a second: rotations that are due, tokens that expired;
+ * once an hour, certificates of identities that expired days ago. */
 void service_tick(struct service *service);
 /* Tells every open stream of events; the text is one JSON object. */
 void service_publish(struct service *service, const char *event, const char *json);

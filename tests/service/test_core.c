@@ -9,6 +9,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "service/call.h"
+#include "service/core_core.h"
+#include "service/tokens_core.h"
 
 /* ---- who asks -------------------------------------------------------------------------------- */
 
@@ -450,6 +452,41 @@ static void operators_are_who_the_socket_says(void **state)
                      records(check, "authorization_granted", "sys/mounts")); /* no path to a door */
 }
 
+#define OTHERS_GENERATION "\x11\x22\x33\x44\x55\x66\x77\x08"
+
+static lethe_result spoil(struct store *store, void *context, uint64_t epoch,
+                          struct audit_event *event, struct lethe_error *err)
+{
+    *event = audit_permission_changed("", "test", "spoilt");
+    TRY(store_put(store, "pki/identities/settings", "no row", 6, STORE_ANY, err));
+    return store_put(store, TOKEN_GENERATION_ROW, OTHERS_GENERATION, 8, STORE_ANY, err);
+}
+
+/* Tokens that another process has changed are read, though the part in front of them is broken. */
+static void a_part_that_cannot_be_read_stops_no_other(void **state)
+{
+    struct check *check = *state;
+    struct lethe_error err = {0};
+    assert_ok(keeper_change(check->service->keeper, "", spoil, NULL, &err), &err);
+    assert_int_equal(LETHE_INTEGRITY, service_refresh(check->service, &err));
+    assert_non_null(strstr(err.text, "settings"));
+    assert_int_equal(0x0877665544332211, check->service->tokens->generation);
+}
+
+static void a_service_has_an_identifier(void **state)
+{
+    struct check *check = *state;
+    char before[64];
+    assert_int_equal(200, call(check, "GET", "sys/health", check->root, NULL));
+    snprintf(before, sizeof before, "%s", body_member(check, "cluster_id"));
+    assert_int_equal(strlen(before), 36);
+    assert_int_equal(before[8], '-');
+    assert_int_equal(before[14], '8');
+    reopen(check);
+    assert_int_equal(200, call(check, "GET", "sys/seal-status", check->root, NULL));
+    assert_string_equal(before, body_member(check, "cluster_id"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -476,6 +513,8 @@ int main(void)
         ON_SERVICE(streams_get_what_is_told),
         ON_SERVICE(streams_are_bounded),
         ON_SERVICE(operators_are_who_the_socket_says),
+        ON_SERVICE(a_part_that_cannot_be_read_stops_no_other),
+        ON_SERVICE(a_service_has_an_identifier),
     };
     return cmocka_run_group_tests(tests, service_start, NULL);
 }
