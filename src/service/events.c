@@ -1,4 +1,5 @@
 /* Server-sent streams (WHATWG HTML, section 9.2): answers that stay open, and get what is told. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -61,6 +62,15 @@ static void tell_all(struct core *core, const char *event, const char *json)
 void service_publish(struct service *service, const char *event, const char *json)
 {
     tell_all(service->core, event, json);
+}
+
+void service_publish_text(struct service *service, const char *event, const char *name,
+                          const char *value)
+{
+    char json[1280];
+    int length = snprintf(json, sizeof json, "{\"%s\":\"%s\"}", name, value);
+    if (length > 0 && length < (int)sizeof json)
+        service_publish(service, event, json);
 }
 
 void events_tick(struct core *core, uint64_t now_s)

@@ -143,7 +143,9 @@ lethe_result policies_write(struct policies *policies, const struct policy_write
     CLEANUP(change_clear) struct change change = {.policies = policies, .write = write};
     policy_row(write->prefix, write->name, change.what);
     TRY(keeper_change(policies->service->keeper, "", change_rows, &change, err));
-    return policies_use(policies, &change.sources, MOVE(change.policy), err);
+    TRY(policies_use(policies, &change.sources, MOVE(change.policy), err));
+    service_publish_text(policies->service, "policy_changed", "digest", policies->digest);
+    return LETHE_OK;
 }
 
 lethe_result policies_text(struct policies *policies, const char *prefix, const char *name,

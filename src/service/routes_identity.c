@@ -132,6 +132,7 @@ static lethe_result identity_revoke(struct call *call, struct lethe_error *err)
         return answer_missing(call);
     TRY(result);
     service_cut_off(service, id);
+    service_publish_text(service, "identity_revoked", "id", id);
     TRY(tokens_revoke_identity(service->tokens, id, reason, err));
     answer_nothing(call);
     return LETHE_OK;

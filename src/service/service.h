@@ -65,8 +65,12 @@ LETHE_MUST_CHECK lethe_result service_init(struct service *service,
 /* What happens now and then, at most once a second: rotations that are due, tokens that expired;
  * once an hour, certificates of identities that expired days ago. */
 void service_tick(struct service *service);
-/* Tells every open stream of events; the text is one JSON object. */
+/* Tells every open stream of events: key_rotated, keys_rotated (on schedule), key_revoked,
+ * identity_revoked, token_revoked, policy_changed, sealed, unsealed. The text is one JSON object;
+ * the other gives it one member, whose value needs no escaping. */
 void service_publish(struct service *service, const char *event, const char *json);
+void service_publish_text(struct service *service, const char *event, const char *name,
+                          const char *value);
 /* Ends every connection of an identity, and every one that has used a token: at once. */
 void service_cut_off(struct service *service, const char *caller_name);
 
