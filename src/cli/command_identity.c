@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/kms_call.h"
-#include "cli/own_key.h"
+#include "kms/own_key.h"
 #include "net/identity.h"
 
 #define IDENTITIES "lethe/identities"
@@ -64,32 +64,6 @@ COMMAND_FUNCTION(identity_revoke)
 
 /* ---- certificates ---------------------------------------------------------------------------- */
 
-/* The certificate and what stands between it and a root. */
-static lethe_result read_certificates(const struct json_piece *answer, struct buffer *out,
-                                      struct lethe_error *err)
-{
-    struct json_piece chain = {0};
-    struct json_piece none;
-    struct json_piece certificate;
-    TRY(client_answer_text(answer, "data/certificate", out, err));
-    if (out->size_bytes > 0 && out->bytes[out->size_bytes - 1] != '\n')
-        buffer_byte(out, '\n');
-    if (json_piece_find(answer, "data/ca_chain", &chain) != LETHE_OK ||
-        chain.kind != JSON_PIECE_ARRAY)
-        return buffer_result(out, err);
-    struct json_walk walk = json_walk_over(&chain);
-    while (json_walk_next(&walk, &none, &certificate) == LETHE_OK) {
-        size_t length = 0;
-        char *at = buffer_extend(out, certificate.length + 1);
-        TRY(buffer_result(out, err));
-        if (json_piece_text(&certificate, at, certificate.length, &length) != LETHE_OK)
-            length = 0;
-        at[length] = '\n';
-        buffer_truncate(out, out->size_bytes - certificate.length + length);
-    }
-    return buffer_result(out, err);
-}
-
 static lethe_result sign_request(struct kms_call *call, const char *path, const char *id,
                                  const char *ttl, const struct own_key *key, struct buffer *out,
                                  struct lethe_error *err)
@@ -103,7 +77,7 @@ static lethe_result sign_request(struct kms_call *call, const char *path, const 
         client_put_text(&call->request, "ttl", ttl);
     client_put_close(&call->request, '}');
     TRY(kms_call_ask(call, HTTP_POST, path, &answer, err));
-    return read_certificates(&answer, out, err);
+    return own_key_certificates(&answer, out, err);
 }
 
 COMMAND_FUNCTION(identity_issue)

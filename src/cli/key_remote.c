@@ -224,9 +224,9 @@ static void print_row(const char *name, const struct row *row)
 static lethe_result add_row(json_t *rows, const char *name, const struct row *row,
                             struct lethe_error *err)
 {
-    json_t *json = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s}", "name", name, "kind", row->kind.bytes,
-                             "newest_version", (json_int_t)row->version, "revoked_through",
-                             (json_int_t)row->revoked_through, "shards_behind",
+    json_t *json = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s}", "name", name, "kind",
+                             row->kind.bytes, "newest_version", (json_int_t)row->version,
+                             "revoked_through", (json_int_t)row->revoked_through, "shards_behind",
                              (json_int_t)row->behind, "created", row->created);
     if (json == NULL || json_array_append_new(rows, json) != 0)
         return error_set(err, LETHE_NO_MEMORY, "no memory for the list of keys");

@@ -33,9 +33,7 @@ static bool name_of(const struct home *home, const struct model *model,
                     char name[MODEL_NAME_MAX + 1])
 {
     char *path = realpath(model_path(model), NULL);
-    int length = path == NULL
-                     ? -1
-                     : snprintf(name, MODEL_NAME_MAX + 1, "%s:%s", home->node, path);
+    int length = path == NULL ? -1 : snprintf(name, MODEL_NAME_MAX + 1, "%s:%s", home->node, path);
     free(path);
     return length > 0 && length <= (int)MODEL_NAME_MAX;
 }

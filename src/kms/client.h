@@ -4,7 +4,9 @@
  * (K-10): in closed regions, until they expire, are revoked, or the client is closed; each is on
  * record (key_cached, key_expired). Certificate, key and token are read again when their files have
  * changed, so that whoever renews them (lethe identity renew, token renew) need not restart those
- * that use them. Thread rule: one thread at a time. */
+ * that use them. And the client itself renews its certificate when two thirds of its life are over:
+ * the new key is made here, and both files are replaced, each whole. Thread rule: one thread at a
+ * time. */
 #ifndef KMS_CLIENT_H
 #define KMS_CLIENT_H
 

@@ -39,6 +39,9 @@ struct client_proof {
     char *token_path;
     struct timespec changed[3]; /* of the last three, when they were read */
     off_t size_bytes[3];
+    uint64_t renew_s;     /* when two thirds of the certificate's life are over; 0: never */
+    uint64_t try_again_s; /* after one that failed */
+    bool is_renewing;
 };
 
 struct client_kept; /* a data key that is kept, in client_cache.c */
@@ -85,6 +88,11 @@ LETHE_MUST_CHECK lethe_result client_proof_open(struct kms_client *client,
                                                 const struct kms_client_options *options,
                                                 struct lethe_error *err);
 void client_proof_refresh(struct kms_client *client);
+/* Files were changed: reads them again; true when they are in use. */
+bool client_proof_look(struct kms_client *client);
+/* client_renew.c: a new key and certificate, when it is time. What fails is tried again later. */
+uint64_t client_renewal_s(const char *certificates_pem, size_t length);
+void client_renew_if_due(struct kms_client *client);
 void client_proof_clear(struct client_proof *proof);
 
 /* client_keys.c, client_unwrap_all.c, client_rewrap.c, client_sign.c: the table. Paths are of at

@@ -43,7 +43,7 @@ static lethe_result read_pem(const char *path, struct buffer *out, const char **
     return LETHE_OK;
 }
 
-static lethe_result read_tls(const struct client_proof *proof, struct tls_context **out,
+static lethe_result read_tls(struct client_proof *proof, struct tls_context **out,
                              struct lethe_error *err)
 {
     CLEANUP(buffer_clear) struct buffer roots = {0};
@@ -60,13 +60,15 @@ static lethe_result read_tls(const struct client_proof *proof, struct tls_contex
     if (proof->key_path != NULL)
         TRY(secret_file_read(proof->key_path, &key, err));
     tls.key_pem = key;
-    return tls_client_create(&tls, out, err);
+    TRY(tls_client_create(&tls, out, err));
+    proof->renew_s = client_renewal_s(tls.certificates_pem, certificates.size_bytes);
+    return LETHE_OK;
 }
 
 /* Both or neither are taken over. */
 static lethe_result read_all(struct kms_client *client, struct lethe_error *err)
 {
-    const struct client_proof *proof = &client->proof;
+    struct client_proof *proof = &client->proof;
     CLEANUP(lethe_secret_free) struct lethe_secret *token = NULL;
     CLEANUP(tls_context_free) struct tls_context *tls = NULL;
     if (proof->token_path != NULL)
@@ -102,10 +104,15 @@ static bool note_changes(struct client_proof *proof)
 }
 
 /* A certificate that was replaced before its key does not fit; then that change brings both. */
+bool client_proof_look(struct kms_client *client)
+{
+    return note_changes(&client->proof) && read_all(client, NULL) == LETHE_OK;
+}
+
 void client_proof_refresh(struct kms_client *client)
 {
-    if (note_changes(&client->proof))
-        (void)!read_all(client, NULL);
+    (void)client_proof_look(client);
+    client_renew_if_due(client);
 }
 
 lethe_result client_proof_open(struct kms_client *client, const struct kms_client_options *options,

@@ -112,6 +112,37 @@ def _(place):
         assert expired and expired[-1]["key"] == KEY, expired
 
 
+def expires(certificate):
+    shown = subprocess.run(["openssl", "x509", "-in", certificate, "-noout", "-serial", "-startdate", "-enddate"],
+                           capture_output=True, text=True, check=True)
+    return shown.stdout
+
+
+@case("a node renews its certificate itself, under a running engine; one that was revoked does not")  # P-1
+def _(place):
+    with service(place) as served:
+        served.good("kms", "write", "sys/policy/loader", f"policy=@{place.write('loader.hcl', POLICY)}")
+        name, certificate, key = identity(served, "node", "loader")
+        served.configure()
+        model = with_model(place, served)
+        served.configure(token_file="", certificate=certificate, key=key)
+        for path in (certificate, key):
+            path.unlink()
+        served.good("identity", "issue", name, "--ttl", "60", "-o", certificate.with_suffix(""))
+        before, old_key = expires(certificate), key.read_bytes()
+        engine = engine_on(place, model)
+        until(lambda: expires(certificate) != before and key.read_bytes() != old_key, "it was not renewed")
+        assert key.stat().st_mode & 0o777 == 0o600
+        assert engine.poll() is None
+        assert opened(place, model) == {"a.bin": b"a" * 3000}
+        served.good("identity", "revoke", name, "--reason", "x")
+        _, err = engine.communicate(timeout=TIMEOUT_S)
+        assert engine.returncode == 4 and b"wiped and verified" in err, err
+        after = expires(certificate)
+        place.refused(4, "decrypt", model, "-o", place.root / "gone")
+        assert expires(certificate) == after
+
+
 @case("events tell rotations, revocations, changes of policies, and the end by sealing")
 def _(place):
     with service(place) as served:

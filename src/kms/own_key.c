@@ -1,4 +1,4 @@
-#include "cli/own_key.h"
+#include "kms/own_key.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -27,6 +27,31 @@ lethe_result own_key_make(const struct x509_subject *subject, struct own_key *ou
     x509_pem_append(X509_PEM_REQUEST, der.bytes, der.size_bytes, &out->request_pem);
     buffer_byte(&out->request_pem, '\0');
     return buffer_result(&out->request_pem, err);
+}
+
+lethe_result own_key_certificates(const struct json_piece *answer, struct buffer *out,
+                                  struct lethe_error *err)
+{
+    struct json_piece chain = {0};
+    struct json_piece none;
+    struct json_piece certificate;
+    TRY(client_answer_text(answer, "data/certificate", out, err));
+    if (out->size_bytes > 0 && out->bytes[out->size_bytes - 1] != '\n')
+        buffer_byte(out, '\n');
+    if (json_piece_find(answer, "data/ca_chain", &chain) != LETHE_OK ||
+        chain.kind != JSON_PIECE_ARRAY)
+        return buffer_result(out, err);
+    struct json_walk walk = json_walk_over(&chain);
+    while (json_walk_next(&walk, &none, &certificate) == LETHE_OK) {
+        size_t length = 0;
+        char *at = buffer_extend(out, certificate.length + 1);
+        TRY(buffer_result(out, err));
+        if (json_piece_text(&certificate, at, certificate.length, &length) != LETHE_OK)
+            length = 0;
+        at[length] = '\n';
+        buffer_truncate(out, out->size_bytes - certificate.length + length);
+    }
+    return buffer_result(out, err);
 }
 
 static lethe_result write_both(const struct own_key *key, const char *key_path,
