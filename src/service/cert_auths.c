@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "service/core_core.h"
 #include "service/name_match.h"
 #include "service/row_texts.h"
 
@@ -115,6 +116,7 @@ lethe_result cert_auth_put(struct service *service, const char *name, const stru
                          (unsigned)STORE_VALUE_MAX);
     c.settings = &row;
     c.roots = roots;
+    service->core->settings_stale = true; /* doors ask for other certificates */
     return keeper_change(service->keeper, "", change_auth, &c, err);
 }
 
@@ -122,6 +124,7 @@ lethe_result cert_auth_delete(struct service *service, const char *name, struct 
 {
     struct auth_change c;
     TRY(prepare(name, &c, err));
+    service->core->settings_stale = true; /* doors ask for other certificates */
     return keeper_change(service->keeper, "", change_auth, &c, err);
 }
 
@@ -142,6 +145,28 @@ lethe_result cert_auth_list(struct service *service, cert_auth_visit *visit, voi
 {
     struct visiting v = {visit, context};
     return store_list(keeper_store(service->keeper), SETTINGS, show_name, &v, err);
+}
+
+struct gathering {
+    struct service *service;
+    struct buffer *roots;
+};
+
+static lethe_result add_roots(void *context, const char *name, struct lethe_error *err)
+{
+    const struct gathering *g = context;
+    struct cert_auth unused;
+    CLEANUP(lethe_secret_free) struct lethe_secret *row = NULL;
+    CLEANUP(buffer_clear) struct buffer roots = {0};
+    TRY(cert_auth_get(g->service, name, &row, &unused, &roots, err));
+    buffer_append(g->roots, roots.bytes, roots.size_bytes);
+    return buffer_result(g->roots, err);
+}
+
+lethe_result cert_auth_roots(struct service *service, struct buffer *roots, struct lethe_error *err)
+{
+    struct gathering g = {service, roots};
+    return cert_auth_list(service, add_roots, &g, err);
 }
 
 /* ---- names ----------------------------------------------------------------------------------- */

@@ -49,6 +49,11 @@ typedef lethe_result cert_auth_visit(void *context, const char *name, struct let
 LETHE_MUST_CHECK lethe_result cert_auth_list(struct service *service, cert_auth_visit *visit,
                                              void *context, struct lethe_error *err);
 
+/* Appends the certificates of all entries, each with its length in front (le32): the door asks for
+ * certificates by them too, and lets them in; what they may do is what logging in gives them. */
+LETHE_MUST_CHECK lethe_result cert_auth_roots(struct service *service, struct buffer *roots,
+                                              struct lethe_error *err);
+
 /* Whether a certificate that is believed has the names that are asked for: one of each kind that is
  * listed at all. */
 bool cert_auth_allows(const struct cert_auth *auth, const struct x509_subject *subject);

@@ -81,7 +81,7 @@ static void add_all(struct paths *paths, const char *const *list)
  * closed: Landlock's domain sees to that. */
 static const char *const readable[] = {"/proc",        "/sys",           "/dev/null",
                                        "/dev/urandom", "/etc/localtime", NULL};
-static const char *const device_readable[] = {"/usr", "/lib", "/lib64", "/etc", NULL};
+static const char *const device_readable[] = {"/usr", "/lib", "/lib64", "/etc", "/opt", NULL};
 static const char *const device_writable[] = {"/dev", "/run", "/var/lib", "/tmp", NULL};
 
 /* A file that is replaced is another one: its directory is what stays, and that of what a link

@@ -6,6 +6,7 @@
 #include "crypto/hash.h"
 #include "crypto/x509.h"
 #include "service/authority.h"
+#include "service/cert_auths.h"
 #include "service/core_core.h"
 
 void settings_ready(struct core *core, struct core_peer *peer)
@@ -14,14 +15,14 @@ void settings_ready(struct core *core, struct core_peer *peer)
     wire_put(&peer->wire, &frame);
 }
 
-static lethe_result digest_view(struct authority *authority, uint8_t out[32],
-                                struct lethe_error *err)
+static lethe_result digest_view(struct service *service, uint8_t out[32], struct lethe_error *err)
 {
     struct authority_view view;
     CLEANUP(buffer_clear) struct buffer both = {0};
-    TRY(authority_view(authority, AUTHORITY_IDENTITIES, &view, err));
+    TRY(authority_view(service->authority, AUTHORITY_IDENTITIES, &view, err));
     buffer_prefixed(&both, view.roots, view.roots_bytes);
     buffer_prefixed(&both, view.crls, view.crls_bytes);
+    TRY(cert_auth_roots(service, &both, err));
     TRY(buffer_result(&both, err));
     sha256(both.bytes, both.size_bytes, out);
     return LETHE_OK;
@@ -52,6 +53,21 @@ static struct wire_part part_of(const struct buffer *buffer)
     return (struct wire_part){(const uint8_t *)buffer->bytes, buffer->size_bytes};
 }
 
+/* Entries for logging in have authorities of their own. */
+static lethe_result add_entries(struct service *service, struct buffer *pem,
+                                struct lethe_error *err)
+{
+    CLEANUP(buffer_clear) struct buffer roots = {0};
+    const uint8_t *der;
+    uint32_t size_bytes;
+    TRY(cert_auth_roots(service, &roots, err));
+    struct cursor cursor = cursor_over(roots.bytes, roots.size_bytes);
+    while (cursor_le32(&cursor, &size_bytes) == LETHE_OK &&
+           cursor_bytes(&cursor, size_bytes, &der) == LETHE_OK)
+        x509_pem_append(X509_PEM_CERTIFICATE, der, size_bytes, pem);
+    return buffer_result(pem, err);
+}
+
 static lethe_result tell(struct core *core, struct peer_state *state, struct lethe_error *err)
 {
     static const char *const no_names[] = {NULL};
@@ -60,7 +76,8 @@ static lethe_result tell(struct core *core, struct peer_state *state, struct let
     TRY(authority_door(authority, state->request.bytes, state->request.size_bytes,
                        core->door_names == NULL ? no_names : core->door_names, &chain, &roots,
                        &crls, err));
-    TRY(digest_view(authority, state->told, err));
+    TRY(add_entries(core->service, &roots, err));
+    TRY(digest_view(core->service, state->told, err));
     struct wire_frame frame = {.kind = WIRE_SETTINGS,
                                .parts = {part_of(&chain), part_of(&roots), part_of(&crls)}};
     state->renew_s = renewal_s(&chain);
@@ -81,7 +98,7 @@ static bool is_told(struct core *core, const struct peer_state *state)
 {
     uint8_t now[32];
     bool is_due = state->renew_s != 0 && core_now_s(core) >= state->renew_s;
-    return !is_due && digest_view(core->service->authority, now, NULL) == LETHE_OK &&
+    return !is_due && digest_view(core->service, now, NULL) == LETHE_OK &&
            memcmp(now, state->told, sizeof now) == 0;
 }
 

@@ -164,6 +164,34 @@ def _(place):
         served.good("kms", "unseal")
 
 
+def authority_and_client(place):
+    """An authority of somebody else's, and a client of it: two files each."""
+    def run(*words):
+        subprocess.run(["openssl", *map(str, words)], cwd=place.work, check=True, capture_output=True)
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    run("req", "-x509", *curve, "-keyout", "other.key", "-out", "other.pem", "-subj", "/CN=other", "-days", "2",
+        "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    run("req", "-x509", *curve, "-CA", "other.pem", "-CAkey", "other.key", "-keyout", "client.key", "-out",
+        "client.pem", "-subj", "/CN=machine", "-days", "1", "-addext", "basicConstraints=critical,CA:FALSE",
+        "-addext", "extendedKeyUsage=clientAuth")
+    (place.work / "client.key").chmod(0o600)
+    return place.work / "other.pem", place.work / "client.pem", place.work / "client.key"
+
+
+@case("an entry of auth/cert brings its own authority: a login works while it is there, and no longer")
+def _(place):
+    with service(place) as served:
+        authority, certificate, key = authority_and_client(place)
+        login = ["kms", "write", "--kms", served.address, "--ca", served.ca, "--certificate", certificate, "--key", key,
+                 "--json", "auth/cert/login", "name=machines"]
+        assert served.admin(*login).code != 0
+        served.good("kms", "write", "auth/cert/certs/machines", f"certificate=@{authority}",
+                    "allowed_common_names=machine")
+        until(lambda: served.admin(*login).code == 0, "the entry's authority is not believed")
+        served.good("kms", "delete", "auth/cert/certs/machines")
+        assert served.admin(*login).code != 0
+
+
 class Rooted(Service):
     """Not --dev: a home that was made with its root."""
 
