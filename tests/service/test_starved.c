@@ -183,6 +183,7 @@ static void without_memory_a_call_fails_and_works_later(void **state)
 /* ---- what others have changed ---------------------------------------------------------------- */
 
 static const struct change removal = {"DELETE", "sys/policies/acl/p", .as_operator = true};
+static const struct change other = {"GET", "auth/token/lookup-self"};
 static const struct change use = {"GET", "sys/mounts", .by_token = "$TOKEN"};
 
 /* In a child. */
@@ -213,6 +214,7 @@ static void a_policy_removed_elsewhere_allows_nothing_more(void **state)
         assert_int_equal(0, wait_for(spawn_self((const char *const[]){"remove", directory, NULL})));
         unread += call_starved(check, &use, nth) == 503;
         assert_int_not_equal(200, check->status);
+        assert_int_equal(200, changes_call(check, &other)); /* the others' tokens are still known */
         assert_int_equal(403, changes_call(check, &use));
         check_free(check);
     }
