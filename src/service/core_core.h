@@ -110,7 +110,7 @@ struct core {
     uint64_t tick_s;
     unsigned unseal_failures; /* passphrases that were wrong, since one was right */
     uint64_t unseal_from_s;   /* when the next one over the network is heard */
-    uint64_t tidy_s; /* expired certificates are not looked for before */
+    uint64_t tidy_s;          /* expired certificates are not looked for before */
 };
 
 LETHE_MUST_CHECK lethe_result core_create(struct service *service, struct core **out,
