@@ -61,7 +61,8 @@ static void tell_all(struct core *core, const char *event, const char *json)
 
 void service_publish(struct service *service, const char *event, const char *json)
 {
-    tell_all(service->core, event, json);
+    if (service->core != NULL) /* a part by itself has nobody to tell */
+        tell_all(service->core, event, json);
 }
 
 void service_publish_text(struct service *service, const char *event, const char *name,
