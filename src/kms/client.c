@@ -95,7 +95,7 @@ lethe_result kms_client_result(unsigned status, const char *what, const void *bo
             strcpy(texts, "there is nothing of this name");
         error_set(err, statuses[i].result, "%.120s: the key service answered %u%s%s", what, status,
                   texts[0] != '\0' ? ": " : "", texts);
-        bool says_why = status == 403 && strcmp(texts, "permission denied") != 0;
+        bool says_why = status == 403 && strstr(texts, "passphrase") != NULL;
         if (statuses[i].hint[0] != '\0' && !says_why)
             error_hint(err, "%s", statuses[i].hint);
         return statuses[i].result;
@@ -127,7 +127,7 @@ static lethe_result call_link(struct kms_client *client, const struct http_call 
     lethe_result result = http_client_call(client->http, call, status, answer, err);
     if (result != LETHE_OK && err != NULL && err->hint[0] == '\0' &&
         strstr(err->text, "ended the connection") != NULL)
-        error_hint(err, "who showed a token that is not good is not heard for some seconds");
+        error_hint(err, "it may be starting again, or have too many connections: lethe kms status on its machine");
     return result;
 }
 
