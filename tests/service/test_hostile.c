@@ -163,7 +163,7 @@ static void who_may_not_learns_nothing(void **state)
     const struct shown shown[] = {
         {"none", NULL, 0, false},
         {"empty", "\0", 0, false},
-        {"1 MiB", large, LARGE_BYTES, false},
+        {"20,000 bytes", large, 20000, false},
         {"a NUL", "\0\0\0", 3, false},
         {"not ASCII", "l\xc3\xa9the.\xff\xfe", 0, false},
         {"unknown", TOKEN_43, 0, false},
@@ -177,7 +177,10 @@ static void who_may_not_learns_nothing(void **state)
         {"spent", tokens[SPENT], 0, false},
         {"without rights", check->other, 0, true},
     };
+    const struct shown largest = {"1 MiB", large, LARGE_BYTES, false};
     uint64_t before = state_of(check);
+    try_path(check, &largest, CALL_GET, "transit/keys/" MADE);
+    try_path(check, &largest, CALL_GET, "transit/keys/none");
     for (size_t i = 0; i < ARRAY_LEN(shown); i++)
         try_all(check, &shown[i]);
     assert_true(before == state_of(check));
