@@ -127,7 +127,8 @@ static lethe_result call_link(struct kms_client *client, const struct http_call 
     lethe_result result = http_client_call(client->http, call, status, answer, err);
     if (result != LETHE_OK && err != NULL && err->hint[0] == '\0' &&
         strstr(err->text, "ended the connection") != NULL)
-        error_hint(err, "it may be starting again, or have too many connections: lethe kms status on its machine");
+        error_hint(err, "it may be starting again, or have too many connections: lethe kms status "
+                        "on its machine");
     return result;
 }
 
