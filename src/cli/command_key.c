@@ -70,14 +70,7 @@ static lethe_result list_json(struct home *home, struct lethe_error *err)
     CLEANUP(json_decref) json_t *rows = json_array();
     struct json_list list = {home->keeper, rows};
     TRY(keeper_list(home->keeper, add_key_json, &list, err));
-    CLEANUP(json_decref)
-    json_t *all = json_pack("{s:s, s:O}", "format", "lethe-keys/1", "keys", rows);
-    CLEANUP(buffer_clear) struct buffer text = {0};
-    if (all == NULL)
-        return error_set(err, LETHE_NO_MEMORY, "no memory for the list of keys");
-    TRY(json_canonical(all, &text, err));
-    printf("%s\n", text.bytes);
-    return LETHE_OK;
+    return common_print_keys(rows, err);
 }
 
 COMMAND_FUNCTION(key_list)

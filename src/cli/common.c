@@ -107,3 +107,15 @@ lethe_result common_write_text(const char *path, const struct buffer *text, mode
     fwrite(text->bytes, 1, text->size_bytes, stdout);
     return LETHE_OK;
 }
+
+lethe_result common_print_keys(json_t *rows, struct lethe_error *err)
+{
+    CLEANUP(json_decref)
+    json_t *all = json_pack("{s:s, s:O}", "format", "lethe-keys/1", "keys", rows);
+    CLEANUP(buffer_clear) struct buffer text = {0};
+    if (all == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for the list of keys");
+    TRY(json_canonical(all, &text, err));
+    printf("%s\n", text.bytes);
+    return LETHE_OK;
+}

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include "base/json.h"
 #include "cli/command.h"
 #include "home/home.h"
 #include "model/model.h"
@@ -34,5 +35,8 @@ void common_report_new_root(struct home *home, const struct key_outcome *outcome
 /* Text to `path`, or to stdout for NULL and "-"; never over an existing file. */
 LETHE_MUST_CHECK lethe_result common_write_text(const char *path, const struct buffer *text,
                                                 mode_t mode, struct lethe_error *err);
+
+/* "lethe-keys/1" on stdout: the document of `key list --json`, wherever the keys are. */
+LETHE_MUST_CHECK lethe_result common_print_keys(json_t *rows, struct lethe_error *err);
 
 #endif

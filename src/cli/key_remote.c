@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "cli/common.h"
 #include "kms/client_json.h"
 #include "kms/keyring.h"
 
@@ -233,18 +234,6 @@ static lethe_result add_row(json_t *rows, const char *name, const struct row *ro
     return LETHE_OK;
 }
 
-static lethe_result print_json(json_t *rows, struct lethe_error *err)
-{
-    CLEANUP(json_decref)
-    json_t *all = json_pack("{s:s, s:O}", "format", "lethe-keys/1", "keys", rows);
-    CLEANUP(buffer_clear) struct buffer text = {0};
-    if (all == NULL)
-        return error_set(err, LETHE_NO_MEMORY, "no memory for the list of keys");
-    TRY(json_canonical(all, &text, err));
-    printf("%s\n", text.bytes);
-    return LETHE_OK;
-}
-
 static lethe_result list_names(struct kms_client *client, const struct json_piece *names,
                                json_t *rows, struct lethe_error *err)
 {
@@ -285,6 +274,6 @@ lethe_result key_remote_list(struct kms_client *client, bool json, struct lethe_
     if (result == LETHE_NOT_FOUND) /* there are none */
         result = LETHE_OK;
     if (result == LETHE_OK && json)
-        result = print_json(rows, err);
+        result = common_print_keys(rows, err);
     return result;
 }

@@ -22,14 +22,15 @@ struct x509_list { /* texts, borrowed */
     size_t count;
 };
 
-enum x509_key_usage { /* bits, as RFC 5280, 4.2.1.3 names them */
-                      X509_DIGITAL_SIGNATURE = 1u << 0,
-                      X509_CONTENT_COMMITMENT = 1u << 1,
-                      X509_KEY_ENCIPHERMENT = 1u << 2,
-                      X509_DATA_ENCIPHERMENT = 1u << 3,
-                      X509_KEY_AGREEMENT = 1u << 4,
-                      X509_CERT_SIGN = 1u << 5,
-                      X509_CRL_SIGN = 1u << 6,
+/* Bits, as RFC 5280, 4.2.1.3 names them. */
+enum x509_key_usage {
+    X509_DIGITAL_SIGNATURE = 1u << 0,
+    X509_CONTENT_COMMITMENT = 1u << 1,
+    X509_KEY_ENCIPHERMENT = 1u << 2,
+    X509_DATA_ENCIPHERMENT = 1u << 3,
+    X509_KEY_AGREEMENT = 1u << 4,
+    X509_CERT_SIGN = 1u << 5,
+    X509_CRL_SIGN = 1u << 6,
 };
 enum x509_extended_usage {
     X509_SERVER_AUTH = 1u << 0,

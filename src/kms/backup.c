@@ -19,19 +19,6 @@ struct backup_writer {
     struct backup_info *info;
 };
 
-static void append_number(struct guarded *out, uint64_t number)
-{
-    const uint64_t bytes = htole64(number);
-    guarded_append(out, &bytes, sizeof bytes);
-}
-
-static void append_prefixed(struct guarded *out, const void *bytes, size_t size_bytes)
-{
-    const uint32_t size = htole32((uint32_t)size_bytes);
-    guarded_append(out, &size, sizeof size);
-    guarded_append(out, bytes, size_bytes);
-}
-
 /* ---- header and rows ------------------------------------------------------------------------- */
 
 static lethe_result write_header(struct backup_writer *writer, const struct backup_options *options,
@@ -52,11 +39,11 @@ static lethe_result write_header(struct backup_writer *writer, const struct back
 
 static void append_head(struct guarded *out, const struct backup_info *info)
 {
-    append_number(out, info->epoch);
-    append_number(out, info->made_s);
-    append_number(out, info->log_records);
+    guarded_le64(out, info->epoch);
+    guarded_le64(out, info->made_s);
+    guarded_le64(out, info->log_records);
     guarded_append(out, info->log_root, sizeof info->log_root);
-    append_prefixed(out, info->log_key.name, strlen(info->log_key.name));
+    guarded_prefixed(out, info->log_key.name, strlen(info->log_key.name));
     guarded_append(out, info->log_key.public_key, sizeof info->log_key.public_key);
 }
 
@@ -73,8 +60,8 @@ static lethe_result write_row(void *context, const char *path, uint64_t version,
     size_t row_bytes = 2 * sizeof(uint32_t) + strlen(path) + lethe_secret_size(value);
     if (plain->size_bytes + row_bytes > BACKUP_CHUNK_MAX)
         TRY(backup_chunk_write(&writer->chunks, false, err));
-    append_prefixed(plain, path, strlen(path));
-    append_prefixed(plain, lethe_secret_bytes_const(value), lethe_secret_size(value));
+    guarded_prefixed(plain, path, strlen(path));
+    guarded_prefixed(plain, lethe_secret_bytes_const(value), lethe_secret_size(value));
     writer->info->rows++;
     return guarded_result(plain, err);
 }

@@ -206,3 +206,32 @@ void client_answer_errors(const void *body, size_t body_bytes, char *out, size_t
         used += text_sanitise(text, length, out + used, capacity - used);
     }
 }
+
+lethe_result client_results(const struct json_piece *answer, struct json_walk *out,
+                            struct lethe_error *err)
+{
+    struct json_piece results;
+    if (json_piece_find(answer, "data/batch_results", &results) != LETHE_OK ||
+        results.kind != JSON_PIECE_ARRAY)
+        return error_set(err, LETHE_MALFORMED, "the key service's answer has no batch_results");
+    *out = json_walk_over(&results);
+    return LETHE_OK;
+}
+
+lethe_result client_results_next(struct json_walk *results, struct json_piece *out,
+                                 struct lethe_error *err)
+{
+    struct json_piece name;
+    return json_walk_next(results, &name, out) == LETHE_OK
+               ? LETHE_OK
+               : error_set(err, LETHE_MALFORMED, "the key service answered fewer items");
+}
+
+lethe_result client_results_end(struct json_walk *results, struct lethe_error *err)
+{
+    struct json_piece name;
+    struct json_piece more;
+    return json_walk_next(results, &name, &more) == LETHE_NOT_FOUND
+               ? LETHE_OK
+               : error_set(err, LETHE_MALFORMED, "the key service answered more items");
+}

@@ -33,6 +33,14 @@ LETHE_MUST_CHECK lethe_result client_answer_vault(const struct json_piece *answe
 LETHE_MUST_CHECK lethe_result client_answer_secret(const struct json_piece *answer,
                                                    const char *path, struct lethe_secret **out,
                                                    struct lethe_error *err);
+/* The results of a batch, one after another: as many as there were items, no fewer and no more.
+ * LETHE_MALFORMED. */
+LETHE_MUST_CHECK lethe_result client_results(const struct json_piece *answer, struct json_walk *out,
+                                             struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result client_results_next(struct json_walk *results, struct json_piece *out,
+                                                  struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result client_results_end(struct json_walk *results,
+                                                 struct lethe_error *err);
 /* The texts of "errors", made safe to show, with "; " between them; "" when there are none, or the
  * body is something else. */
 void client_answer_errors(const void *body, size_t body_bytes, char *out, size_t capacity);

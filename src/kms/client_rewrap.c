@@ -58,23 +58,16 @@ static lethe_result read_item(const struct json_piece *result, const struct key_
 static lethe_result read_items(const struct json_piece *answer, const struct batch *batch,
                                size_t end, struct lethe_error *err)
 {
-    struct json_piece results;
-    struct json_piece name;
+    struct json_walk walk;
     struct json_piece result;
-    if (json_piece_find(answer, "data/batch_results", &results) != LETHE_OK ||
-        results.kind != JSON_PIECE_ARRAY)
-        return error_set(err, LETHE_MALFORMED, "the key service's answer has no batch_results");
-    struct json_walk walk = json_walk_over(&results);
+    TRY(client_results(answer, &walk, err));
     for (size_t i = batch->begin; i < end; i++) {
         if (!is_in(batch, i))
             continue;
-        if (json_walk_next(&walk, &name, &result) != LETHE_OK)
-            return error_set(err, LETHE_MALFORMED, "the key service answered fewer items");
+        TRY(client_results_next(&walk, &result, err));
         TRY(read_item(&result, &batch->items[i], err));
     }
-    if (json_walk_next(&walk, &name, &result) != LETHE_NOT_FOUND)
-        return error_set(err, LETHE_MALFORMED, "the key service answered more items");
-    return LETHE_OK;
+    return client_results_end(&walk, err);
 }
 
 static lethe_result rewrap_key(struct kms_client *client, struct batch *batch,

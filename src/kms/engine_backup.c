@@ -59,25 +59,12 @@ static lethe_result need_backup_key(struct engine *engine, struct aead_key **out
 
 /* ---- out ------------------------------------------------------------------------------------- */
 
-static void append_number(struct guarded *out, uint64_t number)
-{
-    const uint64_t bytes = htole64(number);
-    guarded_append(out, &bytes, sizeof bytes);
-}
-
-static void append_prefixed(struct guarded *out, const void *bytes, size_t size_bytes)
-{
-    const uint32_t size = htole32((uint32_t)size_bytes);
-    guarded_append(out, &size, sizeof size);
-    guarded_append(out, bytes, size_bytes);
-}
-
 static lethe_result append_row(struct store *store, const char *path, struct guarded *out,
                                struct lethe_error *err)
 {
     CLEANUP(lethe_secret_free) struct lethe_secret *row = NULL;
     TRY(store_get(store, path, &row, NULL, err));
-    append_prefixed(out, lethe_secret_bytes_const(row), lethe_secret_size(row));
+    guarded_prefixed(out, lethe_secret_bytes_const(row), lethe_secret_size(row));
     return LETHE_OK;
 }
 
@@ -85,12 +72,12 @@ static lethe_result gather(struct store *store, const struct key_info *info, str
                            struct lethe_error *err)
 {
     char path[KEYRING_PATH_MAX];
-    append_prefixed(out, info->name, strlen(info->name));
+    guarded_prefixed(out, info->name, strlen(info->name));
     keyring_key_path(info->name, path);
     TRY(append_row(store, path, out, err));
     for (uint64_t version = MAX(info->min_available, 1u); version <= info->newest_version;
          version++) {
-        append_number(out, version);
+        guarded_le64(out, version);
         keyring_version_path(info->name, version, path);
         TRY(append_row(store, path, out, err));
     }

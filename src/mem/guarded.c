@@ -1,5 +1,6 @@
 #include "mem/guarded.h"
 
+#include <endian.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -87,6 +88,19 @@ void guarded_format(struct guarded *guarded, const char *format, ...)
     vsnprintf(at, (size_t)length + 1, format, arguments);
     va_end(arguments);
     guarded->size_bytes += (size_t)length;
+}
+
+void guarded_le64(struct guarded *guarded, uint64_t number)
+{
+    const uint64_t bytes = htole64(number);
+    guarded_append(guarded, &bytes, sizeof bytes);
+}
+
+void guarded_prefixed(struct guarded *guarded, const void *bytes, size_t size_bytes)
+{
+    const uint32_t size = htole32((uint32_t)size_bytes);
+    guarded_append(guarded, &size, sizeof size);
+    guarded_append(guarded, bytes, size_bytes);
 }
 
 void guarded_base64(struct guarded *guarded, const void *bytes, size_t size_bytes)

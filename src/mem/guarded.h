@@ -30,6 +30,9 @@ void guarded_append(struct guarded *guarded, const void *bytes, size_t size_byte
 uint8_t *guarded_extend(struct guarded *guarded, size_t size_bytes);
 void guarded_text(struct guarded *guarded, const char *text);
 void guarded_format(struct guarded *guarded, const char *format, ...) PRINTF_LIKE(2, 3);
+void guarded_le64(struct guarded *guarded, uint64_t number);
+/* le32 length, then the bytes, as buffer_prefixed(). */
+void guarded_prefixed(struct guarded *guarded, const void *bytes, size_t size_bytes);
 /* Padded base64 of the bytes, which may not lie in `guarded`. */
 void guarded_base64(struct guarded *guarded, const void *bytes, size_t size_bytes);
 
