@@ -104,8 +104,9 @@ struct attest_part {
     const void *bytes;
     size_t size_bytes;
 };
-void attest_binding(const struct attest_part *parts, size_t count,
-                    uint8_t out[ATTEST_BINDING_BYTES]);
+LETHE_MUST_CHECK lethe_result attest_binding(const struct attest_part *parts, size_t count,
+                                             uint8_t out[ATTEST_BINDING_BYTES],
+                                             struct lethe_error *err);
 
 /* ---- reference values ------------------------------------------------------------------------ */
 
