@@ -33,9 +33,13 @@
     X(CHAIN, "chain", "the certificate does not lead to a root that is trusted")                   \
     X(CHAIN_DATES, "certificate_dates", "a certificate has expired, or is not valid yet")          \
     X(CHAIN_REVOKED, "certificate_revoked", "a certificate was revoked")                           \
+    X(CRL, "crl", "a CRL is malformed, forged, or not in force")                                   \
     X(CERTIFICATE, "certificate_malformed", "the certificate is not what its kind is")             \
     X(PRODUCT, "product_mismatch", "report and certificate are of different products")             \
+    X(SIGNING_KEY, "signing_key", "the report names another kind of key than the certificate")     \
     X(CHIP, "chip_mismatch", "the report is of another chip than the certificate")                 \
+    X(CHIP_MASKED, "chip_masked", "the report does not say of which chip it is")                   \
+    X(VMPL, "vmpl", "the report was not asked for by a guest (VMPL 0 to 3)")                       \
     X(TCB, "tcb_mismatch", "the report's TCB is not the certificate's")                            \
     X(DEBUG, "debug_allowed", "the guest may be debugged")                                         \
     X(MIGRATION, "migration_allowed", "the guest may be migrated by an agent")                     \
@@ -84,6 +88,7 @@ struct attest_claims {
     size_t loader_count;
     /* sev-snp, or the report that vouches for a virtual TPM */
     bool has_report;
+    char report_measurement[ATTEST_MEASUREMENT_SIZE]; /* "sha384:<launch digest>" */
     uint32_t report_version, vmpl;
     uint64_t guest_policy, platform_info;
     struct attest_tcb tcb; /* reported */
