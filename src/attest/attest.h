@@ -88,12 +88,12 @@ struct attest_claims {
     size_t loader_count;
     /* sev-snp, or the report that vouches for a virtual TPM */
     bool has_report;
-    char report_measurement[ATTEST_MEASUREMENT_SIZE]; /* "sha384:<launch digest>" */
     uint32_t report_version, vmpl;
     uint64_t guest_policy, platform_info;
     struct attest_tcb tcb; /* reported */
     char product[16];      /* "Milan", "Genoa", "Turin" */
     bool is_vlek;
+    char report_measurement[ATTEST_MEASUREMENT_SIZE]; /* tpm2: of the report that vouches */
     /* All of it as one JSON object, the policy's `attestation_report` without what only the
      * keeper knows (`valid`, `machine`, `reference`). */
     struct buffer json;
