@@ -9,6 +9,7 @@
 #include "attest/sevsnp.h"
 #include "base/file.h"
 #include "crypto/crypto.h"
+#include "crypto/x509.h"
 
 #define SAMPLES_NOW_S UINT64_C(1750000000)  /* 2025-06-15: all of them are valid */
 #define VLEK_EXPIRED_S UINT64_C(1765404862) /* 2025-12-10 22:14:22, one second after */
