@@ -59,8 +59,4 @@ lethe_result serve_keeper(const struct serve_options *options, const struct serv
     return core_run(service, &sockets, err);
 }
 
-lethe_result serve(const struct serve_options *options, struct lethe_error *err)
-{
-    static const struct serve_parts parts = {serve_keeper, door_run};
-    return serve_with(options, &parts, err);
-}
+const struct serve_parts serve_parts = {serve_keeper, door_run};
