@@ -165,6 +165,7 @@ lethe_result service_unseal(struct service *service, const struct lethe_secret *
         options.passphrase_fd = pipe_fd;
     }
     TRY(open_keeper(service, &options, err));
+    keeper_set_patience(service->keeper, SERVICE_PATIENCE_MS);
     lethe_result result = open_parts(service, err);
     if (result != LETHE_OK) {
         close_parts(service);

@@ -17,6 +17,10 @@
 #include "kms/change.h"
 #include "kms/engine.h"
 
+/* The keeper's one thread has others to answer: a change that another process keeps from the store
+ * for longer is refused (503). The command line waits for as long as the locks allow. */
+#define SERVICE_PATIENCE_MS 250u
+
 struct tokens;
 struct identities;
 struct authority;
