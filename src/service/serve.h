@@ -27,6 +27,7 @@ struct serve_options {
     const char *home;       /* directory that the keeper may write */
     const char *root_path;  /* directory of the root key's file; NULL: none */
     bool root_is_device;    /* the root is a token or a TPM: its libraries and sockets are needed */
+    const char *const *root_readable, *const *root_writable; /* its files; end with NULL, or NULL */
     /* The door's certificate and key files; NULL: issued by the service's own authority for `names`
      * and the addresses that it listens on, and renewed. */
     const char *certificate_path, *key_path;
