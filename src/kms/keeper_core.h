@@ -129,6 +129,8 @@ LETHE_MUST_CHECK lethe_result keeper_commit_for(struct keeper *keeper, const cha
 void keeper_owner_of(const char *name, char out[NAME_PART_MAX + 1]);
 lethe_result keeper_source_rewrap(void *context, const struct key_rewrap *items, size_t count,
                                   struct lethe_error *err);
+lethe_result keeper_source_wrap_all(void *context, const struct key_wrap *items, size_t count,
+                                    struct lethe_error *err);
 lethe_result keeper_source_unwrap_all(void *context, const struct key_unwrap *items, size_t count,
                                       struct lethe_error *err);
 lethe_result keeper_source_newest(void *context, const char *key, uint64_t *version,

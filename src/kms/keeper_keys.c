@@ -410,6 +410,7 @@ void keeper_keys_init(struct keeper *keeper)
     keeper->source = (struct key_source){
         .ensure = source_ensure,
         .wrap = source_wrap,
+        .wrap_all = keeper_source_wrap_all,
         .unwrap = source_unwrap,
         .unwrap_all = keeper_source_unwrap_all,
         .rewrap = keeper_source_rewrap,
