@@ -48,7 +48,8 @@ COMMAND_FUNCTION(token_create)
     struct json_piece answer = {0};
     static const char *const options[][2] = {
         {"ttl", "ttl"},       {"explicit_max_ttl", "max-ttl"}, {"period", "period"},
-        {"num_uses", "uses"}, {"display_name", "name"},        {"identity", "identity"}};
+        {"num_uses", "uses"}, {"display_name", "name"},        {"identity", "identity"},
+        {"tenant", "tenant"}};
     TRY(check_output(invocation, err));
     TRY(kms_call_open(invocation, &call, err));
     client_put_open(&call.request, NULL, '{');

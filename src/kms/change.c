@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "kms/home_lock.h"
 #include "kms/keeper_core.h"
 
 struct store *keeper_store(struct keeper *keeper)
@@ -40,6 +41,43 @@ lethe_result keeper_change(struct keeper *keeper, const char *tenant, keeper_cha
 {
     struct rows_change rows = {.change = change, .context = context};
     return keeper_make_change(keeper, tenant, change_rows, &rows, err);
+}
+
+/* ---- waiting for others ---------------------------------------------------------------------- */
+
+void keeper_set_patience(struct keeper *keeper, unsigned patience_ms)
+{
+    keeper->patience_ms = patience_ms;
+    store_set_patience(keeper->store, patience_ms);
+}
+
+static unsigned patience_of(const struct keeper *keeper, unsigned usual_ms)
+{
+    if (keeper->patience_ms == 0)
+        return usual_ms;
+    return keeper->was_busy ? 0 : keeper->patience_ms;
+}
+
+/* The locks' own texts name files, which is nothing to who asks over the network. */
+static lethe_result note_busy(struct keeper *keeper, lethe_result result, struct lethe_error *err)
+{
+    keeper->was_busy = result == LETHE_BUSY;
+    if (result != LETHE_BUSY || keeper->patience_ms == 0)
+        return result;
+    return error_set(err, result, "another process holds the store of keys; try again");
+}
+
+lethe_result keeper_lock(struct keeper *keeper, int *fd, struct lethe_error *err)
+{
+    lethe_result result =
+        home_lock(keeper->lock_path, patience_of(keeper, HOME_LOCK_TIMEOUT_MS), fd, err);
+    return result == LETHE_OK ? result : note_busy(keeper, result, err);
+}
+
+lethe_result keeper_begin(struct keeper *keeper, struct lethe_error *err)
+{
+    store_set_patience(keeper->store, patience_of(keeper, STORE_BUSY_TIMEOUT_MS));
+    return note_busy(keeper, store_begin(keeper->store, err), err);
 }
 
 /* ---- looking --------------------------------------------------------------------------------- */

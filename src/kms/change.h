@@ -26,6 +26,11 @@ LETHE_MUST_CHECK lethe_result keeper_change(struct keeper *keeper, const char *t
  * is said otherwise; NULL: the keeper's own again. Copied. */
 void keeper_act_for(struct keeper *keeper, const char *actor);
 
+/* How long a change waits for another process that holds the home, at most; then it is LETHE_BUSY,
+ * and so are those that follow, at once, until the home is free. For a process whose one thread has
+ * others to answer; without this call a change waits as long as each lock allows. */
+void keeper_set_patience(struct keeper *keeper, unsigned patience_ms);
+
 /* Whether rows changed since the last call, by this process or another: what was remembered of them
  * is to be read again. Cheap enough to ask for every few requests. */
 LETHE_MUST_CHECK lethe_result keeper_look(struct keeper *keeper, bool *changed,

@@ -83,7 +83,7 @@ lethe_result keeper_pin_in_transaction(struct keeper *keeper, struct lethe_error
 static lethe_result change_store(struct keeper *keeper, const struct audit_who *who,
                                  keeper_edit *change, void *context, struct lethe_error *err)
 {
-    TRY(store_begin(keeper->store, err));
+    TRY(keeper_begin(keeper, err));
     CLEANUP(store_rollback) struct store *transaction = keeper->store;
     struct audit_event event;
     TRY(change(keeper, context, store_epoch(transaction) + 1, &event, err));
@@ -98,7 +98,7 @@ lethe_result keeper_make_change(struct keeper *keeper, const char *tenant, keepe
 {
     const struct audit_who who = keeper_who(keeper, tenant);
     CLEANUP(home_unlock) int lock = -1;
-    TRY(home_lock(keeper->lock_path, &lock, err));
+    TRY(keeper_lock(keeper, &lock, err));
     TRY(keeper_settle(keeper, err));
     keeper->owes = true;
     TRY(change_store(keeper, &who, change, context, err));
@@ -110,7 +110,7 @@ lethe_result keeper_settle_owed(struct keeper *keeper, struct lethe_error *err)
     if (!keeper->owes)
         return LETHE_OK;
     CLEANUP(home_unlock) int lock = -1;
-    TRY(home_lock(keeper->lock_path, &lock, err));
+    TRY(keeper_lock(keeper, &lock, err));
     return keeper_settle(keeper, err);
 }
 
@@ -123,7 +123,7 @@ lethe_result keeper_pin(struct keeper *keeper, struct lethe_error *err)
     TRY(pin_get(keeper->store, &pin, err));
     if (pin.records == head.records)
         return LETHE_OK;
-    TRY(store_begin(keeper->store, err));
+    TRY(keeper_begin(keeper, err));
     CLEANUP(store_rollback) struct store *transaction = keeper->store;
     TRY(keeper_pin_in_transaction(keeper, err));
     return store_commit(transaction, err);

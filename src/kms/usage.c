@@ -193,7 +193,7 @@ static lethe_result is_known(struct store *store, const char *key, const struct 
 static lethe_result write_alone(struct keeper *keeper, const char *key, const struct usage_row *row,
                                 struct lethe_error *err)
 {
-    TRY(store_begin(keeper->store, err));
+    TRY(keeper_begin(keeper, err));
     CLEANUP(store_rollback) struct store *transaction = keeper->store;
     bool had_looked = keeper->looked_epoch == store_epoch(transaction);
     TRY(write_row(transaction, key, row, err));

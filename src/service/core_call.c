@@ -141,11 +141,25 @@ static const struct field_value *claim(const struct call *call, enum router_clai
     return &call->values[call->match.routed->claims[which]];
 }
 
+static bool text_is(const struct field_value *value, const char *text)
+{
+    return value->length == strlen(text) && memcmp(value->text, text, value->length) == 0;
+}
+
 static bool claim_is(const struct call *call, enum router_claim which, const char *proven)
 {
     const struct field_value *value = claim(call, which);
-    return call->match.routed->is_own[which] || !value->given ||
-           (value->length == strlen(proven) && memcmp(value->text, proven, value->length) == 0);
+    return call->match.routed->is_own[which] || !value->given || text_is(value, proven);
+}
+
+/* An identity may be written without its "spiffe://". */
+static bool claims_name(const struct call *call, enum router_claim which)
+{
+    static const char scheme[] = "spiffe://";
+    const char *name = call->caller.name;
+    bool has_scheme = strncmp(name, scheme, strlen(scheme)) == 0;
+    return claim_is(call, which, name) ||
+           (has_scheme && claim_is(call, which, name + strlen(scheme)));
 }
 
 /* ---- whether it may -------------------------------------------------------------------------- */
@@ -174,9 +188,8 @@ static void record_decision(struct call *call, bool allowed, const char *reason,
  * mistaken. */
 static bool claims_are_true(struct call *call)
 {
-    if (claim_is(call, CLAIM_TENANT, call->caller.tenant) &&
-        claim_is(call, CLAIM_PRINCIPAL, call->caller.name) &&
-        claim_is(call, CLAIM_IDENTITY, call->caller.name))
+    if (claim_is(call, CLAIM_TENANT, call->caller.tenant) && claims_name(call, CLAIM_PRINCIPAL) &&
+        claims_name(call, CLAIM_IDENTITY))
         return true;
     const struct audit_event event =
         audit_policy_violation("identity", "the request claims another tenant or identity",
@@ -315,7 +328,7 @@ static unsigned answer(struct call *call)
         return answer_no_route(call);
     err.text[0] = '\0';
     lethe_result result = handle(call, &err);
-    if (result == LETHE_OK && call->shape == ANSWER_EVENTS && !events_have_room(call->core))
+    if (result == LETHE_OK && call->shape == ANSWER_EVENTS && !events_expect(call))
         result = error_set(&err, LETHE_BUSY, "too many streams of events are open");
     return result == LETHE_OK ? answer_finish(call) : answer_failure(call, result, &err);
 }

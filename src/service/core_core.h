@@ -30,11 +30,15 @@ struct connection {
     bool cut_off; /* to be ended behind this turn */
 };
 
+/* Policies change while a stream is open: whoever asked for it is asked about at each event. */
 struct event_stream {
     struct core_peer *peer;
     uint64_t connection;
     uint64_t number;
     uint64_t ends_s;
+    bool is_open; /* its answer is on its way */
+    char source[64];
+    struct caller caller;
 };
 
 /* What the core knows of a peer. */
@@ -156,8 +160,8 @@ void settings_tell_all(struct core *core, bool only_if_changed);
 void settings_ready(struct core *core, struct core_peer *peer);
 
 /* events.c */
-bool events_have_room(const struct core *core);
-/* Behind its answer. */
+/* A call's answer is to be a stream, which opens behind that answer. False: there is no room. */
+bool events_expect(struct call *call);
 void events_open(struct core *core, struct core_peer *peer, const struct wire_frame *frame);
 void events_forget(struct core *core, const struct core_peer *peer, uint64_t connection, bool all);
 void events_tick(struct core *core, uint64_t now_s);

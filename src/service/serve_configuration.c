@@ -54,6 +54,7 @@ static const struct conf_row rows[] = {
     YES_NO("transit", "durable_use", durable_use),
     TEXT("identity", "trust_domain", CONF_TEXT, trust_domain),
     TEXT("identity", "names", CONF_LIST, names),
+    TEXT("root", "files", CONF_LIST, root_files),
     AUDIT_CONF_ROWS(AUDIT),
 };
 const struct conf_table serve_configuration_table = {rows, ARRAY_LEN(rows)};

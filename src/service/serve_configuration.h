@@ -21,6 +21,7 @@ struct serve_configuration {
     uint64_t durable_use;
     char trust_domain[CONF_TEXT_SIZE];
     struct conf_list names;
+    struct conf_list root_files;
     struct audit_limits audit;
     uint64_t set; /* a bit for each row of the table that the file has */
 };

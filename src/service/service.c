@@ -101,7 +101,7 @@ lethe_result service_seal(struct service *service, struct lethe_error *err)
     service->core->seal_wanted = false;
     if (service->keeper == NULL)
         return LETHE_OK;
-    service_publish(service, "sealed", "{}");
+    service_publish(service, "sealed", "", "");
     close_parts(service);
     lethe_result result = keeper_close(MOVE(service->keeper), err);
     tell_ready(service);
@@ -165,6 +165,7 @@ lethe_result service_unseal(struct service *service, const struct lethe_secret *
         options.passphrase_fd = pipe_fd;
     }
     TRY(open_keeper(service, &options, err));
+    keeper_set_patience(service->keeper, SERVICE_PATIENCE_MS);
     lethe_result result = open_parts(service, err);
     if (result != LETHE_OK) {
         close_parts(service);
@@ -172,7 +173,7 @@ lethe_result service_unseal(struct service *service, const struct lethe_secret *
         return result;
     }
     tell_ready(service);
-    service_publish(service, "unsealed", "{}");
+    service_publish(service, "unsealed", "", "");
     return LETHE_OK;
 }
 
@@ -255,7 +256,7 @@ void service_tick(struct service *service)
     core->acting_for[0] = '\0';
     (void)!engine_rotate_due(service->engine, &rotated, NULL); /* tried again in a second */
     if (rotated > 0)
-        service_publish(service, "keys_rotated", "{\"reason\":\"schedule\"}");
+        service_publish(service, "keys_rotated", "", "\"reason\":\"schedule\"");
     core->unreadable = core_look(core, NULL) != LETHE_OK;
     tokens_expire(service->tokens, now_s);
     tidy_identities(service, now_s);

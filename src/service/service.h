@@ -17,6 +17,10 @@
 #include "kms/change.h"
 #include "kms/engine.h"
 
+/* The keeper's one thread has others to answer: a change that another process keeps from the store
+ * for longer is refused (503). The command line waits for as long as the locks allow. */
+#define SERVICE_PATIENCE_MS 250u
+
 struct tokens;
 struct identities;
 struct authority;
@@ -65,12 +69,16 @@ LETHE_MUST_CHECK lethe_result service_init(struct service *service,
 /* What happens now and then, at most once a second: rotations that are due, tokens that expired;
  * once an hour, certificates of identities that expired days ago. */
 void service_tick(struct service *service);
-/* Tells every open stream of events: key_rotated, keys_rotated (on schedule), key_revoked,
- * identity_revoked, token_revoked, policy_changed, sealed, unsealed. The text is one JSON object;
- * the other gives it one member, whose value needs no escaping. */
-void service_publish(struct service *service, const char *event, const char *json);
-void service_publish_text(struct service *service, const char *event, const char *name,
-                          const char *value);
+/* Tells the streams of events: key_rotated, keys_rotated (on schedule), key_revoked,
+ * identity_revoked, token_revoked, policy_changed, sealed, unsealed. Each has a tenant, which its
+ * JSON object says first: "" for what is the whole service's. It goes to whom the policy lets read
+ * lethe/events of that tenant at that moment, and to nobody else (E-7). `members` are what the
+ * object has besides ("" for nothing); the other function gives it one, whose value needs no
+ * escaping. */
+void service_publish(struct service *service, const char *event, const char *tenant,
+                     const char *members);
+void service_publish_text(struct service *service, const char *event, const char *tenant,
+                          const char *name, const char *value);
 /* Ends every connection of an identity, and every one that has used a token: at once. */
 void service_cut_off(struct service *service, const char *caller_name);
 

@@ -265,7 +265,8 @@ static void cut_off(struct tokens *tokens, const struct token *token)
     char name[CALLER_NAME_MAX + 1];
     const struct token_entry *entry = tokens_entry(tokens, token);
     snprintf(name, sizeof name, "token:%s", entry->accessor);
-    service_publish_text(tokens->service, "token_revoked", "accessor", entry->accessor);
+    service_publish_text(tokens->service, "token_revoked", entry->tenant, "accessor",
+                         entry->accessor);
     service_cut_off(tokens->service, entry->identity[0] != '\0' ? entry->identity : name);
 }
 
