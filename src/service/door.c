@@ -1,5 +1,6 @@
 #include "service/door.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -9,14 +10,19 @@
 #include "service/door_state.h"
 #include "service/serve_log.h"
 
+#define LOOK_MS 1000u
+
 /* ---- what the supervisor says -----------------------------------------------------------------
  */
 
 static void meet(struct door *door, int fd)
 {
     struct lethe_error err = {0};
-    if (fd < 0)
+    door->wants_keeper = fd < 0;
+    if (fd < 0) {
+        serve_log(SERVE_ERROR, "no descriptor is left for a socket to the keeper");
         return;
+    }
     if (door_keeper_meet(door, fd, &err) != LETHE_OK)
         serve_log(SERVE_ERROR, "%s", err.text);
 }
@@ -66,14 +72,38 @@ static void take_letter(struct door *door, enum control_letter letter, int fd)
     fd_close(fd);
 }
 
+/* However many clients hold the other descriptors, there is one for the keeper. */
+static void make_room(struct door *door)
+{
+    fd_close(FD_MOVE(door->spare));
+}
+
+static void keep_room(struct door *door)
+{
+    if (door->spare < 0)
+        door->spare = fcntl(door->ends->control, F_DUPFD_CLOEXEC, 0);
+}
+
+static void look_around(void *context)
+{
+    struct door *door = context;
+    loop_timer_set(door->look_timer, LOOK_MS);
+    keep_room(door);
+    if (door->wants_keeper)
+        door_ask_for_keeper(door);
+    door_look_at_keeper(door, LOOK_MS);
+}
+
 static void on_control(void *context, unsigned events)
 {
     struct door *door = context;
     enum control_letter letter;
     int fd;
     lethe_result result;
+    make_room(door);
     while ((result = control_receive(door->ends->control, &letter, &fd, NULL)) == LETHE_OK)
         take_letter(door, letter, fd);
+    keep_room(door);
     if (result != LETHE_NOT_FOUND)
         stop(door);
 }
@@ -87,6 +117,8 @@ static lethe_result make_loop(struct door *door, struct lethe_error *err)
     TRY(loop_timer_create(door->loop, door_keeper_flush, door, &door->flush, err));
     TRY(loop_timer_create(door->loop, door_tell_counts, door, &door->counts_timer, err));
     loop_timer_set(door->counts_timer, DOOR_COUNTS_MS);
+    TRY(loop_timer_create(door->loop, look_around, door, &door->look_timer, err));
+    loop_timer_set(door->look_timer, LOOK_MS);
     return loop_watch(door->loop, door->ends->control, LOOP_READ, on_control, door, &door->control,
                       err);
 }
@@ -110,6 +142,8 @@ static void clear(struct door *door)
     loop_watch_free(door->control);
     loop_timer_free(door->flush);
     loop_timer_free(door->counts_timer);
+    loop_timer_free(door->look_timer);
+    fd_close(door->spare);
     loop_free(door->loop);
     sign_pair_free(door->key);
     buffer_clear(&door->request);
@@ -128,6 +162,7 @@ lethe_result door_run(const struct serve_options *options, const struct serve_en
         return error_set(err, LETHE_NO_MEMORY, "no memory for the door");
     door->options = options;
     door->ends = ends;
+    door->spare = -1;
     lethe_result result = run(door, err);
     clear(door);
     return result;
