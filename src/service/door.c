@@ -1,6 +1,5 @@
 #include "service/door.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -72,23 +71,10 @@ static void take_letter(struct door *door, enum control_letter letter, int fd)
     fd_close(fd);
 }
 
-/* However many clients hold the other descriptors, there is one for the keeper. */
-static void make_room(struct door *door)
-{
-    fd_close(FD_MOVE(door->spare));
-}
-
-static void keep_room(struct door *door)
-{
-    if (door->spare < 0)
-        door->spare = fcntl(door->ends->control, F_DUPFD_CLOEXEC, 0);
-}
-
 static void look_around(void *context)
 {
     struct door *door = context;
     loop_timer_set(door->look_timer, LOOK_MS);
-    keep_room(door);
     if (door->wants_keeper)
         door_ask_for_keeper(door);
     door_look_at_keeper(door, LOOK_MS);
@@ -100,10 +86,8 @@ static void on_control(void *context, unsigned events)
     enum control_letter letter;
     int fd;
     lethe_result result;
-    make_room(door);
     while ((result = control_receive(door->ends->control, &letter, &fd, NULL)) == LETHE_OK)
         take_letter(door, letter, fd);
-    keep_room(door);
     if (result != LETHE_NOT_FOUND)
         stop(door);
 }
@@ -143,7 +127,6 @@ static void clear(struct door *door)
     loop_timer_free(door->flush);
     loop_timer_free(door->counts_timer);
     loop_timer_free(door->look_timer);
-    fd_close(door->spare);
     loop_free(door->loop);
     sign_pair_free(door->key);
     buffer_clear(&door->request);
@@ -162,7 +145,6 @@ lethe_result door_run(const struct serve_options *options, const struct serve_en
         return error_set(err, LETHE_NO_MEMORY, "no memory for the door");
     door->options = options;
     door->ends = ends;
-    door->spare = -1;
     lethe_result result = run(door, err);
     clear(door);
     return result;

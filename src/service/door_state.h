@@ -57,9 +57,7 @@ struct door {
     uint64_t silent_ms;
     bool keeper_is_silent;
 
-    /* A descriptor for nothing: closed, there is room for the one that a message brings. */
-    int spare;
-    bool wants_keeper; /* a socket to one was sent, and could not be taken */
+    bool wants_keeper; /* a socket to one was sent, and no descriptor was left for it */
 
     struct door_connection *buckets[DOOR_BUCKETS];
     size_t in_flight;
