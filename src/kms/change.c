@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "kms/home_lock.h"
 #include "kms/keeper_core.h"
+#include "kms/outbox.h"
 
 struct store *keeper_store(struct keeper *keeper)
 {
@@ -19,17 +20,14 @@ void keeper_act_for(struct keeper *keeper, const char *actor)
     keeper->acts_for[length] = '\0';
 }
 
-/* ---- changes --------------------------------------------------------------------------------- */
+_Static_assert(KEEPER_OTHERS_MAX == OUTBOX_OTHERS_MAX, "one bound");
 
-struct rows_change {
-    keeper_change_rows *change;
-    void *context;
-};
+/* ---- changes --------------------------------------------------------------------------------- */
 
 static lethe_result change_rows(struct keeper *keeper, void *context, uint64_t epoch,
                                 struct audit_event *event, struct lethe_error *err)
 {
-    const struct rows_change *rows = context;
+    const struct keeper_rows_change *rows = context;
     TRY(rows->change(keeper->store, rows->context, epoch, event, err));
     if (!audit_kind_has_epoch(event->kind))
         event->epoch = epoch;
@@ -39,8 +37,21 @@ static lethe_result change_rows(struct keeper *keeper, void *context, uint64_t e
 lethe_result keeper_change(struct keeper *keeper, const char *tenant, keeper_change_rows *change,
                            void *context, struct lethe_error *err)
 {
-    struct rows_change rows = {.change = change, .context = context};
-    return keeper_make_change(keeper, tenant, change_rows, &rows, err);
+    const struct keeper_rows_change rows = {.change = change, .context = context};
+    return keeper_change_many(keeper, tenant, &rows, err);
+}
+
+lethe_result keeper_change_many(struct keeper *keeper, const char *tenant,
+                                const struct keeper_rows_change *rows, struct lethe_error *err)
+{
+    struct keeper_rows_change change = *rows;
+    REQUIRE(rows->other_count <= KEEPER_OTHERS_MAX);
+    keeper->others = rows->others;
+    keeper->other_count = rows->other_count;
+    lethe_result result = keeper_make_change(keeper, tenant, change_rows, &change, err);
+    keeper->others = NULL;
+    keeper->other_count = 0;
+    return result;
 }
 
 /* ---- waiting for others ---------------------------------------------------------------------- */

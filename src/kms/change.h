@@ -22,6 +22,19 @@ LETHE_MUST_CHECK lethe_result keeper_change(struct keeper *keeper, const char *t
                                             keeper_change_rows *change, void *context,
                                             struct lethe_error *err);
 
+/* As keeper_change(), for a change that owes more records than its own: at most KEEPER_OTHERS_MAX
+ * of kinds without the field `epoch`. Store and log have all of them, or neither has any. */
+#define KEEPER_OTHERS_MAX 255u
+struct keeper_rows_change {
+    keeper_change_rows *change;
+    void *context;
+    const struct audit_event *others; /* with their texts, until keeper_change_many() returns */
+    size_t other_count;
+};
+LETHE_MUST_CHECK lethe_result keeper_change_many(struct keeper *keeper, const char *tenant,
+                                                 const struct keeper_rows_change *rows,
+                                                 struct lethe_error *err);
+
 /* From now on, records say that `actor` did it (a SPIFFE id, "token:ACCESSOR", "uid:0"), until it
  * is said otherwise; NULL: the keeper's own again. Copied. */
 void keeper_act_for(struct keeper *keeper, const char *actor);

@@ -35,6 +35,8 @@ struct keeper {
     bool was_busy;        /* another process held the home when a change was last tried */
     bool owes;            /* a change of ours is durable, its record may not be */
     struct working_key *working;
+    const struct audit_event *others; /* that the change being made owes beside its own */
+    size_t other_count;
 };
 
 static inline const char *keeper_actor(const struct keeper *keeper)

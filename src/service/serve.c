@@ -294,6 +294,7 @@ static lethe_result take_over_signals(struct supervisor *supervisor, struct leth
 static lethe_result prepare(struct supervisor *supervisor, struct lethe_error *err)
 {
     const struct serve_options *options = supervisor->options;
+    serve_raise_descriptors(options);
     TRY(serve_listen(options, &supervisor->listeners, err));
     if (options->user != NULL)
         TRY(serve_become_user(options->user, err));

@@ -35,6 +35,7 @@ struct serve_options {
     const char *const *names;      /* ends with NULL */
     enum tls_client_proof client_proof;
     struct http_limits limits;
+    uint64_t answer_ms; /* for the keeper's answer to a request; 0: 30 s */
     /* Told once, when the door listens and the keeper answers (or is sealed): the addresses, with
      * the ports that there are, end with NULL. May be NULL. */
     void (*ready)(void *context, const char *const *addresses, bool sealed);

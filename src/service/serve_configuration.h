@@ -15,6 +15,7 @@ struct serve_configuration {
     uint64_t client_certificates; /* enum tls_client_proof */
     char client_roots[CONF_TEXT_SIZE];
     struct http_limits limits;
+    uint64_t answer_ms;
     uint64_t default_ttl_s;
     uint64_t max_ttl_s;
     uint64_t upsert;

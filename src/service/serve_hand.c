@@ -44,6 +44,15 @@ static const size_t texts[] = {
 };
 _Static_assert(SERVE_LISTEN_MAX == 8, "every address is a row");
 
+/* Lists of texts that end with NULL. */
+static const size_t lists[] = {AT(names), AT(root_readable), AT(root_writable)};
+_Static_assert(ARRAY_LEN(lists) == SERVE_HANDED_LISTS, "each has its room");
+
+/* A pointer that is no row here would point to nothing in a child. */
+_Static_assert(
+    sizeof(struct serve_options) == 480,
+    "a new member: with a pointer in it, it is a row above; then write the new size here");
+
 /* With its NUL, so that it can be used where it lies; a missing one has no bytes at all. */
 static void put_text(struct buffer *out, const char *text)
 {
@@ -64,18 +73,23 @@ static void put_options(struct buffer *out, const struct serve_options *options)
     struct serve_options plain = *options; /* nobody is told where the supervisor has what */
     const struct keeper_options *keeper = &options->service.keeper;
     REQUIRE(keeper->clock == NULL && keeper->random == NULL);
-    plain.names = NULL;
     plain.ready = NULL;
     plain.context = NULL;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         memcpy((char *)&plain + texts[i], &none, sizeof none);
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        memcpy((char *)&plain + lists[i], &none, sizeof none);
     buffer_append(out, &plain, sizeof plain);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         const char *text;
         memcpy(&text, (const char *)options + texts[i], sizeof text);
         put_text(out, text);
     }
-    put_texts(out, options->names);
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        const char *const *list;
+        memcpy(&list, (const char *)options + lists[i], sizeof list);
+        put_texts(out, list);
+    }
 }
 
 struct counts {
@@ -173,8 +187,11 @@ static lethe_result take_options(struct cursor *cursor, struct serve_handed *out
         TRY(take_text(cursor, &text));
         memcpy((char *)&out->options + texts[i], &text, sizeof text);
     }
-    TRY(take_texts(cursor, out->names, ARRAY_LEN(out->names)));
-    out->options.names = out->names;
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        const char *const *list = out->lists[i];
+        TRY(take_texts(cursor, out->lists[i], SERVE_HANDED_LIST_MAX));
+        memcpy((char *)&out->options + lists[i], &list, sizeof list);
+    }
     out->options.service.keeper.passphrase_fd = -1;
     return LETHE_OK;
 }

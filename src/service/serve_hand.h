@@ -13,6 +13,8 @@
 /* Where a child finds them; behind these its admin socket, or its listeners. */
 enum { SERVE_FD_CONTROL = 3, SERVE_FD_OPTIONS, SERVE_FD_FIRST };
 
+#define SERVE_HANDED_LISTS 3
+#define SERVE_HANDED_LIST_MAX (CONF_LIST_MAX + 2) /* with the NULL at its end */
 struct serve_handed {
     pid_t supervisor;
     struct serve_options options;
@@ -20,7 +22,7 @@ struct serve_handed {
     /* What those borrow from. */
     int listeners[SERVE_LISTEN_MAX];
     const char *addresses[SERVE_LISTEN_MAX + 1];
-    const char *names[SERVE_NAMES_MAX];
+    const char *lists[SERVE_HANDED_LISTS][SERVE_HANDED_LIST_MAX];
 };
 
 /* In the child, before exec: puts everything there, and closes whatever else is open from 3 on. */

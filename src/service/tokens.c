@@ -269,6 +269,7 @@ lethe_result tokens_refresh(struct tokens *tokens, struct lethe_error *err)
     tokens->generation = 0; /* until all of it was read */
     TRY(store_list(store, TOKEN_ROW, read_row, tokens, err));
     tokens->generation = generation;
+    tokens->has_void = tokens_any_void(tokens);
     return LETHE_OK;
 }
 

@@ -10,6 +10,7 @@
 struct change {
     const char *method, *path, *body;
     const char *event;    /* whose record goes with it */
+    unsigned records;     /* of them; 0: one */
     bool as_operator;     /* on the admin socket */
     bool in_steps;        /* several transactions: what is between them may be left */
     unsigned again;       /* status when it has happened before; 0: as the first time */

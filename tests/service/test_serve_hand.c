@@ -21,6 +21,7 @@ static void on_ready(void *context, const char *const *addresses, bool sealed)
 static struct serve_options full(void)
 {
     static const char *const door_names[] = {"a.example", "", "::1", NULL};
+    static const char *const readable[] = {"/library", NULL};
     struct serve_options options = {.listen = {"127.0.0.1:1", "[::1]:2"},
                                     .listen_count = 2,
                                     .allow_public = true,
@@ -31,6 +32,7 @@ static struct serve_options full(void)
                                     .key_path = "/key",
                                     .client_roots_path = "",
                                     .names = door_names,
+                                    .root_readable = readable,
                                     .client_proof = TLS_CLIENT_MUST,
                                     .limits = {.connections = 7, .body_bytes = 8},
                                     .ready = on_ready,
@@ -50,6 +52,13 @@ static void assert_text(const char *expected, const char *found)
         assert_null(found);
     else
         assert_string_equal(expected, found);
+}
+
+static void assert_texts(const char *const *expected, const char *const *found)
+{
+    for (; *expected != NULL; expected++, found++)
+        assert_string_equal(*expected, *found);
+    assert_null(*found);
 }
 
 /* Texts are compared, and then everything else at once. */
@@ -78,9 +87,11 @@ static void assert_same_options(struct serve_options *a, struct serve_options *b
         assert_text(*pairs[i][0], *pairs[i][1]);
         *pairs[i][0] = *pairs[i][1] = NULL;
     }
-    for (size_t i = 0; a->names[i] != NULL || b->names[i] != NULL; i++)
-        assert_text(a->names[i], b->names[i]);
+    assert_texts(a->names, b->names);
+    assert_texts(a->root_readable, b->root_readable);
+    assert_null(b->root_writable[0]); /* no list, or one of nothing */
     a->names = b->names = NULL;
+    a->root_readable = b->root_readable = b->root_writable = NULL;
     a->ready = NULL;
     a->context = NULL;
     a->service.keeper.passphrase_fd = -1;
