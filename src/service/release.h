@@ -7,6 +7,7 @@
 
 #include <lethe/policy.h>
 
+#include "base/json_scan.h"
 #include "crypto/hpke.h"
 #include "service/attested.h"
 #include "service/call.h"
@@ -36,37 +37,79 @@ enum release_reason {
 #undef RELEASE_REASON_ENUM
 };
 
+const char *release_reason_code(enum release_reason reason);
+
 #define RELEASE_SHARDS_MAX 10000u
 #define RELEASE_REQUEST_MAX ((size_t)8 << 20)
 #define RELEASE_RULE "data.model_serving.decryption.allow_decrypt"
 #define RELEASE_BINDING_LABEL "lethe-release-v1"
 #define RELEASE_AAD "lethe-keys-v1"
 
-/* What the requester asks for, as it says. Texts borrow of the request. */
+/* What the requester asks for, as it says. JSON borrows of the text. */
 struct release_request {
-    char principal[128], operation[64], model[RELEASE_NAME_MAX + 1], tenant[64 + 1], tier[32];
-    char purpose[32];
+    char principal[128], operation[64], model[64 + 1], tenant[64 + 1], tier[32], purpose[32];
     uint64_t release;
-    const char *engine; /* JSON text of its member; NULL: none */
-    size_t engine_bytes;
+    struct json_piece engine; /* an object; at NULL: none */
+    struct json_piece shards; /* an array, not empty */
     size_t shard_count;
-    const char *shards; /* JSON text of the array */
-    size_t shards_bytes;
 };
-/* A parser of outside bytes. LETHE_MALFORMED names the member. */
+/* A parser of outside bytes: strict, no member but those of docs/release-protocol.md, each once.
+ * LETHE_MALFORMED names the member. Shards are counted, and looked at by release_shard_next(). */
 LETHE_MUST_CHECK lethe_result release_request_read(const char *text, size_t length,
                                                    struct release_request *out,
                                                    struct lethe_error *err);
+#define RELEASE_WRAPPED_MAX 512u
+#define RELEASE_AAD_MAX 4096u
 struct release_shard {
-    char id[64];
-    const char *wrapped; /* not NUL-terminated */
-    size_t wrapped_bytes;
-    const char *aad_base64;
-    size_t aad_length;
+    char id[64 + 1];
+    char wrapped[RELEASE_WRAPPED_MAX + 1];
+    uint8_t aad[RELEASE_AAD_MAX];
+    size_t aad_bytes;
 };
-/* One after another: *at starts NULL. LETHE_NOT_FOUND behind the last. */
-LETHE_MUST_CHECK lethe_result release_shard_next(const struct release_request *request,
-                                                 const char **at, struct release_shard *out,
+/* One after another of json_walk_over(&request->shards). LETHE_NOT_FOUND behind the last;
+ * LETHE_MALFORMED. */
+LETHE_MUST_CHECK lethe_result release_shard_next(struct json_walk *walk, struct release_shard *out,
                                                  struct lethe_error *err);
+
+/* One release, or the question whether there would be one. */
+struct release {
+    struct call *call;
+    const struct field_value *nonce, *public_key, *request_text, *evidence_text;
+    /* what came of it */
+    enum release_reason reason;
+    char code[48];             /* of the reason, or of the evidence's */
+    char why[ATTEST_WHY_SIZE]; /* one sentence */
+    struct release_request request;
+    struct evidence evidence;
+    struct attest_claims claims;
+    const struct machine *machine;
+    const struct attest_reference *reference;
+    char key[KEY_NAME_MAX + 1];
+    struct lethe_decision decision;
+    struct buffer input; /* of the policy */
+    uint8_t binding[ATTEST_BINDING_BYTES];
+    uint8_t public_bytes[HPKE_PUBLIC_BYTES];
+    struct guarded texts; /* request and evidence, decoded */
+};
+void release_clear(struct release *release);
+static inline void release_clear_at_scope_end(struct release *release)
+{
+    release_clear(release);
+}
+/* All that is checked before keys are touched, and what of it goes on record. LETHE_DENIED, with
+ * reason, code and sentence; the error is "CODE: sentence". */
+LETHE_MUST_CHECK lethe_result release_decide(struct release *release, struct lethe_error *err);
+/* The policy's answer to what is known, whatever was decided: for explaining. */
+void release_ask_policy(struct release *release);
+/* Opens every key and wraps them to the requester's public key. On record; a failure releases
+ * nothing, and is on record too. */
+LETHE_MUST_CHECK lethe_result release_keys(struct release *release,
+                                           uint8_t encapsulated[HPKE_ENCAPSULATED_BYTES],
+                                           struct buffer *cipher, struct lethe_error *err);
+/* The policy's input as one JSON object, from what is known. */
+LETHE_MUST_CHECK lethe_result release_input(const struct release *release, struct buffer *out,
+                                            struct lethe_error *err);
+/* Records the refusal: key_denied, and attestation_failed where it is about evidence. */
+void release_record_denied(const struct release *release);
 
 #endif
