@@ -71,7 +71,7 @@ const struct field_value *call_field(const struct call *call, size_t index)
 /* A record that has no place is a record that cannot be made durable: the call fails with it. */
 void call_record(struct call *call, const struct audit_event *event)
 {
-    struct turn *turn = &call->core->turn;
+    struct turn *turn = call->core->turn;
     bool is_use = event->kind == AUDIT_KIND_key_used && call->service->options.emit_uses;
     if (call->service->keeper == NULL)
         return;

@@ -346,14 +346,14 @@ static void begin(struct call *call, struct core *core, const struct wire_frame 
     call->shape = ANSWER_NONE;
     call->status = 0;
     call->content_type = NULL;
-    call->start = core->turn.answers.size_bytes;
+    call->start = core->turn->answers.size_bytes;
     call->warning_count = 0;
     call->penalise = false;
 }
 
 static void put_answer(struct call *call, unsigned status)
 {
-    struct turn *turn = &call->core->turn;
+    struct turn *turn = call->core->turn;
     if (turn->answers.failure != LETHE_OK) /* not even the error could be written */
         answer_take_back(call);
     bool has_body = call->content_type != NULL;
