@@ -141,15 +141,10 @@ static const struct field_value *claim(const struct call *call, enum router_clai
     return &call->values[call->match.routed->claims[which]];
 }
 
-static bool text_is(const struct field_value *value, const char *text)
-{
-    return value->length == strlen(text) && memcmp(value->text, text, value->length) == 0;
-}
-
 static bool claim_is(const struct call *call, enum router_claim which, const char *proven)
 {
     const struct field_value *value = claim(call, which);
-    return call->match.routed->is_own[which] || !value->given || text_is(value, proven);
+    return call->match.routed->is_own[which] || !value->given || field_is(value, proven);
 }
 
 /* An identity may be written without its "spiffe://". */
