@@ -13,11 +13,6 @@ const struct caller *call_caller(const struct call *call)
     return &call->caller;
 }
 
-unsigned call_method(const struct call *call)
-{
-    return call->method;
-}
-
 bool call_is_admin(const struct call *call)
 {
     return call->admin || call->service->options.dev;
@@ -53,11 +48,6 @@ const uint8_t *call_chain(const struct call *call, size_t *size_bytes)
 {
     *size_bytes = call->connection->chain_bytes;
     return call->connection->chain;
-}
-
-uint64_t call_connection(const struct call *call)
-{
-    return call->connection->id;
 }
 
 const struct field_value *call_field(const struct call *call, size_t index)
