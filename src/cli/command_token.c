@@ -9,9 +9,9 @@
 static lethe_result check_output(const struct invocation *invocation, struct lethe_error *err)
 {
     const char *path = option_text(invocation, "output");
-    if (path != NULL && access(path, F_OK) == 0) /* before a token is made that nobody gets */
-        return error_set(err, LETHE_EXISTS, "%s is there already", path);
-    if (path != NULL || isatty(STDOUT_FILENO))
+    if (path != NULL)
+        return kms_check_output(path, err);
+    if (isatty(STDOUT_FILENO))
         return LETHE_OK;
     error_set(err, LETHE_INVALID, "a token is a secret: it is written to a file, or a terminal");
     error_hint(err, "name a file for it with -o FILE");

@@ -49,6 +49,10 @@ void keeper_set_patience(struct keeper *keeper, unsigned patience_ms);
 LETHE_MUST_CHECK lethe_result keeper_look(struct keeper *keeper, bool *changed,
                                           struct lethe_error *err);
 
+/* A row that is one number, le64; 0 when there is none. LETHE_INTEGRITY: it is something else. */
+LETHE_MUST_CHECK lethe_result row_number_get(struct store *store, const char *path, uint64_t *out,
+                                             struct lethe_error *err);
+
 /* Documents larger than one row: cut into pieces "PATH/0", "PATH/1", ... Public content only.
  * Inside a transaction. DOCUMENT_MAX_BYTES at most; LETHE_NOT_FOUND. */
 #define DOCUMENT_MAX_BYTES ((size_t)1 << 20)

@@ -247,29 +247,6 @@ lethe_result usage_read(struct keeper *keeper, const char *key, usage_visit *vis
     return LETHE_OK;
 }
 
-struct total {
-    uint64_t version;
-    uint64_t shards;
-};
-
-static lethe_result add_up(void *context, const struct usage *usage, struct lethe_error *err)
-{
-    struct total *total = context;
-    if (usage->count.version == total->version &&
-        __builtin_add_overflow(total->shards, usage->count.shards, &total->shards))
-        total->shards = UINT64_MAX;
-    return LETHE_OK;
-}
-
-lethe_result usage_of_version(struct keeper *keeper, const char *key, uint64_t version,
-                              uint64_t *shards, struct lethe_error *err)
-{
-    struct total total = {.version = version};
-    TRY(usage_read(keeper, key, add_up, &total, err));
-    *shards = total.shards;
-    return LETHE_OK;
-}
-
 lethe_result usage_drop(struct store *store, const char *key, struct lethe_error *err)
 {
     CLEANUP(paths_clear) struct paths paths = {0};

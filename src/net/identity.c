@@ -79,10 +79,10 @@ lethe_result spiffe_read(const char *text, size_t length, struct spiffe_id *out,
                          struct lethe_error *err)
 {
     char whole[sizeof SCHEME + SPIFFE_ID_MAX];
-    bool has_scheme = length >= strlen(SCHEME) && memcmp(text, SCHEME, strlen(SCHEME)) == 0;
+    bool has_scheme = memmem(text, length, "://", 3) != NULL;
     if (has_scheme || length > SPIFFE_ID_MAX)
         return spiffe_parse(text, length, out, err);
-    memcpy(whole, SCHEME, strlen(SCHEME));
-    memcpy(whole + strlen(SCHEME), text, length);
+    memcpy(whole, SCHEME, sizeof SCHEME - 1);
+    memcpy(whole + sizeof SCHEME - 1, text, length);
     return spiffe_parse(whole, strlen(SCHEME) + length, out, err);
 }

@@ -87,7 +87,6 @@ const struct caller *call_caller(const struct call *call);
 /* ---- what is asked --------------------------------------------------------------------------- */
 
 struct service *call_service(struct call *call);
-unsigned call_method(const struct call *call);
 bool call_is_admin(const struct call *call); /* came by the admin socket, or --dev relaxes it */
 const char *call_source(const struct call *call);
 const char *call_path(const struct call *call);                      /* below /v1/ */
@@ -95,7 +94,6 @@ const char *call_capture(const struct call *call, const char *name); /* of ":nam
 uint64_t call_now_s(const struct call *call);
 /* Certificate chain of the connection (net/tls.h: tls_peer_chain); NULL: none. */
 const uint8_t *call_chain(const struct call *call, size_t *size_bytes);
-uint64_t call_connection(const struct call *call);
 /* Whether a list that the caller may read shows what belongs to this tenant ("": to nobody). */
 bool call_may_see(struct call *call, const char *tenant);
 bool call_may_see_key(struct call *call, const char *name);

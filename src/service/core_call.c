@@ -141,15 +141,10 @@ static const struct field_value *claim(const struct call *call, enum router_clai
     return &call->values[call->match.routed->claims[which]];
 }
 
-static bool text_is(const struct field_value *value, const char *text)
-{
-    return value->length == strlen(text) && memcmp(value->text, text, value->length) == 0;
-}
-
 static bool claim_is(const struct call *call, enum router_claim which, const char *proven)
 {
     const struct field_value *value = claim(call, which);
-    return call->match.routed->is_own[which] || !value->given || text_is(value, proven);
+    return call->match.routed->is_own[which] || !value->given || field_is(value, proven);
 }
 
 /* An identity may be written without its "spiffe://". */
@@ -346,14 +341,14 @@ static void begin(struct call *call, struct core *core, const struct wire_frame 
     call->shape = ANSWER_NONE;
     call->status = 0;
     call->content_type = NULL;
-    call->start = core->turn.answers.size_bytes;
+    call->start = core->turn->answers.size_bytes;
     call->warning_count = 0;
     call->penalise = false;
 }
 
 static void put_answer(struct call *call, unsigned status)
 {
-    struct turn *turn = &call->core->turn;
+    struct turn *turn = call->core->turn;
     if (turn->answers.failure != LETHE_OK) /* not even the error could be written */
         answer_take_back(call);
     bool has_body = call->content_type != NULL;

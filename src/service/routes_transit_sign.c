@@ -37,19 +37,9 @@ static lethe_result read_digest(struct call *call, const size_t *fields, size_t 
 static lethe_result read_marshaling(const struct field_value *value, bool *jws,
                                     struct lethe_error *err)
 {
-    static const struct {
-        const char *name;
-        bool jws;
-    } known[] = {{"asn1", false}, {"jws", true}};
-    if (value->length == 0)
+    *jws = field_is(value, "jws");
+    if (value->length == 0 || *jws || field_is(value, "asn1"))
         return LETHE_OK;
-    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-        if (strlen(known[i].name) == value->length &&
-            memcmp(known[i].name, value->text, value->length) == 0) {
-            *jws = known[i].jws;
-            return LETHE_OK;
-        }
-    }
     return error_set(err, LETHE_INVALID, "marshaling_algorithm: expected asn1 or jws");
 }
 
