@@ -33,9 +33,13 @@
     X(CHAIN, "chain", "the certificate does not lead to a root that is trusted")                   \
     X(CHAIN_DATES, "certificate_dates", "a certificate has expired, or is not valid yet")          \
     X(CHAIN_REVOKED, "certificate_revoked", "a certificate was revoked")                           \
+    X(CRL, "crl", "a CRL is malformed, forged, or not in force")                                   \
     X(CERTIFICATE, "certificate_malformed", "the certificate is not what its kind is")             \
     X(PRODUCT, "product_mismatch", "report and certificate are of different products")             \
+    X(SIGNING_KEY, "signing_key", "the report names another kind of key than the certificate")     \
     X(CHIP, "chip_mismatch", "the report is of another chip than the certificate")                 \
+    X(CHIP_MASKED, "chip_masked", "the report does not say of which chip it is")                   \
+    X(VMPL, "vmpl", "the report was not asked for by a guest (VMPL 0 to 3)")                       \
     X(TCB, "tcb_mismatch", "the report's TCB is not the certificate's")                            \
     X(DEBUG, "debug_allowed", "the guest may be debugged")                                         \
     X(MIGRATION, "migration_allowed", "the guest may be migrated by an agent")                     \
@@ -89,6 +93,7 @@ struct attest_claims {
     struct attest_tcb tcb; /* reported */
     char product[16];      /* "Milan", "Genoa", "Turin" */
     bool is_vlek;
+    char report_measurement[ATTEST_MEASUREMENT_SIZE]; /* tpm2: of the report that vouches */
     /* All of it as one JSON object, the policy's `attestation_report` without what only the
      * keeper knows (`valid`, `machine`, `reference`). */
     struct buffer json;
