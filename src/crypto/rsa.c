@@ -8,7 +8,7 @@
 #include <openssl/param_build.h>
 #include <openssl/rsa.h>
 
-#include "crypto/openssl.h"
+#include "crypto/x509_openssl.h"
 
 DEFINE_CLEANUP(BN_free, BIGNUM *);
 DEFINE_CLEANUP(OSSL_PARAM_BLD_free, OSSL_PARAM_BLD *);
@@ -127,4 +127,19 @@ lethe_result rsa_oaep_encrypt(const struct rsa_public *key, const void *label, s
         return openssl_failed(err, LETHE_FAILED, "encrypting with RSA");
     buffer_append(cipher, sealed, sealed_bytes);
     return buffer_result(cipher, err);
+}
+
+lethe_result rsa_is_of_certificate(const struct rsa_public *key, const void *der, size_t size_bytes,
+                                   bool *is_same, struct lethe_error *err)
+{
+    CLEANUP(X509_free) X509 *certificate = NULL;
+    *is_same = false;
+    TRY(x509_parse(der, size_bytes, &certificate, err));
+    openssl_begin();
+    const EVP_PKEY *theirs = X509_get0_pubkey(certificate);
+    *is_same = theirs != NULL && EVP_PKEY_eq(theirs, key->pkey) == 1;
+    if (!*is_same && openssl_was_starved())
+        return openssl_failed(err, LETHE_NO_MEMORY, "reading a certificate's key");
+    ERR_clear_error();
+    return LETHE_OK;
 }

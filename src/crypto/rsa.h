@@ -38,4 +38,9 @@ LETHE_MUST_CHECK lethe_result rsa_oaep_encrypt(const struct rsa_public *key, con
                                                size_t label_bytes, const struct lethe_secret *plain,
                                                struct buffer *cipher, struct lethe_error *err);
 
+/* Whether a certificate (DER) is of this key; nothing else of it is looked at. LETHE_MALFORMED. */
+LETHE_MUST_CHECK lethe_result rsa_is_of_certificate(const struct rsa_public *key, const void *der,
+                                                    size_t size_bytes, bool *is_same,
+                                                    struct lethe_error *err);
+
 #endif
