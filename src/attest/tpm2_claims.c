@@ -8,18 +8,28 @@
 #include "base/text.h"
 #include "crypto/hash.h"
 
+void tpm2_pcr_digest(const struct tpm2_pcrs *pcrs, uint8_t out[SHA256_BYTES])
+{
+    uint8_t joined[ATTEST_PCRS * SHA256_BYTES];
+    size_t used = 0;
+    for (uint32_t pcr = 0; pcr < ATTEST_PCRS; pcr++) {
+        if ((pcrs->mask & 1u << pcr) == 0)
+            continue;
+        memcpy(joined + used, pcrs->values[pcr], SHA256_BYTES);
+        used += SHA256_BYTES;
+    }
+    sha256(joined, used, out);
+}
+
 /* Without PCR 10 when its log was replayed: that one changes with every program that starts. */
 void tpm2_measure(struct attest_claims *claims)
 {
-    uint8_t joined[ATTEST_PCRS * SHA256_BYTES], digest[SHA256_BYTES];
-    size_t used = 0;
-    for (uint32_t pcr = 0; pcr < ATTEST_PCRS; pcr++) {
-        if ((claims->pcr_mask & 1u << pcr) == 0 || (pcr == IMA_PCR && claims->ima_replayed))
-            continue;
-        memcpy(joined + used, claims->pcrs[pcr], SHA256_BYTES);
-        used += SHA256_BYTES;
-    }
-    sha256(joined, used, digest);
+    uint8_t digest[SHA256_BYTES];
+    struct tpm2_pcrs pcrs = {.mask = claims->pcr_mask};
+    memcpy(pcrs.values, claims->pcrs, sizeof pcrs.values);
+    if (claims->ima_replayed)
+        pcrs.mask &= ~(1u << IMA_PCR);
+    tpm2_pcr_digest(&pcrs, digest);
     memcpy(claims->measurement, "sha256:", sizeof "sha256:");
     hex_encode(digest, sizeof digest, claims->measurement + strlen("sha256:"));
 }

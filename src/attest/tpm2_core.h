@@ -63,6 +63,9 @@ struct tpm2_attested {
 enum attest_reason tpm2_attested_read(const void *bytes, size_t size_bytes,
                                       struct tpm2_attested *out);
 
+/* SHA-256 over the values, in the order of their indices. */
+void tpm2_pcr_digest(const struct tpm2_pcrs *pcrs, uint8_t out[32]);
+
 /* Checks TPMT_SIGNATURE (part 2, 11.3.4) over the message: ATTEST_ALGORITHM, ATTEST_SIGNATURE, ...
  * in *reason. LETHE_NO_MEMORY and the like say nothing about it. */
 LETHE_MUST_CHECK lethe_result tpm2_signature_check(const struct tpm2_public *key,

@@ -77,17 +77,11 @@ static lethe_result check_binding(struct verifying *v, struct lethe_error *err)
  * nothing. A quote of no PCR says nothing about the machine. */
 static lethe_result check_pcrs(struct verifying *v, struct lethe_error *err)
 {
-    uint8_t joined[ATTEST_PCRS * SHA256_BYTES], digest[SHA256_BYTES];
+    uint8_t digest[SHA256_BYTES];
     uint32_t mask = v->quote.pcr_mask;
-    size_t used = 0;
     if (mask == 0 || mask != v->check->pcrs.mask || (v->check->pcr_mask & ~mask) != 0)
         return tpm2_refuse(v->out, ATTEST_PCR_SELECTION, err, NULL);
-    for (uint32_t pcr = 0; pcr < ATTEST_PCRS; pcr++)
-        if ((mask & 1u << pcr) != 0) {
-            memcpy(joined + used, v->check->pcrs.values[pcr], SHA256_BYTES);
-            used += SHA256_BYTES;
-        }
-    sha256(joined, used, digest);
+    tpm2_pcr_digest(&v->check->pcrs, digest);
     if (memcmp(digest, v->quote.pcr_digest.at, sizeof digest) != 0)
         return tpm2_refuse(v->out, ATTEST_PCR_DIGEST, err, NULL);
     for (uint32_t pcr = 0; pcr < ATTEST_PCRS; pcr++)
