@@ -7,9 +7,7 @@
 #include "bench.h"
 #include "mem/slab.h"
 
-#ifdef HAVE_SODIUM
 #include <sodium.h>
-#endif
 
 /* ---- wipe ------------------------------------------------------------------------------------ */
 
@@ -126,7 +124,6 @@ static void with_malloc_and_bzero(void *context)
     }
 }
 
-#ifdef HAVE_SODIUM
 static void with_sodium(void *context)
 {
     const struct objects *objects = context;
@@ -136,7 +133,6 @@ static void with_sodium(void *context)
         sodium_free(object);
     }
 }
-#endif
 
 /* Counts take some milliseconds each. Cheaper is a ratio of costs, faster one of speeds. */
 static const struct rival {
@@ -153,10 +149,8 @@ static const struct rival {
      BENCH_NO_AIM, 0},
     {"slab/4 KiB wiped", 4096, with_malloc_and_bzero, 200000, "cost of malloc + bzero + free",
      BENCH_NO_AIM, 0},
-#ifdef HAVE_SODIUM
     {"slab/32 B guarded", 32, with_sodium, 500, "speed of sodium_malloc + _free", BENCH_AT_LEAST,
      100},
-#endif
 };
 
 static void slab_against(const struct rival *rival)
@@ -181,12 +175,8 @@ static void slab_against(const struct rival *rival)
 
 void bench_slab(void)
 {
-#ifdef HAVE_SODIUM
     if (sodium_init() < 0)
         bench_fail("libsodium does not start", NULL);
-#else
-    bench_skip("slab/32 B guarded", "built without libsodium");
-#endif
     for (size_t i = 0; i < ARRAY_LEN(rivals); i++)
         slab_against(&rivals[i]);
 }

@@ -92,10 +92,11 @@ static void require_refused(lethe_result result)
 static void try_decrypt(const char *text, size_t length)
 {
     for (size_t i = 0; i < 2; i++) {
-        const struct engine_use use = {.name = names[i], .renew = i == 1};
+        const struct engine_use use = {
+            .name = names[i], .input = {text, length}, .as_base64 = i == 0, .renew = i == 1};
         CLEANUP(guarded_clear) struct guarded out = {0};
         uint64_t version;
-        require_refused(engine_decrypt(engine, &use, text, length, i == 0, &out, &version, NULL));
+        require_refused(engine_decrypt(engine, &use, &out, &version, NULL));
         FUZZ_PROPERTY(out.size_bytes == 0);
     }
 }
@@ -103,11 +104,12 @@ static void try_decrypt(const char *text, size_t length)
 static void try_verify(const char *text, size_t length)
 {
     for (size_t i = 2; i < 2 * ARRAY_LEN(names); i++) {
-        const struct engine_use use = {.name = names[i % ARRAY_LEN(names)]};
-        const struct engine_signing how = {.jws = i >= ARRAY_LEN(names)};
+        const struct engine_use use = {.name = names[i % ARRAY_LEN(names)],
+                                       .input = {"input", 5},
+                                       .proof = {text, length},
+                                       .how.jws = i >= ARRAY_LEN(names)};
         bool valid = false;
-        lethe_result result =
-            engine_verify(engine, &use, &how, "input", 5, text, length, &valid, NULL);
+        lethe_result result = engine_verify(engine, &use, &valid, NULL);
         FUZZ_PROPERTY(!valid);
         if (result != LETHE_OK)
             require_refused(result);
@@ -116,10 +118,12 @@ static void try_verify(const char *text, size_t length)
 
 static void try_hmac(const char *text, size_t length)
 {
-    const struct engine_use use = {.name = names[0]};
+    const struct engine_use use = {.name = names[0],
+                                   .input = {"input", 5},
+                                   .proof = {text, length},
+                                   .how.digest = DIGEST_SHA2_256};
     bool valid = false;
-    lethe_result result =
-        engine_verify_hmac(engine, &use, DIGEST_SHA2_256, "input", 5, text, length, &valid, NULL);
+    lethe_result result = engine_verify_hmac(engine, &use, &valid, NULL);
     FUZZ_PROPERTY(!valid);
     if (result != LETHE_OK)
         require_refused(result);
@@ -127,7 +131,10 @@ static void try_hmac(const char *text, size_t length)
 
 static void try_restore(const char *text, size_t length)
 {
-    require_refused(engine_restore(engine, NULL, text, length, true, NULL));
+    char name[ENGINE_NAME_MAX + 1];
+    const struct engine_restore what = {.backup = {text, length}, .force = true};
+    require_refused(engine_restore(engine, &what, NULL));
+    require_refused(engine_backup_name(engine, what.backup, name, NULL));
 }
 
 /* What is restored is a key like any other. */
@@ -147,8 +154,9 @@ static void try_restore_inside(const char *text, size_t length)
                                          .size_bytes = length};
     REQUIRE(aead_seal(backup_key, &message, sealed + 12 + length) == LETHE_OK);
     base64_write(sealed, length + 28, base64);
-    lethe_result result =
-        engine_restore(engine, "restored", base64, BASE64_LENGTH(length + 28), true, NULL);
+    const struct engine_restore what = {
+        .name = "restored", .backup = {base64, BASE64_LENGTH(length + 28)}, .force = true};
+    lethe_result result = engine_restore(engine, &what, NULL);
     if (result != LETHE_OK)
         require_refused(result);
     else

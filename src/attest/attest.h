@@ -83,6 +83,8 @@ struct attest_claims {
     uint32_t reset_count, restart_count;
     bool clock_safe;
     bool ima_replayed;
+    uint32_t ima_violations; /* entries of the log of which the PCR does not say which file it was:
+                                what a policy wants to see is 0 */
     char loaders[ATTEST_LOADERS_MAX][72]; /* "sha256:<hex>": every digest with which the loader's
                                              path is in the log, in order, once each */
     size_t loader_count;

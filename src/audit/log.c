@@ -131,9 +131,8 @@ static lethe_result refuse_actor(struct lethe_error *err)
     return LETHE_UNAVAILABLE;
 }
 
-/* Called with the mutex held. */
-static lethe_result charge(struct audit_log *log, const struct entry *entries, size_t count,
-                           struct lethe_error *err)
+lethe_result log_charge(struct audit_log *log, const struct entry *entries, size_t count,
+                        struct lethe_error *err)
 {
     uint64_t now_ns = clock_monotonic_ns(log->clock);
     uint64_t bytes = 0;
@@ -155,13 +154,11 @@ static void wait_for_all(struct audit_log *log, struct entry *entries, size_t co
         log_wait_for(log, &entries[i]);
 }
 
-/* Called with the mutex held. */
-static void push(struct audit_log *log, struct entry *entry, bool follows)
+void log_push(struct audit_log *log, struct entry *entry)
 {
     entry->behind = log->ring.pushed;
-    entry->follows = follows;
     queue_push(&log->queue, entry);
-    if (!follows && !log->leading)
+    if (!entry->follows && !log->leading)
         atomic_store(&entry->turn, ENTRY_LEADS);
 }
 
@@ -169,52 +166,15 @@ static lethe_result commit_entries(struct audit_log *log, struct entry *entries,
                                    struct lethe_error *err)
 {
     pthread_mutex_lock(&log->mutex);
-    lethe_result result = charge(log, entries, count, err);
+    lethe_result result = log_charge(log, entries, count, err);
     for (size_t i = 0; result == LETHE_OK && i < count; i++)
-        push(log, &entries[i], i > 0);
+        log_push(log, &entries[i]);
     pthread_mutex_unlock(&log->mutex);
     TRY(result);
     wait_for_all(log, entries, count);
     /* A group that fails may be followed by one that does not. */
     for (size_t i = 0; result == LETHE_OK && i < count; i++)
         result = entries[i].result;
-    return result;
-}
-
-/* Each within its own budget. `own` gets those that are on their way, one after another. */
-static size_t push_entries(struct audit_log *log, struct audit_entry *entries, size_t count,
-                           struct entry *own, struct lethe_error *err)
-{
-    size_t pushed = 0;
-    uint64_t now_ns = clock_wall_ns(log->clock);
-    pthread_mutex_lock(&log->mutex);
-    for (size_t i = 0; i < count; i++) {
-        struct entry *entry = &own[pushed];
-        *entry = (struct entry){
-            .who = entries[i].who, .event = entries[i].event, .time_ns = now_ns, .err = err};
-        entries[i].result = charge(log, entry, 1, NULL);
-        if (entries[i].result == LETHE_OK)
-            push(log, entry, pushed++ > 0);
-    }
-    pthread_mutex_unlock(&log->mutex);
-    return pushed;
-}
-
-lethe_result audit_commit_entries(struct audit_log *log, struct audit_entry *entries, size_t count,
-                                  struct lethe_error *err)
-{
-    CLEANUP(memory_free) struct entry *own = calloc(MAX(count, 1), sizeof *own);
-    lethe_result result = LETHE_OK;
-    TRY(log_check_ours(log, err));
-    if (own == NULL)
-        return error_set(err, LETHE_NO_MEMORY, "%zu records", count);
-    wait_for_all(log, own, push_entries(log, entries, count, own, err));
-    for (size_t i = 0, at = 0; i < count; i++) {
-        if (entries[i].result != LETHE_OK)
-            continue;
-        entries[i].result = own[at++].result;
-        result = result == LETHE_OK ? entries[i].result : result;
-    }
     return result;
 }
 
@@ -230,8 +190,8 @@ lethe_result audit_commit_all(struct audit_log *log, const struct audit_who *who
         return error_set(err, LETHE_NO_MEMORY, "%zu records", count);
     uint64_t now_ns = clock_wall_ns(log->clock);
     for (size_t i = 0; i < count; i++)
-        entries[i] =
-            (struct entry){.who = *who, .event = &events[i], .time_ns = now_ns, .err = err};
+        entries[i] = (struct entry){
+            .who = *who, .event = &events[i], .time_ns = now_ns, .follows = i > 0, .err = err};
     return commit_entries(log, entries, count, err);
 }
 

@@ -122,17 +122,6 @@ LETHE_MUST_CHECK lethe_result audit_commit(struct audit_log *log, const struct a
 LETHE_MUST_CHECK lethe_result audit_commit_all(struct audit_log *log, const struct audit_who *who,
                                                const struct audit_event *events, size_t count,
                                                struct lethe_error *err);
-/* The same for records of different actors, each with its own budget: those that are within it are
- * in one group (up to 512 of them), and `result` says of each what became of it. The first failure
- * of a group is given; an actor over its budget is none. For whoever answers many at once. */
-struct audit_entry {
-    struct audit_who who;
-    const struct audit_event *event;
-    lethe_result result;
-};
-LETHE_MUST_CHECK lethe_result audit_commit_entries(struct audit_log *log,
-                                                   struct audit_entry *entries, size_t count,
-                                                   struct lethe_error *err);
 /* Never blocks on the disk: the log's thread writes it within limits.flush_ms, or a commit or sync
  * before, in the order of the calls. Texts are copied. A record is dropped when too many wait, when
  * the disk is nearly full, or when its actor is over budget. How many were is on record too

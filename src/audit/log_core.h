@@ -1,10 +1,11 @@
 /* audit/log_core.h -- the inside of a log, for its own files: log.c (what callers see), log_group.c
- * (who writes, and what), log_thread.c (when nobody waits). */
+ * (who writes, and what), log_thread.c (when nobody waits), batch.c (records that are pushed). */
 #ifndef AUDIT_LOG_CORE_H
 #define AUDIT_LOG_CORE_H
 
 #include <pthread.h>
 
+#include "audit/batch.h"
 #include "audit/losses.h"
 #include "audit/ring.h"
 #include "audit/writer.h"
@@ -19,6 +20,19 @@ struct gathering {
     struct ring_place emitted_end;
     struct emitted emitted[WRITER_GROUP_MAX];
 };
+
+struct audit_batch {
+    struct audit_log *log;
+    audit_batch_done *done;
+    void *context;
+    struct pushed *first;
+    struct pushed **end;
+    size_t count;
+    bool is_started;  /* written with the log's mutex, by who uses the batch */
+    atomic_uint left; /* records without a result, and 1 until it is started */
+};
+/* One of its records has its result. */
+void batch_told(struct audit_batch *batch);
 
 /* The first thread that finds nobody writing leads: it takes what waits, writes it as one group,
  * and tells each of the others. Of those who came meanwhile, the first is told to lead the next.
@@ -47,6 +61,7 @@ struct audit_log {
     /* The thread. Armed, it looks by itself before anything can have waited too long. */
     bool threaded;
     bool armed;
+    bool called; /* to write what was pushed */
     bool stopping;
     pthread_t thread;
     pthread_cond_t wake;
@@ -64,6 +79,13 @@ static inline bool log_has_waiting(const struct audit_log *log)
 void log_publish_head(struct audit_log *log);
 /* Waits until nobody writes, and writes one group. */
 lethe_result log_lead(struct audit_log *log, struct lethe_error *err);
+/* Takes it from the actor's budget: LETHE_UNAVAILABLE. */
+LETHE_MUST_CHECK lethe_result log_charge(struct audit_log *log, const struct entry *entries,
+                                         size_t count, struct lethe_error *err);
+/* Behind all that is there. */
+void log_push(struct audit_log *log, struct entry *entry);
+/* The thread writes what was pushed, when nobody else does. */
+void log_call_thread(struct audit_log *log);
 /* Nobody writes any more: whoever waits for that goes on. */
 void log_end_leading(struct audit_log *log);
 /* Until all that was emitted or lost before the call is on disk, or a group fails. */

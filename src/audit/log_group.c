@@ -143,7 +143,10 @@ static void tell(struct entry *entry, lethe_result result, const struct lethe_er
     entry->result = result;
     if (entry->err != NULL && result != LETHE_OK)
         *entry->err = *err;
-    give_turn(entry, ENTRY_DONE);
+    if (entry->batch != NULL)
+        batch_told(entry->batch);
+    else
+        give_turn(entry, ENTRY_DONE);
 }
 
 /* Without the mutex, which those who are woken may want next, and while others may lead already. */
@@ -214,12 +217,29 @@ static void write_gathered(struct audit_log *log, bool flushing, struct outcome 
         tell_outcome(out);
 }
 
+/* Somebody who waits goes on; where nobody does, what was pushed is the thread's. */
 void log_end_leading(struct audit_log *log)
 {
+    struct entry *entry = log->queue.first;
     log->leading = false;
     pthread_cond_broadcast(&log->group_done);
-    if (log->queue.first != NULL)
-        give_turn(log->queue.first, ENTRY_LEADS);
+    while (entry != NULL && entry->batch != NULL)
+        entry = entry->next;
+    if (entry != NULL)
+        give_turn(entry, ENTRY_LEADS);
+    else if (log->queue.first != NULL && log->queue.first->batch->is_started)
+        log_call_thread(log);
+}
+
+/* Where what goes before a commit cannot be written, it cannot either: those who wait are told. */
+static void fail_waiting(struct audit_log *log, lethe_result result, const struct lethe_error *err)
+{
+    struct entry *waiting = NULL, *entry;
+    while ((entry = queue_pop(&log->queue)) != NULL) {
+        entry->next_told = waiting;
+        waiting = entry;
+    }
+    tell_all(waiting, result, err);
 }
 
 lethe_result log_lead(struct audit_log *log, struct lethe_error *err)
@@ -239,6 +259,8 @@ lethe_result log_lead(struct audit_log *log, struct lethe_error *err)
         *err = outcome.err;
 
     pthread_mutex_lock(&log->mutex);
+    if (outcome.result != LETHE_OK && outcome.list.waiting == NULL)
+        fail_waiting(log, outcome.result, &outcome.err);
     log_end_leading(log);
     return outcome.result;
 }

@@ -62,13 +62,33 @@ static void sleep_for(struct audit_log *log, uint64_t duration_ns)
         log->armed = log_has_waiting(log);
 }
 
+void log_call_thread(struct audit_log *log)
+{
+    if (!log->threaded || log->leading)
+        return; /* who leads calls it when it is done */
+    log->called = true;
+    pthread_cond_signal(&log->wake);
+}
+
+/* Called with the mutex held. */
+static void write_pushed(struct audit_log *log)
+{
+    while (log->leading)
+        pthread_cond_wait(&log->group_done, &log->mutex);
+    log->called = false;
+    if (log->queue.first != NULL)
+        log_lead(log, NULL); /* each record has its result */
+}
+
 static void *run(void *context)
 {
     struct audit_log *log = context;
     pthread_mutex_lock(&log->mutex);
     while (!log->stopping) {
         uint64_t duration_ns = idle_ns(log);
-        if (!log->armed)
+        if (log->called)
+            write_pushed(log);
+        else if (!log->armed)
             pthread_cond_wait(&log->wake, &log->mutex);
         else if (duration_ns > 0)
             sleep_for(log, duration_ns);

@@ -1,6 +1,7 @@
 /* audit/queue.h -- records on their way to the log, and those of them that somebody waits for.
  *
- * A committed entry lives on its caller's stack; emitted ones come from the ring (ring.h). Not
+ * A committed entry lives on its caller's stack, a pushed one in its batch (batch.h); emitted ones
+ * come from the ring (ring.h). Not
  * locked: the log's mutex guards it. */
 #ifndef AUDIT_QUEUE_H
 #define AUDIT_QUEUE_H
@@ -19,8 +20,8 @@ struct entry {
     struct audit_who who;
     const struct audit_event *event;
     uint64_t time_ns;
-    bool is_emitted;
-    bool follows; /* its caller waits for one before it, too */
+    struct audit_batch *batch; /* of a pushed one: it waits for it */
+    bool follows;              /* its caller waits for one before it, too */
     /* Of a committed one: the emitted records that go before it, counted from the first ever. */
     uint64_t behind;
     struct entry *next_told; /* of those who wait for the same group */

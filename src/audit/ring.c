@@ -78,12 +78,14 @@ static const char *unpack_text(const char **at)
     return text;
 }
 
-static void unpack(const char *bytes, const struct header *header, struct emitted *out)
+void packed_read(const char *bytes, struct emitted *out)
 {
-    const struct audit_kind_row *row = audit_kind_row((enum audit_kind)header->kind);
-    const char *at = bytes + sizeof *header;
-    *out = (struct emitted){.entry = {.time_ns = header->time_ns, .is_emitted = true},
-                            .event = {.kind = (enum audit_kind)header->kind}};
+    struct header header;
+    memcpy(&header, bytes, sizeof header);
+    const struct audit_kind_row *row = audit_kind_row((enum audit_kind)header.kind);
+    const char *at = bytes + sizeof header;
+    *out = (struct emitted){.entry = {.time_ns = header.time_ns},
+                            .event = {.kind = (enum audit_kind)header.kind}};
     out->entry.event = &out->event;
     out->entry.who.actor = unpack_text(&at);
     out->entry.who.tenant = unpack_text(&at);
@@ -148,7 +150,7 @@ void ring_read(const struct ring *ring, struct ring_place *place, struct emitted
         offset = 0;
         memcpy(&header, ring->bytes, sizeof header);
     }
-    unpack(ring->bytes + offset, &header, out);
+    packed_read(ring->bytes + offset, out);
     place->at += header.size_bytes;
 }
 

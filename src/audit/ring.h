@@ -20,6 +20,14 @@ struct packed {
 void packed_make(struct packed *out, const struct audit_who *who, const struct audit_event *event,
                  uint64_t time_ns);
 
+/* A record as it was packed: an entry whose event and texts lie where the bytes do. */
+struct emitted {
+    struct entry entry;
+    struct audit_event event;
+};
+/* Reads what packed_make() has written, but for the event's own `epoch`. */
+void packed_read(const char *bytes, struct emitted *out);
+
 struct ring {
     char *bytes;
     size_t capacity_bytes; /* a multiple of 8 */
@@ -45,12 +53,7 @@ bool ring_push(struct ring *ring, const struct packed *record);
 struct ring_place {
     uint64_t at;
 };
-/* A record read from the ring: an entry whose event and texts are valid until it is released. */
-struct emitted {
-    struct entry entry;
-    struct audit_event event;
-};
-/* The record at `place`, which must be there; moves on to the next. */
+/* The record at `place`, which must be there, valid until it is released; moves on to the next. */
 void ring_read(const struct ring *ring, struct ring_place *place, struct emitted *out);
 /* Gives up the first `count` records, which end at `place`. */
 void ring_release(struct ring *ring, const struct ring_place *place, uint64_t count);

@@ -12,6 +12,21 @@ lethe_result cursor_bytes(struct cursor *cursor, uint64_t size_bytes, const uint
     return LETHE_OK;
 }
 
+lethe_result cursor_text(struct cursor *cursor, uint64_t length, char *out, size_t capacity)
+{
+    struct cursor ahead = *cursor;
+    const uint8_t *text;
+    if (length >= capacity)
+        return LETHE_MALFORMED;
+    TRY(cursor_bytes(&ahead, length, &text));
+    if (memchr(text, '\0', length) != NULL)
+        return LETHE_MALFORMED;
+    memcpy(out, text, length);
+    out[length] = '\0';
+    *cursor = ahead;
+    return LETHE_OK;
+}
+
 lethe_result cursor_skip(struct cursor *cursor, uint64_t size_bytes)
 {
     const uint8_t *skipped;

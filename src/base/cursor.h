@@ -35,6 +35,10 @@ LETHE_MUST_CHECK lethe_result cursor_be64(struct cursor *cursor, uint64_t *out);
  */
 LETHE_MUST_CHECK lethe_result cursor_bytes(struct cursor *cursor, uint64_t size_bytes,
                                            const uint8_t **out);
+/* Copies the next `length` bytes as a text, with a NUL behind. LETHE_MALFORMED, without moving,
+ * also when there is a NUL within or no room for it in `capacity` bytes. */
+LETHE_MUST_CHECK lethe_result cursor_text(struct cursor *cursor, uint64_t length, char *out,
+                                          size_t capacity);
 LETHE_MUST_CHECK lethe_result cursor_skip(struct cursor *cursor, uint64_t size_bytes);
 
 /* Gives the bytes up to (not including) the next newline and steps over the newline. A last line

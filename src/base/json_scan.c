@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/text.h"
+#include "base/json_escape.h"
 #include "base/utf8.h"
 #include "base/validate.h"
 
@@ -41,74 +41,24 @@ static void skip_space(struct reader *reader)
 
 /* ---- texts ----------------------------------------------------------------------------------- */
 
-/* Four hex digits. */
-static bool read_unit(struct reader *reader, uint32_t *out)
-{
-    if (reader->end - reader->at < 4)
-        return fault(reader, "an escape is cut short");
-    *out = 0;
-    for (int i = 0; i < 4; i++) {
-        int digit = hex_digit_value(*reader->at++);
-        if (digit < 0)
-            return fault(reader, "an escape has no hex digits");
-        *out = *out << 4 | (uint32_t)digit;
-    }
-    return true;
-}
-
-static bool is_high(uint32_t unit)
-{
-    return unit >= 0xd800 && unit <= 0xdbff;
-}
-
-static bool is_low(uint32_t unit)
-{
-    return unit >= 0xdc00 && unit <= 0xdfff;
-}
-
-static bool read_code_point(struct reader *reader, uint32_t *out)
-{
-    uint32_t low;
-    if (!read_unit(reader, out))
-        return false;
-    if (*out == 0)
-        return fault(reader, "there is a NUL in a text");
-    if (is_low(*out))
-        return fault(reader, "there is half a surrogate pair");
-    if (!is_high(*out))
-        return true;
-    if (!take(reader, '\\') || !take(reader, 'u') || !read_unit(reader, &low) || !is_low(low))
-        return fault(reader, "there is half a surrogate pair");
-    *out = 0x10000 + ((*out - 0xd800) << 10 | (low - 0xdc00));
-    return true;
-}
-
 /* One character of a text, as UTF-8; behind a backslash what that stands for. */
 static bool read_character(struct reader *reader, char out[4], size_t *count)
 {
-    static const char names[] = "\"\\/bfnrt";
-    static const char meanings[] = "\"\\/\b\f\n\r\t";
     uint32_t code;
     *count = 1;
     if ((unsigned char)*reader->at < ' ')
         return fault(reader, "there is a control character in a text");
-    if (*reader->at != '\\') {
-        out[0] = *reader->at++;
+    out[0] = *reader->at++;
+    if (out[0] != '\\')
         return true;
-    }
-    reader->at++;
-    if (take(reader, 'u')) {
-        if (!read_code_point(reader, &code))
-            return false;
-        *count = utf8_encode(code, out);
-        return true;
-    }
-    const char *name =
-        reader->at < reader->end && *reader->at != '\0' ? strchr(names, *reader->at) : NULL;
-    if (name == NULL)
-        return fault(reader, "there is no such escape");
-    out[0] = meanings[name - names];
-    reader->at++;
+    size_t read =
+        json_escape_read(reader->at, (size_t)(reader->end - reader->at), &code, &reader->fault);
+    if (read == 0)
+        return false;
+    if (code == 0)
+        return fault(reader, "there is a NUL in a text");
+    reader->at += read;
+    *count = utf8_encode(code, out);
     return true;
 }
 

@@ -13,10 +13,11 @@
 #define PEM_MAX ((size_t)256 << 10)
 
 /* A mistake in an id is named before anything is sent. */
-static lethe_result check_id(const char *text, struct lethe_error *err)
+static lethe_result read_id(const struct invocation *invocation, struct spiffe_id *out,
+                            struct lethe_error *err)
 {
-    struct spiffe_id id;
-    return spiffe_parse(text, strlen(text), &id, err);
+    const char *text = invocation->positional[0];
+    return spiffe_read(text, strlen(text), out, err);
 }
 
 static lethe_result show(const struct invocation *invocation, const struct kms_call *call,
@@ -28,10 +29,11 @@ static lethe_result show(const struct invocation *invocation, const struct kms_c
 COMMAND_FUNCTION(identity_create)
 {
     CLEANUP(kms_call_close) struct kms_call call = {0};
-    TRY(check_id(invocation->positional[0], err));
+    struct spiffe_id id;
+    TRY(read_id(invocation, &id, err));
     TRY(kms_call_open(invocation, &call, err));
     client_put_open(&call.request, NULL, '{');
-    client_put_text(&call.request, "id", invocation->positional[0]);
+    client_put_text(&call.request, "id", id.text);
     kms_put_list(&call.request, "policies", invocation, "policy");
     kms_put_option(&call.request, "certificate_ttl", invocation, "ttl");
     client_put_close(&call.request, '}');
@@ -50,10 +52,11 @@ COMMAND_FUNCTION(identity_list)
 COMMAND_FUNCTION(identity_revoke)
 {
     CLEANUP(kms_call_close) struct kms_call call = {0};
-    TRY(check_id(invocation->positional[0], err));
+    struct spiffe_id id;
+    TRY(read_id(invocation, &id, err));
     TRY(kms_call_open(invocation, &call, err));
     client_put_open(&call.request, NULL, '{');
-    client_put_text(&call.request, "id", invocation->positional[0]);
+    client_put_text(&call.request, "id", id.text);
     const char *reason = option_text(invocation, "reason");
     client_put_text(&call.request, "reason", reason != NULL ? reason : "not given");
     client_put_close(&call.request, '}');
@@ -82,18 +85,18 @@ static lethe_result sign_request(struct kms_call *call, const char *path, const 
 
 COMMAND_FUNCTION(identity_issue)
 {
-    const char *id = invocation->positional[0];
+    struct spiffe_id id = {0};
     const char *name = option_text(invocation, "output");
     CLEANUP(kms_call_close) struct kms_call call = {0};
     CLEANUP(own_key_clear) struct own_key key = {0};
     CLEANUP(buffer_clear) struct buffer certificates = {0};
-    const struct x509_subject subject = {.uris = {.at = {id}, .count = 1}};
-    TRY(check_id(id, err));
+    const struct x509_subject subject = {.uris = {.at = {id.text}, .count = 1}};
+    TRY(read_id(invocation, &id, err));
     if (name == NULL)
         return error_set(err, LETHE_INVALID, "name the files with -o NAME: NAME.pem and NAME.key");
     TRY(kms_call_open(invocation, &call, err));
     TRY(own_key_make(&subject, &key, err));
-    TRY(sign_request(&call, IDENTITIES "/issue", id, option_text(invocation, "ttl"), &key,
+    TRY(sign_request(&call, IDENTITIES "/issue", id.text, option_text(invocation, "ttl"), &key,
                      &certificates, err));
     TRY(own_key_write(&key, &certificates, name, err));
     printf("%s.pem\n%s.key\n", name, name);
@@ -101,7 +104,7 @@ COMMAND_FUNCTION(identity_issue)
 }
 
 /* The id of the certificate that there is. */
-static lethe_result id_of(const char *path, char out[SPIFFE_ID_MAX + 1], struct lethe_error *err)
+static lethe_result id_of(const char *path, struct spiffe_id *out, struct lethe_error *err)
 {
     CLEANUP(buffer_clear) struct buffer pem = {0};
     CLEANUP(buffer_clear) struct buffer list = {0};
@@ -112,15 +115,14 @@ static lethe_result id_of(const char *path, char out[SPIFFE_ID_MAX + 1], struct 
     uint32_t size_bytes;
     memcpy(&size_bytes, list.bytes, prefix);
     TRY(x509_read(list.bytes + prefix, size_bytes, &summary, err));
-    if (summary.subject.uris.count != 1 || strlen(summary.subject.uris.at[0]) > SPIFFE_ID_MAX)
+    if (summary.subject.uris.count != 1)
         return error_set(err, LETHE_INVALID, "%s is no identity's: it has no single URI", path);
-    strcpy(out, summary.subject.uris.at[0]);
-    return check_id(out, err);
+    return spiffe_parse(summary.subject.uris.at[0], strlen(summary.subject.uris.at[0]), out, err);
 }
 
 COMMAND_FUNCTION(identity_renew)
 {
-    char id[SPIFFE_ID_MAX + 1];
+    struct spiffe_id id;
     const char *certificate_path = option_text(invocation, "certificate");
     const char *key_path = option_text(invocation, "key");
     CLEANUP(kms_call_close) struct kms_call call = {0};
@@ -129,8 +131,8 @@ COMMAND_FUNCTION(identity_renew)
     if (certificate_path == NULL || key_path == NULL)
         return error_set(err, LETHE_INVALID,
                          "give --certificate FILE and --key FILE: both are replaced");
-    TRY(id_of(certificate_path, id, err));
-    const struct x509_subject subject = {.uris = {.at = {id}, .count = 1}};
+    TRY(id_of(certificate_path, &id, err));
+    const struct x509_subject subject = {.uris = {.at = {id.text}, .count = 1}};
     TRY(kms_call_open(invocation, &call, err));
     TRY(own_key_make(&subject, &key, err));
     TRY(sign_request(&call, IDENTITIES "/renew", NULL, NULL, &key, &certificates, err));

@@ -18,7 +18,10 @@ static lethe_result read_passphrase(const struct invocation *invocation, bool co
     TRY(option_number(invocation, "backup-passphrase-fd", 0, 1024, -1, &fd, err));
     if (fd < 0)
         fprintf(stderr, "lethe: the passphrase of the backup, which is not the home's own\n");
-    return secret_passphrase_read((int)fd, confirm, out, err);
+    lethe_result result = secret_passphrase_read((int)fd, confirm, out, err);
+    if (result == LETHE_UNAVAILABLE)
+        error_hint(err, "give it on a descriptor: --backup-passphrase-fd N");
+    return result;
 }
 
 static void print_info(const char *path, const struct backup_info *info)

@@ -1,8 +1,20 @@
 /* lethe kms check-config: what is in force, and what is doubtful. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/file.h"
 #include "cli/common_kms.h"
+
+/* A number that no file can say stands for one that is worked out when it is used. */
+static bool is_worked_out(const struct conf_row *row,
+                          const struct serve_configuration *configuration)
+{
+    bool is_number = row->type <= CONF_COUNT;
+    uint64_t value = 0;
+    if (is_number)
+        memcpy(&value, (const char *)configuration + row->offset, sizeof value);
+    return is_number && value < row->min && !(row->has_off && value == row->off);
+}
 
 static void print_settings(const struct serve_configuration *configuration)
 {
@@ -16,6 +28,10 @@ static void print_settings(const struct serve_configuration *configuration)
         if (section != row->section)
             printf("%s[%s]\n", section[0] == '\0' ? "" : "\n", row->section);
         section = row->section;
+        if (is_worked_out(row, configuration)) {
+            printf("; %s is worked out from what the host has, unless set\n", row->key);
+            continue;
+        }
         bool is_default = (configuration->set >> i & 1) == 0;
         printf("%s = %s%s\n", row->key, value.bytes, is_default ? "    ; unless set" : "");
     }

@@ -71,7 +71,8 @@ static lethe_result put_member(const char *word, struct guarded *request, struct
     CLEANUP(guarded_clear) struct guarded text = {0};
     if (!is_name(word, length)) {
         error_set(err, LETHE_INVALID, "what is written is NAME=VALUE, NAME=@FILE, NAME=- or -");
-        error_hint(err, "a secret is no argument: others see it. Use @FILE or -");
+        error_hint(err, "a secret is no argument: others see it. NAME=@FILE reads it from a file, "
+                        "NAME=- from stdin");
         return LETHE_INVALID;
     }
     memcpy(name, word, length);

@@ -64,6 +64,8 @@ static lethe_result prepare(const struct invocation *invocation, struct kms_plac
 
 COMMAND_FUNCTION(kms_serve)
 {
+    if (serve_is_part())
+        serve_as_part(&serve_parts);
     CLEANUP(kms_place_clear) struct kms_place place = {0};
     struct running running = {.as_json = option_given(invocation, "json")};
     const char *user = option_text(invocation, "user");

@@ -15,7 +15,8 @@ static lethe_result make_path(const char *before, const char *name, char path[PA
 {
     int length = snprintf(path, PATH_SIZE, "%s%s", before, name);
     if (length < 0 || length >= (int)PATH_SIZE || strchr(name, '/') != NULL)
-        return error_set(err, LETHE_INVALID, "that is not the name of a role");
+        return error_set(err, LETHE_INVALID,
+                         "%s is no name of a role: there is no / in one, and it is short", name);
     return LETHE_OK;
 }
 

@@ -9,9 +9,9 @@
 static lethe_result check_output(const struct invocation *invocation, struct lethe_error *err)
 {
     const char *path = option_text(invocation, "output");
-    if (path != NULL && access(path, F_OK) == 0) /* before a token is made that nobody gets */
-        return error_set(err, LETHE_EXISTS, "%s is there already", path);
-    if (path != NULL || isatty(STDOUT_FILENO))
+    if (path != NULL)
+        return kms_check_output(path, err);
+    if (isatty(STDOUT_FILENO))
         return LETHE_OK;
     error_set(err, LETHE_INVALID, "a token is a secret: it is written to a file, or a terminal");
     error_hint(err, "name a file for it with -o FILE");
@@ -48,7 +48,8 @@ COMMAND_FUNCTION(token_create)
     struct json_piece answer = {0};
     static const char *const options[][2] = {
         {"ttl", "ttl"},       {"explicit_max_ttl", "max-ttl"}, {"period", "period"},
-        {"num_uses", "uses"}, {"display_name", "name"},        {"identity", "identity"}};
+        {"num_uses", "uses"}, {"display_name", "name"},        {"identity", "identity"},
+        {"tenant", "tenant"}};
     TRY(check_output(invocation, err));
     TRY(kms_call_open(invocation, &call, err));
     client_put_open(&call.request, NULL, '{');

@@ -229,6 +229,7 @@ static const struct option token_create_options[] = {
     {"uses", 0, "N", "how often it may be used (default: any number)", false},
     {"name", 0, "TEXT", "for people", false},
     {"identity", 0, "ID", "it is void without a certificate of this identity", false},
+    {"tenant", 0, "NAME", "whose it is (default: the identity's, or the caller's)", false},
     {"orphan", 0, NULL, "it does not end with the caller's token", false},
     KMS_OPTIONS,
     {0}};
@@ -462,7 +463,9 @@ const struct command commands[] = {
      token_renew_options, 0, 0, false, command_token_renew},
     {"token revoke", "--accessor A | --self", "End a token, and those that were made with it", NULL,
      token_revoke_options, 0, 0, false, command_token_revoke},
-    {"identity create", "ID [--policy NAME]...", "Make an identity known: spiffe://DOMAIN/PATH", NULL,
+    {"identity create", "ID [--policy NAME]...", "Make an identity known",
+     "ID is spiffe://DOMAIN/tenant/TENANT/REST; the spiffe:// may be left out. Under another path it\n"
+     "belongs to the tenant \"default\".",
      identity_create_options, 1, 1, false, command_identity_create},
     {"identity list", "", "List the identities that are known", NULL,
      kms_options, 0, 0, false, command_identity_list},

@@ -52,6 +52,9 @@ LETHE_MUST_CHECK lethe_result kms_write_out(const void *bytes, size_t size_bytes
  * on each line; with `json` as it came. What is no JSON is written as it is. */
 LETHE_MUST_CHECK lethe_result kms_print_answer(const struct guarded *answer, bool json,
                                                struct lethe_error *err);
+/* Whether kms_write_secret() could make it: asked before a secret is made that nobody gets.
+ * LETHE_EXISTS; or what is wrong with the directory that it is to lie in. */
+LETHE_MUST_CHECK lethe_result kms_check_output(const char *file, struct lethe_error *err);
 /* A text of an answer that is a secret: into a new file of mode 0600, with a line's end behind it.
  */
 LETHE_MUST_CHECK lethe_result kms_write_secret(const struct json_piece *answer, const char *path,

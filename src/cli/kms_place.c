@@ -34,11 +34,35 @@ static lethe_result read_node(struct kms_place *place, struct lethe_error *err)
     return validate_identifier("the node's name", place->node, NAME_PART_MAX, err);
 }
 
+static const char **add_file(const char **to, const char *path)
+{
+    if (path[0] != '\0')
+        *to++ = path;
+    return to;
+}
+
+/* What the root names itself, and what kms.conf says that its library needs. */
+static lethe_result find_device(struct kms_place *place, struct lethe_error *err)
+{
+    const struct conf_list *files = &place->configuration.root_files;
+    TRY(root_places(&place->root, &place->root_places, err));
+    const char **readable = add_file(place->root_readable, place->root_places.library);
+    (void)add_file(readable, place->root_places.pin);
+    const char **writable = add_file(place->root_writable, place->root_places.device);
+    for (size_t i = 0; i < files->count; i++)
+        writable = add_file(writable, files->at[i]);
+    place->serve.root_is_device = true;
+    place->serve.root_readable = place->root_readable;
+    place->serve.root_writable = place->root_writable;
+    return LETHE_OK;
+}
+
 /* A root file is replaced when it changes: its directory is what the keeper needs. */
 static lethe_result find_root(struct kms_place *place, struct lethe_error *err)
 {
     TRY(keeper_peek_root(place->paths.store, &place->root, err));
-    place->serve.root_is_device = place->root.kind == ROOT_PKCS11 || place->root.kind == ROOT_TPM2;
+    if (place->root.kind == ROOT_PKCS11 || place->root.kind == ROOT_TPM2)
+        return find_device(place, err);
     if (place->root.kind != ROOT_FILE)
         return LETHE_OK;
     const char *slash = strrchr(place->root.where, '/');

@@ -2,6 +2,7 @@
  * in guarded memory up to the system call. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -154,6 +155,20 @@ lethe_result kms_print_field(const struct guarded *answer, const char *path,
     guarded_text(&text, "\n");
     TRY(guarded_result(&text, err));
     return kms_write_out(text.bytes, text.size_bytes, err);
+}
+
+lethe_result kms_check_output(const char *file, struct lethe_error *err)
+{
+    char directory[PATH_MAX];
+    const char *slash = strrchr(file, '/');
+    size_t length = slash == NULL ? 0 : (size_t)(slash - file) + 1;
+    if (access(file, F_OK) == 0)
+        return error_set(err, LETHE_EXISTS, "%s is there already", file);
+    if (length >= sizeof directory)
+        return error_set(err, LETHE_INVALID, "the path of the file is too long");
+    memcpy(directory, length > 0 ? file : ".", length > 0 ? length : 1);
+    directory[length > 0 ? length : 1] = '\0';
+    return access(directory, W_OK | X_OK) == 0 ? LETHE_OK : error_from_errno(err, "%s", directory);
 }
 
 lethe_result kms_write_secret(const struct json_piece *answer, const char *path, const char *file,

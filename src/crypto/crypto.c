@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "crypto/openssl.h"
+#include "crypto/sign_kind.h"
 #include "mem/budget.h"
 #include "mem/maps.h"
 #include "mem/process.h"
@@ -72,7 +73,8 @@ static lethe_result start(struct lethe_error *err)
                          "OpenSSL was used before crypto_start(): what it frees is not wiped");
     TRY(process_start(err));
     TRY(start_secure_heap(err));
-    return openssl_fetch(err);
+    TRY(openssl_fetch(err));
+    return ed25519_start(err);
 }
 
 static void start_once(void)

@@ -12,6 +12,7 @@
 #define HPKE_PUBLIC_BYTES 32u
 #define HPKE_ENCAPSULATED_BYTES 32u
 #define HPKE_TAG_BYTES 16u
+#define HPKE_INFO_MAX 256u /* LETHE_INVALID beyond it; ours are bindings */
 
 /* A fresh pair. */
 LETHE_MUST_CHECK lethe_result hpke_generate(struct lethe_secret **private_key,

@@ -59,7 +59,7 @@ static bool is_want_of_memory(unsigned long number)
             ERR_GET_REASON(number) == CRYPTO_R_SECURE_MALLOC_FAILURE);
 }
 
-lethe_result openssl_failed(struct lethe_error *err, lethe_result code, const char *what)
+lethe_result(openssl_failed)(struct lethe_error *err, lethe_result code, const char *what)
 {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
     if (openssl_was_starved())

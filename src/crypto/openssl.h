@@ -51,6 +51,7 @@ bool openssl_was_starved(void);
 /* Says why a call of OpenSSL failed ("<what>: <reason>") and empties this thread's queue of
  * reasons. Gives `code`, or LETHE_NO_MEMORY when that was the reason. */
 lethe_result openssl_failed(struct lethe_error *err, lethe_result code, const char *what);
+#define openssl_failed(...) error_not_ok(openssl_failed(__VA_ARGS__))
 
 DEFINE_CLEANUP(EVP_MD_CTX_free, EVP_MD_CTX *);
 DEFINE_CLEANUP(EVP_CIPHER_CTX_free, EVP_CIPHER_CTX *);

@@ -6,6 +6,7 @@
 
 #include <lethe/mem.h>
 
+#include "crypto/dead_stack.h"
 #include "crypto/openssl.h"
 
 static _Thread_local unsigned secrets_depth;
@@ -29,22 +30,11 @@ unsigned openssl_secrets_enter(void)
     return ++secrets_depth;
 }
 
-/* How deep OpenSSL's calls go, with room to spare. */
-#define DEAD_STACK_BYTES ((size_t)12 << 10)
-
-/* What OpenSSL's frames held lies below us until somebody overwrites it: copies of its own, and
- * vector registers with key bytes, which the dynamic linker saves when it binds a function late. */
-__attribute__((noinline, no_sanitize("address"))) static void wipe_dead_stack(void)
-{
-    uint8_t dead[DEAD_STACK_BYTES];
-    lethe_wipe(dead, sizeof dead);
-}
-
 void openssl_secrets_leave(unsigned depth)
 {
     REQUIRE(depth == secrets_depth);
     if (--secrets_depth == 0)
-        wipe_dead_stack();
+        dead_stack_wipe();
 }
 
 /* A full secure heap refuses: nothing falls back to ordinary memory because of it. */

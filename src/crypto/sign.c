@@ -69,23 +69,36 @@ static lethe_result ec_pkey_from(const struct sign_kind *kind, const uint8_t *by
     return *out != NULL ? LETHE_OK : LETHE_FAILED;
 }
 
-/* Any 32 bytes are a seed. */
-static lethe_result ed25519_pkey_from(const struct sign_kind *kind, const uint8_t *bytes,
-                                      uint8_t *raw, EVP_PKEY **out)
-{
-    size_t raw_bytes = kind->public_bytes;
-    *out = EVP_PKEY_new_raw_private_key_ex(NULL, kind->key_type, NULL, bytes, kind->private_bytes);
-    bool made = *out != NULL && EVP_PKEY_get_raw_public_key(*out, raw, &raw_bytes) == 1;
-    return made ? LETHE_OK : LETHE_FAILED;
-}
-
-/* OpenSSL's key pair from private bytes; writes the public key to `raw`. */
-static lethe_result pkey_from(const struct sign_kind *kind, const uint8_t *bytes, uint8_t *raw,
-                              EVP_PKEY **out)
+static lethe_result ecdsa_pair(const struct sign_kind *kind, const uint8_t *bytes, uint8_t *raw,
+                               EVP_PKEY **out, struct lethe_error *err)
 {
     OPENSSL_SECRETS_IN_SCOPE();
-    return kind->group != NULL ? ec_pkey_from(kind, bytes, raw, out)
-                               : ed25519_pkey_from(kind, bytes, raw, out);
+    openssl_begin();
+    lethe_result made = ec_pkey_from(kind, bytes, raw, out);
+    if (made == LETHE_MALFORMED)
+        return error_set(err, made, "these bytes are no %s private key", kind->name);
+    return made == LETHE_OK ? LETHE_OK : openssl_failed(err, made, "making a key pair");
+}
+
+/* Of private bytes that have their size; the public key is written to `raw`. */
+static lethe_result fill_pair(const struct sign_kind *kind, const uint8_t *bytes,
+                              struct sign_pair *pair, uint8_t *raw, struct lethe_error *err)
+{
+    if (kind->group != NULL)
+        return ecdsa_pair(kind, bytes, raw, &pair->pkey, err);
+    TRY(ed25519_pair(bytes, &pair->ed25519, err));
+    memcpy(raw, ed25519_pair_public(pair->ed25519), ED25519_PUBLIC_BYTES);
+    return LETHE_OK;
+}
+
+EVP_PKEY *sign_pair_pkey(const struct sign_pair *pair)
+{
+    const struct sign_kind *kind = &sign_kinds[pair->public_key->kind];
+    if (pair->ed25519 != NULL)
+        return EVP_PKEY_new_raw_private_key_ex(NULL, kind->key_type, NULL,
+                                               lethe_secret_bytes_const(pair->ed25519),
+                                               ED25519_SEED_BYTES);
+    return EVP_PKEY_up_ref(pair->pkey) == 1 ? pair->pkey : NULL;
 }
 
 static lethe_result require_signs(enum signature_kind kind, struct lethe_error *err)
@@ -110,13 +123,7 @@ lethe_result sign_pair_create(enum signature_kind kind, const struct lethe_secre
     if (pair == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a key pair");
     uint8_t raw[SIGNATURE_PUBLIC_MAX_BYTES];
-    openssl_begin();
-    lethe_result made =
-        pkey_from(&sign_kinds[kind], lethe_secret_bytes_const(private_key), raw, &pair->pkey);
-    if (made == LETHE_MALFORMED)
-        return error_set(err, made, "these bytes are no %s private key", sign_kinds[kind].name);
-    if (made != LETHE_OK)
-        return openssl_failed(err, made, "making a key pair");
+    TRY(fill_pair(&sign_kinds[kind], lethe_secret_bytes_const(private_key), pair, raw, err));
     TRY(sign_public_from_raw(kind, raw, sign_kinds[kind].public_bytes, &pair->public_key, err));
     *out = MOVE(pair);
     return LETHE_OK;
@@ -127,6 +134,7 @@ void sign_pair_free(struct sign_pair *pair)
     if (pair == NULL)
         return;
     EVP_PKEY_free(pair->pkey);
+    lethe_secret_free(pair->ed25519);
     sign_public_free(pair->public_key);
     free(pair);
 }
@@ -158,11 +166,10 @@ lethe_result sign_generate(enum signature_kind kind, struct lethe_secret **out,
     return result;
 }
 
-lethe_result sign_message(const struct sign_pair *pair, const void *bytes, size_t size_bytes,
-                          struct signature *out, struct lethe_error *err)
+static lethe_result ecdsa_sign(const struct sign_pair *pair, const void *bytes, size_t size_bytes,
+                               struct signature *out, struct lethe_error *err)
 {
     const struct sign_kind *kind = &sign_kinds[pair->public_key->kind];
-    *out = (struct signature){.size_bytes = sizeof out->bytes};
     OPENSSL_SECRETS_IN_SCOPE();
     openssl_begin();
     CLEANUP(EVP_MD_CTX_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
@@ -172,5 +179,16 @@ lethe_result sign_message(const struct sign_pair *pair, const void *bytes, size_
         *out = (struct signature){0};
         return openssl_failed(err, LETHE_FAILED, "signing");
     }
+    return LETHE_OK;
+}
+
+lethe_result sign_message(const struct sign_pair *pair, const void *bytes, size_t size_bytes,
+                          struct signature *out, struct lethe_error *err)
+{
+    *out = (struct signature){.size_bytes = sizeof out->bytes};
+    if (pair->ed25519 == NULL)
+        return ecdsa_sign(pair, bytes, size_bytes, out, err);
+    out->size_bytes = ED25519_SIGNATURE_BYTES;
+    ed25519_sign(pair->ed25519, bytes, size_bytes, out->bytes);
     return LETHE_OK;
 }

@@ -1,10 +1,17 @@
-/* crypto/sign.h -- Ed25519 (RFC 8032) and ECDSA (FIPS 186-5), over OpenSSL.
+/* crypto/sign.h -- Ed25519 (RFC 8032), over libsodium, and ECDSA (FIPS 186-5), over OpenSSL.
  *
  * We sign with Ed25519, and with P-256 (SHA-256) and P-384 (SHA-384) or over any digest; other
  * people's P-521 (SHA-512) signatures can be verified too. The private part of a pair lives in a
- * lethe_secret (the seed, or the scalar, big-endian); OpenSSL's working copies live in its secure
- * heap (crypto_start) and are wiped with the pair. Thread rule: a pair may sign, and a public key
- * verify, on many threads at once, but for create and free. */
+ * lethe_secret (the seed, or the scalar, big-endian); a pair keeps a copy of its own, for Ed25519
+ * in guarded memory, for ECDSA in OpenSSL's secure heap (crypto_start), and wipes it when it is
+ * freed.
+ *
+ * Ed25519 signatures are deterministic. They are checked strictly, without the cofactor: one whose
+ * s is not below the group's order, whose R is of small order, or whose public key is of small
+ * order or not written canonically fits nothing, although RFC 8032 leaves some of that open, and
+ * OpenSSL takes the last three. So whatever fits here fits there. Certificates and TLS are
+ * OpenSSL's to check. Thread rule: a pair may sign, and a public key verify, on many threads at
+ * once, but for create and free. */
 #ifndef CRYPTO_SIGN_H
 #define CRYPTO_SIGN_H
 

@@ -111,15 +111,22 @@ lethe_result sign_public_from_raw(enum signature_kind kind, const void *bytes, s
     return LETHE_OK;
 }
 
-lethe_result sign_verify(const struct sign_public *key, const void *bytes, size_t size_bytes,
-                         const struct signature *signature, struct lethe_error *err)
+static lethe_result does_not_fit(const struct sign_public *key, struct lethe_error *err)
 {
-    const struct sign_kind *kind = &sign_kinds[key->kind];
-    REQUIRE(signature->size_bytes <= sizeof signature->bytes);
+    return error_set(err, LETHE_INTEGRITY,
+                     "the signature is not one of this %s key over this content",
+                     sign_kinds[key->kind].name);
+}
+
+static lethe_result ecdsa_verify(const struct sign_public *key, const void *bytes,
+                                 size_t size_bytes, const struct signature *signature,
+                                 struct lethe_error *err)
+{
+    const char *digest = sign_kinds[key->kind].digest;
     openssl_begin();
     CLEANUP(EVP_MD_CTX_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
     if (context == NULL ||
-        EVP_DigestVerifyInit_ex(context, NULL, kind->digest, NULL, NULL, key->pkey, NULL) != 1)
+        EVP_DigestVerifyInit_ex(context, NULL, digest, NULL, NULL, key->pkey, NULL) != 1)
         return openssl_failed(err, LETHE_FAILED, "preparing to check a signature");
     int fits =
         EVP_DigestVerify(context, signature->bytes, signature->size_bytes, bytes, size_bytes);
@@ -128,8 +135,18 @@ lethe_result sign_verify(const struct sign_public *key, const void *bytes, size_
     if (openssl_was_starved())
         return openssl_failed(err, LETHE_NO_MEMORY, "checking a signature");
     ERR_clear_error();
-    return error_set(err, LETHE_INTEGRITY,
-                     "the signature is not one of this %s key over this content", kind->name);
+    return does_not_fit(key, err);
+}
+
+lethe_result sign_verify(const struct sign_public *key, const void *bytes, size_t size_bytes,
+                         const struct signature *signature, struct lethe_error *err)
+{
+    REQUIRE(signature->size_bytes <= sizeof signature->bytes);
+    if (key->kind != SIGNATURE_ED25519)
+        return ecdsa_verify(key, bytes, size_bytes, signature, err);
+    bool fits = signature->size_bytes == ED25519_SIGNATURE_BYTES &&
+                ed25519_verifies(key->raw, bytes, size_bytes, signature->bytes);
+    return fits ? LETHE_OK : does_not_fit(key, err);
 }
 
 /* ---- PEM ------------------------------------------------------------------------------------- */

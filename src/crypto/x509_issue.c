@@ -15,9 +15,10 @@ DEFINE_CLEANUP(BN_free, BIGNUM *);
 EVP_MD_CTX *x509_signer(const struct sign_pair *pair)
 {
     const struct sign_kind *kind = &sign_kinds[sign_public_kind(sign_pair_public(pair))];
+    CLEANUP(EVP_PKEY_free) EVP_PKEY *pkey = sign_pair_pkey(pair);
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    if (context != NULL &&
-        EVP_DigestSignInit_ex(context, NULL, kind->digest, NULL, NULL, pair->pkey, NULL) == 1)
+    if (pkey != NULL && context != NULL &&
+        EVP_DigestSignInit_ex(context, NULL, kind->digest, NULL, NULL, pkey, NULL) == 1)
         return context;
     EVP_MD_CTX_free(context);
     return NULL;
@@ -28,7 +29,7 @@ lethe_result x509_require_pair(const X509 *certificate, const struct sign_pair *
 {
     openssl_begin();
     const EVP_PKEY *theirs = X509_get0_pubkey(certificate);
-    if (theirs != NULL && EVP_PKEY_eq(theirs, pair->pkey) == 1)
+    if (theirs != NULL && EVP_PKEY_eq(theirs, sign_pair_public(pair)->pkey) == 1)
         return LETHE_OK;
     if (openssl_was_starved())
         return openssl_failed(err, LETHE_NO_MEMORY, "comparing keys");

@@ -18,8 +18,10 @@ DEFINE_CLEANUP(BN_clear_free, BIGNUM *);
 
 static int write_pem(BIO *bio, const struct sign_pair *pair, bool traditional)
 {
-    EVP_PKEY *pkey = pair->pkey;
+    CLEANUP(EVP_PKEY_free) EVP_PKEY *pkey = sign_pair_pkey(pair);
     bool is_ecdsa = sign_kinds[sign_public_kind(sign_pair_public(pair))].group != NULL;
+    if (pkey == NULL)
+        return 0;
     return traditional && is_ecdsa
                ? PEM_write_bio_PrivateKey_traditional(bio, pkey, NULL, NULL, 0, NULL, NULL)
                : PEM_write_bio_PKCS8PrivateKey(bio, pkey, NULL, NULL, 0, NULL, NULL);

@@ -78,7 +78,7 @@ static lethe_result read_part(const X509_NAME_ENTRY *entry, struct x509_summary 
     int length = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(entry));
     if (length < 0)
         return openssl_failed(err, LETHE_MALFORMED, "a name that is no text");
-    lethe_result result = parts[i].list == NULL
+    lethe_result result = nid == NID_commonName
                               ? read_common_name(out, text, (size_t)length, err)
                               : add_to(out, parts[i].list, text, (size_t)length, err);
     OPENSSL_free(text);

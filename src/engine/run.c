@@ -13,6 +13,7 @@
 #include "engine/scratch.h"
 #include "engine/supervisor.h"
 #include "mem/swap.h"
+#include "model/files_ahead.h"
 
 struct run {
     struct engine *engine;
@@ -72,7 +73,9 @@ static lethe_result load_files(const struct run *run, struct lethe_error *err)
     const struct engine *engine = run->engine;
     struct loading loading = {.engine = engine, .shown = engine->options.work.progress};
     const struct model_progress progress = {look_for_signals, &loading};
+    CLEANUP(files_ahead_clear) struct files_ahead ahead = {0};
     struct model_work work = engine->options.work;
+    work.ahead = &ahead;
     work.progress = &progress;
     work.cancelled = &loading.cancelled;
     lethe_result result = engine_check_cancelled(engine, err);

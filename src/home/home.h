@@ -76,9 +76,14 @@ LETHE_MUST_CHECK lethe_result home_open(const char *directory, int passphrase_fd
                                         struct lethe_error *err);
 /* Where keys come from: the home's keeper, or the key service that `settings` name, which then is
  * asked in its place for everything about keys; the log stays here. NULL: what lethe.conf says.
- * Nothing is connected yet. Results as kms_client_open(). Once, behind home_open(). */
+ * Nothing is connected yet. Results as kms_client_open(); on failure all stays as it was. Behind
+ * home_open(), and before anybody borrows home_keys(). */
 LETHE_MUST_CHECK lethe_result home_connect(struct home *home, const struct kms_settings *settings,
                                            struct lethe_error *err);
+/* The same for a service that is named in another way; whose log is the home's. */
+LETHE_MUST_CHECK lethe_result home_connect_to(struct home *home,
+                                              const struct kms_client_options *service,
+                                              struct lethe_error *err);
 /* The table for the model room; valid until close. */
 const struct key_source *home_keys(struct home *home);
 /* Whether a version of a key may still be used, as the keeper or the service says: LETHE_REVOKED,

@@ -6,26 +6,34 @@ static const char *or_null(const char *text)
     return text[0] != '\0' ? text : NULL;
 }
 
-lethe_result home_connect(struct home *home, const struct kms_settings *settings,
-                          struct lethe_error *err)
+lethe_result home_connect_to(struct home *home, const struct kms_client_options *service,
+                             struct lethe_error *err)
 {
-    const struct kms_settings *kms = settings != NULL ? settings : &home->configuration.kms;
-    REQUIRE(home->client == NULL);
-    if (kms->address[0] == '\0')
-        return LETHE_OK;
+    struct kms_client_options options = *service;
+    struct kms_client *client = NULL;
     home->recorder = (struct lethe_log){.log = keeper_log(home->keeper),
                                         .actor = home->actor,
                                         .signer = keeper_log_signer(home->keeper),
                                         .node = home->node};
+    options.log = &home->recorder;
+    TRY(kms_client_open(&options, &client, err));
+    kms_client_close(home->client);
+    home->client = client;
+    return LETHE_OK;
+}
+
+lethe_result home_connect(struct home *home, const struct kms_settings *settings,
+                          struct lethe_error *err)
+{
+    const struct kms_settings *kms = settings != NULL ? settings : &home->configuration.kms;
     const struct kms_client_options options = {.address = kms->address,
                                                .ca_path = or_null(kms->ca),
                                                .certificate_path = or_null(kms->certificate),
                                                .key_path = or_null(kms->key),
                                                .token_path = or_null(kms->token_file),
                                                .cache_ttl_s = kms->cache_ttl_s,
-                                               .offline_s = kms->offline_s,
-                                               .log = &home->recorder};
-    return kms_client_open(&options, &home->client, err);
+                                               .offline_s = kms->offline_s};
+    return kms->address[0] == '\0' ? LETHE_OK : home_connect_to(home, &options, err);
 }
 
 const struct key_source *home_keys(struct home *home)

@@ -1,8 +1,11 @@
-/* What <lethe/home.h> offers, and the part of <lethe/model.h> that needs a home. */
+/* What <lethe/home.h> and <lethe/key_service.h> offer, and the part of <lethe/model.h> that needs a
+ * home. */
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <lethe/home.h>
+#include <lethe/key_service.h>
 #include <lethe/model.h>
 
 #include "audit/recorder.h"
@@ -15,6 +18,8 @@
 struct lethe_home {
     struct home *home;
     struct lethe_log log;
+    bool has_service; /* lethe_home_use_key_service() was called */
+    bool lent_keys;   /* a model has borrowed where they come from */
 };
 
 /* ---- the home ---------------------------------------------------------------------------------
@@ -109,6 +114,46 @@ lethe_result lethe_secret_read_file(const char *path, struct lethe_secret **out,
     return secret_token_read(path, out, err);
 }
 
+/* ---- a key service --------------------------------------------------------------------------- */
+
+lethe_result lethe_home_use_key_service(struct lethe_home *home,
+                                        const struct lethe_key_service *service,
+                                        struct lethe_error *err)
+{
+    const struct kms_client_options options = {.address = service->url,
+                                               .ca_path = service->ca_path,
+                                               .certificate_path = service->certificate_path,
+                                               .key_path = service->key_path,
+                                               .token_path = service->token_path,
+                                               .cache_ttl_s = service->cache_ttl_s,
+                                               .offline_s = service->offline_s};
+    if (home->lent_keys || home->has_service)
+        return error_set(err, LETHE_CONFLICT,
+                         "a key service is chosen once, before the home's first model is opened");
+    if (options.address == NULL)
+        return error_set(err, LETHE_INVALID, "a key service has a URL: https://HOST:PORT");
+    TRY(home_connect_to(home->home, &options, err));
+    home->has_service = true;
+    return LETHE_OK;
+}
+
+/* Shards of one key and version follow one another. */
+lethe_result lethe_home_check_keys(struct lethe_home *home, const struct lethe_model *model,
+                                   struct lethe_error *err)
+{
+    const struct shard *before = NULL;
+    const struct manifest *manifest = model_manifest(model->model);
+    for (size_t i = 0; i < manifest->count; i++) {
+        const struct shard *shard = &manifest->shards[i];
+        if (before != NULL && before->key_version == shard->key_version &&
+            strcmp(before->key, shard->key) == 0)
+            continue;
+        TRY(home_check_usable(home->home, shard->key, shard->key_version, err));
+        before = shard;
+    }
+    return LETHE_OK;
+}
+
 /* ---- its models ------------------------------------------------------------------------------ */
 
 DEFINE_CLEANUP(lethe_model_close, struct lethe_model *);
@@ -119,6 +164,7 @@ static lethe_result open_model(struct lethe_home *home, const char *path, struct
     CLEANUP(lethe_model_close) struct lethe_model *model = calloc(1, sizeof *model);
     if (model == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a model");
+    home->lent_keys = true;
     model->keys = home_keys(home->home);
     TRY(model_open(path, &model->model, err));
     TRY(model_check_own_signature(model->model, model->keys, false, err));

@@ -104,7 +104,7 @@ lethe_result backup_write(struct keeper *keeper, const struct backup_options *op
     if (lethe_secret_size(options->passphrase) < BACKUP_PASSPHRASE_BYTES_MIN)
         return error_set(err, LETHE_INVALID, "a backup's passphrase has %u bytes or more",
                          BACKUP_PASSPHRASE_BYTES_MIN);
-    TRY(home_lock(keeper->lock_path, &lock, err));
+    TRY(keeper_lock(keeper, &lock, err));
     TRY(keeper_settle(keeper, err));
     TRY(record(keeper, err));
     describe(keeper, out);

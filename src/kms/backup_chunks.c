@@ -140,7 +140,8 @@ bool backup_leaves_out(const char *path)
     static const char keys[] = "keys/";
     char name[KEY_NAME_MAX + 1];
     enum key_kind kind;
-    if (strcmp(path, "outbox") == 0 || strcmp(path, "pin") == 0)
+    if (strcmp(path, "outbox") == 0 || strncmp(path, "outbox/", strlen("outbox/")) == 0 ||
+        strcmp(path, "pin") == 0)
         return true;
     if (strncmp(path, keys, strlen(keys)) != 0)
         return false;

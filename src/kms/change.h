@@ -22,14 +22,36 @@ LETHE_MUST_CHECK lethe_result keeper_change(struct keeper *keeper, const char *t
                                             keeper_change_rows *change, void *context,
                                             struct lethe_error *err);
 
+/* As keeper_change(), for a change that owes more records than its own: at most KEEPER_OTHERS_MAX
+ * of kinds without the field `epoch`. Store and log have all of them, or neither has any. */
+#define KEEPER_OTHERS_MAX 255u
+struct keeper_rows_change {
+    keeper_change_rows *change;
+    void *context;
+    const struct audit_event *others; /* with their texts, until keeper_change_many() returns */
+    size_t other_count;
+};
+LETHE_MUST_CHECK lethe_result keeper_change_many(struct keeper *keeper, const char *tenant,
+                                                 const struct keeper_rows_change *rows,
+                                                 struct lethe_error *err);
+
 /* From now on, records say that `actor` did it (a SPIFFE id, "token:ACCESSOR", "uid:0"), until it
  * is said otherwise; NULL: the keeper's own again. Copied. */
 void keeper_act_for(struct keeper *keeper, const char *actor);
+
+/* How long a change waits for another process that holds the home, at most; then it is LETHE_BUSY,
+ * and so are those that follow, at once, until the home is free. For a process whose one thread has
+ * others to answer; without this call a change waits as long as each lock allows. */
+void keeper_set_patience(struct keeper *keeper, unsigned patience_ms);
 
 /* Whether rows changed since the last call, by this process or another: what was remembered of them
  * is to be read again. Cheap enough to ask for every few requests. */
 LETHE_MUST_CHECK lethe_result keeper_look(struct keeper *keeper, bool *changed,
                                           struct lethe_error *err);
+
+/* A row that is one number, le64; 0 when there is none. LETHE_INTEGRITY: it is something else. */
+LETHE_MUST_CHECK lethe_result row_number_get(struct store *store, const char *path, uint64_t *out,
+                                             struct lethe_error *err);
 
 /* Documents larger than one row: cut into pieces "PATH/0", "PATH/1", ... Public content only.
  * Inside a transaction. DOCUMENT_MAX_BYTES at most; LETHE_NOT_FOUND. */

@@ -95,12 +95,32 @@ uint64_t client_renewal_s(const char *certificates_pem, size_t length);
 void client_renew_if_due(struct kms_client *client);
 void client_proof_clear(struct client_proof *proof);
 
-/* client_keys.c, client_unwrap_all.c, client_rewrap.c, client_sign.c: the table. Paths are of at
- * most CLIENT_PATH_MAX.
+/* client_batch.c: items for a call of the transit engine, of any keys. Their buffers get what is
+ * wrapped: all of them or none. */
+struct client_batch {
+    const char *path; /* "transit/rewrap/" */
+    const char *what; /* "open its wrapped key": what the service cannot do with an item */
+    const void *items;
+    size_t count;
+    const struct key_use *(*use)(const void *items, size_t i);
+    void (*put)(struct guarded *request, const void *items, size_t i); /* all but the use */
+    struct buffer *(*gets)(const void *items, size_t i);
+};
+LETHE_MUST_CHECK lethe_result client_batch_run(struct kms_client *client,
+                                               const struct client_batch *batch,
+                                               struct lethe_error *err);
+
+/* client_keys.c, client_wrap_all.c, client_unwrap_all.c, client_rewrap.c, client_sign.c: the table.
  */
 #define CLIENT_PATH_SIZE (KEY_NAME_MAX + 64)
 void client_keys_init(struct kms_client *client);
+/* `before` and the name of a key. Names come out of manifests, and must not lead to another path:
+ * LETHE_INVALID for what is not the name of an encryption key. */
+LETHE_MUST_CHECK lethe_result client_key_path(const char *before, const char *key,
+                                              char path[CLIENT_PATH_SIZE], struct lethe_error *err);
 void client_put_use(struct guarded *out, const struct key_use *use);
+lethe_result client_wrap_all(void *context, const struct key_wrap *items, size_t count,
+                             struct lethe_error *err);
 lethe_result client_rewrap(void *context, const struct key_rewrap *items, size_t count,
                            struct lethe_error *err);
 lethe_result client_unwrap_all(void *context, const struct key_unwrap *items, size_t count,

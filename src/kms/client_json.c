@@ -183,6 +183,32 @@ lethe_result client_answer_secret(const struct json_piece *answer, const char *p
     return LETHE_OK;
 }
 
+/* An error's text is no secret; longer ones are cut. */
+static size_t put_error(const struct json_piece *error, char *out, size_t capacity)
+{
+    char text[384];
+    size_t length = 0;
+    lethe_result result = json_piece_text(error, text, sizeof text, &length);
+    return result == LETHE_OK || result == LETHE_LIMIT ? text_sanitise(text, length, out, capacity)
+                                                       : 0;
+}
+
+/* Of a batch: why the first item was refused that was. */
+static void put_first_refusal(const struct json_piece *answer, char *out, size_t capacity)
+{
+    struct json_walk walk;
+    struct json_piece result;
+    struct json_piece error;
+    if (client_results(answer, &walk, NULL) != LETHE_OK)
+        return;
+    while (client_results_next(&walk, &result, NULL) == LETHE_OK) {
+        if (json_piece_find(&result, "error", &error) != LETHE_OK || json_piece_is(&error, ""))
+            continue;
+        put_error(&error, out, capacity);
+        return;
+    }
+}
+
 void client_answer_errors(const void *body, size_t body_bytes, char *out, size_t capacity)
 {
     struct json_piece answer = {0};
@@ -191,19 +217,18 @@ void client_answer_errors(const void *body, size_t body_bytes, char *out, size_t
     struct json_piece error;
     size_t used = 0;
     out[0] = '\0';
-    if (body_bytes == 0 || json_scan(body, body_bytes, &answer, NULL) != LETHE_OK ||
-        json_piece_find(&answer, "errors", &errors) != LETHE_OK || errors.kind != JSON_PIECE_ARRAY)
+    if (body_bytes == 0 || json_scan(body, body_bytes, &answer, NULL) != LETHE_OK)
         return;
+    if (json_piece_find(&answer, "errors", &errors) != LETHE_OK ||
+        errors.kind != JSON_PIECE_ARRAY) {
+        put_first_refusal(&answer, out, capacity);
+        return;
+    }
     struct json_walk walk = json_walk_over(&errors);
     while (json_walk_next(&walk, &name, &error) == LETHE_OK && used + 8 < capacity) {
-        char text[384]; /* an error's text is no secret; longer ones are cut */
-        size_t length = 0;
-        lethe_result result = json_piece_text(&error, text, sizeof text, &length);
-        if (result != LETHE_OK && result != LETHE_LIMIT)
-            continue;
         if (used > 0)
             used += (size_t)snprintf(out + used, capacity - used, "; ");
-        used += text_sanitise(text, length, out + used, capacity - used);
+        used += put_error(&error, out + used, capacity - used);
     }
 }
 

@@ -41,8 +41,8 @@ LETHE_MUST_CHECK lethe_result client_results_next(struct json_walk *results, str
                                                   struct lethe_error *err);
 LETHE_MUST_CHECK lethe_result client_results_end(struct json_walk *results,
                                                  struct lethe_error *err);
-/* The texts of "errors", made safe to show, with "; " between them; "" when there are none, or the
- * body is something else. */
+/* The texts of "errors", made safe to show, with "; " between them; of a batch why its first item
+ * was refused that was; "" when there are none, or the body is something else. */
 void client_answer_errors(const void *body, size_t body_bytes, char *out, size_t capacity);
 
 #endif

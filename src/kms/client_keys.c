@@ -8,15 +8,15 @@
 
 /* ---- paths and bodies ------------------------------------------------------------------------ */
 
-/* Names come out of manifests. None that is valid needs encoding. */
-static lethe_result make_path(const char *pattern, const char *key, char path[CLIENT_PATH_SIZE],
-                              struct lethe_error *err)
+/* None that is valid needs encoding. */
+lethe_result client_key_path(const char *before, const char *key, char path[CLIENT_PATH_SIZE],
+                             struct lethe_error *err)
 {
     enum key_kind kind;
     TRY(key_name_check(key, &kind, err));
     if (kind != KEY_ENCRYPTION)
         return error_set(err, LETHE_INVALID, "%s is not the name of an encryption key", key);
-    int length = snprintf(path, CLIENT_PATH_SIZE, "%s%s", pattern, key);
+    int length = snprintf(path, CLIENT_PATH_SIZE, "%s%s", before, key);
     REQUIRE(length > 0 && length < (int)CLIENT_PATH_SIZE);
     return LETHE_OK;
 }
@@ -38,7 +38,7 @@ static lethe_result source_ensure(void *context, const char *key, struct lethe_e
     char path[CLIENT_PATH_SIZE];
     struct json_piece answer;
     unsigned status;
-    TRY(make_path("transit/keys/", key, path, err));
+    TRY(client_key_path("transit/keys/", key, path, err));
     guarded_wipe(&client->request);
     client_put_open(&client->request, NULL, '{');
     client_put_text(&client->request, "type", "aes256-gcm96");
@@ -61,7 +61,7 @@ static lethe_result source_wrap(void *context, const struct key_use *use,
     char path[CLIENT_PATH_SIZE];
     struct json_piece answer;
     unsigned status;
-    TRY(make_path("transit/encrypt/", use->key, path, err));
+    TRY(client_key_path("transit/encrypt/", use->key, path, err));
     guarded_wipe(request);
     client_put_open(request, NULL, '{');
     client_put_base64(request, "plaintext", lethe_secret_bytes_const(data_key),
@@ -123,7 +123,7 @@ static lethe_result source_unwrap(void *context, const struct key_use *use, cons
     uint64_t version;
     char path[CLIENT_PATH_SIZE];
     *data_key = NULL;
-    TRY(make_path("transit/decrypt/", use->key, path, err));
+    TRY(client_key_path("transit/decrypt/", use->key, path, err));
     TRY(transit_version(wrapped, &version, err));
     lethe_result result = client_cache_find(client, use, wrapped, data_key, err);
     if (result != LETHE_NOT_FOUND)
@@ -146,7 +146,7 @@ static lethe_result source_newest(void *context, const char *key, uint64_t *vers
     struct kms_client *client = context;
     char path[CLIENT_PATH_SIZE];
     struct json_piece answer;
-    TRY(make_path("transit/keys/", key, path, err));
+    TRY(client_key_path("transit/keys/", key, path, err));
     lethe_result result = client_get(client, path, &answer, err);
     if (result == LETHE_OK)
         result = client_answer_number(&answer, "data/latest_version", version, err);
@@ -159,6 +159,7 @@ void client_keys_init(struct kms_client *client)
     client->source = (struct key_source){
         .ensure = source_ensure,
         .wrap = source_wrap,
+        .wrap_all = client_wrap_all,
         .unwrap = source_unwrap,
         .unwrap_all = client_unwrap_all,
         .rewrap = client_rewrap,

@@ -1,5 +1,4 @@
 /* Data keys opened by the service, many in one call: all of them, or none. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,12 +81,7 @@ static lethe_result ask(struct kms_client *client, struct batch *batch, struct l
     char path[CLIENT_PATH_SIZE];
     struct json_piece answer;
     unsigned status;
-    enum key_kind kind; /* a name out of a manifest must not lead to another path */
-    const char *key = batch->items[batch->first].use.key;
-    TRY(key_name_check(key, &kind, err));
-    if (kind != KEY_ENCRYPTION)
-        return error_set(err, LETHE_INVALID, "%s is not the name of an encryption key", key);
-    snprintf(path, sizeof path, "transit/decrypt/%s", key);
+    TRY(client_key_path("transit/decrypt/", batch->items[batch->first].use.key, path, err));
     choose(batch);
     guarded_wipe(&client->request);
     put(&client->request, batch);

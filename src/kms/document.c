@@ -116,3 +116,19 @@ lethe_result document_delete(struct store *store, const char *path, struct lethe
     return removed > 0 ? LETHE_OK
                        : error_set(err, LETHE_NOT_FOUND, "there is no document %s", path);
 }
+
+lethe_result row_number_get(struct store *store, const char *path, uint64_t *out,
+                            struct lethe_error *err)
+{
+    CLEANUP(lethe_secret_free) struct lethe_secret *row = NULL;
+    *out = 0;
+    lethe_result result = store_get(store, path, &row, NULL, err);
+    if (result == LETHE_NOT_FOUND)
+        return error_forget(err);
+    TRY(result);
+    if (lethe_secret_size(row) != sizeof *out)
+        return error_set(err, LETHE_INTEGRITY, "the row %s is not a number", path);
+    memcpy(out, lethe_secret_bytes_const(row), sizeof *out);
+    *out = le64toh(*out);
+    return LETHE_OK;
+}

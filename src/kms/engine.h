@@ -98,65 +98,84 @@ LETHE_MUST_CHECK lethe_result engine_delete(struct engine *engine, const char *n
  * often as one may), LETHE_MALFORMED (a text is not what it should be), LETHE_INTEGRITY (it does
  * not open: one text, whatever the reason). */
 
+struct engine_bytes { /* borrowed; what is secret lies in guarded memory of whoever asks */
+    const void *at;
+    size_t size_bytes;
+};
+struct engine_signing {
+    enum digest_kind digest; /* of an HMAC too; not for Ed25519, which hashes for itself */
+    bool prehashed;          /* the input is the digest */
+    bool jws;                /* r and s of fixed width in unpadded URL-safe base64, not DER */
+};
 struct engine_use {
     const char *name;
-    uint64_t version; /* 0: the latest; of decryption and verification: that of the text */
-    const void *aad;
-    size_t aad_bytes;
+    uint64_t version;          /* 0: the latest; of decryption and verification: that of the text */
+    struct engine_bytes input; /* a plaintext, a ciphertext, or what is signed */
+    struct engine_bytes proof; /* of verification: the signature or HMAC, as a text */
+    struct engine_bytes aad;   /* of encryption and decryption: authenticated, and not encrypted */
+    struct engine_signing how; /* of signatures and HMACs */
+    bool as_base64;            /* of decryption: that is what comes out */
     bool renew; /* opens what was revoked, too (not what min_decryption_version puts out of use):
                  * for rewrapping and re-encrypting */
 };
+/* On failure nothing is appended, and *version is not said. */
+
 /* Appends "vault:v<N>:<base64>"; *version is N. */
 LETHE_MUST_CHECK lethe_result engine_encrypt(struct engine *engine, const struct engine_use *use,
-                                             const void *plain, size_t plain_bytes,
                                              struct guarded *out, uint64_t *version,
                                              struct lethe_error *err);
-/* Appends the plaintext, or with `as_base64` its base64. */
+/* Appends the plaintext; *version is that of the text. */
 LETHE_MUST_CHECK lethe_result engine_decrypt(struct engine *engine, const struct engine_use *use,
-                                             const char *text, size_t length, bool as_base64,
                                              struct guarded *out, uint64_t *version,
                                              struct lethe_error *err);
-/* Opens and encrypts anew under use->version (0: the latest); the plaintext stays inside. */
+/* Opens and encrypts anew under use->version, which *version is then; the plaintext stays inside.
+ */
 LETHE_MUST_CHECK lethe_result engine_rewrap(struct engine *engine, const struct engine_use *use,
-                                            const char *text, size_t length, struct guarded *out,
-                                            uint64_t *version, struct lethe_error *err);
-/* Appends the "vault:v<N>:..." of HMAC; every key has an HMAC key beside its own. */
+                                            struct guarded *out, uint64_t *version,
+                                            struct lethe_error *err);
+/* Appends the "vault:v<N>:..." of HMAC (RFC 2104); every key has an HMAC key beside its own. */
 LETHE_MUST_CHECK lethe_result engine_hmac(struct engine *engine, const struct engine_use *use,
-                                          enum digest_kind digest, const void *input,
-                                          size_t input_bytes, struct guarded *out,
-                                          struct lethe_error *err);
-LETHE_MUST_CHECK lethe_result engine_verify_hmac(
-    struct engine *engine, const struct engine_use *use, enum digest_kind digest, const void *input,
-    size_t input_bytes, const char *text, size_t length, bool *valid, struct lethe_error *err);
-struct engine_signing {
-    enum digest_kind digest; /* not for Ed25519, which hashes for itself */
-    bool prehashed;          /* `input` is the digest */
-    bool jws;                /* r and s of fixed width in unpadded URL-safe base64, not DER */
-};
+                                          struct guarded *out, struct lethe_error *err);
+/* LETHE_OK: *valid says whether it is right. */
+LETHE_MUST_CHECK lethe_result engine_verify_hmac(struct engine *engine,
+                                                 const struct engine_use *use, bool *valid,
+                                                 struct lethe_error *err);
+/* Appends the "vault:v<N>:..." of a signature; *version is N. */
 LETHE_MUST_CHECK lethe_result engine_sign(struct engine *engine, const struct engine_use *use,
-                                          const struct engine_signing *how, const void *input,
-                                          size_t input_bytes, struct guarded *out,
-                                          uint64_t *version, struct lethe_error *err);
+                                          struct guarded *out, uint64_t *version,
+                                          struct lethe_error *err);
 LETHE_MUST_CHECK lethe_result engine_verify(struct engine *engine, const struct engine_use *use,
-                                            const struct engine_signing *how, const void *input,
-                                            size_t input_bytes, const char *text, size_t length,
                                             bool *valid, struct lethe_error *err);
 
 /* ---- taking them out ------------------------------------------------------------------------- */
 
-enum engine_export { ENGINE_EXPORT_ENCRYPTION, ENGINE_EXPORT_SIGNING, ENGINE_EXPORT_HMAC };
-/* One version, as Vault's clients expect it. LETHE_INVALID: not exportable, or of another kind. On
- * record (key_released, purpose "export") before the bytes are there. */
-LETHE_MUST_CHECK lethe_result engine_export(struct engine *engine, const char *name,
-                                            enum engine_export what, uint64_t version,
+enum engine_export_kind { ENGINE_EXPORT_ENCRYPTION, ENGINE_EXPORT_SIGNING, ENGINE_EXPORT_HMAC };
+struct engine_export {
+    const char *name;
+    enum engine_export_kind kind;
+    uint64_t version; /* 0: the latest */
+};
+/* One version, as Vault's clients expect it: base64 of the bytes, of Ed25519 seed and public key,
+ * of another pair PEM (PKCS#8). LETHE_INVALID: not exportable, or of another kind. On record
+ * (key_released, purpose "export") before the bytes are there. */
+LETHE_MUST_CHECK lethe_result engine_export(struct engine *engine, const struct engine_export *what,
                                             struct guarded *out, struct lethe_error *err);
 /* A whole key, encrypted and authenticated under the service's backup key: opens in this service
  * and in those restored from its backup. LETHE_INVALID unless exportable and plaintext_backup. */
 LETHE_MUST_CHECK lethe_result engine_backup(struct engine *engine, const char *name,
                                             struct guarded *out, struct lethe_error *err);
-/* `name` NULL: the one in the backup. LETHE_EXISTS without `force`; LETHE_INTEGRITY. */
-LETHE_MUST_CHECK lethe_result engine_restore(struct engine *engine, const char *name,
-                                             const char *backup, size_t length, bool force,
+/* The name of the key that a backup holds. LETHE_MALFORMED: no base64; LETHE_INTEGRITY. */
+LETHE_MUST_CHECK lethe_result engine_backup_name(struct engine *engine, struct engine_bytes backup,
+                                                 char out[ENGINE_NAME_MAX + 1],
+                                                 struct lethe_error *err);
+struct engine_restore {
+    const char *name; /* NULL: the one in the backup */
+    struct engine_bytes backup;
+    bool force; /* replaces a key of that name */
+};
+/* LETHE_EXISTS without `force`; LETHE_MALFORMED and LETHE_INTEGRITY as above. */
+LETHE_MUST_CHECK lethe_result engine_restore(struct engine *engine,
+                                             const struct engine_restore *what,
                                              struct lethe_error *err);
 
 #endif

@@ -215,13 +215,23 @@ static lethe_result open_sealed(struct engine *engine, struct lethe_error *err)
                : does_not_open(err);
 }
 
-static lethe_result open_backup(struct engine *engine, const char *backup, size_t length,
+static lethe_result open_backup(struct engine *engine, struct engine_bytes backup,
                                 struct key_backup *out, struct lethe_error *err)
 {
-    const struct engine_text text = {.payload = backup, .payload_length = length};
+    const struct engine_text text = {.payload = backup.at, .payload_length = backup.size_bytes};
     TRY(engine_text_decode(&text, "a backup", &engine->sealed, err));
     TRY(open_sealed(engine, err));
     return parse(&engine->plain, out) == LETHE_OK ? LETHE_OK : does_not_open(err);
+}
+
+lethe_result engine_backup_name(struct engine *engine, struct engine_bytes backup,
+                                char out[ENGINE_NAME_MAX + 1], struct lethe_error *err)
+{
+    struct key_backup opened = {0};
+    lethe_result result = open_backup(engine, backup, &opened, err);
+    memcpy(out, opened.name, sizeof opened.name);
+    guarded_clear(&engine->plain);
+    return result;
 }
 
 struct restoration {
@@ -316,10 +326,10 @@ static lethe_result restore(struct keeper *keeper, void *context, uint64_t epoch
     return LETHE_OK;
 }
 
-static lethe_result open_and_restore(struct engine *engine, const char *backup, size_t length,
+static lethe_result open_and_restore(struct engine *engine, struct engine_bytes backup,
                                      struct restoration *restoration, struct lethe_error *err)
 {
-    TRY(open_backup(engine, backup, length, restoration->backup, err));
+    TRY(open_backup(engine, backup, restoration->backup, err));
     if (restoration->name == NULL)
         restoration->name = restoration->backup->name;
     TRY(engine_check_new_name(restoration->name, err));
@@ -327,12 +337,12 @@ static lethe_result open_and_restore(struct engine *engine, const char *backup, 
     return engine_change(engine, restoration->name, restore, restoration, err);
 }
 
-lethe_result engine_restore(struct engine *engine, const char *name, const char *backup,
-                            size_t length, bool force, struct lethe_error *err)
+lethe_result engine_restore(struct engine *engine, const struct engine_restore *what,
+                            struct lethe_error *err)
 {
     struct key_backup opened = {0};
-    struct restoration restoration = {.name = name, .backup = &opened, .force = force};
-    lethe_result result = open_and_restore(engine, backup, length, &restoration, err);
+    struct restoration restoration = {.name = what->name, .backup = &opened, .force = what->force};
+    lethe_result result = open_and_restore(engine, what->backup, &restoration, err);
     guarded_clear(&engine->plain);
     return result;
 }

@@ -78,11 +78,6 @@ LETHE_MUST_CHECK lethe_result engine_pick(struct engine *engine, struct kept_key
                                           uint64_t wanted, enum engine_work work,
                                           struct kept_version **out, struct lethe_error *err);
 
-struct clear_text { /* borrowed, in guarded memory of whoever asks */
-    const void *bytes;
-    size_t size_bytes;
-};
-
 /* ---- texts ----------------------------------------------------------------------------------- */
 
 struct engine_text { /* borrowed */
@@ -91,7 +86,7 @@ struct engine_text { /* borrowed */
     size_t payload_length;
 };
 /* LETHE_MALFORMED says that `what` ("a ciphertext") has another form. */
-LETHE_MUST_CHECK lethe_result engine_text_parse(const char *text, size_t length, const char *what,
+LETHE_MUST_CHECK lethe_result engine_text_parse(struct engine_bytes text, const char *what,
                                                 struct engine_text *out, struct lethe_error *err);
 /* Empties a buffer and makes room for so many bytes in it; one that cannot grow is as new again. */
 LETHE_MUST_CHECK lethe_result engine_room(struct buffer *buffer, size_t size_bytes, uint8_t **room,

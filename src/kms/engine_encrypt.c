@@ -30,18 +30,18 @@ static void give_back(struct engine *engine)
 /* ---- encrypting ------------------------------------------------------------------------------ */
 
 static lethe_result seal(struct engine *engine, const struct kept_version *version,
-                         const struct engine_use *use, const struct clear_text *plain,
-                         struct lethe_error *err)
+                         const struct engine_use *use, struct lethe_error *err)
 {
+    const struct engine_bytes *plain = &use->input;
     uint8_t *payload = NULL;
     TRY(engine_room(&engine->sealed, plain->size_bytes + OVERHEAD_BYTES, &payload, err));
     if (random_fill(engine->keeper->random, payload, AEAD_NONCE_BYTES) != LETHE_OK)
         return error_set(err, LETHE_FAILED, "there is no randomness for a nonce");
     const struct aead_message message = {
         .nonce = payload,
-        .aad = use->aad,
-        .aad_bytes = use->aad_bytes,
-        .in = plain->bytes,
+        .aad = use->aad.at,
+        .aad_bytes = use->aad.size_bytes,
+        .in = plain->at,
         .out = payload + AEAD_NONCE_BYTES,
         .size_bytes = plain->size_bytes,
     };
@@ -63,26 +63,23 @@ static lethe_result append_sealed(struct engine *engine, const struct kept_versi
 }
 
 static lethe_result encrypt(struct engine *engine, const struct engine_use *use,
-                            const struct clear_text *plain, struct guarded *out, uint64_t *version,
-                            struct lethe_error *err)
+                            struct guarded *out, uint64_t *version, struct lethe_error *err)
 {
     struct kept_key *key;
     struct kept_version *kept = NULL;
     TRY(find_encrypting(engine, use->name, &key, err));
     TRY(engine_pick(engine, key, use->version, ENGINE_MAKES, &kept, err));
     TRY(kept_take_use(engine, key, kept, err));
-    TRY(seal(engine, kept, use, plain, err));
+    TRY(seal(engine, kept, use, err));
     TRY(append_sealed(engine, kept, out, err));
     *version = kept->version;
     return LETHE_OK;
 }
 
-lethe_result engine_encrypt(struct engine *engine, const struct engine_use *use, const void *plain,
-                            size_t plain_bytes, struct guarded *out, uint64_t *version,
-                            struct lethe_error *err)
+lethe_result engine_encrypt(struct engine *engine, const struct engine_use *use,
+                            struct guarded *out, uint64_t *version, struct lethe_error *err)
 {
-    const struct clear_text text = {plain, plain_bytes};
-    lethe_result result = encrypt(engine, use, &text, out, version, err);
+    lethe_result result = encrypt(engine, use, out, version, err);
     give_back(engine);
     return result;
 }
@@ -111,8 +108,8 @@ static lethe_result open(struct engine *engine, const struct kept_version *versi
     TRY(guarded_result(out, err));
     const struct aead_message message = {
         .nonce = payload,
-        .aad = use->aad,
-        .aad_bytes = use->aad_bytes,
+        .aad = use->aad.at,
+        .aad_bytes = use->aad.size_bytes,
         .in = payload + AEAD_NONCE_BYTES,
         .out = plain,
         .size_bytes = plain_bytes,
@@ -125,15 +122,14 @@ static lethe_result open(struct engine *engine, const struct kept_version *versi
     return does_not_open(result, err);
 }
 
-static lethe_result decrypt(struct engine *engine, const struct engine_use *use, const char *text,
-                            size_t length, struct guarded *out, uint64_t *version,
-                            struct lethe_error *err)
+static lethe_result decrypt(struct engine *engine, const struct engine_use *use,
+                            struct guarded *out, uint64_t *version, struct lethe_error *err)
 {
     struct kept_key *key;
     struct kept_version *kept = NULL;
     struct engine_text parsed;
     TRY(find_encrypting(engine, use->name, &key, err));
-    TRY(engine_text_parse(text, length, CIPHERTEXT, &parsed, err));
+    TRY(engine_text_parse(use->input, CIPHERTEXT, &parsed, err));
     TRY(engine_pick(engine, key, parsed.version, use->renew ? ENGINE_RENEWS : ENGINE_READS, &kept,
                     err));
     TRY(engine_text_decode(&parsed, CIPHERTEXT, &engine->sealed, err));
@@ -148,27 +144,24 @@ static lethe_result append_plain(struct engine *engine, struct guarded *out,
     return guarded_result(out, err);
 }
 
-lethe_result engine_decrypt(struct engine *engine, const struct engine_use *use, const char *text,
-                            size_t length, bool as_base64, struct guarded *out, uint64_t *version,
-                            struct lethe_error *err)
+lethe_result engine_decrypt(struct engine *engine, const struct engine_use *use,
+                            struct guarded *out, uint64_t *version, struct lethe_error *err)
 {
-    lethe_result result =
-        decrypt(engine, use, text, length, as_base64 ? &engine->plain : out, version, err);
-    if (result == LETHE_OK && as_base64)
+    lethe_result result = decrypt(engine, use, use->as_base64 ? &engine->plain : out, version, err);
+    if (result == LETHE_OK && use->as_base64)
         result = append_plain(engine, out, err);
     give_back(engine);
     return result;
 }
 
-lethe_result engine_rewrap(struct engine *engine, const struct engine_use *use, const char *text,
-                           size_t length, struct guarded *out, uint64_t *version,
-                           struct lethe_error *err)
+lethe_result engine_rewrap(struct engine *engine, const struct engine_use *use, struct guarded *out,
+                           uint64_t *version, struct lethe_error *err)
 {
-    lethe_result result = decrypt(engine, use, text, length, &engine->plain, version, err);
-    if (result == LETHE_OK) {
-        const struct clear_text plain = {engine->plain.bytes, engine->plain.size_bytes};
-        result = encrypt(engine, use, &plain, out, version, err);
-    }
+    struct engine_use anew = *use;
+    lethe_result result = decrypt(engine, use, &engine->plain, version, err);
+    anew.input = (struct engine_bytes){engine->plain.bytes, engine->plain.size_bytes};
+    if (result == LETHE_OK)
+        result = encrypt(engine, &anew, out, version, err);
     give_back(engine);
     return result;
 }

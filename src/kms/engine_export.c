@@ -15,7 +15,7 @@ lethe_result engine_record_release(struct engine *engine, const char *name, uint
     return keeper_commit_for(keeper, name, &event, err);
 }
 
-static lethe_result check_kind(enum engine_type type, enum engine_export what,
+static lethe_result check_kind(enum engine_type type, enum engine_export_kind what,
                                struct lethe_error *err)
 {
     bool fits =
@@ -67,19 +67,19 @@ static lethe_result append_key(struct engine *engine, const struct kept_key *key
     return LETHE_OK;
 }
 
-lethe_result engine_export(struct engine *engine, const char *name, enum engine_export what,
-                           uint64_t version, struct guarded *out, struct lethe_error *err)
+lethe_result engine_export(struct engine *engine, const struct engine_export *what,
+                           struct guarded *out, struct lethe_error *err)
 {
     struct kept_key *key;
     struct kept_version *kept = NULL;
     size_t before = out->size_bytes;
-    TRY(kept_find(engine, name, &key, err));
+    TRY(kept_find(engine, what->name, &key, err));
     if (!key->info.exportable)
         return error_set(err, LETHE_INVALID, "the key is not exportable");
-    TRY(check_kind(key->info.type, what, err));
-    TRY(engine_pick(engine, key, version, ENGINE_READS, &kept, err));
-    TRY(engine_record_release(engine, name, kept->version, "export", err));
-    if (what == ENGINE_EXPORT_HMAC)
+    TRY(check_kind(key->info.type, what->kind, err));
+    TRY(engine_pick(engine, key, what->version, ENGINE_READS, &kept, err));
+    TRY(engine_record_release(engine, what->name, kept->version, "export", err));
+    if (what->kind == ENGINE_EXPORT_HMAC)
         guarded_base64(out, lethe_secret_bytes_const(kept->hmac), KEY_HMAC_BYTES);
     else
         TRY(append_key(engine, key, kept, out, err));

@@ -22,12 +22,13 @@ struct signed_input {
     uint8_t digest[DIGEST_MAX_BYTES];
 };
 
-static lethe_result take_input(enum engine_type type, const struct engine_signing *how,
-                               const void *input, size_t input_bytes, struct signed_input *out,
-                               struct lethe_error *err)
+static lethe_result take_input(enum engine_type type, const struct engine_use *use,
+                               struct signed_input *out, struct lethe_error *err)
 {
+    const struct engine_signing *how = &use->how;
+    size_t input_bytes = use->input.size_bytes;
     out->is_digest = type != ENGINE_ED25519;
-    out->bytes = input;
+    out->bytes = use->input.at;
     out->size_bytes = input_bytes;
     if (!out->is_digest)
         return LETHE_OK;
@@ -39,7 +40,7 @@ static lethe_result take_input(enum engine_type type, const struct engine_signin
                                digest_kind_name(how->digest), size_bytes, input_bytes);
     out->bytes = out->digest;
     out->size_bytes = size_bytes;
-    lethe_result result = digest_compute(how->digest, input, input_bytes, out->digest);
+    lethe_result result = digest_compute(how->digest, use->input.at, input_bytes, out->digest);
     return result == LETHE_OK ? LETHE_OK : error_set(err, result, "no memory to hash");
 }
 
@@ -71,19 +72,18 @@ static lethe_result append(const struct kept_version *version, const struct sign
     return result;
 }
 
-lethe_result engine_sign(struct engine *engine, const struct engine_use *use,
-                         const struct engine_signing *how, const void *input, size_t input_bytes,
-                         struct guarded *out, uint64_t *version, struct lethe_error *err)
+lethe_result engine_sign(struct engine *engine, const struct engine_use *use, struct guarded *out,
+                         uint64_t *version, struct lethe_error *err)
 {
     struct kept_key *key;
     struct kept_version *kept = NULL;
-    struct signed_input signed_input;
+    struct signed_input input;
     struct signature signature;
     TRY(find_signing(engine, use->name, &key, err));
     TRY(engine_pick(engine, key, use->version, ENGINE_MAKES, &kept, err));
-    TRY(take_input(key->info.type, how, input, input_bytes, &signed_input, err));
-    TRY(make(kept->pair, &signed_input, &signature, err));
-    TRY(append(kept, &signature, how->jws, out, err));
+    TRY(take_input(key->info.type, use, &input, err));
+    TRY(make(kept->pair, &input, &signature, err));
+    TRY(append(kept, &signature, use->how.jws, out, err));
     *version = kept->version;
     return LETHE_OK;
 }
@@ -124,23 +124,22 @@ static lethe_result check(const struct sign_public *key, const struct signed_inp
     return result == LETHE_INTEGRITY ? LETHE_OK : result;
 }
 
-lethe_result engine_verify(struct engine *engine, const struct engine_use *use,
-                           const struct engine_signing *how, const void *input, size_t input_bytes,
-                           const char *text, size_t length, bool *valid, struct lethe_error *err)
+lethe_result engine_verify(struct engine *engine, const struct engine_use *use, bool *valid,
+                           struct lethe_error *err)
 {
     struct kept_key *key;
     struct kept_version *kept = NULL;
     struct engine_text parsed;
-    struct signed_input signed_input;
+    struct signed_input input;
     struct signature signature;
     *valid = false;
     TRY(find_signing(engine, use->name, &key, err));
-    TRY(engine_text_parse(text, length, SIGNATURE, &parsed, err));
+    TRY(engine_text_parse(use->proof, SIGNATURE, &parsed, err));
     TRY(engine_pick(engine, key, parsed.version, ENGINE_READS, &kept, err));
-    TRY(take_input(key->info.type, how, input, input_bytes, &signed_input, err));
-    TRY(read_signature(engine, &parsed, how->jws, engine_type_signature(key->info.type), &signature,
-                       err));
+    TRY(take_input(key->info.type, use, &input, err));
+    TRY(read_signature(engine, &parsed, use->how.jws, engine_type_signature(key->info.type),
+                       &signature, err));
     if (signature.size_bytes == 0)
         return LETHE_OK;
-    return check(sign_pair_public(kept->pair), &signed_input, &signature, valid, err);
+    return check(sign_pair_public(kept->pair), &input, &signature, valid, err);
 }

@@ -29,10 +29,11 @@ static bool parse_version(const char *text, size_t length, uint64_t *version, si
     return at > 0;
 }
 
-lethe_result engine_text_parse(const char *text, size_t length, const char *what,
-                               struct engine_text *out, struct lethe_error *err)
+lethe_result engine_text_parse(struct engine_bytes given, const char *what, struct engine_text *out,
+                               struct lethe_error *err)
 {
-    size_t digits = 0;
+    const char *text = given.at;
+    size_t length = given.size_bytes, digits = 0;
     *out = (struct engine_text){0};
     bool good = length > PREFIX_LENGTH && memcmp(text, PREFIX, PREFIX_LENGTH) == 0 &&
                 parse_version(text + PREFIX_LENGTH, length - PREFIX_LENGTH, &out->version, &digits);

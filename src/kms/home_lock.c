@@ -10,7 +10,7 @@
 
 #define RETRY_MS 5u
 
-lethe_result home_lock(const char *path, int *fd, struct lethe_error *err)
+lethe_result home_lock(const char *path, unsigned patience_ms, int *fd, struct lethe_error *err)
 {
     *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (*fd < 0)
@@ -19,7 +19,7 @@ lethe_result home_lock(const char *path, int *fd, struct lethe_error *err)
     for (unsigned waited_ms = 0; flock(*fd, LOCK_EX | LOCK_NB) != 0; waited_ms += RETRY_MS) {
         if (errno != EWOULDBLOCK && errno != EINTR)
             return error_from_errno(err, "locking %s", path);
-        if (waited_ms >= HOME_LOCK_TIMEOUT_MS) {
+        if (waited_ms >= patience_ms) {
             error_set(err, LETHE_BUSY, "another process holds %s", path);
             error_hint(err, "wait for the other lethe command on this home, or end it");
             return LETHE_BUSY;

@@ -6,10 +6,11 @@
 
 #define HOME_LOCK_TIMEOUT_MS 10000u
 
-/* flock on the file `path`, made with mode 0600 when it is not there. Waits; LETHE_BUSY after
- * HOME_LOCK_TIMEOUT_MS. The kernel gives it back when the process ends. *fd is for home_unlock,
- * whatever the result. */
-LETHE_MUST_CHECK lethe_result home_lock(const char *path, int *fd, struct lethe_error *err);
+/* flock on the file `path`, made with mode 0600 when it is not there. LETHE_BUSY when another
+ * process holds it for `patience_ms` more. The kernel gives it back when the process ends. *fd is
+ * for home_unlock, whatever the result. */
+LETHE_MUST_CHECK lethe_result home_lock(const char *path, unsigned patience_ms, int *fd,
+                                        struct lethe_error *err);
 void home_unlock(int fd); /* -1 is fine */
 DEFINE_CLEANUP(home_unlock, int);
 

@@ -221,7 +221,7 @@ lethe_result keeper_create(const struct keeper_options *options, const struct ro
     CLEANUP(keeper_free) struct keeper *keeper = NULL;
     CLEANUP(home_unlock) int lock = -1;
     TRY(keeper_new(options, &keeper, err));
-    TRY(home_lock(options->lock_path, &lock, err));
+    TRY(home_lock(options->lock_path, HOME_LOCK_TIMEOUT_MS, &lock, err));
     TRY(check_nothing_there(options, err));
     keeper->root = *root;
     return make_all(MOVE(keeper), options, err);
@@ -304,7 +304,7 @@ lethe_result keeper_open(const struct keeper_options *options, struct keeper **o
     CLEANUP(home_unlock) int lock = -1;
     TRY(keeper_new(options, &keeper, err));
     TRY(read_root(keeper, options, err));
-    TRY(home_lock(options->lock_path, &lock, err));
+    TRY(home_lock(options->lock_path, HOME_LOCK_TIMEOUT_MS, &lock, err));
     TRY(unlock_store(keeper, err));
     TRY(attach_log(keeper, options, err));
     *out = MOVE(keeper);
@@ -316,7 +316,7 @@ lethe_result keeper_close(struct keeper *keeper, struct lethe_error *err)
     if (keeper == NULL)
         return LETHE_OK;
     CLEANUP(home_unlock) int lock = -1;
-    lethe_result result = home_lock(keeper->lock_path, &lock, err);
+    lethe_result result = keeper_lock(keeper, &lock, err);
     if (result == LETHE_OK)
         result = keeper_pin(keeper, err);
     return close_all(keeper, result, err);

@@ -31,8 +31,12 @@ struct keeper {
     const struct clock_source *clock;
     const struct random_source *random;
     struct key_source source;
-    bool owes; /* a change of ours is durable, its record may not be */
+    unsigned patience_ms; /* 0: as long as each lock allows, every time */
+    bool was_busy;        /* another process held the home when a change was last tried */
+    bool owes;            /* a change of ours is durable, its record may not be */
     struct working_key *working;
+    const struct audit_event *others; /* that the change being made owes beside its own */
+    size_t other_count;
 };
 
 static inline const char *keeper_actor(const struct keeper *keeper)
@@ -51,6 +55,11 @@ void keeper_keys_clear(struct keeper *keeper);
 
 /* Wipes what is kept of one key. */
 void keeper_keys_forget(struct keeper *keeper, const char *name);
+
+/* The home's lock, and a transaction, as kms/home_lock.h and store/store.h have them, but waited
+ * for no longer than keeper_set_patience() says, and not at all while others go on holding them. */
+LETHE_MUST_CHECK lethe_result keeper_lock(struct keeper *keeper, int *fd, struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result keeper_begin(struct keeper *keeper, struct lethe_error *err);
 
 /* With the home's lock held: checks store and log against each other, and writes the record that is
  * owed, if one is. */
@@ -122,6 +131,8 @@ LETHE_MUST_CHECK lethe_result keeper_commit_for(struct keeper *keeper, const cha
 void keeper_owner_of(const char *name, char out[NAME_PART_MAX + 1]);
 lethe_result keeper_source_rewrap(void *context, const struct key_rewrap *items, size_t count,
                                   struct lethe_error *err);
+lethe_result keeper_source_wrap_all(void *context, const struct key_wrap *items, size_t count,
+                                    struct lethe_error *err);
 lethe_result keeper_source_unwrap_all(void *context, const struct key_unwrap *items, size_t count,
                                       struct lethe_error *err);
 lethe_result keeper_source_newest(void *context, const char *key, uint64_t *version,

@@ -162,7 +162,7 @@ static lethe_result check_wraps(const struct key_info *info, struct lethe_error 
 lethe_result keeper_reserve(struct keeper *keeper, const char *name, uint64_t version,
                             uint64_t uses, struct lethe_error *err)
 {
-    TRY(store_begin(keeper->store, err));
+    TRY(keeper_begin(keeper, err));
     CLEANUP(store_rollback) struct store *transaction = keeper->store;
     bool had_looked = keeper->looked_epoch == store_epoch(transaction);
     TRY(keyring_reserve_many(transaction, name, version, uses, err));
@@ -410,6 +410,7 @@ void keeper_keys_init(struct keeper *keeper)
     keeper->source = (struct key_source){
         .ensure = source_ensure,
         .wrap = source_wrap,
+        .wrap_all = keeper_source_wrap_all,
         .unwrap = source_unwrap,
         .unwrap_all = keeper_source_unwrap_all,
         .rewrap = keeper_source_rewrap,

@@ -1,4 +1,5 @@
-/* Many data keys of a model at once: opened, or wrapped anew. Records become durable in one group.
+/* Many data keys of a model at once: wrapped, opened, or wrapped anew. Records become durable in
+ * one group.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,53 @@ static lethe_result need_material(struct keeper *keeper, const char *name, uint6
     lethe_secret_free(MOVE(material->key));
     material->version = version;
     return keyring_material(keeper->store, name, version, &material->key, err);
+}
+
+/* ---- wrapping -------------------------------------------------------------------------------- */
+
+/* Items under one key. Uses are counted and the record is durable before the first is wrapped. */
+static lethe_result wrap_run(struct keeper *keeper, const struct key_wrap *items, size_t count,
+                             struct lethe_error *err)
+{
+    uint64_t version;
+    const struct key_use *first = &items[0].use;
+    CLEANUP(lethe_secret_free) struct lethe_secret *material = NULL;
+    TRY(keeper_check_encryption_name(first->key, err));
+    TRY(keeper_take_uses(keeper, first->key, count, &version, err));
+    TRY(keyring_material(keeper->store, first->key, version, &material, err));
+    const struct audit_event event =
+        audit_key_used(first->key, version, first->purpose, "allowed", count);
+    TRY(keeper_commit_for(keeper, first->key, &event, err));
+    for (size_t i = 0; i < count; i++) {
+        const struct transit_binding binding = {.key = material,
+                                                .version = version,
+                                                .aad = items[i].use.aad,
+                                                .aad_bytes = items[i].use.aad_bytes};
+        TRY(transit_wrap(&binding, keeper->random, items[i].data_key, items[i].wrapped, err));
+    }
+    return LETHE_OK;
+}
+
+static lethe_result wrap_all(struct keeper *keeper, const struct key_wrap *items, size_t count,
+                             struct lethe_error *err)
+{
+    for (size_t begin = 0, end; begin < count; begin = end) {
+        for (end = begin + 1; end < count; end++) {
+            if (strcmp(items[end].use.key, items[begin].use.key) != 0)
+                break;
+        }
+        TRY(wrap_run(keeper, items + begin, end - begin, err));
+    }
+    return LETHE_OK;
+}
+
+lethe_result keeper_source_wrap_all(void *context, const struct key_wrap *items, size_t count,
+                                    struct lethe_error *err)
+{
+    lethe_result result = wrap_all(context, items, count, err);
+    for (size_t i = 0; i < count && result != LETHE_OK; i++)
+        buffer_clear(items[i].wrapped);
+    return result;
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */

@@ -45,7 +45,7 @@ static lethe_result change_all(struct keeper *keeper, const struct attempt *atte
 {
     const struct buffer *record = &attempt->root.record;
     struct audit_event unused;
-    TRY(store_begin(keeper->store, err));
+    TRY(keeper_begin(keeper, err));
     CLEANUP(store_rollback) struct store *transaction = keeper->store;
     if (attempt->rotation->change != NULL)
         TRY(attempt->rotation->change(keeper, attempt->rotation->context,
@@ -59,7 +59,7 @@ static lethe_result change_all(struct keeper *keeper, const struct attempt *atte
 static lethe_result change_record(struct keeper *keeper, const struct attempt *attempt,
                                   struct lethe_error *err)
 {
-    TRY(store_begin(keeper->store, err));
+    TRY(keeper_begin(keeper, err));
     CLEANUP(store_rollback) struct store *transaction = keeper->store;
     TRY(owe_record(keeper, attempt, err));
     return store_commit(transaction, err);
@@ -158,7 +158,7 @@ lethe_result keeper_make_rotation(struct keeper *keeper, const char *tenant,
         .rotation = rotation, .who = keeper_who(keeper, tenant), .outcome = outcome};
     CLEANUP(home_unlock) int lock = -1;
     *outcome = (struct key_outcome){0};
-    TRY(home_lock(keeper->lock_path, &lock, err));
+    TRY(keeper_lock(keeper, &lock, err));
     return rotate(keeper, &attempt, err);
 }
 

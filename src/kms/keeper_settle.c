@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -47,6 +48,21 @@ static lethe_result check_log_against_pin(struct keeper *keeper, const struct pi
     return LETHE_INTEGRITY;
 }
 
+/* One group of the log: all of them are in it, or none. */
+static lethe_result record_owed(struct keeper *keeper, const struct owed *owed,
+                                struct lethe_error *err)
+{
+    CLEANUP(owed_others_clear) struct owed_others others = {0};
+    TRY(outbox_get_others(keeper->store, audit_event_epoch(&owed->event), &others, err));
+    CLEANUP(memory_free) struct audit_event *events = calloc(1 + others.count, sizeof *events);
+    if (events == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for records that are owed");
+    events[0] = owed->event;
+    for (size_t i = 0; i < others.count; i++)
+        events[1 + i] = others.items[i].event;
+    return audit_commit_all(keeper->log, &owed->who, events, 1 + others.count, err);
+}
+
 /* The store is read after the log: nobody else changes it meanwhile, so it cannot be behind. */
 lethe_result keeper_settle(struct keeper *keeper, struct lethe_error *err)
 {
@@ -60,7 +76,7 @@ lethe_result keeper_settle(struct keeper *keeper, struct lethe_error *err)
     TRY(check_log_against_pin(keeper, &pin, &head, err));
     TRY(outbox_get(keeper->store, &owed, err));
     if (audit_event_epoch(&owed.event) > head.epoch)
-        TRY(audit_commit(keeper->log, &owed.who, &owed.event, err));
+        TRY(record_owed(keeper, &owed, err));
     keeper->owes = false;
     return LETHE_OK;
 }
@@ -83,11 +99,12 @@ lethe_result keeper_pin_in_transaction(struct keeper *keeper, struct lethe_error
 static lethe_result change_store(struct keeper *keeper, const struct audit_who *who,
                                  keeper_edit *change, void *context, struct lethe_error *err)
 {
-    TRY(store_begin(keeper->store, err));
+    TRY(keeper_begin(keeper, err));
     CLEANUP(store_rollback) struct store *transaction = keeper->store;
     struct audit_event event;
     TRY(change(keeper, context, store_epoch(transaction) + 1, &event, err));
     TRY(outbox_put(transaction, who, &event, err));
+    TRY(outbox_put_others(transaction, who, keeper->others, keeper->other_count, err));
     TRY(keeper_pin_in_transaction(keeper, err));
     return store_commit(transaction, err);
 }
@@ -98,7 +115,7 @@ lethe_result keeper_make_change(struct keeper *keeper, const char *tenant, keepe
 {
     const struct audit_who who = keeper_who(keeper, tenant);
     CLEANUP(home_unlock) int lock = -1;
-    TRY(home_lock(keeper->lock_path, &lock, err));
+    TRY(keeper_lock(keeper, &lock, err));
     TRY(keeper_settle(keeper, err));
     keeper->owes = true;
     TRY(change_store(keeper, &who, change, context, err));
@@ -110,7 +127,7 @@ lethe_result keeper_settle_owed(struct keeper *keeper, struct lethe_error *err)
     if (!keeper->owes)
         return LETHE_OK;
     CLEANUP(home_unlock) int lock = -1;
-    TRY(home_lock(keeper->lock_path, &lock, err));
+    TRY(keeper_lock(keeper, &lock, err));
     return keeper_settle(keeper, err);
 }
 
@@ -123,7 +140,7 @@ lethe_result keeper_pin(struct keeper *keeper, struct lethe_error *err)
     TRY(pin_get(keeper->store, &pin, err));
     if (pin.records == head.records)
         return LETHE_OK;
-    TRY(store_begin(keeper->store, err));
+    TRY(keeper_begin(keeper, err));
     CLEANUP(store_rollback) struct store *transaction = keeper->store;
     TRY(keeper_pin_in_transaction(keeper, err));
     return store_commit(transaction, err);

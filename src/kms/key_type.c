@@ -32,8 +32,9 @@ lethe_result engine_type_parse(const char *text, enum engine_type *out, struct l
     }
     if (strncmp(text, "rsa-", 4) == 0)
         return error_set(err, LETHE_INVALID, "RSA keys are not offered");
-    error_set(err, LETHE_INVALID, "unknown key type");
-    error_hint(err, "aes256-gcm96, chacha20-poly1305, ed25519, ecdsa-p256 or ecdsa-p384");
+    error_set(err, LETHE_INVALID,
+              "unknown key type: expected aes256-gcm96, chacha20-poly1305, ed25519, "
+              "ecdsa-p256 or ecdsa-p384");
     return LETHE_INVALID;
 }
 

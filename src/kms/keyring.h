@@ -102,11 +102,8 @@ LETHE_MUST_CHECK lethe_result release_minimum(struct store *store, const char *m
 LETHE_MUST_CHECK lethe_result release_raise_minimum(struct store *store, const char *model,
                                                     uint64_t minimum, struct lethe_error *err);
 
-/* Inside a transaction: counts KEY_USES_RESERVED more uses of the newest version, and says which
- * one that is. LETHE_LIMIT: rotate the key. */
-LETHE_MUST_CHECK lethe_result keyring_reserve(struct store *store, const char *name,
-                                              uint64_t *version, struct lethe_error *err);
-/* The same for any version, and any number of uses. LETHE_NOT_FOUND. */
+/* Inside a transaction: counts so many more uses of a version. LETHE_NOT_FOUND; LETHE_LIMIT: rotate
+ * the key. */
 LETHE_MUST_CHECK lethe_result keyring_reserve_many(struct store *store, const char *name,
                                                    uint64_t version, uint64_t uses,
                                                    struct lethe_error *err);

@@ -207,13 +207,3 @@ lethe_result keyring_reserve_many(struct store *store, const char *name, uint64_
     row.uses += uses;
     return keyring_write_version(store, name, version, &row, err);
 }
-
-lethe_result keyring_reserve(struct store *store, const char *name, uint64_t *version,
-                             struct lethe_error *err)
-{
-    struct key_row key = {0};
-    TRY(keyring_read_key(store, name, &key, err));
-    TRY(keyring_reserve_many(store, name, key.newest_version, KEY_USES_RESERVED, err));
-    *version = key.newest_version;
-    return LETHE_OK;
-}

@@ -1,12 +1,15 @@
 #include "kms/outbox.h"
 
 #include <endian.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cursor.h"
 #include "base/error.h"
 
 #define OUTBOX_PATH "outbox"
+#define OTHERS_PREFIX "outbox/"
 #define OUTBOX_DOMAIN "lethe-outbox/1"
 #define PIN_PATH "pin"
 #define PIN_FORMAT 1
@@ -49,14 +52,53 @@ void owed_append(const struct audit_who *who, const struct audit_event *event, s
         append_number(row, event->epoch);
 }
 
-lethe_result outbox_put(struct store *store, const struct audit_who *who,
-                        const struct audit_event *event, struct lethe_error *err)
+static lethe_result put_owed(struct store *store, const char *path, const struct audit_who *who,
+                             const struct audit_event *event, struct lethe_error *err)
 {
     REQUIRE(audit_event_epoch(event) == store_epoch(store) + 1);
     CLEANUP(buffer_clear) struct buffer row = {0};
     owed_append(who, event, &row);
     TRY(buffer_result(&row, err));
-    return store_put(store, OUTBOX_PATH, row.bytes, row.size_bytes, STORE_ANY, err);
+    return store_put(store, path, row.bytes, row.size_bytes, STORE_ANY, err);
+}
+
+static void other_path(size_t number, char out[sizeof OTHERS_PREFIX + 3])
+{
+    snprintf(out, sizeof OTHERS_PREFIX + 3, OTHERS_PREFIX "%03zu", number % 1000);
+}
+
+static lethe_result forget_others(struct store *store, struct lethe_error *err)
+{
+    char path[sizeof OTHERS_PREFIX + 3];
+    lethe_result result = LETHE_OK;
+    for (size_t i = 0; result == LETHE_OK; i++) {
+        other_path(i, path);
+        result = store_delete(store, path, STORE_ANY, err);
+    }
+    return result == LETHE_NOT_FOUND ? error_forget(err) : result;
+}
+
+lethe_result outbox_put(struct store *store, const struct audit_who *who,
+                        const struct audit_event *event, struct lethe_error *err)
+{
+    TRY(forget_others(store, err));
+    return put_owed(store, OUTBOX_PATH, who, event, err);
+}
+
+lethe_result outbox_put_others(struct store *store, const struct audit_who *who,
+                               const struct audit_event *events, size_t count,
+                               struct lethe_error *err)
+{
+    char path[sizeof OTHERS_PREFIX + 3];
+    REQUIRE(count <= OUTBOX_OTHERS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        struct audit_event event = events[i];
+        REQUIRE(!audit_kind_has_epoch(event.kind));
+        event.epoch = store_epoch(store) + 1;
+        other_path(i, path);
+        TRY(put_owed(store, path, who, &event, err));
+    }
+    return LETHE_OK;
 }
 
 lethe_result pin_put(struct store *store, const struct pin *pin, struct lethe_error *err)
@@ -144,17 +186,60 @@ static lethe_result damaged(const char *path, struct lethe_error *err)
     return error_set(err, LETHE_INTEGRITY, "the store's row \"%s\" is missing or malformed", path);
 }
 
-lethe_result outbox_get(struct store *store, struct owed *out, struct lethe_error *err)
+static lethe_result get_owed(struct store *store, const char *path, struct owed *out,
+                             struct lethe_error *err)
 {
     *out = (struct owed){0};
-    lethe_result result = store_get(store, OUTBOX_PATH, &out->row, NULL, err);
-    if (result == LETHE_NOT_FOUND)
-        return damaged(OUTBOX_PATH, err);
-    TRY(result);
+    TRY(store_get(store, path, &out->row, NULL, err));
     if (owed_parse(out) == LETHE_OK)
         return LETHE_OK;
     owed_clear(out);
-    return damaged(OUTBOX_PATH, err);
+    return damaged(path, err);
+}
+
+lethe_result outbox_get(struct store *store, struct owed *out, struct lethe_error *err)
+{
+    lethe_result result = get_owed(store, OUTBOX_PATH, out, err);
+    return result == LETHE_NOT_FOUND ? damaged(OUTBOX_PATH, err) : result;
+}
+
+void owed_others_clear(struct owed_others *others)
+{
+    for (size_t i = 0; i < others->count; i++)
+        owed_clear(&others->items[i]);
+    free(others->items);
+    *others = (struct owed_others){0};
+}
+
+static lethe_result get_others(struct store *store, uint64_t epoch, struct owed_others *out,
+                               struct lethe_error *err)
+{
+    char path[sizeof OTHERS_PREFIX + 3];
+    for (;; out->count++) {
+        other_path(out->count, path);
+        if (out->count == OUTBOX_OTHERS_MAX)
+            return LETHE_OK;
+        struct owed *owed = &out->items[out->count];
+        TRY(get_owed(store, path, owed, err));
+        if (audit_event_epoch(&owed->event) != epoch) {
+            owed_clear(owed);
+            return damaged(path, err);
+        }
+    }
+}
+
+lethe_result outbox_get_others(struct store *store, uint64_t epoch, struct owed_others *out,
+                               struct lethe_error *err)
+{
+    *out = (struct owed_others){.items = calloc(OUTBOX_OTHERS_MAX, sizeof *out->items)};
+    if (out->items == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for records that are owed");
+    lethe_result result = get_others(store, epoch, out, err);
+    if (result == LETHE_NOT_FOUND)
+        result = error_forget(err);
+    if (result != LETHE_OK)
+        owed_others_clear(out);
+    return result;
 }
 
 lethe_result pin_parse(const struct lethe_secret *row, struct pin *out)

@@ -35,6 +35,15 @@ LETHE_MUST_CHECK lethe_result root_parse(const char *text, struct root_spec *out
  * The caller frees *out. */
 LETHE_MUST_CHECK lethe_result root_locate(const struct root_spec *spec, char **out,
                                           struct lethe_error *err);
+/* The files that a root in a token or a TPM names; each text is "" where it names none, as for
+ * every other kind. A token's own data is its library's business, and not named here. */
+struct root_places {
+    char library[1024]; /* of the token */
+    char pin[1024];     /* the file with its PIN */
+    char device[1024];  /* the TPM, or the socket of one: read and written */
+};
+LETHE_MUST_CHECK lethe_result root_places(const struct root_spec *spec, struct root_places *out,
+                                          struct lethe_error *err);
 /* A line for people: where the root lies, and what copying it would mean. */
 void root_describe(const struct root_spec *spec, struct buffer *out);
 

@@ -61,6 +61,8 @@ LETHE_MUST_CHECK lethe_result root_unseal_with_file(const struct root_record *re
  * anywhere else. LETHE_INVALID: the URI; LETHE_UNAVAILABLE: no such token or key; LETHE_DENIED:
  * wrong PIN, or it does not open. */
 LETHE_MUST_CHECK lethe_result root_pkcs11_check(const char *uri, struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result root_pkcs11_places(const char *uri, struct root_places *out,
+                                                 struct lethe_error *err);
 /* Makes the key in the token when there is none of its name. */
 LETHE_MUST_CHECK lethe_result root_pkcs11_make(const char *uri, struct lethe_error *err);
 LETHE_MUST_CHECK lethe_result root_pkcs11_seal(const char *uri, const struct aead_message *message,
@@ -74,6 +76,8 @@ LETHE_MUST_CHECK lethe_result root_pkcs11_open(const char *uri, const struct aea
  * PCRs (bank SHA-256) that `where` names as they are now. LETHE_UNAVAILABLE: no TPM; LETHE_DENIED:
  * another TPM, or PCRs in another state. */
 LETHE_MUST_CHECK lethe_result root_tpm2_check(const char *where, struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result root_tpm2_places(const char *where, struct root_places *out,
+                                               struct lethe_error *err);
 LETHE_MUST_CHECK lethe_result root_tpm2_seal(struct root_record *record,
                                              const struct lethe_secret *secret,
                                              struct lethe_error *err);

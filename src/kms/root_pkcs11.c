@@ -2,6 +2,7 @@
  *
  * Each use loads the module, logs in, works, and logs out again: nothing of it stays. The PIN comes
  * from where the URI's pin-source says (RFC 7512): "file:PATH" or "credential:NAME". */
+#include <stdio.h>
 #include <string.h>
 
 #define CRYPTOKI_GNU 1
@@ -14,6 +15,7 @@
 
 #define SLOTS_MAX 64u
 #define LABEL_MAX 64u
+#define CREDENTIAL "credential:"
 
 struct token {
     P11KitUri *uri;
@@ -89,15 +91,35 @@ lethe_result root_pkcs11_check(const char *uri, struct lethe_error *err)
     return result;
 }
 
-static lethe_result read_pin(P11KitUri *uri, struct lethe_secret **out, struct lethe_error *err)
+/* NULL: it is a credential's. */
+static const char *pin_path(P11KitUri *uri)
 {
     static const char file[] = "file:";
-    static const char credential[] = "credential:";
     const char *source = p11_kit_uri_get_pin_source(uri);
-    if (strncmp(source, credential, strlen(credential)) == 0)
-        return secret_credential_read(source + strlen(credential), out, err);
-    if (strncmp(source, file, strlen(file)) == 0)
-        source += strlen(file);
+    if (strncmp(source, CREDENTIAL, strlen(CREDENTIAL)) == 0)
+        return NULL;
+    return strncmp(source, file, strlen(file)) == 0 ? source + strlen(file) : source;
+}
+
+lethe_result root_pkcs11_places(const char *uri, struct root_places *out, struct lethe_error *err)
+{
+    P11KitUri *parsed = NULL;
+    lethe_result result = parse(uri, &parsed, err);
+    if (result == LETHE_OK) {
+        const char *pin = pin_path(parsed);
+        snprintf(out->library, sizeof out->library, "%s", p11_kit_uri_get_module_path(parsed));
+        snprintf(out->pin, sizeof out->pin, "%s", pin != NULL ? pin : "");
+    }
+    p11_kit_uri_free(parsed);
+    return result;
+}
+
+static lethe_result read_pin(P11KitUri *uri, struct lethe_secret **out, struct lethe_error *err)
+{
+    const char *source = pin_path(uri);
+    if (source == NULL)
+        return secret_credential_read(p11_kit_uri_get_pin_source(uri) + strlen(CREDENTIAL), out,
+                                      err);
     if (source[0] != '/')
         return refuse_uri(err, "has a pin-source that is no absolute path: file:/PATH");
     return error_context(err, secret_token_read(source, out, err), "the token's PIN");

@@ -83,14 +83,9 @@ static lethe_result copy_part(struct cursor *cursor, void *out, size_t size_byte
 /* A text without NUL, terminated. */
 static lethe_result copy_text(struct cursor *cursor, char *out, size_t capacity_bytes)
 {
-    const uint8_t *bytes;
-    size_t length;
-    TRY(next_part(cursor, 0, capacity_bytes - 1, &bytes, &length));
-    if (memchr(bytes, '\0', length) != NULL)
-        return LETHE_MALFORMED;
-    memcpy(out, bytes, length);
-    out[length] = '\0';
-    return LETHE_OK;
+    uint32_t length;
+    TRY(cursor_le32(cursor, &length));
+    return cursor_text(cursor, length, out, capacity_bytes);
 }
 
 static lethe_result read_kind(struct cursor *cursor, enum root_kind *out)

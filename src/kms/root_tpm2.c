@@ -6,6 +6,7 @@
  * state when it was made. What goes between us and the TPM is encrypted under a session that is
  * salted with the parent, so that the bus shows nothing. Buffers of tpm2-tss that held the secret
  * are wiped before they are freed, as far as it hands them to us. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,6 +78,18 @@ lethe_result root_tpm2_check(const char *where, struct lethe_error *err)
     TPML_PCR_SELECTION pcrs;
     const char *tcti;
     return parse(where, &pcrs, &tcti, err);
+}
+
+/* "swtpm:path=/run/tpm/s", "device:/dev/tpmrm0": as TPM2-TSS's loader has it (tctildr(7)). */
+lethe_result root_tpm2_places(const char *where, struct root_places *out, struct lethe_error *err)
+{
+    TPML_PCR_SELECTION pcrs;
+    const char *tcti;
+    TRY(parse(where, &pcrs, &tcti, err));
+    const char *path = tcti == NULL ? NULL : strchr(tcti, '/');
+    if (path != NULL)
+        snprintf(out->device, sizeof out->device, "%.*s", (int)strcspn(path, ","), path);
+    return LETHE_OK;
 }
 
 /* ---- the TPM ----------------------------------------------------------------------------------

@@ -193,7 +193,7 @@ static lethe_result is_known(struct store *store, const char *key, const struct 
 static lethe_result write_alone(struct keeper *keeper, const char *key, const struct usage_row *row,
                                 struct lethe_error *err)
 {
-    TRY(store_begin(keeper->store, err));
+    TRY(keeper_begin(keeper, err));
     CLEANUP(store_rollback) struct store *transaction = keeper->store;
     bool had_looked = keeper->looked_epoch == store_epoch(transaction);
     TRY(write_row(transaction, key, row, err));
@@ -244,29 +244,6 @@ lethe_result usage_read(struct keeper *keeper, const char *key, usage_visit *vis
         TRY(read_row(keeper->store, paths.at[i], &row, err));
         TRY(visit_row(&row, visit, context, err));
     }
-    return LETHE_OK;
-}
-
-struct total {
-    uint64_t version;
-    uint64_t shards;
-};
-
-static lethe_result add_up(void *context, const struct usage *usage, struct lethe_error *err)
-{
-    struct total *total = context;
-    if (usage->count.version == total->version &&
-        __builtin_add_overflow(total->shards, usage->count.shards, &total->shards))
-        total->shards = UINT64_MAX;
-    return LETHE_OK;
-}
-
-lethe_result usage_of_version(struct keeper *keeper, const char *key, uint64_t version,
-                              uint64_t *shards, struct lethe_error *err)
-{
-    struct total total = {.version = version};
-    TRY(usage_read(keeper, key, add_up, &total, err));
-    *shards = total.shards;
     return LETHE_OK;
 }
 

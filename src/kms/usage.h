@@ -33,10 +33,6 @@ typedef lethe_result usage_visit(void *context, const struct usage *usage, struc
  * LETHE_OK. */
 LETHE_MUST_CHECK lethe_result usage_read(struct keeper *keeper, const char *key, usage_visit *visit,
                                          void *context, struct lethe_error *err);
-/* How many of all models lie under one version. */
-LETHE_MUST_CHECK lethe_result usage_of_version(struct keeper *keeper, const char *key,
-                                               uint64_t version, uint64_t *shards,
-                                               struct lethe_error *err);
 /* Inside a transaction: with a key goes what was said of it. */
 LETHE_MUST_CHECK lethe_result usage_drop(struct store *store, const char *key,
                                          struct lethe_error *err);

@@ -67,7 +67,8 @@ static lethe_result take_locked(struct small_shards *small, struct shard_reader 
         look_ahead(small);
     size_t taken = small->next++;
     struct shard_access access = *crew->access;
-    access.ahead = &small->ahead;
+    if (access.ahead == NULL)
+        access.ahead = &small->ahead;
     return shard_reader_open(crew->model, shard_at(crew, taken), &access, reader, err);
 }
 

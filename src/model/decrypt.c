@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/thread.h"
 #include "model/crew.h"
+#include "model/files_ahead.h"
 #include "model/progress.h"
 #include "model/sibling.h"
 #include "model/staging.h"
@@ -21,6 +22,7 @@ struct decryption { /* of a model */
     struct sibling place;
     struct staging_set staging;
     struct progress progress;
+    struct files_ahead ahead;
 };
 
 /* ---- one shard ------------------------------------------------------------------------------- */
@@ -91,12 +93,15 @@ static lethe_result write_alone(void *context, const struct shard_reader *reader
     return write_worker(&file, worker, err);
 }
 
-static lethe_result decrypt_to(struct decryption *d, const struct model_file *file, int fd,
+static lethe_result decrypt_to(struct decryption *d, size_t file_index, int fd,
                                struct lethe_error *err)
 {
+    const struct model_file *file = &d->model->manifest->files.items[file_index];
     struct file_writing writing = {.decryption = d, .fd = fd};
-    const struct shard_access access = {
+    struct shard_access access = {
         .keys = d->keys, .purpose = "decrypt", .backend = d->work->backend};
+    if (file->shard_count == 1)
+        access.ahead = files_ahead_look(&d->ahead, d->model, &access, file_index);
     const struct crew crew = {.model = d->model,
                               .access = &access,
                               .shards = file->shards,
@@ -136,16 +141,16 @@ static lethe_result make_folder(int dir_fd, const char *folder, struct lethe_err
     return error_from_errno(err, "creating the directory %s", folder);
 }
 
-static lethe_result decrypt_file(struct decryption *d, const struct model_file *file,
-                                 struct lethe_error *err)
+static lethe_result decrypt_file(struct decryption *d, size_t file_index, struct lethe_error *err)
 {
+    const struct model_file *file = &d->model->manifest->files.items[file_index];
     TRY(for_each_folder(d->place.fd, file->name, make_folder, err));
     CLEANUP(fd_close)
     int fd =
         openat(d->place.fd, file->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_from_errno(err, "creating %s", file->name);
-    TRY(decrypt_to(d, file, fd, err));
+    TRY(decrypt_to(d, file_index, fd, err));
     return for_each_folder(d->place.fd, file->name, file_sync_directory, err);
 }
 
@@ -155,9 +160,8 @@ static lethe_result decrypt_all(struct decryption *d, struct lethe_error *err)
 {
     TRY(sibling_check_space(&d->place, model_plain_bytes(d->model), err));
     TRY(sibling_create(&d->place, 0700, &random_system, err));
-    const struct model_files *files = &d->model->manifest->files;
-    for (size_t i = 0; i < files->count; i++)
-        TRY(decrypt_file(d, &files->items[i], err));
+    for (size_t i = 0; i < d->model->manifest->files.count; i++)
+        TRY(decrypt_file(d, i, err));
     return sibling_publish(&d->place, err);
 }
 
@@ -166,6 +170,7 @@ static void decryption_clear(struct decryption *d)
     sibling_discard(&d->place);
     staging_clear(&d->staging);
     progress_clear(&d->progress);
+    files_ahead_clear(&d->ahead);
 }
 static inline void decryption_clear_at_scope_end(struct decryption *d)
 {

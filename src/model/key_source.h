@@ -19,6 +19,13 @@ struct key_use {
     size_t aad_bytes;
 };
 
+/* A data key that is wrapped together with others. */
+struct key_wrap {
+    struct key_use use;
+    const struct lethe_secret *data_key;
+    struct buffer *wrapped; /* empty before; gets "vault:v<newest>:<base64>" */
+};
+
 /* A data key to be wrapped anew; the bytes of it never leave the key service. */
 struct key_rewrap {
     struct key_use use;
@@ -40,6 +47,10 @@ struct key_source {
     lethe_result (*wrap)(void *context, const struct key_use *use,
                          const struct lethe_secret *data_key, struct buffer *wrapped,
                          struct lethe_error *err);
+    /* Many of one model, on record in one durable group for each key: all of them, or none (the
+     * buffers are then empty). NULL: not offered. */
+    lethe_result (*wrap_all)(void *context, const struct key_wrap *items, size_t count,
+                             struct lethe_error *err);
     /* LETHE_INTEGRITY when it does not open; LETHE_NOT_FOUND, LETHE_DENIED, LETHE_REVOKED for the
      * key. The caller frees *data_key as soon as the shard is open (Z-2). */
     lethe_result (*unwrap)(void *context, const struct key_use *use, const char *wrapped,

@@ -76,3 +76,19 @@ void keys_ahead_fill(struct keys_ahead *ahead, const struct model *model,
     if (ask(ahead, model, access) != LETHE_OK)
         keys_ahead_clear(ahead);
 }
+
+size_t keys_ahead_choose(const struct manifest *manifest, const bool *skip, size_t first,
+                         size_t shards[KEYS_AHEAD_MAX])
+{
+    uint64_t bytes = 0;
+    size_t count = 0;
+    for (size_t i = first; i < manifest->count && count < KEYS_AHEAD_MAX; i++) {
+        if (i != first && skip != NULL && skip[i])
+            continue;
+        if (count > 0 && bytes > KEYS_AHEAD_BYTES)
+            break;
+        bytes += manifest->shards[i].size;
+        shards[count++] = i;
+    }
+    return count;
+}

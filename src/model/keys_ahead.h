@@ -8,6 +8,8 @@
 #include "model/opened.h"
 
 #define KEYS_AHEAD_MAX 256u
+/* Of plaintext between the first shard and the last that keys are got for: seconds of work. */
+#define KEYS_AHEAD_BYTES ((uint64_t)256 << 20)
 
 struct keys_ahead { /* struct keys_ahead a = {0}; is empty */
     size_t count;
@@ -28,5 +30,10 @@ void keys_ahead_fill(struct keys_ahead *ahead, const struct model *model,
                      const struct shard_access *access, const size_t *shards, size_t count);
 /* The caller's; NULL when it was not got. */
 struct lethe_secret *keys_ahead_take(struct keys_ahead *ahead, size_t shard);
+
+/* The shard at `first`, and those behind it that are next unless `skip` (NULL: none) has them; as
+ * many as keys may be held for. For those who take one shard after another. */
+size_t keys_ahead_choose(const struct manifest *manifest, const bool *skip, size_t first,
+                         size_t shards[KEYS_AHEAD_MAX]);
 
 #endif

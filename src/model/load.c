@@ -6,6 +6,7 @@
 #include "base/thread.h"
 #include "mem/host.h"
 #include "model/crew.h"
+#include "model/files_ahead.h"
 #include "model/progress.h"
 #include "model/staging.h"
 
@@ -170,6 +171,19 @@ static struct loading loading_of(struct model *model, const struct key_source *k
                             .destination = destination};
 }
 
+/* All of a file: in one piece, or put together from its parts. */
+static lethe_result load_file(struct loading *loading, size_t file_index, struct lethe_error *err)
+{
+    const struct model_file *file = &loading->model->manifest->files.items[file_index];
+    if (file->shard_count > 1)
+        return load_parts(loading, file, err);
+    struct files_ahead *ahead = loading->work->ahead;
+    if (ahead != NULL)
+        loading->access.ahead =
+            files_ahead_look(ahead, loading->model, &loading->access, file_index);
+    return load_shard(loading, file->shards[0], err);
+}
+
 lethe_result model_load_shard(struct model *model, size_t shard_index,
                               const struct key_source *keys, void *destination,
                               const struct model_work *work, struct lethe_error *err)
@@ -186,10 +200,8 @@ lethe_result model_load_file(struct model *model, size_t file_index, const struc
                              struct lethe_error *err)
 {
     REQUIRE(file_index < model->manifest->files.count);
-    const struct model_file *file = &model->manifest->files.items[file_index];
-    if (file->shard_count == 1)
-        return model_load_shard(model, file->shards[0], keys, destination, work, err);
+    uint64_t size_bytes = model->manifest->files.items[file_index].size_bytes;
     struct loading loading = loading_of(model, keys, destination, work);
-    progress_init(&loading.progress, work->progress, file->size_bytes);
-    return finish(&loading, file->size_bytes, load_parts(&loading, file, err), err);
+    progress_init(&loading.progress, work->progress, size_bytes);
+    return finish(&loading, size_bytes, load_file(&loading, file_index, err), err);
 }

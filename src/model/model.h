@@ -89,11 +89,13 @@ LETHE_MUST_CHECK lethe_result model_check_own_signature(struct model *model,
                                                         const struct key_source *keys,
                                                         bool renewing, struct lethe_error *err);
 
+struct files_ahead;
 struct model_work {
     unsigned threads;                      /* 0: as many as there are CPUs */
     const struct model_progress *progress; /* NULL: none */
     enum aead_backend backend;             /* AEAD_BACKEND_BEST, but where they are compared */
     const atomic_bool *cancelled; /* loading ends soon after it is set: LETHE_CANCELLED; NULL: no */
+    struct files_ahead *ahead;    /* for who loads all files in their order: model/files_ahead.h */
 };
 /* Every ciphertext byte against the signature; needs no secret. */
 LETHE_MUST_CHECK lethe_result model_verify_cipher(struct model *model,

@@ -194,7 +194,7 @@ static lethe_result take_sealed(void *context, const struct sealed_shard *sealed
 
 static lethe_result seal(struct reencryption *r, struct lethe_error *err)
 {
-    struct seal_renewed renewed = {.model = r->old, .keys = r->keys};
+    struct seal_renewed renewed = {.model = r->old, .keys = r->keys, .skip = r->skip};
     for (size_t i = 0; i < r->manifest->count; i++)
         r->skip[i] = r->done[i].digests != NULL;
     const struct seal_work work = {.input = &seal_from_shards,
@@ -212,6 +212,7 @@ static lethe_result seal(struct reencryption *r, struct lethe_error *err)
                                    .sealed_context = r};
     r->recorded_ns = clock_monotonic_ns(r->options->clock);
     lethe_result result = seal_shards(&work, err);
+    keys_ahead_clear(&renewed.ahead);
     lethe_result recorded = record_done(r, result == LETHE_OK ? err : NULL);
     return result == LETHE_OK ? recorded : result;
 }

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/thread.h"
+#include "model/new_keys.h"
 #include "model/progress.h"
 #include "model/turns.h"
 
@@ -39,7 +40,8 @@ struct pipeline {
     struct progress progress;
     struct turns turns;
     pthread_mutex_t sealed_lock; /* one call of `sealed` at a time; taken with no other lock held */
-    pthread_mutex_t lock; /* guards the next three; held while a shard's key is made and wrapped */
+    pthread_mutex_t lock;        /* guards the next four; held while keys are made and wrapped */
+    struct new_keys new_keys;
     struct sealing *current; /* has ranges left */
     size_t next_shard;
     uint64_t ranges_taken;
@@ -84,33 +86,33 @@ static lethe_result keep_wrapped_key(struct shard *shard, const struct buffer *w
     return LETHE_OK;
 }
 
-/* The data key lives from here to the end of this function, wrapped and derived from once (Z-2). */
-static lethe_result begin_stream(const struct seal_work *work, struct sealing *sealing,
+/* Of the shard, and of those that come behind it. */
+static lethe_result make_keys(struct pipeline *pipeline, size_t shard, struct lethe_error *err)
+{
+    const struct seal_work *work = pipeline->work;
+    const struct new_keys_for how = {.manifest = work->manifest,
+                                     .keys = work->keys,
+                                     .purpose = work->purpose,
+                                     .random = work->random};
+    size_t shards[KEYS_AHEAD_MAX];
+    size_t count = keys_ahead_choose(work->manifest, work->skip, shard, shards);
+    return new_keys_make(&pipeline->new_keys, &how, shards, count, err);
+}
+
+/* The data key is derived from once, and wiped at the end of this function (Z-2). */
+static lethe_result begin_stream(struct pipeline *pipeline, struct sealing *sealing,
                                  struct lethe_error *err)
 {
-    const struct random_source *random = work->random;
-    struct shard *shard = sealing->shard;
-    CLEANUP(lethe_secret_free) struct lethe_secret *data_key = NULL;
-    TRY(lethe_secret_create(AEAD_KEY_BYTES, &data_key, err));
-    if (random_fill(random, lethe_secret_bytes(data_key), AEAD_KEY_BYTES) != LETHE_OK)
-        return error_set(err, LETHE_FAILED, "the system gives no randomness");
-
-    CLEANUP(buffer_clear) struct buffer aad = {0};
-    manifest_shard_aad(work->manifest, shard, &aad);
-    TRY(buffer_result(&aad, err));
-    const struct key_use use = {.key = shard->key,
-                                .shard = shard->id,
-                                .purpose = work->purpose,
-                                .aad = aad.bytes,
-                                .aad_bytes = aad.size_bytes};
-    CLEANUP(buffer_clear) struct buffer wrapped = {0};
-    TRY(work->keys->wrap(work->keys->context, &use, data_key, &wrapped, err));
-    TRY(keep_wrapped_key(shard, &wrapped, err));
-
+    CLEANUP(new_key_clear) struct new_key key = {0};
+    if (!new_keys_take(&pipeline->new_keys, sealing->index, &key)) {
+        TRY(make_keys(pipeline, sealing->index, err));
+        REQUIRE(new_keys_take(&pipeline->new_keys, sealing->index, &key));
+    }
+    TRY(keep_wrapped_key(sealing->shard, &key.wrapped, err));
     const struct tink_binding binding = {
-        .key = data_key, .aad = aad.bytes, .aad_bytes = aad.size_bytes};
-    return tink_seal_begin(&tink_shard_parameters, &binding, random, sealing->header,
-                           &sealing->stream, err);
+        .key = key.data_key, .aad = key.aad.bytes, .aad_bytes = key.aad.size_bytes};
+    return tink_seal_begin(&tink_shard_parameters, &binding, pipeline->work->random,
+                           sealing->header, &sealing->stream, err);
 }
 
 static lethe_result create_file(const struct seal_work *work, struct sealing *sealing,
@@ -123,9 +125,10 @@ static lethe_result create_file(const struct seal_work *work, struct sealing *se
                                 : error_from_errno(err, "creating %s", sealing->shard->file);
 }
 
-static lethe_result sealing_open(const struct seal_work *work, size_t index, struct sealing **out,
+static lethe_result sealing_open(struct pipeline *pipeline, size_t index, struct sealing **out,
                                  struct lethe_error *err)
 {
+    const struct seal_work *work = pipeline->work;
     CLEANUP(sealing_free) struct sealing *sealing = calloc(1, sizeof *sealing);
     if (sealing == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a shard");
@@ -141,7 +144,7 @@ static lethe_result sealing_open(const struct seal_work *work, size_t index, str
         return error_set(err, LETHE_NO_MEMORY, "no memory for the digests of %s", shard->file);
     TRY(work->input->open(work->input_context, index, &sealing->in, err));
     TRY(create_file(work, sealing, err));
-    TRY(begin_stream(work, sealing, err));
+    TRY(begin_stream(pipeline, sealing, err));
     TRY(file_write_at(sealing->out_fd, shard->file, 0, sealing->header,
                       tink_header_bytes(&tink_shard_parameters), err));
     *out = MOVE(sealing);
@@ -176,7 +179,7 @@ static lethe_result take_locked(struct pipeline *pipeline, struct range *range,
             return LETHE_OK;
         /* A shard that cannot be begun is not tried again: the other thread would find its file. */
         size_t shard = pipeline->next_shard++;
-        TRY(sealing_open(work, shard, &pipeline->current, err));
+        TRY(sealing_open(pipeline, shard, &pipeline->current, err));
     }
     struct sealing *sealing = pipeline->current;
     range->sealing = sealing;
@@ -326,6 +329,7 @@ static void pipeline_free(struct pipeline *pipeline)
     if (pipeline == NULL)
         return;
     sealing_free(pipeline->current);
+    new_keys_clear(&pipeline->new_keys);
     staging_clear(&pipeline->staging);
     progress_clear(&pipeline->progress);
     turns_clear(&pipeline->turns);

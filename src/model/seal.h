@@ -3,6 +3,7 @@
 #define MODEL_SEAL_H
 
 #include "model/blocks.h"
+#include "model/keys_ahead.h"
 #include "model/oms.h"
 #include "model/sources.h"
 
@@ -35,6 +36,9 @@ extern const struct seal_input seal_from_shards;
 struct seal_renewed {
     const struct model *model; /* its signature was checked */
     const struct key_source *keys;
+    const bool *skip;        /* as in struct seal_work */
+    struct keys_ahead ahead; /* empty before; the caller's to clear */
+    size_t ahead_until;      /* 0 before; keys of the shards before have been asked for */
 };
 
 /* A shard whose file is complete and durable, but for the entry in its directory. */

@@ -108,11 +108,23 @@ static void shard_close(void *stream)
     free(reader);
 }
 
+static void look_ahead(struct seal_renewed *renewed, const struct shard_access *access,
+                       size_t shard_index)
+{
+    size_t shards[KEYS_AHEAD_MAX];
+    size_t count = keys_ahead_choose(renewed->model->manifest, renewed->skip, shard_index, shards);
+    renewed->ahead_until = shards[count - 1] + 1;
+    keys_ahead_fill(&renewed->ahead, renewed->model, access, shards, count);
+}
+
 static lethe_result shard_begin(void *context, size_t shard_index, void **stream,
                                 struct lethe_error *err)
 {
-    const struct seal_renewed *renewed = context;
-    const struct shard_access access = {.keys = renewed->keys, .purpose = KEY_PURPOSE_REENCRYPT};
+    struct seal_renewed *renewed = context;
+    const struct shard_access access = {
+        .keys = renewed->keys, .ahead = &renewed->ahead, .purpose = KEY_PURPOSE_REENCRYPT};
+    if (shard_index >= renewed->ahead_until)
+        look_ahead(renewed, &access, shard_index);
     struct shard_reader *reader = calloc(1, sizeof *reader);
     if (reader == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a shard");

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/error.h"
@@ -11,6 +12,7 @@
 
 #define SWEEP_MS 250u
 #define ACCEPTS_AT_ONCE 64
+#define DESCRIPTORS_KEPT 16u
 #define LINGER_MS 2000u
 #define BUFFERED_BYTES_MAX ((size_t)512 << 20) /* of requests and answers, all together */
 
@@ -64,6 +66,22 @@ static void turn_away(struct http_server *server, const char *source, const char
 
 /* ---- listeners ------------------------------------------------------------------------------- */
 
+/* Guarded memory, and whoever shares this process, need a descriptor now and then. New ones are the
+ * lowest there are: so many stay free. */
+static bool has_room_behind(const struct http_server *server, int fd)
+{
+    uint64_t kept = MIN(server->descriptors / 4, (uint64_t)DESCRIPTORS_KEPT);
+    return (uint64_t)fd < server->descriptors - kept;
+}
+
+/* The limit may be another one after a while. */
+static void look_at_descriptors(struct http_server *server)
+{
+    struct rlimit limit;
+    bool is_known = getrlimit(RLIMIT_NOFILE, &limit) == 0;
+    server->descriptors = is_known ? (uint64_t)limit.rlim_cur : UINT64_MAX;
+}
+
 static void admit(struct http_server *server, int fd, const struct sockaddr_storage *address)
 {
     static const int on = 1;
@@ -102,9 +120,14 @@ static void listener_ready(void *context, unsigned events)
         socklen_t size = sizeof address;
         int fd =
             accept4(listener->fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
+        if (fd >= 0 && has_room_behind(listener->server, fd)) {
             admit(listener->server, fd, &address);
             continue;
+        }
+        if (fd >= 0) {
+            fd_close(fd);
+            rest(listener->server);
+            return;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
             rest(listener->server);
@@ -137,6 +160,7 @@ static void sweep(void *context)
     struct http_server *server = context;
     uint64_t now_ms = loop_now_ms(server->loop);
     loop_timer_set(server->sweep, SWEEP_MS);
+    look_at_descriptors(server);
     for (enum stage stage = 0; stage < STAGE_COUNT; stage++)
         expire_stage(server, stage, now_ms);
     if (server->is_full && !server->is_draining)
@@ -180,6 +204,7 @@ static lethe_result make_parts(struct http_server *server, struct lethe_error *e
     TRY(limits_create(&sources, &server->sources, err));
     TRY(guarded_pool_create(BUFFERED_BYTES_MAX, &server->pool, err));
     TRY(loop_timer_create(server->loop, sweep, server, &server->sweep, err));
+    look_at_descriptors(server);
     loop_timer_set(server->sweep, SWEEP_MS);
     return LETHE_OK;
 }

@@ -76,7 +76,8 @@ struct http_server {
     struct http_server_counts counts;
     struct listener *listeners;
     size_t listener_count;
-    bool is_full; /* no descriptor was left: listeners pause until the next sweep */
+    uint64_t descriptors; /* that this process may have */
+    bool is_full;         /* no descriptor was left: listeners pause until the next sweep */
 
     struct connection **table; /* by the lower bits of their ids */
     uint32_t *free_places;

@@ -74,3 +74,15 @@ lethe_result spiffe_parse(const char *text, size_t length, struct spiffe_id *out
     TRY(check_path(domain + domain_length + 1, err));
     return find_tenant(domain + domain_length + 1, out, err);
 }
+
+lethe_result spiffe_read(const char *text, size_t length, struct spiffe_id *out,
+                         struct lethe_error *err)
+{
+    char whole[sizeof SCHEME + SPIFFE_ID_MAX];
+    bool has_scheme = memmem(text, length, "://", 3) != NULL;
+    if (has_scheme || length > SPIFFE_ID_MAX)
+        return spiffe_parse(text, length, out, err);
+    memcpy(whole, SCHEME, sizeof SCHEME - 1);
+    memcpy(whole + sizeof SCHEME - 1, text, length);
+    return spiffe_parse(whole, strlen(SCHEME) + length, out, err);
+}

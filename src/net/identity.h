@@ -18,4 +18,10 @@ struct spiffe_id {
 LETHE_MUST_CHECK lethe_result spiffe_parse(const char *text, size_t length, struct spiffe_id *out,
                                            struct lethe_error *err);
 
+/* What people and programs write: the same, and "spiffe://" may be left out. out->text has it: of
+ * the two spellings one is compared, kept and recorded. Not for certificates, whose URIs are whole.
+ */
+LETHE_MUST_CHECK lethe_result spiffe_read(const char *text, size_t length, struct spiffe_id *out,
+                                          struct lethe_error *err);
+
 #endif

@@ -1,7 +1,7 @@
 /* Reading JSON's strings (RFC 8259 section 7). */
 #include <string.h>
 
-#include "base/text.h"
+#include "base/json_escape.h"
 #include "base/utf8.h"
 #include "policy/json_read.h"
 #include "policy/runes.h"
@@ -62,66 +62,12 @@ static lethe_result find_end_of_string(struct json_reader *reader, const char **
     }
 }
 
-static bool read_hex4(const char *at, const char *end, uint32_t *out)
-{
-    if (end - at < 4)
-        return false;
-    *out = 0;
-    for (unsigned i = 0; i < 4; i++) {
-        int digit = hex_digit_value(at[i]);
-        if (digit < 0)
-            return false;
-        *out = *out << 4 | (uint32_t)digit;
-    }
-    return true;
-}
-
-static bool is_surrogate(uint32_t character)
-{
-    return character >= 0xd800 && character <= 0xdfff;
-}
-
-/* From behind \u on: one character, of one escape or a pair of surrogates. Gives how many bytes
- * were read; 0: it is none. */
-static size_t read_unicode_escape(const char *at, const char *end, uint32_t *character)
-{
-    uint32_t second;
-    if (!read_hex4(at, end, character))
-        return 0;
-    if (!is_surrogate(*character))
-        return 4;
-    bool has_second = *character < 0xdc00 && end - at >= 10 && at[4] == '\\' && at[5] == 'u' &&
-                      read_hex4(at + 6, end, &second);
-    if (!has_second || second < 0xdc00 || second > 0xdfff)
-        return 0;
-    *character = 0x10000 + ((*character - 0xd800) << 10) + (second - 0xdc00);
-    return 10;
-}
-
-/* One escape, from its backslash on; gives what is behind it, or NULL. */
-static const char *take_escape(const char *at, const char *end, char **to)
-{
-    static const char letters[] = "\"\\/bfnrt", stand_for[] = "\"\\/\b\f\n\r\t";
-    if (at[1] == 'u') {
-        uint32_t character;
-        size_t length = read_unicode_escape(at + 2, end, &character);
-        if (length == 0)
-            return NULL;
-        *to += rune_encode(character, *to);
-        return at + 2 + length;
-    }
-    const char *letter = memchr(letters, at[1], sizeof letters - 1);
-    if (letter == NULL)
-        return NULL;
-    *(*to)++ = stand_for[letter - letters];
-    return at + 2;
-}
-
 /* What an escape stands for is never longer than the escape. */
 static lethe_result unescape(struct json_reader *reader, const char *from, const char *end,
                              char *to, size_t *size_bytes)
 {
-    const char *begin = to;
+    const char *begin = to, *fault;
+    uint32_t character;
     while (from < end) {
         const char *plain_end = memchr(from, '\\', (size_t)(end - from));
         size_t plain = (size_t)((plain_end == NULL ? end : plain_end) - from);
@@ -131,10 +77,12 @@ static lethe_result unescape(struct json_reader *reader, const char *from, const
         if (from == end)
             break;
         reader->at = from;
-        from = take_escape(from, end, &to);
-        if (from == NULL)
+        size_t length = json_escape_read(from + 1, (size_t)(end - from - 1), &character, &fault);
+        if (length == 0)
             return json_refuse_as(reader, LETHE_MALFORMED,
                                   "no escape of JSON's, or half of a pair of surrogates");
+        from += 1 + length;
+        to += rune_encode(character, to);
     }
     *size_bytes = (size_t)(to - begin);
     return LETHE_OK;

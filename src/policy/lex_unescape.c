@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "base/text.h"
+#include "base/json_escape.h"
 #include "policy/lex.h"
 #include "policy/runes.h"
 
@@ -15,16 +15,9 @@ struct unescape {
 /* \uXXXX at `at`; false: it is none. */
 static bool read_unit(const struct unescape *u, size_t at, uint32_t *unit)
 {
-    if (u->size_bytes - at < 6 || u->text[at] != '\\' || u->text[at + 1] != 'u')
-        return false;
-    *unit = 0;
-    for (size_t i = at + 2; i < at + 6; i++) {
-        int digit = hex_digit_value(u->text[i]);
-        if (digit < 0)
-            return false;
-        *unit = *unit << 4 | (uint32_t)digit;
-    }
-    return true;
+    const char *fault;
+    return u->size_bytes - at >= 2 && u->text[at] == '\\' && u->text[at + 1] == 'u' &&
+           json_escape_unit(u->text + at + 2, u->size_bytes - at - 2, unit, &fault) > 0;
 }
 
 static void put_character(struct unescape *u, uint32_t character)
@@ -39,15 +32,12 @@ static bool unescape_unit(struct unescape *u)
     if (!read_unit(u, u->at, &high))
         return false;
     u->at += 6;
-    if (high < 0xd800 || high > 0xdfff) {
-        put_character(u, high);
-        return true;
-    }
-    bool is_pair = high < 0xdc00 && read_unit(u, u->at, &low) && low >= 0xdc00 && low <= 0xdfff;
-    if (is_pair)
+    if (json_unit_is_high(high) && read_unit(u, u->at, &low) && json_unit_is_low(low)) {
+        high = json_unit_pair(high, low);
         u->at += 6;
-    put_character(u,
-                  is_pair ? 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00) : RUNE_REPLACEMENT);
+    }
+    bool is_half = json_unit_is_high(high) || json_unit_is_low(high);
+    put_character(u, is_half ? RUNE_REPLACEMENT : high);
     return true;
 }
 

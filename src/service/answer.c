@@ -8,7 +8,7 @@
 
 static struct guarded *answers(struct call *call)
 {
-    return &call->core->turn.answers;
+    return &call->core->turn->answers;
 }
 
 /* ---- beginning ------------------------------------------------------------------------------- */

@@ -163,16 +163,8 @@ void authority_settings_format(const struct authority_settings *settings, struct
 static lethe_result take_url(struct cursor *cursor, char out[AUTHORITY_URL_MAX + 1])
 {
     uint8_t length;
-    const uint8_t *text;
     TRY(cursor_u8(cursor, &length));
-    if (length > AUTHORITY_URL_MAX)
-        return LETHE_MALFORMED;
-    TRY(cursor_bytes(cursor, length, &text));
-    if (memchr(text, '\0', length) != NULL)
-        return LETHE_MALFORMED;
-    memcpy(out, text, length);
-    out[length] = '\0';
-    return LETHE_OK;
+    return cursor_text(cursor, length, out, AUTHORITY_URL_MAX + 1);
 }
 
 lethe_result authority_settings_parse(const uint8_t *bytes, size_t size_bytes,

@@ -13,11 +13,6 @@ const struct caller *call_caller(const struct call *call)
     return &call->caller;
 }
 
-unsigned call_method(const struct call *call)
-{
-    return call->method;
-}
-
 bool call_is_admin(const struct call *call)
 {
     return call->admin || call->service->options.dev;
@@ -55,11 +50,6 @@ const uint8_t *call_chain(const struct call *call, size_t *size_bytes)
     return call->connection->chain;
 }
 
-uint64_t call_connection(const struct call *call)
-{
-    return call->connection->id;
-}
-
 const struct field_value *call_field(const struct call *call, size_t index)
 {
     REQUIRE(index < call->match.routed->own_count);
@@ -71,7 +61,7 @@ const struct field_value *call_field(const struct call *call, size_t index)
 /* A record that has no place is a record that cannot be made durable: the call fails with it. */
 void call_record(struct call *call, const struct audit_event *event)
 {
-    struct turn *turn = &call->core->turn;
+    struct turn *turn = call->core->turn;
     bool is_use = event->kind == AUDIT_KIND_key_used && call->service->options.emit_uses;
     if (call->service->keeper == NULL)
         return;

@@ -14,6 +14,7 @@
 #define SERVICE_CALL_H
 
 #include "audit/event.h"
+#include "kms/keyring.h"
 #include "mem/guarded.h"
 #include "service/fields.h"
 #include "service/json_writer.h"
@@ -64,7 +65,8 @@ struct route {
 /* Each family of routes is one table that ends with a row without pattern; service/routes.c lists
  * the tables. */
 extern const struct route routes_transit[], routes_token[], routes_cert[], routes_policy[],
-    routes_identity[], routes_pki[], routes_sys[], routes_lethe[], routes_keys[];
+    routes_identity[], routes_pki[], routes_sys[], routes_lethe[], routes_keys[], routes_attest[],
+    routes_release[];
 
 /* ---- who asks -------------------------------------------------------------------------------- */
 
@@ -85,7 +87,6 @@ const struct caller *call_caller(const struct call *call);
 /* ---- what is asked --------------------------------------------------------------------------- */
 
 struct service *call_service(struct call *call);
-unsigned call_method(const struct call *call);
 bool call_is_admin(const struct call *call); /* came by the admin socket, or --dev relaxes it */
 const char *call_source(const struct call *call);
 const char *call_path(const struct call *call);                      /* below /v1/ */
@@ -93,10 +94,11 @@ const char *call_capture(const struct call *call, const char *name); /* of ":nam
 uint64_t call_now_s(const struct call *call);
 /* Certificate chain of the connection (net/tls.h: tls_peer_chain); NULL: none. */
 const uint8_t *call_chain(const struct call *call, size_t *size_bytes);
-uint64_t call_connection(const struct call *call);
 /* Whether a list that the caller may read shows what belongs to this tenant ("": to nobody). */
 bool call_may_see(struct call *call, const char *tenant);
 bool call_may_see_key(struct call *call, const char *name);
+/* Whose a key of this name is: what stands before its first dot; "": nobody's. */
+void call_key_tenant(const char *name, char out[KEY_NAME_MAX + 1]);
 /* The fields, by their place in the route's table (service/fields.h). */
 const struct field_value *call_field(const struct call *call, size_t index);
 
@@ -116,7 +118,8 @@ struct guarded *answer_raw(struct call *call, const char *content_type);
 void answer_status(struct call *call, unsigned status); /* another than these */
 /* A failure with an empty list of errors, as for a missing object: 404. */
 LETHE_MUST_CHECK lethe_result answer_missing(struct call *call);
-/* A server-sent stream: the answer stays open and gets every event that service_publish() tells. */
+/* A server-sent stream: the answer stays open and gets the events that service_publish() tells
+ * of, as far as the policy lets the caller hear of their tenants. */
 void answer_events(struct call *call);
 
 /* X(result, status); anything else is 500, with a text that says no more than that */

@@ -56,7 +56,7 @@ static lethe_result confine_calls(const char *const *allowed, struct lethe_error
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-#define PATHS_MAX 16u
+#define PATHS_MAX 48u
 
 struct paths {
     const char *at[PATHS_MAX];

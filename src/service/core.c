@@ -17,7 +17,10 @@ lethe_result core_create(struct service *service, struct core **out, struct leth
     if (core == NULL)
         return error_set(err, LETHE_NO_MEMORY, "the core of the service");
     core->service = service;
-    lethe_result result = router_create(route_tables, &core->router, err);
+    core->durable_fd = -1;
+    lethe_result result = turns_create(core, err);
+    if (result == LETHE_OK)
+        result = router_create(route_tables, &core->router, err);
     if (result != LETHE_OK) {
         core_free(core);
         return result;
@@ -33,7 +36,7 @@ void core_free(struct core *core)
     core_sealing(core);
     connections_free(core);
     router_free(core->router);
-    turn_free(&core->turn);
+    turns_free(core);
     guarded_clear(&core->call.fields);
     free(core);
 }
@@ -43,12 +46,14 @@ lethe_result core_unsealed(struct core *core, struct lethe_error *err)
     struct service *service = core->service;
     core->acting_for[0] = '\0';
     core->settings_stale = true;
+    TRY(turns_unsealed(core, err));
     return audit_failures_create(keeper_log(service->keeper), 0, service->options.keeper.clock,
                                  &core->failures, err);
 }
 
 void core_sealing(struct core *core)
 {
+    turns_sealing(core);
     audit_failures_free(MOVE(core->failures));
 }
 
@@ -170,7 +175,7 @@ static lethe_result run_turn(struct core *core, struct core_peer *peer, bool *mo
     lethe_result result = LETHE_OK;
     core->in_turn = true;
     *more = true;
-    while (result == LETHE_OK && *more && !turn_is_full(&core->turn)) {
+    while (result == LETHE_OK && *more && !turn_is_full(core->turn)) {
         result = wire_next(&peer->wire, &frame);
         *more = result != LETHE_NOT_FOUND;
         if (result == LETHE_OK)
@@ -180,6 +185,8 @@ static lethe_result run_turn(struct core *core, struct core_peer *peer, bool *mo
     }
     core->in_turn = false;
     turn_finish(core, peer);
+    if (core->any_cut_off || core->seal_wanted)
+        turns_wait(core); /* what is ended ends behind its answers */
     connections_end_cut_off(core);
     if (core->seal_wanted)
         TRY(service_seal(core->service, err));
@@ -203,5 +210,6 @@ lethe_result core_handle(struct service *service, struct core_peer *peer, struct
 
 void core_forget(struct service *service, struct core_peer *peer)
 {
+    turns_forget(service->core, peer);
     connections_forget(service->core, peer);
 }

@@ -1,7 +1,8 @@
 /* service/core.h -- the keeper's loop: frames in, calls answered in groups, frames out.
  *
  * All requests that are there are answered one after another; then what they recorded is made
- * durable in one group; then their answers leave. So one synchronous write serves them all.
+ * durable in one group; then their answers leave. So one synchronous write serves them all, and
+ * while it goes on (core_run), the next requests are answered.
  * The same core answers operators on the admin socket, and tests and fuzzers in process. */
 #ifndef SERVICE_CORE_H
 #define SERVICE_CORE_H
@@ -19,7 +20,8 @@ struct core_peer {
     char admin_name[32]; /* "uid:0": by the socket's credentials */
 };
 
-/* Handles all whole frames that were read. LETHE_MALFORMED: the peer is to be closed. */
+/* Handles all whole frames that were read; returns with their answers put, but for core_run(),
+ * which puts them later. LETHE_MALFORMED: the peer is to be closed. */
 LETHE_MUST_CHECK lethe_result core_handle(struct service *service, struct core_peer *peer,
                                           struct lethe_error *err);
 /* The peer is gone: its connections and streams are forgotten. */

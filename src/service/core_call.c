@@ -144,8 +144,17 @@ static const struct field_value *claim(const struct call *call, enum router_clai
 static bool claim_is(const struct call *call, enum router_claim which, const char *proven)
 {
     const struct field_value *value = claim(call, which);
-    return call->match.routed->is_own[which] || !value->given ||
-           (value->length == strlen(proven) && memcmp(value->text, proven, value->length) == 0);
+    return call->match.routed->is_own[which] || !value->given || field_is(value, proven);
+}
+
+/* An identity may be written without its "spiffe://". */
+static bool claims_name(const struct call *call, enum router_claim which)
+{
+    static const char scheme[] = "spiffe://";
+    const char *name = call->caller.name;
+    bool has_scheme = strncmp(name, scheme, strlen(scheme)) == 0;
+    return claim_is(call, which, name) ||
+           (has_scheme && claim_is(call, which, name + strlen(scheme)));
 }
 
 /* ---- whether it may -------------------------------------------------------------------------- */
@@ -174,9 +183,8 @@ static void record_decision(struct call *call, bool allowed, const char *reason,
  * mistaken. */
 static bool claims_are_true(struct call *call)
 {
-    if (claim_is(call, CLAIM_TENANT, call->caller.tenant) &&
-        claim_is(call, CLAIM_PRINCIPAL, call->caller.name) &&
-        claim_is(call, CLAIM_IDENTITY, call->caller.name))
+    if (claim_is(call, CLAIM_TENANT, call->caller.tenant) && claims_name(call, CLAIM_PRINCIPAL) &&
+        claims_name(call, CLAIM_IDENTITY))
         return true;
     const struct audit_event event =
         audit_policy_violation("identity", "the request claims another tenant or identity",
@@ -315,7 +323,7 @@ static unsigned answer(struct call *call)
         return answer_no_route(call);
     err.text[0] = '\0';
     lethe_result result = handle(call, &err);
-    if (result == LETHE_OK && call->shape == ANSWER_EVENTS && !events_have_room(call->core))
+    if (result == LETHE_OK && call->shape == ANSWER_EVENTS && !events_expect(call))
         result = error_set(&err, LETHE_BUSY, "too many streams of events are open");
     return result == LETHE_OK ? answer_finish(call) : answer_failure(call, result, &err);
 }
@@ -333,14 +341,14 @@ static void begin(struct call *call, struct core *core, const struct wire_frame 
     call->shape = ANSWER_NONE;
     call->status = 0;
     call->content_type = NULL;
-    call->start = core->turn.answers.size_bytes;
+    call->start = core->turn->answers.size_bytes;
     call->warning_count = 0;
     call->penalise = false;
 }
 
 static void put_answer(struct call *call, unsigned status)
 {
-    struct turn *turn = &call->core->turn;
+    struct turn *turn = call->core->turn;
     if (turn->answers.failure != LETHE_OK) /* not even the error could be written */
         answer_take_back(call);
     bool has_body = call->content_type != NULL;

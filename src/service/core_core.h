@@ -4,6 +4,7 @@
 #ifndef SERVICE_CORE_CORE_H
 #define SERVICE_CORE_CORE_H
 
+#include "audit/batch.h"
 #include "audit/failures.h"
 #include "service/call_core.h"
 #include "service/core.h"
@@ -30,11 +31,15 @@ struct connection {
     bool cut_off; /* to be ended behind this turn */
 };
 
+/* Policies change while a stream is open: whoever asked for it is asked about at each event. */
 struct event_stream {
     struct core_peer *peer;
     uint64_t connection;
     uint64_t number;
     uint64_t ends_s;
+    bool is_open; /* its answer is on its way */
+    char source[64];
+    struct caller caller;
 };
 
 /* What the core knows of a peer. */
@@ -47,18 +52,13 @@ struct peer_state {
     uint8_t told[32];     /* digest of roots and CRLs that it was told */
 };
 
-/* ---- a turn ---------------------------------------------------------------------------------- */
+/* ---- turns ----------------------------------------------------------------------------------- */
 
 #define TURN_CALLS_MAX 256u
 #define TURN_ANSWERS_BYTES ((size_t)16 << 20) /* of answers: then they leave */
-#define TURN_RECORDS_MAX 65536u
+#define TURN_RECORDS_MAX 32768u
+#define TURNS_MAX 4u /* in work, or waiting for the disk */
 
-/* Texts lie in turn.texts, at the places that values[].number say until they are committed. */
-struct turn_record {
-    struct audit_event event;
-    size_t actor, tenant;
-    size_t call;
-};
 struct turn_answer {
     uint64_t connection, number;
     unsigned status;
@@ -66,15 +66,15 @@ struct turn_answer {
     const char *content_type; /* NULL: none, and no body */
     size_t start, size_bytes;
 };
+/* What calls leave that came together. Each record is given to the log at the moment of decision,
+ * which fixes its place: a use can never stand behind a revocation that came later. */
 struct turn {
+    struct core_peer *peer; /* NULL: it has gone meanwhile */
     struct guarded answers; /* bodies, one behind the other */
     struct turn_answer calls[TURN_CALLS_MAX];
     size_t call_count;
-    struct buffer texts;
-    struct turn_record *records;
-    size_t record_count, record_capacity;
-    struct audit_entry *entries;
-    size_t entry_capacity;
+    struct audit_batch *records; /* NULL: sealed */
+    uint64_t waits_from_ns;
 };
 
 /* ---- all of it ------------------------------------------------------------------------------- */
@@ -94,7 +94,11 @@ struct core {
     struct event_stream streams[CORE_STREAMS_MAX];
     size_t stream_count;
     uint64_t heartbeat_s; /* of the last one */
-    struct turn turn;
+    struct turn turns[TURNS_MAX];
+    size_t first_turn, waiting_turns; /* the oldest, and how many follow one another from there */
+    struct turn *turn;                /* behind them: in work */
+    int durable_fd;                   /* readable when a turn that waits may leave */
+    bool may_wait;                    /* somebody watches that */
     struct call call;
     bool in_turn, any_cut_off;
     bool seal_wanted; /* behind this turn */
@@ -143,12 +147,19 @@ LETHE_MUST_CHECK lethe_result core_call(struct core *core, struct core_peer *pee
                                         const struct wire_frame *frame);
 
 /* core_turn.c */
+LETHE_MUST_CHECK lethe_result turns_create(struct core *core, struct lethe_error *err);
+void turns_free(struct core *core);
+LETHE_MUST_CHECK lethe_result turns_unsealed(struct core *core, struct lethe_error *err);
+void turns_sealing(struct core *core); /* all have left then */
 bool turn_is_full(const struct turn *turn);
 LETHE_MUST_CHECK lethe_result turn_record(struct turn *turn, const struct caller *caller,
                                           const struct audit_event *event);
-/* Makes the records durable, and puts the answers on their way. */
+/* The answers leave when the records are durable, behind those of earlier turns. */
 void turn_finish(struct core *core, struct core_peer *peer);
-void turn_free(struct turn *turn);
+/* Puts the answers of turns whose records are durable on their way; or waits until all are. */
+void turns_send(struct core *core);
+void turns_wait(struct core *core);
+void turns_forget(struct core *core, const struct core_peer *peer);
 
 /* core_settings.c */
 void settings_tell(struct core *core, struct peer_state *state);
@@ -156,8 +167,8 @@ void settings_tell_all(struct core *core, bool only_if_changed);
 void settings_ready(struct core *core, struct core_peer *peer);
 
 /* events.c */
-bool events_have_room(const struct core *core);
-/* Behind its answer. */
+/* A call's answer is to be a stream, which opens behind that answer. False: there is no room. */
+bool events_expect(struct call *call);
 void events_open(struct core *core, struct core_peer *peer, const struct wire_frame *frame);
 void events_forget(struct core *core, const struct core_peer *peer, uint64_t connection, bool all);
 void events_tick(struct core *core, uint64_t now_s);

@@ -130,9 +130,16 @@ bool call_may_see(struct call *call, const char *tenant)
     return sight->allowed;
 }
 
-bool call_may_see_key(struct call *call, const char *name)
+void call_key_tenant(const char *name, char out[KEY_NAME_MAX + 1])
 {
     struct resource resource;
     read_name(name, &resource);
-    return call_may_see(call, resource.tenant);
+    snprintf(out, KEY_NAME_MAX + 1, "%s", resource.tenant);
+}
+
+bool call_may_see_key(struct call *call, const char *name)
+{
+    char tenant[KEY_NAME_MAX + 1];
+    call_key_tenant(name, tenant);
+    return call_may_see(call, tenant);
 }

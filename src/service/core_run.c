@@ -31,7 +31,7 @@ struct runner {
     struct service *service;
     const struct core_sockets *sockets;
     struct loop *loop;
-    struct loop_watch *control_watch, *admin_watch;
+    struct loop_watch *control_watch, *admin_watch, *durable_watch;
     struct loop_timer *timer;
     struct member *members;
     unsigned admin_count;
@@ -157,6 +157,18 @@ static void admin_ready(void *context, unsigned events)
         (void)!add_member(runner, CORE_ADMIN, FD_MOVE(fd), uid, NULL);
 }
 
+/* The disk has the records of a turn. */
+static void durable_ready(void *context, unsigned events)
+{
+    struct runner *runner = context;
+    struct core *core = runner->service->core;
+    uint64_t count;
+    (void)events;
+    (void)!read(core->durable_fd, &count, sizeof count);
+    turns_send(core);
+    settle(runner);
+}
+
 static void tick(void *context)
 {
     struct runner *runner = context;
@@ -176,6 +188,9 @@ static lethe_result start(struct runner *runner, struct lethe_error *err)
     if (sockets->admin >= 0)
         TRY(loop_watch(runner->loop, sockets->admin, LOOP_READ, admin_ready, runner,
                        &runner->admin_watch, err));
+    TRY(loop_watch(runner->loop, runner->service->core->durable_fd, LOOP_READ, durable_ready,
+                   runner, &runner->durable_watch, err));
+    runner->service->core->may_wait = true;
     TRY(loop_timer_create(runner->loop, tick, runner, &runner->timer, err));
     loop_timer_set(runner->timer, TICK_MS);
     return LETHE_OK;
@@ -188,7 +203,9 @@ static void stop(struct runner *runner)
         runner->members = member->next;
         free_member(runner, member);
     }
+    runner->service->core->may_wait = false;
     loop_timer_free(runner->timer);
+    loop_watch_free(runner->durable_watch);
     loop_watch_free(runner->admin_watch);
     loop_watch_free(runner->control_watch);
     loop_free(runner->loop);

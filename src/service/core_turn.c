@@ -1,97 +1,75 @@
-/* What the calls of one turn leave: records, which become durable together, and then answers. */
-#include <stdlib.h>
+/* What the calls of one turn leave: records, which become durable together, and then answers. While
+ * the disk has the records of some turns, the next one is in work. */
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "service/core_core.h"
 
-bool turn_is_full(const struct turn *turn)
+/* ---- their life ------------------------------------------------------------------------------ */
+
+static void choose(struct core *core)
 {
-    return turn->call_count == TURN_CALLS_MAX || turn->answers.size_bytes >= TURN_ANSWERS_BYTES ||
-           turn->record_count >= TURN_RECORDS_MAX / 2;
+    core->turn = &core->turns[(core->first_turn + core->waiting_turns) % TURNS_MAX];
 }
 
-void turn_free(struct turn *turn)
+lethe_result turns_create(struct core *core, struct lethe_error *err)
 {
-    guarded_clear(&turn->answers);
-    buffer_clear(&turn->texts);
-    free(turn->records);
-    free(turn->entries);
+    choose(core);
+    core->durable_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return core->durable_fd >= 0 ? LETHE_OK : error_from_errno(err, "an event descriptor");
+}
+
+void turns_free(struct core *core)
+{
+    for (size_t i = 0; i < TURNS_MAX; i++)
+        guarded_clear(&core->turns[i].answers);
+    fd_close(core->durable_fd);
+}
+
+/* On the log's thread, mostly. The descriptor is open until the log is closed. */
+static void note_durable(void *context)
+{
+    const struct core *core = context;
+    const uint64_t one = 1;
+    (void)!write(core->durable_fd, &one, sizeof one); /* it is readable, whatever this says */
+}
+
+lethe_result turns_unsealed(struct core *core, struct lethe_error *err)
+{
+    struct audit_log *log = keeper_log(core->service->keeper);
+    for (size_t i = 0; i < TURNS_MAX; i++)
+        TRY(audit_batch_create(log, note_durable, core, &core->turns[i].records, err));
+    return LETHE_OK;
+}
+
+void turns_sealing(struct core *core)
+{
+    turns_wait(core);
+    for (size_t i = 0; i < TURNS_MAX; i++)
+        audit_batch_free(MOVE(core->turns[i].records));
 }
 
 /* ---- records --------------------------------------------------------------------------------- */
 
-static size_t keep_text(struct turn *turn, const char *text)
+static size_t record_count(const struct turn *turn)
 {
-    size_t at = turn->texts.size_bytes;
-    buffer_append(&turn->texts, text, MIN(strlen(text), (size_t)AUDIT_TEXT_MAX + 1));
-    buffer_byte(&turn->texts, '\0');
-    return at;
+    return turn->records == NULL ? 0 : audit_batch_count(turn->records);
 }
 
-static lethe_result make_room(struct turn *turn)
+bool turn_is_full(const struct turn *turn)
 {
-    if (turn->record_count < turn->record_capacity)
-        return LETHE_OK;
-    size_t capacity = MAX(turn->record_capacity * 2, (size_t)64);
-    if (turn->record_count == TURN_RECORDS_MAX)
-        return LETHE_NO_MEMORY;
-    struct turn_record *grown = reallocarray(turn->records, capacity, sizeof *grown);
-    if (grown == NULL)
-        return LETHE_NO_MEMORY;
-    turn->records = grown;
-    turn->record_capacity = capacity;
-    return LETHE_OK;
+    return turn->call_count == TURN_CALLS_MAX || turn->answers.size_bytes >= TURN_ANSWERS_BYTES ||
+           record_count(turn) >= TURN_RECORDS_MAX;
 }
 
 lethe_result turn_record(struct turn *turn, const struct caller *caller,
                          const struct audit_event *event)
 {
-    const struct audit_kind_row *kind = audit_kind_row(event->kind);
-    TRY(make_room(turn));
-    struct turn_record *record = &turn->records[turn->record_count];
-    *record = (struct turn_record){.event = *event, .call = turn->call_count};
-    record->actor = keep_text(turn, caller->name);
-    record->tenant = keep_text(turn, caller->tenant);
-    for (size_t i = 0; i < kind->field_count; i++) {
-        if (event->values[i].text != NULL)
-            record->event.values[i].number = keep_text(turn, event->values[i].text);
-    }
-    TRY(turn->texts.failure);
-    turn->record_count++;
-    return LETHE_OK;
-}
-
-/* The texts lie still from now on. */
-static void point_at_texts(const struct turn *turn, struct turn_record *record)
-{
-    const struct audit_kind_row *kind = audit_kind_row(record->event.kind);
-    for (size_t i = 0; i < kind->field_count; i++) {
-        struct audit_value *value = &record->event.values[i];
-        if (value->text == NULL)
-            continue;
-        value->text = turn->texts.bytes + value->number;
-        value->number = 0;
-    }
-}
-
-static lethe_result make_entries(struct turn *turn)
-{
-    if (turn->entry_capacity < turn->record_count) {
-        free(turn->entries);
-        turn->entries = calloc(turn->record_capacity, sizeof *turn->entries);
-        turn->entry_capacity = turn->entries == NULL ? 0 : turn->record_capacity;
-    }
-    if (turn->entries == NULL)
-        return LETHE_NO_MEMORY;
-    for (size_t i = 0; i < turn->record_count; i++) {
-        struct turn_record *record = &turn->records[i];
-        point_at_texts(turn, record);
-        turn->entries[i] = (struct audit_entry){
-            .who = {turn->texts.bytes + record->actor, turn->texts.bytes + record->tenant, ""},
-            .event = &record->event};
-    }
-    return LETHE_OK;
+    const struct audit_who who = {caller->name, caller->tenant, ""};
+    return audit_push(turn->records, &who, event, turn->call_count);
 }
 
 /* The answer of a call whose record is not durable is not given. */
@@ -108,25 +86,25 @@ static void withhold(struct turn *turn, size_t call)
                                    .start = SIZE_MAX};
 }
 
-static void commit(struct core *core)
+static void withhold_failed(void *context, size_t call, lethe_result result)
 {
-    struct turn *turn = &core->turn;
-    struct keeper *keeper = core->service->keeper;
+    struct core *core = context;
+    core->counts.commit_failures++;
+    withhold(&core->turns[core->first_turn], call);
+}
+
+/* Of the oldest turn. */
+static void take_results(struct core *core)
+{
+    struct turn *turn = &core->turns[core->first_turn];
     struct core_counts *counts = &core->counts;
-    if (turn->record_count == 0)
+    if (record_count(turn) == 0)
         return;
-    uint64_t begun_ns = clock_monotonic_ns(&clock_system);
-    lethe_result made = keeper == NULL ? LETHE_UNAVAILABLE : make_entries(turn);
-    if (made == LETHE_OK)
-        (void)!audit_commit_entries(keeper_log(keeper), turn->entries, turn->record_count, NULL);
-    counts->commit_ns += clock_monotonic_ns(&clock_system) - begun_ns;
-    for (size_t i = 0; i < turn->record_count; i++) {
-        bool is_durable = made == LETHE_OK && turn->entries[i].result == LETHE_OK;
-        counts->committed += is_durable ? 1 : 0;
-        counts->commit_failures += is_durable ? 0 : 1;
-        if (!is_durable)
-            withhold(turn, turn->records[i].call);
-    }
+    uint64_t failed = counts->commit_failures;
+    audit_batch_failed(turn->records, withhold_failed, core);
+    counts->committed += record_count(turn) - (counts->commit_failures - failed);
+    counts->commit_ns += clock_monotonic_ns(&clock_system) - turn->waits_from_ns;
+    audit_batch_clear(turn->records);
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */
@@ -141,9 +119,9 @@ static struct wire_part body_of(const struct turn *turn, const struct turn_answe
     return (struct wire_part){turn->answers.bytes + answer->start, answer->size_bytes};
 }
 
-static void put(struct core *core, const struct turn_answer *answer, struct core_peer *peer)
+static void put(struct core *core, const struct turn *turn, const struct turn_answer *answer)
 {
-    const struct turn *turn = &core->turn;
+    struct core_peer *peer = turn->peer;
     const char *type = answer->content_type == NULL ? "" : answer->content_type;
     struct wire_frame frame = {
         .kind = WIRE_ANSWER,
@@ -164,18 +142,69 @@ static void empty(struct turn *turn)
         guarded_clear(&turn->answers);
     else
         guarded_wipe(&turn->answers);
-    buffer_truncate(&turn->texts, 0);
-    turn->texts.failure = LETHE_OK;
     turn->call_count = 0;
-    turn->record_count = 0;
+    turn->peer = NULL;
+}
+
+/* ---- one behind the other -------------------------------------------------------------------- */
+
+static void send_oldest(struct core *core)
+{
+    struct turn *turn = &core->turns[core->first_turn];
+    take_results(core);
+    for (size_t i = 0; turn->peer != NULL && i < turn->call_count; i++)
+        put(core, turn, &turn->calls[i]);
+    empty(turn);
+    core->first_turn = (core->first_turn + 1) % TURNS_MAX;
+    core->waiting_turns--;
+}
+
+void turns_send(struct core *core)
+{
+    while (core->waiting_turns > 0) {
+        const struct turn *turn = &core->turns[core->first_turn];
+        if (record_count(turn) > 0 && !audit_batch_is_done(turn->records))
+            return;
+        send_oldest(core);
+    }
+}
+
+static void wait_for_oldest(struct core *core)
+{
+    if (record_count(&core->turns[core->first_turn]) > 0)
+        audit_batch_wait(core->turns[core->first_turn].records);
+    turns_send(core);
+}
+
+void turns_wait(struct core *core)
+{
+    while (core->waiting_turns > 0)
+        wait_for_oldest(core);
 }
 
 void turn_finish(struct core *core, struct core_peer *peer)
 {
-    struct turn *turn = &core->turn;
-    commit(core);
-    for (size_t i = 0; i < turn->call_count; i++)
-        put(core, &turn->calls[i], peer);
+    struct turn *turn = core->turn;
+    turn->peer = peer;
     core->counts.turns += turn->call_count > 0 ? 1 : 0;
-    empty(turn);
+    if (record_count(turn) > 0) {
+        turn->waits_from_ns = clock_monotonic_ns(&clock_system);
+        if (core->may_wait)
+            audit_batch_start(turn->records);
+    }
+    core->waiting_turns++;
+    turns_send(core);
+    if (!core->may_wait)
+        turns_wait(core);
+    else if (core->waiting_turns == TURNS_MAX)
+        wait_for_oldest(core);
+    choose(core);
+}
+
+void turns_forget(struct core *core, const struct core_peer *peer)
+{
+    for (size_t i = 0; i < TURNS_MAX; i++) {
+        if (core->turns[i].peer == peer)
+            core->turns[i].peer = NULL;
+    }
 }

@@ -9,14 +9,19 @@
 #include "service/door_state.h"
 #include "service/serve_log.h"
 
+#define LOOK_MS 1000u
+
 /* ---- what the supervisor says -----------------------------------------------------------------
  */
 
 static void meet(struct door *door, int fd)
 {
     struct lethe_error err = {0};
-    if (fd < 0)
+    door->wants_keeper = fd < 0;
+    if (fd < 0) {
+        serve_log(SERVE_ERROR, "no descriptor is left for a socket to the keeper");
         return;
+    }
     if (door_keeper_meet(door, fd, &err) != LETHE_OK)
         serve_log(SERVE_ERROR, "%s", err.text);
 }
@@ -66,6 +71,15 @@ static void take_letter(struct door *door, enum control_letter letter, int fd)
     fd_close(fd);
 }
 
+static void look_around(void *context)
+{
+    struct door *door = context;
+    loop_timer_set(door->look_timer, LOOK_MS);
+    if (door->wants_keeper)
+        door_ask_for_keeper(door);
+    door_look_at_keeper(door, LOOK_MS);
+}
+
 static void on_control(void *context, unsigned events)
 {
     struct door *door = context;
@@ -87,6 +101,8 @@ static lethe_result make_loop(struct door *door, struct lethe_error *err)
     TRY(loop_timer_create(door->loop, door_keeper_flush, door, &door->flush, err));
     TRY(loop_timer_create(door->loop, door_tell_counts, door, &door->counts_timer, err));
     loop_timer_set(door->counts_timer, DOOR_COUNTS_MS);
+    TRY(loop_timer_create(door->loop, look_around, door, &door->look_timer, err));
+    loop_timer_set(door->look_timer, LOOK_MS);
     return loop_watch(door->loop, door->ends->control, LOOP_READ, on_control, door, &door->control,
                       err);
 }
@@ -110,6 +126,7 @@ static void clear(struct door *door)
     loop_watch_free(door->control);
     loop_timer_free(door->flush);
     loop_timer_free(door->counts_timer);
+    loop_timer_free(door->look_timer);
     loop_free(door->loop);
     sign_pair_free(door->key);
     buffer_clear(&door->request);

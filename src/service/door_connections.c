@@ -34,6 +34,7 @@ void door_connection_drop(struct door *door, uint64_t id)
     if (gone == NULL)
         return;
     door->in_flight -= gone->is_open;
+    door->waiting -= gone->is_open && !gone->is_stream;
     *at = gone->next;
     free(gone);
 }

@@ -34,6 +34,7 @@ static struct door_connection *open_request(struct door *door, const struct wire
 
 static void settle(struct door *door, struct door_connection *connection)
 {
+    door->waiting -= !connection->is_stream;
     connection->is_open = false;
     connection->is_stream = false;
     door->in_flight--;
@@ -63,10 +64,12 @@ static lethe_result take_answer(struct door *door, const struct wire_frame *fram
                                        .body_bytes = has_body ? frame->parts[1].size_bytes : 0,
                                        .close = ends,
                                        .stream = stream};
-    if (stream)
+    if (stream) {
         connection->is_stream = true;
-    else
+        door->waiting--;
+    } else {
         settle(door, connection);
+    }
     http_server_answer(door->server, exchange, &answer); /* `connection` may be gone behind it */
     if (stream && frame->parts[1].size_bytes > 0)
         (void)!http_server_stream(door->server, exchange, frame->parts[1].at,
@@ -164,6 +167,7 @@ static lethe_result take_frames(struct door *door)
 static lethe_result read_all(struct door *door)
 {
     size_t handled;
+    door_keeper_heard(door);
     do {
         TRY(wire_fill(&door->wire, NULL));
         TRY(take_frames(door));
@@ -254,7 +258,7 @@ void door_tell_counts(void *context)
  */
 
 /* Where both live on, nobody but the door knows that they no longer speak. */
-static void ask_for_another(struct door *door)
+void door_ask_for_keeper(struct door *door)
 {
     struct lethe_error err = {0};
     if (control_send(door->ends->control, CONTROL_LOST, -1, &err) != LETHE_OK)
@@ -270,9 +274,10 @@ void door_keeper_leave(struct door *door)
     wire_clear(&door->wire);
     loop_timer_clear(door->flush);
     door->keeper_spoke = false;
+    door->keeper_is_silent = false;
     door_fail_open(door);
     if (had_spoken)
-        ask_for_another(door);
+        door_ask_for_keeper(door);
 }
 
 lethe_result door_keeper_meet(struct door *door, int fd, struct lethe_error *err)

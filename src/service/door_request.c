@@ -43,13 +43,13 @@ static void answer_health(struct door *door, struct http_exchange exchange, bool
 }
 
 static void answer_without_keeper(struct door *door, struct http_exchange exchange,
-                                  const struct door_head *head)
+                                  const struct door_head *head, const char *why)
 {
     door->counts.unavailable++;
     if (path_is(head, DOOR_PREFIX "sys/health"))
         answer_health(door, exchange, head->is_head);
     else
-        door_answer_text(door, exchange, 503, "Vault is sealed");
+        door_answer_text(door, exchange, 503, why);
 }
 
 /* ---- with one ---------------------------------------------------------------------------------
@@ -118,6 +118,7 @@ static void take_request(struct door *door, struct http_exchange exchange,
     connection->is_head = head->is_head;
     connection->is_stream = false;
     door->in_flight++;
+    door->waiting++;
     door->counts.forwarded++;
     introduce(door, connection, peer);
     forward(door, exchange, head, request);
@@ -147,7 +148,9 @@ static void on_request(void *context, struct http_exchange exchange, const struc
     if (result != LETHE_OK)
         refuse_head(door, exchange, result, &why);
     else if (door->keeper == NULL)
-        answer_without_keeper(door, exchange, &head);
+        answer_without_keeper(door, exchange, &head, "Vault is sealed");
+    else if (door_keeper_is_away(door))
+        answer_without_keeper(door, exchange, &head, "the keeper does not answer");
     else
         take_request(door, exchange, peer, request, &head);
     guarded_wipe(&door->scratch);
@@ -172,7 +175,7 @@ const struct http_server_events door_events_template = {.request = on_request, .
 /* ---- when the keeper goes ---------------------------------------------------------------------
  */
 
-static void fail(struct door *door, struct door_connection *connection)
+static void fail(struct door *door, struct door_connection *connection, const char *why)
 {
     const struct http_exchange exchange = {connection->id, connection->number};
     bool was_stream = connection->is_stream;
@@ -180,14 +183,31 @@ static void fail(struct door *door, struct door_connection *connection)
         return;
     connection->is_open = false;
     door->in_flight--;
+    door->waiting -= !was_stream;
     door->counts.unavailable++;
     if (was_stream)
         http_server_close(door->server, exchange.connection);
     else
-        door_answer_text(door, exchange, 503, "the keeper has ended: the outcome is not known");
+        door_answer_text(door, exchange, 503, why);
+}
+
+static void fail_ended(struct door *door, struct door_connection *connection)
+{
+    fail(door, connection, "the keeper has ended: the outcome is not known");
 }
 
 void door_fail_open(struct door *door)
 {
-    door_connections_each(door, fail);
+    door_connections_each(door, fail_ended);
+}
+
+static void fail_silent(struct door *door, struct door_connection *connection)
+{
+    if (!connection->is_stream)
+        fail(door, connection, "the keeper does not answer: the outcome is not known");
+}
+
+void door_fail_waiting(struct door *door)
+{
+    door_connections_each(door, fail_silent);
 }

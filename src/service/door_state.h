@@ -50,6 +50,14 @@ struct door {
     bool told_ready;
     struct loop_timer *flush; /* set while something waits for the end of this turn */
     struct loop_timer *counts_timer;
+    struct loop_timer *look_timer;
+
+    /* a keeper that says nothing */
+    size_t waiting; /* requests whose answer has not begun */
+    uint64_t silent_ms;
+    bool keeper_is_silent;
+
+    bool wants_keeper; /* a socket to one was sent, and no descriptor was left for it */
 
     struct door_connection *buckets[DOOR_BUCKETS];
     size_t in_flight;
@@ -74,6 +82,8 @@ void door_answer_text(struct door *door, struct http_exchange exchange, unsigned
                       const char *error);
 /* The keeper is gone: what was open is answered with 503, or ended. */
 void door_fail_open(struct door *door);
+/* It says nothing: only what waits is answered. */
+void door_fail_waiting(struct door *door);
 
 /* ---- keeper -----------------------------------------------------------------------------------
  */
@@ -84,6 +94,14 @@ void door_keeper_leave(struct door *door);
 void door_keeper_tell(struct door *door, const struct wire_frame *frame);
 void door_keeper_flush(void *context);
 void door_tell_counts(void *context);
+void door_ask_for_keeper(struct door *door);
+
+/* ---- silence ----------------------------------------------------------------------------------
+ */
+void door_keeper_heard(struct door *door);
+/* Whether a request is refused without asking. */
+bool door_keeper_is_away(const struct door *door);
+void door_look_at_keeper(struct door *door, uint64_t passed_ms);
 
 /* ---- certificates -----------------------------------------------------------------------------
  */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "service/authorise.h"
 #include "service/core_core.h"
 
 static void put(const struct event_stream *stream, enum wire_kind kind, const struct guarded *piece)
@@ -14,21 +15,29 @@ static void put(const struct event_stream *stream, enum wire_kind kind, const st
     wire_put(&stream->peer->wire, &frame);
 }
 
-bool events_have_room(const struct core *core)
+bool events_expect(struct call *call)
 {
-    return core->stream_count < CORE_STREAMS_MAX;
+    struct core *core = call->core;
+    if (core->stream_count == CORE_STREAMS_MAX)
+        return false;
+    struct event_stream *stream = &core->streams[core->stream_count++];
+    *stream = (struct event_stream){.peer = call->connection->peer,
+                                    .connection = call->frame->connection,
+                                    .number = call->frame->number,
+                                    .ends_s = call->now_s + CORE_STREAM_S,
+                                    .caller = call->caller};
+    snprintf(stream->source, sizeof stream->source, "%s", call->connection->source);
+    return true;
 }
 
 void events_open(struct core *core, struct core_peer *peer, const struct wire_frame *frame)
 {
-    const struct event_stream stream = {.peer = peer,
-                                        .connection = frame->connection,
-                                        .number = frame->number,
-                                        .ends_s = core_now_s(core) + CORE_STREAM_S};
-    if (events_have_room(core))
-        core->streams[core->stream_count++] = stream;
-    else
-        put(&stream, WIRE_FINISH, NULL);
+    for (size_t i = 0; i < core->stream_count; i++) {
+        struct event_stream *stream = &core->streams[i];
+        if (stream->peer == peer && stream->connection == frame->connection &&
+            stream->number == frame->number)
+            stream->is_open = true;
+    }
 }
 
 static void remove_stream(struct core *core, size_t index)
@@ -45,45 +54,76 @@ void events_forget(struct core *core, const struct core_peer *peer, uint64_t con
     }
 }
 
-static void tell_all(struct core *core, const char *event, const char *json)
+/* As if the subscriber asked for the events of that tenant now. A sealed service has no policy, and
+ * only events of its own. */
+static bool may_hear(const struct core *core, const struct event_stream *stream, const char *tenant)
+{
+    struct lethe_decision decision;
+    const struct authorise_question question = {
+        .caller = &stream->caller,
+        .action = "events",
+        .path = "lethe/events",
+        .capability = CAN_READ,
+        .admin = stream->caller.kind == CALLER_ADMIN,
+        .source = stream->source,
+        .tenant = tenant,
+    };
+    struct policies *policies = core->service->policies;
+    if (policies == NULL)
+        return tenant[0] == '\0';
+    return authorise(policies, &question, &decision, NULL) == LETHE_OK;
+}
+
+/* `tenant` NULL: everybody. */
+static void tell(struct core *core, const char *tenant, const struct guarded *piece)
+{
+    for (size_t i = 0; i < core->stream_count && piece->failure == LETHE_OK; i++) {
+        const struct event_stream *stream = &core->streams[i];
+        if (stream->is_open && (tenant == NULL || may_hear(core, stream, tenant)))
+            put(stream, WIRE_PIECE, piece);
+    }
+}
+
+void service_publish(struct service *service, const char *event, const char *tenant,
+                     const char *members)
 {
     CLEANUP(guarded_clear) struct guarded piece = {0};
-    if (core->stream_count == 0)
-        return;
-    if (event == NULL)
-        guarded_text(&piece,
-                     ":\n\n"); /* a comment, so that both ends see that the other is there */
-    else
-        guarded_format(&piece, "event: %s\ndata: %s\n\n", event, json);
-    for (size_t i = 0; i < core->stream_count && piece.failure == LETHE_OK; i++)
-        put(&core->streams[i], WIRE_PIECE, &piece);
+    if (service->core == NULL || service->core->stream_count == 0)
+        return; /* a part by itself has nobody to tell */
+    guarded_format(&piece, "event: %s\ndata: {\"tenant\":\"%s\"%s%s}\n\n", event, tenant,
+                   members[0] != '\0' ? "," : "", members);
+    tell(service->core, tenant, &piece);
 }
 
-void service_publish(struct service *service, const char *event, const char *json)
+void service_publish_text(struct service *service, const char *event, const char *tenant,
+                          const char *name, const char *value)
 {
-    if (service->core != NULL) /* a part by itself has nobody to tell */
-        tell_all(service->core, event, json);
+    char members[1280];
+    int length = snprintf(members, sizeof members, "\"%s\":\"%s\"", name, value);
+    if (length > 0 && length < (int)sizeof members)
+        service_publish(service, event, tenant, members);
 }
 
-void service_publish_text(struct service *service, const char *event, const char *name,
-                          const char *value)
+/* A comment, so that both ends see that the other is there. */
+static void beat(struct core *core)
 {
-    char json[1280];
-    int length = snprintf(json, sizeof json, "{\"%s\":\"%s\"}", name, value);
-    if (length > 0 && length < (int)sizeof json)
-        service_publish(service, event, json);
+    CLEANUP(guarded_clear) struct guarded piece = {0};
+    guarded_text(&piece, ":\n\n");
+    tell(core, NULL, &piece);
 }
 
 void events_tick(struct core *core, uint64_t now_s)
 {
     for (size_t i = core->stream_count; i > 0; i--) {
-        if (now_s < core->streams[i - 1].ends_s)
+        const struct event_stream *stream = &core->streams[i - 1];
+        if (stream->is_open && now_s < stream->ends_s)
             continue;
-        put(&core->streams[i - 1], WIRE_FINISH, NULL);
+        if (stream->is_open) /* otherwise its answer could not be given */
+            put(stream, WIRE_FINISH, NULL);
         remove_stream(core, i - 1);
     }
     if (now_s < core->heartbeat_s + CORE_HEARTBEAT_S)
         return;
     core->heartbeat_s = now_s;
-    tell_all(core, NULL, NULL);
+    beat(core);
 }

@@ -101,6 +101,21 @@ lethe_result field_decode(const struct field_value *value, struct guarded *out)
     return result;
 }
 
+void field_trim(struct field_value *value)
+{
+    while (value->length > 0 && *value->text == ' ') {
+        value->text++;
+        value->length--;
+    }
+    while (value->length > 0 && value->text[value->length - 1] == ' ')
+        value->length--;
+}
+
+bool field_is(const struct field_value *value, const char *text)
+{
+    return value->length == strlen(text) && memcmp(value->text, text, value->length) == 0;
+}
+
 lethe_result field_copy(const struct field_value *value, const char *name, char *out,
                         size_t capacity, struct lethe_error *err)
 {

@@ -73,6 +73,10 @@ LETHE_MUST_CHECK lethe_result field_item_next(const struct field *items,
                                               struct guarded *scratch, struct field_value *values,
                                               struct lethe_error *err);
 
+/* Without the blanks around it. */
+void field_trim(struct field_value *value);
+/* Whether it is this text, to the letter. */
+bool field_is(const struct field_value *value, const char *text);
 /* Of FIELD_BASE64: appends what it says. LETHE_MALFORMED. */
 LETHE_MUST_CHECK lethe_result field_decode(const struct field_value *value, struct guarded *out);
 /* As a C string of at most capacity - 1 bytes; LETHE_INVALID when it is longer or has a NUL. */

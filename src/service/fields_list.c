@@ -30,16 +30,6 @@ static lethe_result broken(struct lethe_error *err)
 
 /* ---- texts ----------------------------------------------------------------------------------- */
 
-static void trim(const char **text, size_t *length)
-{
-    while (*length > 0 && **text == ' ') {
-        ++*text;
-        --*length;
-    }
-    while (*length > 0 && (*text)[*length - 1] == ' ')
-        --*length;
-}
-
 /* Parts between commas; empty ones are none. */
 static lethe_result next_part(const struct field_value *list, const char **at,
                               struct field_value *out)
@@ -50,7 +40,7 @@ static lethe_result next_part(const struct field_value *list, const char **at,
         const char *comma = memchr(from, ',', (size_t)(end - from));
         const char *until = comma == NULL ? end : comma;
         *out = (struct field_value){.given = true, .text = from, .length = (size_t)(until - from)};
-        trim(&out->text, &out->length);
+        field_trim(out);
         from = comma == NULL ? end : comma + 1;
         *at = from;
         if (out->length > 0)

@@ -3,7 +3,7 @@
 #include <endian.h>
 #include <string.h>
 
-#include "base/text.h"
+#include "base/json_escape.h"
 #include "base/utf8.h"
 
 struct scan scan_over(const void *text, size_t length, struct guarded *scratch, size_t room_bytes)
@@ -68,52 +68,13 @@ static const uint8_t *skip_plain(const uint8_t *at, const uint8_t *end)
     return at;
 }
 
-/* Four hex digits behind "\u". */
-static lethe_result read_unit(struct scan *scan, uint32_t *out)
-{
-    *out = 0;
-    if (scan->end - scan->at < 4)
-        return scan_fault(scan, "a text does not end");
-    for (unsigned i = 0; i < 4; i++) {
-        int digit = hex_digit_value((char)*scan->at++);
-        if (digit < 0)
-            return scan_fault(scan, "an escape is none");
-        *out = *out << 4 | (uint32_t)digit;
-    }
-    return LETHE_OK;
-}
-
-static lethe_result read_character(struct scan *scan, uint32_t *out)
-{
-    uint32_t low;
-    TRY(read_unit(scan, out));
-    if (*out < 0xd800 || *out > 0xdfff)
-        return LETHE_OK;
-    if (*out > 0xdbff || scan->end - scan->at < 2 || scan->at[0] != '\\' || scan->at[1] != 'u')
-        return scan_fault(scan, "half of a character is escaped");
-    scan->at += 2;
-    TRY(read_unit(scan, &low));
-    if (low < 0xdc00 || low > 0xdfff)
-        return scan_fault(scan, "half of a character is escaped");
-    *out = 0x10000 + ((*out - 0xd800) << 10) + (low - 0xdc00);
-    return LETHE_OK;
-}
-
 /* Behind the backslash. */
 static lethe_result read_escape(struct scan *scan, uint32_t *out)
 {
-    static const char letters[] = "\"\\/bfnrt";
-    static const char meanings[] = "\"\\/\b\f\n\r\t";
-    if (scan->at == scan->end)
-        return scan_fault(scan, "a text does not end");
-    uint8_t letter = *scan->at++;
-    if (letter == 'u')
-        return read_character(scan, out);
-    const char *found = letter == '\0' ? NULL : strchr(letters, letter);
-    if (found == NULL)
-        return scan_fault(scan, "an escape is none");
-    *out = (uint8_t)meanings[found - letters];
-    return LETHE_OK;
+    size_t read =
+        json_escape_read((const char *)scan->at, (size_t)(scan->end - scan->at), out, &scan->fault);
+    scan->at += read;
+    return read > 0 ? LETHE_OK : LETHE_MALFORMED;
 }
 
 /* What is neither plain nor the end of the text. */

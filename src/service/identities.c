@@ -187,7 +187,8 @@ static lethe_result check_ttl(uint64_t ttl_s, struct lethe_error *err)
 {
     if (ttl_s >= IDENTITY_TTL_LEAST_S && ttl_s <= IDENTITY_TTL_MOST_S)
         return LETHE_OK;
-    return error_set(err, LETHE_INVALID, "certificates of an identity live %llu s to %llu s",
+    return error_set(err, LETHE_INVALID,
+                     "certificates of an identity live a minute to 30 days (%llu s to %llu s)",
                      (unsigned long long)IDENTITY_TTL_LEAST_S,
                      (unsigned long long)IDENTITY_TTL_MOST_S);
 }

@@ -143,12 +143,3 @@ void json_begin_named(struct json_writer *writer, const void *name, size_t name_
     guarded_append(writer->out, ":", 1);
     writer->needs_comma = false;
 }
-
-void json_put_named(struct json_writer *writer, const void *name, size_t name_bytes,
-                    const void *text, size_t length)
-{
-    begin_value(writer, NULL);
-    put_string(writer->out, name, name_bytes);
-    guarded_append(writer->out, ":", 1);
-    put_string(writer->out, text, length);
-}

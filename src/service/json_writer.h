@@ -24,11 +24,8 @@ void json_put_null(struct json_writer *writer, const char *name);
 /* A text that the caller appends to `out` between the two; it needs no escaping. */
 void json_open_text(struct json_writer *writer, const char *name);
 void json_close_text(struct json_writer *writer);
-/* A member whose name comes from outside, and is escaped. */
-void json_put_named(struct json_writer *writer, const void *name, size_t name_bytes,
-                    const void *text, size_t length);
-
-/* Only its name: the value, an element without a name, is written next. */
+/* The name of a member, from outside, and escaped: the value, an element without a name, is written
+ * next. */
 void json_begin_named(struct json_writer *writer, const void *name, size_t name_bytes);
 
 #endif

@@ -52,7 +52,7 @@ static lethe_result lock(struct policies *policies, struct lethe_error *err)
     const struct lethe_policy_options options = {.modules = &module, .module_count = 1};
     struct lethe_policy *policy;
     if (store_of(policies) != NULL)
-        TRY(policy_generation(store_of(policies), &none.generation, err));
+        TRY(row_number_get(store_of(policies), ROWS_GENERATION, &none.generation, err));
     TRY(lethe_policy_prepare(&options, &policy, err));
     return policies_use(policies, &none, policy, err);
 }
@@ -110,7 +110,7 @@ lethe_result policies_refresh(struct policies *policies, struct lethe_error *err
     uint64_t generation = 0;
     if (store == NULL)
         return LETHE_OK;
-    TRY(policy_generation(store, &generation, err));
+    TRY(row_number_get(store, ROWS_GENERATION, &generation, err));
     if (generation == policies->generation)
         return LETHE_OK;
     memcpy(before, policies->digest, sizeof before);

@@ -63,8 +63,6 @@ LETHE_MUST_CHECK lethe_result policy_sources_read(struct store *store, const cha
 LETHE_MUST_CHECK lethe_result policy_sources_prepare(const struct policy_sources *sources,
                                                      bool with_tests, struct lethe_policy **out,
                                                      struct lethe_error *err);
-LETHE_MUST_CHECK lethe_result policy_generation(struct store *store, uint64_t *out,
-                                                struct lethe_error *err);
 extern const char policy_default_text[];
 /* An object that does not say "path_policies". LETHE_INVALID. */
 LETHE_MUST_CHECK lethe_result policy_data_check(const char *text, size_t length,

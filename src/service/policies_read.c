@@ -1,5 +1,4 @@
 #include <dirent.h>
-#include <endian.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,27 +204,11 @@ static lethe_result read_data(struct store *store, struct policy_sources *out,
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
-lethe_result policy_generation(struct store *store, uint64_t *out, struct lethe_error *err)
-{
-    CLEANUP(lethe_secret_free) struct lethe_secret *row = NULL;
-    uint64_t generation = 0;
-    *out = 0;
-    lethe_result result = store_get(store, ROWS_GENERATION, &row, NULL, err);
-    if (result == LETHE_NOT_FOUND)
-        return error_forget(err);
-    TRY(result);
-    if (lethe_secret_size(row) != sizeof generation)
-        return error_set(err, LETHE_INTEGRITY, "the policies' generation is not a number");
-    memcpy(&generation, lethe_secret_bytes_const(row), sizeof generation);
-    *out = le64toh(generation);
-    return LETHE_OK;
-}
-
 lethe_result policy_sources_read(struct store *store, const char *directory,
                                  struct policy_sources *out, struct lethe_error *err)
 {
     if (store != NULL) {
-        TRY(policy_generation(store, &out->generation, err));
+        TRY(row_number_get(store, ROWS_GENERATION, &out->generation, err));
         TRY(add_rows(store, ROWS_MODULES, false, out, err));
         TRY(add_rows(store, ROWS_TESTS, true, out, err));
     }

@@ -144,7 +144,7 @@ lethe_result policies_write(struct policies *policies, const struct policy_write
     policy_row(write->prefix, write->name, change.what);
     TRY(keeper_change(policies->service->keeper, "", change_rows, &change, err));
     TRY(policies_use(policies, &change.sources, MOVE(change.policy), err));
-    service_publish_text(policies->service, "policy_changed", "digest", policies->digest);
+    service_publish_text(policies->service, "policy_changed", "", "digest", policies->digest);
     return LETHE_OK;
 }
 

@@ -34,7 +34,7 @@ static void put_entry(struct json_writer *writer, const struct identity_entry *e
 
 enum { PUT_ID, PUT_POLICIES, PUT_TTL };
 static const struct field put_fields[] = {
-    {"id", FIELD_TEXT, true, "a SPIFFE id", NULL},
+    {"id", FIELD_TEXT, true, "a SPIFFE id; spiffe:// may be left out", NULL},
     {"policies", FIELD_LIST, false, "of its calls", NULL},
     {"certificate_ttl", FIELD_DURATION, false, "how long its certificates are good; 24h", NULL},
     {0}};
@@ -63,7 +63,7 @@ static lethe_result identity_put(struct call *call, struct lethe_error *err)
     const struct field_value *id = call_field(call, PUT_ID);
     const struct field_value *ttl = call_field(call, PUT_TTL);
     struct identity_entry entry = {0};
-    TRY(spiffe_parse(id->text, id->length, &entry.id, err));
+    TRY(spiffe_read(id->text, id->length, &entry.id, err));
     TRY(read_policies(call_field(call, PUT_POLICIES), &entry, err));
     if (ttl->given && ttl->integer <= 0)
         return error_set(err, LETHE_INVALID, "certificate_ttl: more than 0");
@@ -73,22 +73,23 @@ static lethe_result identity_put(struct call *call, struct lethe_error *err)
     return LETHE_OK;
 }
 
-/* Slashes in a row are one in a path, and "spiffe://" may be left out. */
-static void id_of_path(const char *path, char out[CALLER_NAME_MAX + 1])
+/* Slashes in a row are one in a path: "spiffe:/a/b" is meant as it is written elsewhere. */
+static lethe_result read_path(const char *path, struct spiffe_id *out)
 {
     static const char scheme[] = "spiffe:";
     if (strncmp(path, scheme, strlen(scheme)) == 0)
         path += strlen(scheme);
     path += strspn(path, "/");
-    snprintf(out, CALLER_NAME_MAX + 1, "%s//%s", scheme, path);
+    return spiffe_read(path, strlen(path), out, NULL);
 }
 
 static lethe_result identity_get(struct call *call, struct lethe_error *err)
 {
     (void)err;
-    char id[CALLER_NAME_MAX + 1];
-    id_of_path(call_capture(call, "id"), id);
-    const struct identity_entry *entry = identities_find(identities_of(call), id);
+    struct spiffe_id id;
+    if (read_path(call_capture(call, "id"), &id) != LETHE_OK)
+        return answer_missing(call);
+    const struct identity_entry *entry = identities_find(identities_of(call), id.text);
     if (entry == NULL || !call_may_see(call, entry->id.tenant))
         return answer_missing(call);
     put_entry(answer_data(call), entry);
@@ -123,17 +124,19 @@ static const struct field revoke_fields[] = {{"id", FIELD_TEXT, true, "a SPIFFE 
 /* First for good, then what lives by it: whatever of the rest fails, the identity is gone. */
 static lethe_result identity_revoke(struct call *call, struct lethe_error *err)
 {
-    char id[SPIFFE_ID_MAX + 1], reason[REASON_MAX];
+    char reason[REASON_MAX];
+    struct spiffe_id id;
     struct service *service = call_service(call);
-    TRY(field_copy(call_field(call, REVOKE_ID), "id", id, sizeof id, err));
+    const struct field_value *given = call_field(call, REVOKE_ID);
+    TRY(spiffe_read(given->text, given->length, &id, err));
     TRY(field_copy(call_field(call, REVOKE_REASON), "reason", reason, sizeof reason, err));
-    lethe_result result = identities_revoke(service->identities, id, reason, err);
+    lethe_result result = identities_revoke(service->identities, id.text, reason, err);
     if (result == LETHE_NOT_FOUND)
         return answer_missing(call);
     TRY(result);
-    service_cut_off(service, id);
-    service_publish_text(service, "identity_revoked", "id", id);
-    TRY(tokens_revoke_identity(service->tokens, id, reason, err));
+    service_cut_off(service, id.text);
+    service_publish_text(service, "identity_revoked", id.tenant, "id", id.text);
+    TRY(tokens_revoke_identity(service->tokens, id.text, reason, err));
     answer_nothing(call);
     return LETHE_OK;
 }
@@ -187,12 +190,13 @@ static lethe_result issue_for(struct call *call, const char *id, const struct fi
 
 static lethe_result identity_issue(struct call *call, struct lethe_error *err)
 {
-    char id[SPIFFE_ID_MAX + 1];
+    struct spiffe_id id;
     const struct field_value *ttl = call_field(call, ISSUE_TTL);
-    TRY(field_copy(call_field(call, ISSUE_ID), "id", id, sizeof id, err));
+    const struct field_value *given = call_field(call, ISSUE_ID);
+    TRY(spiffe_read(given->text, given->length, &id, err));
     if (ttl->given && ttl->integer <= 0)
         return error_set(err, LETHE_INVALID, "ttl: more than 0");
-    lethe_result result = issue_for(call, id, call_field(call, ISSUE_CSR),
+    lethe_result result = issue_for(call, id.text, call_field(call, ISSUE_CSR),
                                     ttl->given ? (uint64_t)ttl->integer : 0, err);
     return result == LETHE_NOT_FOUND ? answer_missing(call) : result;
 }

@@ -66,10 +66,11 @@ static const struct field revoke_fields[] = {{"reason", FIELD_TEXT, true, "for t
 /* Whoever holds a key of it hears so at once, and asks for the key's status. */
 static void tell_revoked(struct call *call, const struct key_info *key)
 {
-    char json[KEY_NAME_MAX + 64];
-    snprintf(json, sizeof json, "{\"key\":\"%s\",\"through_version\":%" PRIu64 "}", key->name,
+    char members[KEY_NAME_MAX + 64], tenant[KEY_NAME_MAX + 1];
+    call_key_tenant(key->name, tenant);
+    snprintf(members, sizeof members, "\"key\":\"%s\",\"through_version\":%" PRIu64, key->name,
              key->revoked_through);
-    service_publish(call_service(call), "key_revoked", json);
+    service_publish(call_service(call), "key_revoked", tenant, members);
 }
 
 static lethe_result key_revoke(struct call *call, struct lethe_error *err)

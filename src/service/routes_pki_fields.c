@@ -45,16 +45,6 @@ lethe_result pki_word(struct pki_words *words, const struct field_value *value, 
     return value->given ? keep(words, value->text, value->length, name, out, err) : LETHE_OK;
 }
 
-static void trim(const char **text, size_t *length)
-{
-    while (*length > 0 && **text == ' ') {
-        ++*text;
-        --*length;
-    }
-    while (*length > 0 && (*text)[*length - 1] == ' ')
-        --*length;
-}
-
 lethe_result pki_list(struct pki_words *words, const struct field_value *value, const char *name,
                       struct x509_list *out, struct lethe_error *err)
 {
@@ -65,7 +55,7 @@ lethe_result pki_list(struct pki_words *words, const struct field_value *value, 
     if (!value->given)
         return LETHE_OK;
     while ((result = field_list_next(value, &at, &scratch, &element, err)) == LETHE_OK) {
-        trim(&element.text, &element.length);
+        field_trim(&element);
         if (element.length == 0)
             continue;
         if (out->count == X509_NAMES_MAX)
@@ -307,7 +297,8 @@ lethe_result pki_require(struct call *call, struct authority_view *view, struct 
 {
     lethe_result result = authority_view(call_service(call)->authority, AUTHORITY_PKI, view, err);
     if (result == LETHE_NOT_FOUND)
-        return error_set(err, LETHE_INVALID, "no authority yet: POST pki/root/generate/internal");
+        return error_set(err, LETHE_INVALID,
+                         "no authority yet: lethe pki root, or POST pki/root/generate/internal");
     return result;
 }
 

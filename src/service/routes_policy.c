@@ -84,20 +84,6 @@ static lethe_result acl_list(struct call *call, struct lethe_error *err)
     return LETHE_OK;
 }
 
-static lethe_result acl_read(struct call *call, struct lethe_error *err)
-{
-    CLEANUP(buffer_clear) struct buffer text = {0};
-    char name[POLICY_NAME_MAX + 1];
-    lethe_result result = text_of(call, ROWS_PATHS, name_of(call, name), &text, err);
-    if (result == LETHE_NOT_FOUND)
-        return answer_missing(call);
-    TRY(result);
-    struct json_writer *writer = answer_data(call);
-    json_put_text(writer, "name", name);
-    put_text(writer, "policy", &text);
-    return LETHE_OK;
-}
-
 /* The older path answers twice: beside `data`, where its first clients look, and in it. */
 static void begin_twice(struct json_writer *writer)
 {
@@ -124,7 +110,15 @@ static lethe_result policy_list(struct call *call, struct lethe_error *err)
     return LETHE_OK;
 }
 
-static lethe_result policy_read(struct call *call, struct lethe_error *err)
+static void put_policy(struct json_writer *writer, const char *name, const char *member,
+                       const struct buffer *text)
+{
+    json_put_text(writer, "name", name);
+    put_text(writer, member, text);
+}
+
+static lethe_result answer_policy(struct call *call, const char *member, bool twice,
+                                  struct lethe_error *err)
 {
     CLEANUP(buffer_clear) struct buffer text = {0};
     char name[POLICY_NAME_MAX + 1];
@@ -132,14 +126,24 @@ static lethe_result policy_read(struct call *call, struct lethe_error *err)
     if (result == LETHE_NOT_FOUND)
         return answer_missing(call);
     TRY(result);
-    struct json_writer *writer = answer_bare(call);
-    json_put_text(writer, "name", name);
-    put_text(writer, "rules", &text);
+    struct json_writer *writer = twice ? answer_bare(call) : answer_data(call);
+    put_policy(writer, name, member, &text);
+    if (!twice)
+        return LETHE_OK;
     begin_twice(writer);
-    json_put_text(writer, "name", name);
-    put_text(writer, "rules", &text);
+    put_policy(writer, name, member, &text);
     json_end_object(writer);
     return LETHE_OK;
+}
+
+static lethe_result acl_read(struct call *call, struct lethe_error *err)
+{
+    return answer_policy(call, "policy", false, err);
+}
+
+static lethe_result policy_read(struct call *call, struct lethe_error *err)
+{
+    return answer_policy(call, "rules", true, err);
 }
 
 enum { POLICY_TEXT, POLICY_RULES };

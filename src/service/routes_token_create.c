@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/validate.h"
 #include "service/authorise.h"
+#include "service/identities.h"
 #include "service/policies.h"
 #include "service/routes_token.h"
 
@@ -27,6 +28,7 @@ enum {
     CREATE_ID,
     CREATE_TENANT,
     CREATE_ALIAS,
+    CREATE_IDENTITY,
 };
 const struct field token_create_fields[] = {
     [CREATE_POLICIES] = {"policies", FIELD_LIST, false, "some of the caller's; none: all", NULL},
@@ -47,6 +49,8 @@ const struct field token_create_fields[] = {
     [CREATE_ID] = {"id", FIELD_TEXT, false, "the token itself (root or sudo)", NULL},
     [CREATE_TENANT] = {"tenant", FIELD_TEXT, false, "whose it is (root)", NULL},
     [CREATE_ALIAS] = {"entity_alias", FIELD_TEXT, false, "not offered", NULL},
+    [CREATE_IDENTITY] = {"identity", FIELD_TEXT, false,
+                         "it is void without a certificate of this identity (root)", NULL},
     {0}};
 
 struct creation {
@@ -301,6 +305,32 @@ static lethe_result choose_tenant(struct creation *creation, struct lethe_error 
     return error_set(err, LETHE_INVALID, "root privileges required to choose another tenant");
 }
 
+/* Whoever is bound to a certificate makes tokens that are; root says whom others are bound to. */
+static lethe_result choose_identity(struct creation *creation, struct lethe_error *err)
+{
+    struct spiffe_id id;
+    struct token_entry *entry = &creation->entry;
+    const struct field_value *value = field(creation, CREATE_IDENTITY);
+    if (value->length == 0)
+        return LETHE_OK;
+    TRY(spiffe_read(value->text, value->length, &id, err));
+    if (strcmp(id.text, entry->identity) == 0)
+        return LETHE_OK;
+    if (!creation->caller->is_root || entry->identity[0] != '\0')
+        return error_set(err, LETHE_INVALID, "root privileges required to choose another identity");
+    const struct identity_entry *known =
+        identities_find(call_service(creation->call)->identities, id.text);
+    if (known == NULL || known->revoked_s != 0)
+        return error_set(err, LETHE_INVALID, "there is no such identity");
+    if (entry->tenant[0] == '\0')
+        memcpy(entry->tenant, id.tenant, sizeof entry->tenant);
+    if (strcmp(entry->tenant, id.tenant) != 0)
+        return error_set(err, LETHE_INVALID, "the identity is of the tenant %s: so is its token",
+                         id.tenant);
+    memcpy(entry->identity, id.text, sizeof entry->identity);
+    return LETHE_OK;
+}
+
 static void choose_parent(struct creation *creation)
 {
     struct token_entry *entry = &creation->entry;
@@ -326,7 +356,7 @@ static lethe_result read_creation(struct creation *creation, struct lethe_error 
     TRY(choose_tenant(creation, err));
     TRY(choose_policies(creation, err));
     choose_parent(creation);
-    return LETHE_OK;
+    return choose_identity(creation, err);
 }
 
 static void warn_if_capped(struct creation *creation, uint64_t wish_s)

@@ -61,7 +61,6 @@ struct transit_work {
     struct engine_use use;
     uint64_t version; /* that the item used; 0: not known */
     struct transit_release release;
-    const void *options; /* the operation's own */
     struct transit_tally done, refused;
 };
 void transit_begin(struct transit_work *work, struct call *call,

@@ -36,8 +36,9 @@ static lethe_result read_use(struct transit_work *work, const struct transit_ite
     if (transit_field(item, ITEM_NONCE)->length > 0)
         return error_set(err, LETHE_INVALID, "nonce: nonces are random here, and never given");
     TRY(transit_decode(work, transit_field(item, ITEM_AAD), "associated_data", &at, err));
-    work->use.aad_bytes = work->bytes->size_bytes - at;
-    work->use.aad = work->use.aad_bytes > 0 ? work->bytes->bytes + at : NULL;
+    size_t aad_bytes = work->bytes->size_bytes - at;
+    work->use.aad =
+        (struct engine_bytes){aad_bytes > 0 ? work->bytes->bytes + at : NULL, aad_bytes};
     return LETHE_OK;
 }
 
@@ -54,12 +55,17 @@ const struct field transit_encrypt_fields[] = {
     PARTIAL_FIELD,
     {0}};
 
-static lethe_result write_ciphertext(struct transit_work *work, lethe_result result)
+typedef lethe_result make_ciphertext(struct engine *engine, const struct engine_use *use,
+                                     struct guarded *out, uint64_t *version,
+                                     struct lethe_error *err);
+static lethe_result write_ciphertext(struct transit_work *work, make_ciphertext *make,
+                                     struct lethe_error *err)
 {
+    json_open_text(work->writer, "ciphertext");
+    TRY(make(work->engine, &work->use, work->writer->out, &work->version, err));
     json_close_text(work->writer);
-    if (result == LETHE_OK)
-        json_put_integer(work->writer, "key_version", (int64_t)work->version);
-    return result;
+    json_put_integer(work->writer, "key_version", (int64_t)work->version);
+    return LETHE_OK;
 }
 
 static lethe_result encrypt_item(struct transit_work *work, const struct transit_item *item,
@@ -71,11 +77,9 @@ static lethe_result encrypt_item(struct transit_work *work, const struct transit
         return error_set(err, LETHE_INVALID, "missing plaintext to encrypt");
     TRY(transit_decode(work, text, "plaintext", &start, err));
     size_t size_bytes = work->bytes->size_bytes;
-    TRY(read_use(work, item, err));
-    json_open_text(work->writer, "ciphertext");
-    return write_ciphertext(work,
-                            engine_encrypt(work->engine, &work->use, work->bytes->bytes, size_bytes,
-                                           work->writer->out, &work->version, err));
+    TRY(read_use(work, item, err)); /* which may move the plaintext */
+    work->use.input = (struct engine_bytes){work->bytes->bytes, size_bytes};
+    return write_ciphertext(work, engine_encrypt, err);
 }
 
 /* Where that is allowed, a key that is not there is made by its first use. */
@@ -142,9 +146,10 @@ static lethe_result decrypt_item(struct transit_work *work, const struct transit
     if (!text->given || text->length == 0)
         return error_set(err, LETHE_INVALID, "missing ciphertext to decrypt");
     TRY(read_use(work, item, err));
+    work->use.input = (struct engine_bytes){text->text, text->length};
+    work->use.as_base64 = true;
     json_open_text(work->writer, "plaintext");
-    TRY(engine_decrypt(work->engine, &work->use, text->text, text->length, true, work->writer->out,
-                       &work->version, err));
+    TRY(engine_decrypt(work->engine, &work->use, work->writer->out, &work->version, err));
     json_close_text(work->writer);
     return LETHE_OK;
 }
@@ -184,6 +189,15 @@ static lethe_result check_release(struct transit_work *work, const char *model,
                      model, minimum);
 }
 
+/* Where machines must attest themselves, nobody but an operator gets a data key in another way. */
+static lethe_result check_attested(const struct transit_work *work, struct lethe_error *err)
+{
+    if (!call_service(work->call)->options.attest.only || call_is_admin(work->call))
+        return LETHE_OK;
+    return error_set(err, LETHE_DENIED,
+                     "this service gives keys of models to attested machines only: lethe/release");
+}
+
 static lethe_result begin_release(struct transit_work *work, struct lethe_error *err)
 {
     char model[RELEASE_NAME_MAX + 1];
@@ -199,7 +213,9 @@ static lethe_result begin_release(struct transit_work *work, struct lethe_error 
     TRY(read_purpose(work, release->purpose, err));
     if (!is_models)
         return LETHE_OK;
-    lethe_result result = check_release(work, model, err);
+    lethe_result result = check_attested(work, err);
+    if (result == LETHE_OK)
+        result = check_release(work, model, err);
     return result == LETHE_DENIED ? transit_refuse(work, result) : result;
 }
 
@@ -240,9 +256,8 @@ static lethe_result rewrap_item(struct transit_work *work, const struct transit_
         return error_set(err, LETHE_INVALID, "missing ciphertext to rewrap");
     TRY(read_use(work, item, err));
     TRY(allow_revoked(work, text, err));
-    json_open_text(work->writer, "ciphertext");
-    return write_ciphertext(work, engine_rewrap(work->engine, &work->use, text->text, text->length,
-                                                work->writer->out, &work->version, err));
+    work->use.input = (struct engine_bytes){text->text, text->length};
+    return write_ciphertext(work, engine_rewrap, err);
 }
 
 lethe_result transit_rewrap(struct call *call, struct lethe_error *err)
@@ -283,9 +298,8 @@ static lethe_result datakey_item(struct transit_work *work, const struct transit
         return error_set(err, LETHE_FAILED, "there is no randomness for a key");
     TRY(read_use(work, item, err));
     key = work->bytes->bytes; /* reading may have moved it */
-    json_open_text(work->writer, "ciphertext");
-    TRY(write_ciphertext(work, engine_encrypt(work->engine, &work->use, key, size_bytes,
-                                              work->writer->out, &work->version, err)));
+    work->use.input = (struct engine_bytes){key, size_bytes};
+    TRY(write_ciphertext(work, engine_encrypt, err));
     if (strcmp(call_capture(work->call, "kind"), "plaintext") == 0)
         json_put_base64(work->writer, "plaintext", key, size_bytes);
     return LETHE_OK;

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/validate.h"
+#include "service/policies.h"
 #include "service/routes_transit.h"
 
 #define VERSION_TEXT_SIZE 24
@@ -13,7 +14,7 @@
 struct export_kind {
     const char *name;
     bool is_public;
-    enum engine_export what;
+    enum engine_export_kind what;
 };
 
 static lethe_result read_kind(const char *text, const struct export_kind **out,
@@ -77,10 +78,11 @@ static lethe_result write_version(struct call *call, struct json_writer *writer,
     char number[VERSION_TEXT_SIZE];
     struct engine *engine = call_service(call)->engine;
     struct guarded *text = transit_scratch();
+    const struct engine_export what = {key->name, kind->what, version};
     if (kind->is_public)
         TRY(take_public(engine, key, version, text, err));
     else
-        TRY(engine_export(engine, key->name, kind->what, version, text, err));
+        TRY(engine_export(engine, &what, text, err));
     TRY(guarded_result(text, err));
     snprintf(number, sizeof number, "%" PRIu64, version);
     json_put_bytes(writer, number, text->bytes, text->size_bytes);
@@ -142,12 +144,31 @@ const struct field transit_restore_fields[] = {
     {"force", FIELD_BOOLEAN, false, "replaces a key of the same name", NULL},
     {0}};
 
+/* Whose the key was counts as much as whose it is to become, which the policy was asked about if
+ * the path says it: otherwise a tenant could use another's key under a name of its own. */
+static lethe_result check_tenant(struct call *call, const char *name, struct lethe_error *err)
+{
+    if (call_may_see_key(call, name))
+        return LETHE_OK;
+    const struct audit_event event = audit_authorization_denied(
+        call_caller(call)->name, "key_restore", call_path(call),
+        "the backup holds another tenant's key", policies_digest(call_service(call)->policies));
+    call_record(call, &event);
+    return error_set(err, LETHE_DENIED, "permission denied");
+}
+
 lethe_result transit_restore(struct call *call, struct lethe_error *err)
 {
+    char inside[ENGINE_NAME_MAX + 1];
     const char *name = call_capture(call, "name");
+    struct engine *engine = call_service(call)->engine;
     const struct field_value *backup = call_field(call, RESTORE_BACKUP);
-    TRY(engine_restore(call_service(call)->engine, name[0] != '\0' ? name : NULL, backup->text,
-                       backup->length, call_field(call, RESTORE_FORCE)->boolean, err));
+    const struct engine_restore what = {.name = name[0] != '\0' ? name : NULL,
+                                        .backup = {backup->text, backup->length},
+                                        .force = call_field(call, RESTORE_FORCE)->boolean};
+    TRY(engine_backup_name(engine, what.backup, inside, err));
+    TRY(check_tenant(call, inside, err));
+    TRY(engine_restore(engine, &what, err));
     answer_nothing(call);
     return LETHE_OK;
 }

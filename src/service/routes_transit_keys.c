@@ -307,7 +307,9 @@ lethe_result transit_rotate(struct call *call, struct lethe_error *err)
     const char *name = call_capture(call, "name");
     struct engine *engine = call_service(call)->engine;
     TRY(without_key(call, engine_rotate(engine, name, err), err));
-    service_publish_text(call_service(call), "key_rotated", "key", name);
+    char tenant[KEY_NAME_MAX + 1];
+    call_key_tenant(name, tenant);
+    service_publish_text(call_service(call), "key_rotated", tenant, "key", name);
     return transit_write_key(call, name, err);
 }
 

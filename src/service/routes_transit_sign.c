@@ -37,19 +37,9 @@ static lethe_result read_digest(struct call *call, const size_t *fields, size_t 
 static lethe_result read_marshaling(const struct field_value *value, bool *jws,
                                     struct lethe_error *err)
 {
-    static const struct {
-        const char *name;
-        bool jws;
-    } known[] = {{"asn1", false}, {"jws", true}};
-    if (value->length == 0)
+    *jws = field_is(value, "jws");
+    if (value->length == 0 || *jws || field_is(value, "asn1"))
         return LETHE_OK;
-    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-        if (strlen(known[i].name) == value->length &&
-            memcmp(known[i].name, value->text, value->length) == 0) {
-            *jws = known[i].jws;
-            return LETHE_OK;
-        }
-    }
     return error_set(err, LETHE_INVALID, "marshaling_algorithm: expected asn1 or jws");
 }
 
@@ -61,7 +51,9 @@ static lethe_result read_input(struct transit_work *work, const struct transit_i
     if (!input->given)
         return error_set(err, LETHE_INVALID, "missing input");
     TRY(transit_read_use(work, item, err));
-    return transit_decode(work, input, "input", &start, err);
+    TRY(transit_decode(work, input, "input", &start, err));
+    work->use.input = (struct engine_bytes){work->bytes->bytes, work->bytes->size_bytes};
+    return LETHE_OK;
 }
 
 /* ---- hmac ------------------------------------------------------------------------------------ */
@@ -77,13 +69,11 @@ const struct field transit_hmac_fields[] = {
 static lethe_result hmac_item(struct transit_work *work, const struct transit_item *item,
                               struct lethe_error *err)
 {
-    const struct engine_signing *how = work->options;
     struct guarded *out = work->writer->out;
     TRY(read_input(work, item, err));
     json_open_text(work->writer, "hmac");
     size_t start = out->size_bytes;
-    TRY(engine_hmac(work->engine, &work->use, how->digest, work->bytes->bytes,
-                    work->bytes->size_bytes, out, err));
+    TRY(engine_hmac(work->engine, &work->use, out, err));
     work->version = transit_version_of(out->bytes + start, out->size_bytes - start);
     json_close_text(work->writer);
     return LETHE_OK;
@@ -98,7 +88,7 @@ lethe_result transit_hmac(struct call *call, struct lethe_error *err)
     struct engine_signing how = {0};
     TRY(read_digest(call, algorithms, ARRAY_LEN(algorithms), &how.digest, err));
     transit_begin(&work, call, &operation);
-    work.options = &how;
+    work.use.how = how;
     return transit_run(&work, err);
 }
 
@@ -135,8 +125,7 @@ static lethe_result sign_item(struct transit_work *work, const struct transit_it
 {
     TRY(read_input(work, item, err));
     json_open_text(work->writer, "signature");
-    TRY(engine_sign(work->engine, &work->use, work->options, work->bytes->bytes,
-                    work->bytes->size_bytes, work->writer->out, &work->version, err));
+    TRY(engine_sign(work->engine, &work->use, work->writer->out, &work->version, err));
     json_close_text(work->writer);
     json_put_integer(work->writer, "key_version", (int64_t)work->version);
     return LETHE_OK;
@@ -150,7 +139,7 @@ lethe_result transit_sign(struct call *call, struct lethe_error *err)
     struct engine_signing how;
     TRY(read_how(call, SIGN_HOW, &how, err));
     transit_begin(&work, call, &operation);
-    work.options = &how;
+    work.use.how = how;
     return transit_run(&work, err);
 }
 
@@ -171,20 +160,15 @@ const struct field transit_verify_fields[] = {INPUT_FIELDS, PROOF_FIELDS, HOW_FI
 static lethe_result verify_item(struct transit_work *work, const struct transit_item *item,
                                 struct lethe_error *err)
 {
-    const struct engine_signing *how = work->options;
     const struct field_value *signature = transit_field(item, VERIFY_SIGNATURE);
     const struct field_value *hmac = transit_field(item, VERIFY_HMAC);
-    const struct guarded *input = work->bytes;
     bool valid = false;
     if (signature->given == hmac->given)
         return error_set(err, LETHE_INVALID, "expected one of signature and hmac");
     TRY(read_input(work, item, err));
-    if (hmac->given)
-        TRY(engine_verify_hmac(work->engine, &work->use, how->digest, input->bytes,
-                               input->size_bytes, hmac->text, hmac->length, &valid, err));
-    else
-        TRY(engine_verify(work->engine, &work->use, how, input->bytes, input->size_bytes,
-                          signature->text, signature->length, &valid, err));
+    const struct field_value *proof = hmac->given ? hmac : signature;
+    work->use.proof = (struct engine_bytes){proof->text, proof->length};
+    TRY((hmac->given ? engine_verify_hmac : engine_verify)(work->engine, &work->use, &valid, err));
     json_put_boolean(work->writer, "valid", valid);
     return LETHE_OK;
 }
@@ -197,6 +181,6 @@ lethe_result transit_verify(struct call *call, struct lethe_error *err)
     struct engine_signing how;
     TRY(read_how(call, VERIFY_HOW, &how, err));
     transit_begin(&work, call, &operation);
-    work.options = &how;
+    work.use.how = how;
     return transit_run(&work, err);
 }

@@ -8,22 +8,14 @@
 
 #define RANDOM_MAX_BYTES ((size_t)128 << 10)
 
-/* The two that a format can say; others are refused. */
+/* The two that a format can say; others are refused. None: *hex stays as it is. */
 static lethe_result read_format(const struct field_value *value, bool *hex, struct lethe_error *err)
 {
-    static const struct {
-        const char *name;
-        bool hex;
-    } known[] = {{"hex", true}, {"base64", false}};
     if (value->length == 0)
         return LETHE_OK;
-    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-        if (strlen(known[i].name) == value->length &&
-            memcmp(known[i].name, value->text, value->length) == 0) {
-            *hex = known[i].hex;
-            return LETHE_OK;
-        }
-    }
+    *hex = field_is(value, "hex");
+    if (*hex || field_is(value, "base64"))
+        return LETHE_OK;
     return error_set(err, LETHE_INVALID, "format: expected hex or base64");
 }
 

@@ -294,6 +294,7 @@ static lethe_result take_over_signals(struct supervisor *supervisor, struct leth
 static lethe_result prepare(struct supervisor *supervisor, struct lethe_error *err)
 {
     const struct serve_options *options = supervisor->options;
+    serve_raise_descriptors(options);
     TRY(serve_listen(options, &supervisor->listeners, err));
     if (options->user != NULL)
         TRY(serve_become_user(options->user, err));
@@ -313,15 +314,12 @@ static void clear(struct supervisor *supervisor)
     fd_close(supervisor->signals);
 }
 
-static void describe_children(struct supervisor *supervisor, const struct serve_parts *parts)
+static void describe_children(struct supervisor *supervisor)
 {
     const struct serve_listeners *listeners = &supervisor->listeners;
-    supervisor->children[KEEPER] = (struct serve_child){.name = "keeper",
-                                                        .part = parts->keeper,
-                                                        .control = -1,
-                                                        .ends = {.admin = supervisor->admin}};
+    supervisor->children[KEEPER] =
+        (struct serve_child){.name = "keeper", .control = -1, .ends = {.admin = supervisor->admin}};
     supervisor->children[DOOR] = (struct serve_child){.name = "door",
-                                                      .part = parts->door,
                                                       .control = -1,
                                                       .ends = {.admin = -1,
                                                                .listeners = listeners->fds,
@@ -329,13 +327,12 @@ static void describe_children(struct supervisor *supervisor, const struct serve_
                                                                .addresses = listeners->addresses}};
 }
 
-lethe_result serve_with(const struct serve_options *options, const struct serve_parts *parts,
-                        struct lethe_error *err)
+lethe_result serve(const struct serve_options *options, struct lethe_error *err)
 {
     struct supervisor supervisor = {.options = options, .admin = -1, .signals = -1, .err = err};
     lethe_result result = prepare(&supervisor, err);
     if (result == LETHE_OK) {
-        describe_children(&supervisor, parts);
+        describe_children(&supervisor);
         result = run(&supervisor, err);
     }
     clear(&supervisor);

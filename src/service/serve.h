@@ -6,8 +6,9 @@
  *     door        service/door.h: TLS and HTTP; no key but its own TLS key
  *
  * Door and keeper have a new pair of sockets whenever one of them is new. While there is no keeper,
- * or it is sealed, the door answers 503. Both are forks of the supervisor: they end with it, and
- * find none of its memory that is guarded. */
+ * or it is sealed, the door answers 503. Both are this program once more, by exec: they end with
+ * the supervisor, find none of its memory, and each lays out its own anew, so that whoever finds
+ * out where the door has what knows nothing about the keeper. */
 #ifndef SERVICE_SERVE_H
 #define SERVICE_SERVE_H
 
@@ -26,6 +27,7 @@ struct serve_options {
     const char *home;       /* directory that the keeper may write */
     const char *root_path;  /* directory of the root key's file; NULL: none */
     bool root_is_device;    /* the root is a token or a TPM: its libraries and sockets are needed */
+    const char *const *root_readable, *const *root_writable; /* its files; end with NULL, or NULL */
     /* The door's certificate and key files; NULL: issued by the service's own authority for `names`
      * and the addresses that it listens on, and renewed. */
     const char *certificate_path, *key_path;
@@ -33,6 +35,7 @@ struct serve_options {
     const char *const *names;      /* ends with NULL */
     enum tls_client_proof client_proof;
     struct http_limits limits;
+    uint64_t answer_ms; /* for the keeper's answer to a request; 0: 30 s */
     /* Told once, when the door listens and the keeper answers (or is sealed): the addresses, with
      * the ports that there are, end with NULL. May be NULL. */
     void (*ready)(void *context, const char *const *addresses, bool sealed);
@@ -60,12 +63,16 @@ struct serve_ends {
 };
 typedef lethe_result serve_part(const struct serve_options *options, const struct serve_ends *ends,
                                 struct lethe_error *err);
-/* serve() is this with the keeper and the door; tests have their own. */
 struct serve_parts {
     serve_part *keeper;
     serve_part *door;
 };
-LETHE_MUST_CHECK lethe_result serve_with(const struct serve_options *options,
-                                         const struct serve_parts *parts, struct lethe_error *err);
+extern const struct serve_parts serve_parts; /* the real ones; tests have their own */
+
+/* Whether this process was started as a child, with the arguments "lethe-keeper" (or "lethe-door"),
+ * "kms" and "serve": then main() comes to serve_as_part(), with nothing secret in memory yet. */
+bool serve_is_part(void);
+/* Ends the process with the part's exit code. */
+_Noreturn void serve_as_part(const struct serve_parts *parts);
 
 #endif

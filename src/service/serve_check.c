@@ -117,6 +117,17 @@ static void check_identity(const struct check *check)
     }
 }
 
+static void check_root(const struct check *check)
+{
+    const struct conf_list *files = &check->configuration->root_files;
+    for (size_t i = 0; i < files->count; i++) {
+        if (files->at[i][0] != '/')
+            say(check, true, "files: %s is no path from / on", files->at[i]);
+        else if (access(files->at[i], F_OK) != 0)
+            say(check, false, "files: %s is not there: the root cannot use it", files->at[i]);
+    }
+}
+
 static void check_uses(const struct check *check)
 {
     if (check->configuration->durable_use == 0)
@@ -126,7 +137,8 @@ static void check_uses(const struct check *check)
 static void run_checks(const struct check *check)
 {
     static void (*const checks[])(const struct check *) = {
-        check_addresses, check_certificate, check_clients, check_tokens, check_identity, check_uses,
+        check_addresses, check_certificate, check_clients, check_tokens,
+        check_identity,  check_root,        check_uses,
     };
     for (size_t i = 0; i < ARRAY_LEN(checks); i++)
         checks[i](check);

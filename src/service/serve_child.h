@@ -12,7 +12,6 @@
 
 struct serve_child {
     const char *name;
-    serve_part *part;
     struct serve_ends ends; /* what it gets; its control end is put in */
     pid_t pid;              /* 0: there is none */
     int control;            /* the supervisor's end; -1: closed */
@@ -21,7 +20,8 @@ struct serve_child {
     uint64_t due_ms;     /* when it is to be started, while there is none */
 };
 
-/* Forks. Of the descriptors that are open here it keeps `ends` and the first three. */
+/* Forks, and the child executes this program again: serve_as_part(). Of the descriptors that are
+ * open here it keeps `ends` and the first three. */
 LETHE_MUST_CHECK lethe_result serve_child_start(struct serve_child *child,
                                                 const struct serve_options *options,
                                                 uint64_t now_ms, struct lethe_error *err);

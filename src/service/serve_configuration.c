@@ -24,7 +24,7 @@ static const char *const proofs[] = {
     }
 #define LIMIT(key, type, min, max, member)                                                         \
     {                                                                                              \
-        "limits", key, type, min, max, false, 0, AT(limits.member)                                 \
+        "limits", key, type, min, max, false, 0, AT(member)                                        \
     }
 
 /* A row here is a key of kms.conf; docs/kms-configuration.md says what each means. */
@@ -36,24 +36,26 @@ static const struct conf_row rows[] = {
     {"listen", "client_certificates", CONF_CHOICE, .max = TLS_CLIENT_MUST,
      .offset = AT(client_certificates), .words = proofs},
     TEXT("listen", "client_roots", CONF_PATH, client_roots),
-    LIMIT("connections", CONF_COUNT, 1, 100000, connections),
-    LIMIT("connections_per_source", CONF_COUNT, 1, 100000, connections_per_source),
-    LIMIT("handshakes_per_second", CONF_COUNT, 1, 100000, handshakes_per_second),
+    LIMIT("connections", CONF_COUNT, 1, 100000, limits.connections),
+    LIMIT("connections_per_source", CONF_COUNT, 1, 100000, limits.connections_per_source),
+    LIMIT("handshakes_per_second", CONF_COUNT, 1, 100000, limits.handshakes_per_second),
     {"limits", "requests_per_second", CONF_COUNT, 1, 10000000, true, 0,
      AT(limits.requests_per_second)},
-    LIMIT("penalty", CONF_MILLISECONDS, 1, 60000, penalty_ms),
-    LIMIT("handshake_time", CONF_MILLISECONDS, 100, 600000, handshake_ms),
-    LIMIT("head_time", CONF_MILLISECONDS, 100, 600000, head_ms),
-    LIMIT("body_time", CONF_MILLISECONDS, 100, 3600000, body_ms),
-    LIMIT("idle_time", CONF_MILLISECONDS, 100, 3600000, idle_ms),
-    LIMIT("write_time", CONF_MILLISECONDS, 100, 3600000, write_ms),
-    LIMIT("body", CONF_BYTES, 1024, HTTP_BODY_MAX, body_bytes),
+    LIMIT("penalty", CONF_MILLISECONDS, 1, 60000, limits.penalty_ms),
+    LIMIT("handshake_time", CONF_MILLISECONDS, 100, 600000, limits.handshake_ms),
+    LIMIT("head_time", CONF_MILLISECONDS, 100, 600000, limits.head_ms),
+    LIMIT("body_time", CONF_MILLISECONDS, 100, 3600000, limits.body_ms),
+    LIMIT("idle_time", CONF_MILLISECONDS, 100, 3600000, limits.idle_ms),
+    LIMIT("write_time", CONF_MILLISECONDS, 100, 3600000, limits.write_ms),
+    LIMIT("answer_time", CONF_MILLISECONDS, 1000, 3600000, answer_ms),
+    LIMIT("body", CONF_BYTES, 1024, HTTP_BODY_MAX, limits.body_bytes),
     {"tokens", "default_ttl", CONF_SECONDS, 1, 3660 * DAY, .offset = AT(default_ttl_s)},
     {"tokens", "max_ttl", CONF_SECONDS, 1, 3660 * DAY, .offset = AT(max_ttl_s)},
     YES_NO("transit", "upsert", upsert),
     YES_NO("transit", "durable_use", durable_use),
     TEXT("identity", "trust_domain", CONF_TEXT, trust_domain),
     TEXT("identity", "names", CONF_LIST, names),
+    TEXT("root", "files", CONF_LIST, root_files),
     AUDIT_CONF_ROWS(AUDIT),
 };
 const struct conf_table serve_configuration_table = {rows, ARRAY_LEN(rows)};
@@ -79,6 +81,7 @@ void serve_configuration_defaults(struct serve_configuration *out)
                    .idle_ms = 120000,
                    .write_ms = 60000,
                    .body_bytes = HTTP_BODY_MAX},
+        .answer_ms = 30000,
         .default_ttl_s = 32 * DAY,
         .max_ttl_s = 32 * DAY,
         .durable_use = 1,
@@ -130,6 +133,7 @@ void serve_configuration_apply(const struct serve_configuration *configuration,
     out->client_roots_path = path_or_null(configuration->client_roots);
     out->client_proof = (enum tls_client_proof)configuration->client_certificates;
     out->limits = configuration->limits;
+    out->answer_ms = configuration->answer_ms;
     out->service.trust_domain = configuration->trust_domain;
     out->service.default_ttl_s = configuration->default_ttl_s;
     out->service.max_ttl_s = configuration->max_ttl_s;

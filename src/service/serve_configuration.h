@@ -15,12 +15,14 @@ struct serve_configuration {
     uint64_t client_certificates; /* enum tls_client_proof */
     char client_roots[CONF_TEXT_SIZE];
     struct http_limits limits;
+    uint64_t answer_ms;
     uint64_t default_ttl_s;
     uint64_t max_ttl_s;
     uint64_t upsert;
     uint64_t durable_use;
     char trust_domain[CONF_TEXT_SIZE];
     struct conf_list names;
+    struct conf_list root_files;
     struct audit_limits audit;
     uint64_t set; /* a bit for each row of the table that the file has */
 };

@@ -24,9 +24,20 @@ static lethe_result open_home(struct service *service, struct lethe_error *err)
     return result;
 }
 
-static void list_paths(const struct serve_options *options, const char *readable[3],
-                       const char *writable[3])
+#define PATHS_MAX 32u
+
+static const char **append(const char **to, const char *const *list)
 {
+    for (size_t i = 0; list != NULL && list[i] != NULL && i + 3 < PATHS_MAX; i++)
+        *to++ = list[i];
+    return to;
+}
+
+static void list_paths(const struct serve_options *options, const char *readable[PATHS_MAX],
+                       const char *writable[PATHS_MAX])
+{
+    readable = append(readable, options->root_readable);
+    writable = append(writable, options->root_writable);
     const char *credentials = getenv("CREDENTIALS_DIRECTORY");
     if (options->service.policy_directory != NULL)
         *readable++ = options->service.policy_directory;
@@ -41,8 +52,8 @@ lethe_result serve_keeper(const struct serve_options *options, const struct serv
                           struct lethe_error *err)
 {
     struct serve_names names;
-    const char *readable[3] = {NULL};
-    const char *writable[3] = {NULL};
+    const char *readable[PATHS_MAX] = {NULL};
+    const char *writable[PATHS_MAX] = {NULL};
     list_paths(options, readable, writable);
     serve_names_collect(options, &names);
     struct core_sockets sockets = {.control = ends->control,
@@ -59,8 +70,4 @@ lethe_result serve_keeper(const struct serve_options *options, const struct serv
     return core_run(service, &sockets, err);
 }
 
-lethe_result serve(const struct serve_options *options, struct lethe_error *err)
-{
-    static const struct serve_parts parts = {serve_keeper, door_run};
-    return serve_with(options, &parts, err);
-}
+const struct serve_parts serve_parts = {serve_keeper, door_run};

@@ -1,4 +1,5 @@
-/* Becoming a user that has no rights, before there is anything to protect. */
+/* What a service may: as much as it needs, and as a user that has no rights, before there is
+ * anything to protect. */
 #include <grp.h>
 #include <pwd.h>
 #include <string.h>
@@ -6,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "service/serve_log.h"
 #include "service/serve_parts.h"
 
 static lethe_result find(const char *name, struct passwd *out, char *room, size_t room_bytes,
@@ -28,6 +30,23 @@ static void raise_lock_limit(void)
 {
     const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
     (void)!setrlimit(RLIMIT_MEMLOCK, &unlimited); /* guarded memory says what it lacks */
+}
+
+#define OTHER_DESCRIPTORS 64u /* listeners, files, sockets of the service's own */
+
+void serve_raise_descriptors(const struct serve_options *options)
+{
+    struct rlimit now;
+    rlim_t needed = (rlim_t)options->limits.connections + OTHER_DESCRIPTORS;
+    if (getrlimit(RLIMIT_NOFILE, &now) != 0 || now.rlim_cur >= needed)
+        return;
+    const struct rlimit wanted = {needed, MAX(now.rlim_max, needed)};
+    const struct rlimit possible = {now.rlim_max, now.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &wanted) == 0)
+        return;
+    serve_log(SERVE_WARNING, "%llu descriptors, for %llu connections: more clients will wait",
+              (unsigned long long)now.rlim_max, (unsigned long long)options->limits.connections);
+    (void)!setrlimit(RLIMIT_NOFILE, &possible);
 }
 
 /* With no group but the user's own: none of those that may be lost is needed to read its files. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "service/attested.h"
 #include "service/authority.h"
 #include "service/core_core.h"
 #include "service/identities.h"
@@ -50,7 +51,7 @@ void service_free(struct service *service)
 /* ---- parts ----------------------------------------------------------------------------------- */
 
 /* X(name): opened in this order, closed in the other, each with what the earlier ones hold. */
-#define SERVICE_PARTS(X) X(authority) X(identities) X(tokens) X(policies)
+#define SERVICE_PARTS(X) X(authority) X(identities) X(tokens) X(policies) X(attested)
 
 static lethe_result open_parts(struct service *service, struct lethe_error *err)
 {
@@ -64,6 +65,7 @@ static lethe_result open_parts(struct service *service, struct lethe_error *err)
 static void close_parts(struct service *service)
 {
     core_sealing(service->core);
+    attested_free(MOVE(service->attested));
     policies_free(MOVE(service->policies));
     tokens_free(MOVE(service->tokens));
     identities_free(MOVE(service->identities));
@@ -101,7 +103,7 @@ lethe_result service_seal(struct service *service, struct lethe_error *err)
     service->core->seal_wanted = false;
     if (service->keeper == NULL)
         return LETHE_OK;
-    service_publish(service, "sealed", "{}");
+    service_publish(service, "sealed", "", "");
     close_parts(service);
     lethe_result result = keeper_close(MOVE(service->keeper), err);
     tell_ready(service);
@@ -165,6 +167,7 @@ lethe_result service_unseal(struct service *service, const struct lethe_secret *
         options.passphrase_fd = pipe_fd;
     }
     TRY(open_keeper(service, &options, err));
+    keeper_set_patience(service->keeper, SERVICE_PATIENCE_MS);
     lethe_result result = open_parts(service, err);
     if (result != LETHE_OK) {
         close_parts(service);
@@ -172,7 +175,7 @@ lethe_result service_unseal(struct service *service, const struct lethe_secret *
         return result;
     }
     tell_ready(service);
-    service_publish(service, "unsealed", "{}");
+    service_publish(service, "unsealed", "", "");
     return LETHE_OK;
 }
 
@@ -255,7 +258,7 @@ void service_tick(struct service *service)
     core->acting_for[0] = '\0';
     (void)!engine_rotate_due(service->engine, &rotated, NULL); /* tried again in a second */
     if (rotated > 0)
-        service_publish(service, "keys_rotated", "{\"reason\":\"schedule\"}");
+        service_publish(service, "keys_rotated", "", "\"reason\":\"schedule\"");
     core->unreadable = core_look(core, NULL) != LETHE_OK;
     tokens_expire(service->tokens, now_s);
     tidy_identities(service, now_s);

@@ -1,4 +1,3 @@
-#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -243,32 +242,18 @@ static lethe_result read_row(void *context, const char *path, uint64_t version,
     return LETHE_OK;
 }
 
-static lethe_result read_generation(struct store *store, uint64_t *out, struct lethe_error *err)
-{
-    CLEANUP(lethe_secret_free) struct lethe_secret *row = NULL;
-    *out = 0;
-    lethe_result result = store_get(store, TOKEN_GENERATION_ROW, &row, NULL, err);
-    if (result == LETHE_NOT_FOUND)
-        return error_forget(err);
-    TRY(result);
-    if (lethe_secret_size(row) != sizeof *out)
-        return error_set(err, LETHE_INTEGRITY, "the tokens' generation is not a number");
-    memcpy(out, lethe_secret_bytes_const(row), sizeof *out);
-    *out = le64toh(*out);
-    return LETHE_OK;
-}
-
 lethe_result tokens_refresh(struct tokens *tokens, struct lethe_error *err)
 {
     struct store *store = keeper_store(tokens->service->keeper);
     uint64_t generation;
-    TRY(read_generation(store, &generation, err));
+    TRY(row_number_get(store, TOKEN_GENERATION_ROW, &generation, err));
     if (generation == tokens->generation)
         return LETHE_OK;
     forget_all(tokens);
     tokens->generation = 0; /* until all of it was read */
     TRY(store_list(store, TOKEN_ROW, read_row, tokens, err));
     tokens->generation = generation;
+    tokens->has_void = tokens_any_void(tokens);
     return LETHE_OK;
 }
 

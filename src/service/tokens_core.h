@@ -2,7 +2,8 @@
  *   tokens.c         the table in memory, and whether a token is valid
  *   tokens_row.c     a token as a row
  *   tokens_create.c  new ones, and how long they live
- *   tokens_change.c  renewing, counting uses, revoking, expiring
+ *   tokens_change.c  one token changed: renewed, its uses counted
+ *   tokens_revoke.c  tokens that go: revoked, used up, expired
  *   tokens_write.c   what answers say of them
  *
  * A token is valid while it has not expired and its parent is valid. So what was revoked takes its
@@ -48,6 +49,7 @@ struct tokens {
     uint64_t highest_s;  /* the latest time that was seen */
     uint64_t earliest_s; /* before it, nothing expires */
     uint64_t generation;
+    bool has_void; /* there may be tokens whose parents are gone */
     struct token_slot decoded[TOKENS_DECODED];
     struct token *spent;      /* its last use is the call that is being answered */
     struct guarded presented; /* the token of that call, for renewing and looking it up */
@@ -104,14 +106,29 @@ bool token_is_root(const struct token_entry *entry);
 void token_path(const uint8_t hash[TOKEN_HASH_BYTES], char out[TOKEN_PATH_SIZE]);
 LETHE_MUST_CHECK lethe_result token_put_generation(struct store *store, uint64_t epoch,
                                                    struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result token_put_row(struct store *store, const struct token *token,
+                                            struct lethe_error *err);
+/* That the row is as it was read. LETHE_DENIED: there is none; LETHE_BUSY. */
+LETHE_MUST_CHECK lethe_result token_check_unchanged(struct store *store, const struct token *token,
+                                                    struct lethe_error *err);
+/* Replaces a token by the same one as it will be, with its record. */
+LETHE_MUST_CHECK lethe_result tokens_update(struct tokens *tokens, const struct token_entry *entry,
+                                            const struct audit_event *event,
+                                            struct lethe_error *err);
+const char *token_name_for_record(const struct token_entry *entry);
 /* A later end, on record. LETHE_INVALID: it cannot be renewed. */
 LETHE_MUST_CHECK lethe_result tokens_renew(struct tokens *tokens,
                                            const uint8_t hash[TOKEN_HASH_BYTES], uint64_t wish_s,
                                            uint64_t now_s, struct lethe_error *err);
+
+/* ---- tokens_revoke.c ---- */
+
 /* Counts one use, durably; behind the last one the token is gone, and its children are. */
 LETHE_MUST_CHECK lethe_result tokens_use(struct tokens *tokens,
                                          const uint8_t hash[TOKEN_HASH_BYTES],
                                          struct lethe_error *err);
+/* Whether there are tokens whose parents are gone. */
+bool tokens_any_void(struct tokens *tokens);
 
 /* ---- tokens_write.c ---- */
 

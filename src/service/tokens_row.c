@@ -56,17 +56,9 @@ lethe_result token_row_write(const struct token_entry *entry, struct buffer *out
 
 static lethe_result read_text(struct cursor *cursor, char *out, size_t capacity)
 {
-    const uint8_t *text;
     uint32_t length;
     TRY(cursor_le32(cursor, &length));
-    if (length >= capacity)
-        return LETHE_MALFORMED;
-    TRY(cursor_bytes(cursor, length, &text));
-    if (memchr(text, '\0', length) != NULL)
-        return LETHE_MALFORMED;
-    memcpy(out, text, length);
-    out[length] = '\0';
-    return LETHE_OK;
+    return cursor_text(cursor, length, out, capacity);
 }
 
 static lethe_result read_fixed(struct cursor *cursor, struct token_entry *out)

@@ -55,6 +55,8 @@ struct store_backend {
     /* Outside a view: whether these bytes are anywhere in the files, used or not. */
     lethe_result (*holds)(void *state, const void *bytes, size_t size_bytes, bool *found,
                           struct lethe_error *err);
+    /* How long `begin` and what follows wait for another writer, from now on. */
+    void (*set_patience)(void *state, unsigned busy_timeout_ms);
     /* Outside a view; frees `state`. */
     void (*close)(void *state);
 };

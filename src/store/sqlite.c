@@ -307,6 +307,14 @@ static lethe_result sqlite_holds(void *state, const void *bytes, size_t size_byt
     return search(file, SQLITE_FCNTL_JOURNAL_POINTER, &wanted, found, err);
 }
 
+/* ---- waiting --------------------------------------------------------------------------------- */
+
+static void sqlite_set_patience(void *state, unsigned busy_timeout_ms)
+{
+    const struct sqlite_file *file = state;
+    sqlite3_busy_timeout(file->db, (int)busy_timeout_ms);
+}
+
 /* ---- closing --------------------------------------------------------------------------------- */
 
 void sqlite_file_free(struct sqlite_file *file)
@@ -343,5 +351,6 @@ const struct store_backend store_sqlite = {
     .clear = sqlite_clear,
     .forget = sqlite_forget,
     .holds = sqlite_holds,
+    .set_patience = sqlite_set_patience,
     .close = sqlite_close,
 };

@@ -178,6 +178,11 @@ void store_close(struct store *store)
     free(store);
 }
 
+void store_set_patience(struct store *store, unsigned busy_timeout_ms)
+{
+    store->backend->set_patience(store->state, busy_timeout_ms);
+}
+
 static lethe_result write_head(struct store *store, const struct head *head,
                                uint8_t sealed[HEAD_SEALED_BYTES], struct lethe_error *err)
 {

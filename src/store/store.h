@@ -37,6 +37,9 @@ LETHE_MUST_CHECK lethe_result store_open(const char *path, bool create, struct s
 /* Forgets an open transaction; the last one to close folds the write-ahead log into the file. NULL
  * is fine. */
 void store_close(struct store *store);
+/* From now on a transaction waits at most so long for that of another process; 0: not at all. As it
+ * was opened, it is STORE_BUSY_TIMEOUT_MS. */
+void store_set_patience(struct store *store, unsigned busy_timeout_ms);
 DEFINE_CLEANUP(store_close, struct store *);
 
 /* Small plain records beside the rows, for what must be read before the key is known (the store key
@@ -82,8 +85,8 @@ LETHE_MUST_CHECK lethe_result store_list(struct store *store, const char *prefix
 #define STORE_ABSENT ((uint64_t)0)
 #define STORE_ANY UINT64_MAX
 
-/* One transaction at a time: begin, writes, commit. Other processes wait for it (at most
- * STORE_BUSY_TIMEOUT_MS, then LETHE_BUSY). Nothing is visible to anyone before commit, which is
+/* One transaction at a time: begin, writes, commit. Other processes wait for it (as
+ * long as their patience, then LETHE_BUSY). Nothing is visible to anyone before commit, which is
  * durable when it returns and moves the epoch by one. */
 LETHE_MUST_CHECK lethe_result store_begin(struct store *store, struct lethe_error *err);
 /* LETHE_CONFLICT when the row is not as expected, LETHE_INVALID (path; size 1 to STORE_VALUE_MAX):

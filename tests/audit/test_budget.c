@@ -1,6 +1,7 @@
 /* A-6: nobody can fill the disk: what an identity may have written is bounded, whatever it calls
  * itself. */
 #include "audit/budget.h"
+#include "batch_check.h"
 #include "emit_check.h"
 
 #define S 1000000000ull
@@ -271,22 +272,29 @@ static void each_of_many_has_its_own_budget(void **state)
     struct audit_head head;
     const struct audit_event used = audit_key_used("shared", 1, "encrypt", "allowed", 1);
     const struct audit_event critical = audit_integrity_violation("what", "why");
-    struct audit_entry entries[12];
+    struct refusals refusals = {0};
+    struct audit_batch *batch;
     const struct audit_who other = {"uid:8", "", ""};
     lethe_result result = LETHE_OK;
     for (unsigned i = 0; result == LETHE_OK && i < 100; i++)
         result = commit_key_used(log, i, &err);
     assert_result(LETHE_UNAVAILABLE, result);
     uint64_t before = records_of(log);
-    for (size_t i = 0; i < ARRAY_LEN(entries); i++)
-        entries[i] = (struct audit_entry){i % 3 == 1 ? other : someone,
-                                          i % 3 == 2 ? &critical : &used, LETHE_FAILED};
-    assert_ok(audit_commit_entries(log, entries, ARRAY_LEN(entries), &err), &err);
-    for (size_t i = 0; i < ARRAY_LEN(entries); i++)
-        assert_result(i % 3 == 0 ? LETHE_UNAVAILABLE : LETHE_OK, entries[i].result);
+    assert_ok(audit_batch_create(log, NULL, NULL, &batch, &err), &err);
+    for (size_t i = 0; i < 12; i++)
+        assert_result(LETHE_OK, audit_push(batch, i % 3 == 1 ? &other : &someone,
+                                           i % 3 == 2 ? &critical : &used, i));
+    audit_batch_wait(batch);
+    assert_int_equal(audit_batch_count(batch), 12);
+    audit_batch_failed(batch, note_refusal, &refusals);
+    assert_int_equal(refusals.count, 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(refusals.tags[i], 3 * i);
+        assert_result(LETHE_UNAVAILABLE, refusals.results[i]);
+    }
+    audit_batch_free(batch);
     audit_head(log, &head);
     assert_int_equal(head.records, before + 8);
-    assert_ok(audit_commit_entries(log, entries, 0, &err), &err);
     must_close(log);
     assert_int_equal(count_in_log(node, "\"actor\":\"uid:8\""), 4);
     assert_int_equal(count_in_log(node, "integrity_violation"), 4);

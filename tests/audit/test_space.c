@@ -1,5 +1,6 @@
 /* a disk that is nearly full is kept for what is essential. */
 #include "audit/space.h"
+#include "batch_check.h"
 #include "emit_check.h"
 
 #include <sched.h>
@@ -100,10 +101,17 @@ static void below_the_floor_only_essential_records_go_in(void **state)
     assert_ok(audit_commit(log, &someone, critical(), &err), &err);
     assert_ok(audit_commit(log, &someone, &owed, &err), &err);
     assert_result(LETHE_NO_SPACE, audit_commit_all(log, &someone, both, 2, &err));
-    struct audit_entry entries[] = {{someone, &both[0], LETHE_OK}, {someone, &owed, LETHE_OK}};
-    assert_result(LETHE_NO_SPACE, audit_commit_entries(log, entries, 2, &err));
-    assert_result(LETHE_NO_SPACE, entries[0].result);
-    assert_result(LETHE_OK, entries[1].result);
+    struct refusals refusals = {0};
+    struct audit_batch *batch;
+    assert_ok(audit_batch_create(log, NULL, NULL, &batch, &err), &err);
+    assert_result(LETHE_OK, audit_push(batch, &someone, &both[0], 7));
+    assert_result(LETHE_OK, audit_push(batch, &someone, &owed, 8));
+    audit_batch_wait(batch);
+    audit_batch_failed(batch, note_refusal, &refusals);
+    assert_int_equal(refusals.count, 1);
+    assert_int_equal(refusals.tags[0], 7);
+    assert_result(LETHE_NO_SPACE, refusals.results[0]);
+    audit_batch_free(batch);
 
     disk.free_bytes = 1000;
     must_commit(log, 3);

@@ -66,6 +66,25 @@ static void lengths_are_not_trusted(void **state)
     assert_result(LETHE_MALFORMED, cursor_skip(&cursor, 1));
 }
 
+static void texts_fit_and_have_no_nul(void **state)
+{
+    (void)state;
+    char text[4] = "???";
+    struct cursor cursor = cursor_over("abcd\0e", 6);
+    assert_int_equal(LETHE_MALFORMED, cursor_text(&cursor, 4, text, sizeof text));
+    assert_int_equal(LETHE_MALFORMED, cursor_text(&cursor, UINT64_MAX, text, sizeof text));
+    assert_int_equal(6, cursor_left(&cursor));
+    assert_int_equal(LETHE_OK, cursor_text(&cursor, 3, text, sizeof text));
+    assert_string_equal("abc", text);
+    assert_int_equal(LETHE_MALFORMED, cursor_text(&cursor, 2, text, sizeof text)); /* a NUL */
+    assert_int_equal(3, cursor_left(&cursor));
+    assert_int_equal(LETHE_OK, cursor_text(&cursor, 0, text, sizeof text));
+    assert_string_equal("", text);
+    assert_int_equal(LETHE_OK, cursor_skip(&cursor, 2));
+    assert_int_equal(LETHE_MALFORMED, cursor_text(&cursor, 2, text, sizeof text)); /* the end */
+    assert_int_equal(1, cursor_left(&cursor));
+}
+
 static void lines_end_in_a_newline(void **state)
 {
     const char text[] = "one\n\ntorn";
@@ -89,6 +108,7 @@ int main(void)
         cmocka_unit_test(reads_both_byte_orders),
         cmocka_unit_test(too_little_is_refused_without_moving),
         cmocka_unit_test(lengths_are_not_trusted),
+        cmocka_unit_test(texts_fit_and_have_no_nul),
         cmocka_unit_test(lines_end_in_a_newline),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,8 +111,8 @@ class Service:
         self.process.stdout.close()
 
 
-def dev(place, *words):
-    return Service(place, "--dev", "--listen", "127.0.0.1:0", *words)
+def dev(place, *words, **named):
+    return Service(place, "--dev", "--listen", "127.0.0.1:0", *words, **named)
 
 
 def settings(place, text):

@@ -263,6 +263,18 @@ def _(place):
         assert serial.replace(":", "").upper().lstrip("0") in text.replace(":", "").upper(), (serial, text)
 
 
+@case("no token is made that cannot be written")
+def _(place):
+    with service(place) as served:
+        before = len(served.records("token_created"))
+        for name in ("/nowhere/token", served.token):
+            outcome = served.admin("token", "create", "--policy", "default", "-o", name)
+            assert outcome.code != 0 and outcome.out == "", outcome
+        assert len(served.records("token_created")) == before
+        served.good("token", "create", "--policy", "default", "-o", place.work / "token")
+        assert len(served.records("token_created")) == before + 1
+
+
 @case("what nobody should see is refused: tokens on a pipe, files of others, a service that is not proven")  # P-2
 def _(place):
     with service(place) as served:

@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 from scenario import TIMEOUT_S, Skip, case, finish, opened, version_of
@@ -244,6 +245,37 @@ def _(place):
     pin = place.write("pin", b"4321\n")
     pin.chmod(0o600)
     lives(Rooted(place, f"pkcs11:token=lethe;object=root?module-path={MODULE}&pin-source=file:{pin}", environment))
+
+
+def token_in(directory):
+    """Makes a token whose library, PIN and data lie in `directory`: its root, its files, and what its library is told."""
+    tokens, conf, pin, library = (directory / name for name in ("tokens", "softhsm2.conf", "pin", "hsm.so"))
+    tokens.mkdir(mode=0o700)
+    shutil.copy(MODULE, library)
+    conf.write_text(f"directories.tokendir = {tokens}\nobjectstore.backend = file\n")
+    pin.write_text("4321\n")
+    pin.chmod(0o600)
+    environment = {"SOFTHSM2_CONF": str(conf)}
+    subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", "lethe", "--pin", "4321", "--so-pin", "8765"],
+                   env={**os.environ, **environment}, check=True, capture_output=True)
+    root = f"pkcs11:token=lethe;object=root?module-path={library}&pin-source=file:{pin}"
+    return root, f"{tokens}, {conf}", environment
+
+
+@case("a token's files anywhere: those that kms.conf names are reached by the confined keeper, and no others")  # K-2, K-4
+def _(place):
+    if not os.path.exists(MODULE) or not shutil.which("softhsm2-util"):
+        raise Skip("SoftHSM2 is not installed")
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as elsewhere:
+        root, files, environment = token_in(pathlib.Path(elsewhere))
+        served = Rooted(place, root, environment)
+        ready = served.start()
+        assert ready["sealed"], ready  # nothing says that the token's data may be read
+        served.stop()
+        conf = served.home / "kms.conf"
+        conf.write_text(f"[root]\nfiles = {files}\n")
+        conf.chmod(0o600)
+        lives(served)
 
 
 @contextlib.contextmanager

@@ -109,6 +109,15 @@ def _(place):
     assert shown.err == "", shown
 
 
+@case("what check-config shows is a file that says the same")
+def _(place):
+    shown = place.good("kms", "check-config").out
+    assert "free_floor = 0" not in shown and "; free_floor is worked out" in shown, shown
+    settings(place, shown.replace("    ; unless set", ""))
+    again = place.good("kms", "check-config")
+    assert again.out == shown.replace("    ; unless set", ""), again
+
+
 @case("what would not start is an error, what is doubtful a warning")
 def _(place):
     errors = ("[listen]\naddress = 0.0.0.0:8200\n", "[listen]\naddress = localhost:8200x\n",

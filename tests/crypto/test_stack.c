@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
+#include <sodium.h>
+
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "crypto/openssl.h"
@@ -17,6 +19,7 @@
 
 static struct lethe_secret *key; /* 32 bytes */
 static struct lethe_secret *derived;
+static struct lethe_secret *both; /* 64 bytes */
 
 struct run {
     void (*act)(void);
@@ -173,6 +176,48 @@ static void encrypting_leaves_nothing_on_the_stack(void **state)
     assert_int_equal(count_key_after(encrypt_with_ipsec), 0);
 }
 
+/* The scalar of a seed's hash as libsodium has it on its stack, in digits of base 16 from -8 to 7.
+ */
+static void digits_of(const uint8_t hash[32], uint8_t digits[64])
+{
+    uint8_t scalar[32];
+    int carry = 0;
+    memcpy(scalar, hash, sizeof scalar);
+    scalar[0] &= 248;
+    scalar[31] = (uint8_t)((scalar[31] & 63) | 64);
+    for (size_t i = 0; i < 64; i++) {
+        int digit = (scalar[i / 2] >> (i % 2 == 0 ? 0 : 4) & 15) + carry;
+        carry = i < 63 && digit >= 8 ? 1 : 0;
+        digits[i] = (uint8_t)(digit - (carry << 4));
+    }
+}
+
+/* As sign.h, without the wiping. */
+static void make_a_careless_pair(void)
+{
+    uint8_t public_key[32];
+    crypto_sign_seed_keypair(public_key, lethe_secret_bytes(both), lethe_secret_bytes(key));
+}
+
+/* In pieces: what comes later overwrites some. */
+static size_t count_digits_after(void (*act)(void))
+{
+    uint8_t hash[64], digits[64];
+    size_t found = 0;
+    assert_int_equal(EVP_Q_digest(NULL, "SHA512", NULL, lethe_secret_bytes(key), 32, hash, NULL),
+                     1);
+    digits_of(hash, digits);
+    for (size_t at = 0; at < sizeof digits; at += 8)
+        found += count_on_stack_after(act, digits + at, 8);
+    return found;
+}
+
+static void digits_of_the_scalar_are_wiped(void **state)
+{
+    assert_true(count_digits_after(make_a_careless_pair) > 0);
+    assert_int_equal(count_digits_after(sign_for_the_log), 0);
+}
+
 /* RFC 8032 5.1.5: the seed's hash is the scalar and the prefix, as secret as the seed. */
 static void signing_leaves_nothing_on_the_stack(void **state)
 {
@@ -199,6 +244,7 @@ static int make_keys(void **state)
     bytes[0] = 0x7f; /* below the order of P-256 */
     key = secret_of(bytes, sizeof bytes);
     derived = secret_of(bytes, sizeof bytes);
+    both = secret_of((uint8_t[64]){0}, 64);
     return 0;
 }
 
@@ -206,6 +252,7 @@ static int free_keys(void **state)
 {
     lethe_secret_free(key);
     lethe_secret_free(derived);
+    lethe_secret_free(both);
     return 0;
 }
 
@@ -216,6 +263,7 @@ int main(void)
         cmocka_unit_test(a_scope_of_secrets_wipes_the_stack_below),
         cmocka_unit_test(deriving_leaves_nothing_on_the_stack),
         cmocka_unit_test(encrypting_leaves_nothing_on_the_stack),
+        cmocka_unit_test(digits_of_the_scalar_are_wiped),
         cmocka_unit_test(signing_leaves_nothing_on_the_stack),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);

@@ -13,7 +13,8 @@
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "crypto/openssl.h"
-#include "crypto/sign.h"
+#include "crypto/sign_kind.h"
+#include "crypto/x509.h"
 #include "mem/fakes.h"
 #include "mem/maps.h"
 
@@ -152,32 +153,52 @@ static size_t count_both(const struct needles *needles)
     return count_both_except(needles, NULL);
 }
 
-/* Z-6: a private key is in the secret it came from, once in OpenSSL's secure heap, and nowhere
- * else: not in the ordinary heap, not on the stack; and nowhere at all when both are freed. */
+/* Z-6: a private key is in the secret it came from, once in what its pair keeps, and nowhere else:
+ * not in the ordinary heap, not on the stack; and nowhere at all when both are freed. */
+static void check_traces(enum signature_kind kind)
+{
+    struct lethe_error err = {0};
+    struct lethe_secret *secret = NULL;
+    assert_ok(sign_generate(kind, &secret, &err), &err);
+    struct needles needles = needles_of(secret);
+    assert_int_equal(count_both(&needles), 1); /* the secret */
+
+    struct sign_pair *pair = NULL;
+    struct signature signature;
+    assert_ok(sign_pair_create(kind, secret, &pair, &err), &err);
+    assert_int_equal(count_both(&needles), 2);
+    assert_ok(sign_message(pair, "x", 1, &signature, &err), &err);
+    assert_int_equal(count_both(&needles), 2);
+    lethe_secret_free(secret);
+    assert_int_equal(count_both(&needles), 1); /* the pair's */
+    bool is_openssl = kind != SIGNATURE_ED25519;
+    void *inside = is_openssl ? OPENSSL_secure_malloc(32) : lethe_secret_bytes(pair->ed25519);
+    assert_int_equal(count_both_except(&needles, inside), 0);
+    if (is_openssl)
+        OPENSSL_secure_free(inside);
+    sign_pair_free(pair);
+    assert_int_equal(count_both(&needles), 0);
+}
+
 static void a_freed_pair_leaves_no_trace(void **state)
 {
-    static const enum signature_kind kinds[] = {SIGNATURE_ED25519, SIGNATURE_ECDSA_P256};
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        struct lethe_error err = {0};
-        struct lethe_secret *secret = NULL;
-        assert_ok(sign_generate(kinds[i], &secret, &err), &err);
-        struct needles needles = needles_of(secret);
-        assert_int_equal(count_both(&needles), 1); /* the secret */
+    check_traces(SIGNATURE_ED25519);
+    check_traces(SIGNATURE_ECDSA_P256);
+}
 
-        struct sign_pair *pair = NULL;
-        struct signature signature;
-        assert_ok(sign_pair_create(kinds[i], secret, &pair, &err), &err);
-        assert_int_equal(count_both(&needles), 2);
-        assert_ok(sign_message(pair, "x", 1, &signature, &err), &err);
-        assert_int_equal(count_both(&needles), 2);
-        lethe_secret_free(secret);
-        assert_int_equal(count_both(&needles), 1); /* OpenSSL's */
-        void *inside = OPENSSL_secure_malloc(32);
-        assert_int_equal(count_both_except(&needles, inside), 0);
-        OPENSSL_secure_free(inside);
-        sign_pair_free(pair);
-        assert_int_equal(count_both(&needles), 0);
-    }
+/* As PEM, and in a certificate, it is OpenSSL's for a moment. */
+static void openssl_keeps_no_ed25519_key(void **state)
+{
+    struct lethe_error err = {0};
+    CLEANUP(lethe_secret_free) struct lethe_secret *secret = NULL;
+    CLEANUP(lethe_secret_free) struct lethe_secret *pem = NULL;
+    CLEANUP(sign_pair_free) struct sign_pair *pair = NULL;
+    assert_ok(sign_generate(SIGNATURE_ED25519, &secret, &err), &err);
+    assert_ok(sign_pair_create(SIGNATURE_ED25519, secret, &pair, &err), &err);
+    struct needles needles = needles_of(secret);
+    assert_int_equal(count_both(&needles), 2);
+    assert_ok(x509_private_pem(pair, false, &pem, &err), &err);
+    assert_int_equal(count_both(&needles), 2);
 }
 
 static void private_keys_are_in_the_secure_heap(void **state)
@@ -221,21 +242,18 @@ static size_t fill_secure_heap(void **blocks, size_t count_max)
 /* A full heap must refuse, and not keep the key elsewhere. */
 static void a_full_secure_heap_refuses_keys(void **state)
 {
-    static const enum signature_kind kinds[] = {SIGNATURE_ED25519, SIGNATURE_ECDSA_P256};
     static void *blocks[1 << 15];
     struct lethe_error err = {0};
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        CLEANUP(lethe_secret_free) struct lethe_secret *secret = NULL;
-        CLEANUP(sign_pair_free) struct sign_pair *pair = NULL;
-        assert_ok(sign_generate(kinds[i], &secret, &err), &err);
-        size_t count = fill_secure_heap(blocks, ARRAY_LEN(blocks));
-        lethe_result result = sign_pair_create(kinds[i], secret, &pair, &err);
-        while (count > 0)
-            OPENSSL_secure_free(blocks[--count]);
-        assert_result(LETHE_NO_MEMORY, result);
-        assert_null(pair);
-        assert_ok(sign_pair_create(kinds[i], secret, &pair, &err), &err);
-    }
+    CLEANUP(lethe_secret_free) struct lethe_secret *secret = NULL;
+    CLEANUP(sign_pair_free) struct sign_pair *pair = NULL;
+    assert_ok(sign_generate(SIGNATURE_ECDSA_P256, &secret, &err), &err);
+    size_t count = fill_secure_heap(blocks, ARRAY_LEN(blocks));
+    lethe_result result = sign_pair_create(SIGNATURE_ECDSA_P256, secret, &pair, &err);
+    while (count > 0)
+        OPENSSL_secure_free(blocks[--count]);
+    assert_result(LETHE_NO_MEMORY, result);
+    assert_null(pair);
+    assert_ok(sign_pair_create(SIGNATURE_ECDSA_P256, secret, &pair, &err), &err);
 }
 
 static void a_full_secure_heap_fails_a_call_and_no_more(void **state)
@@ -379,6 +397,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(in_scope_blocks_come_from_the_secure_heap),
         cmocka_unit_test(an_aes_schedule_is_in_the_secure_heap_while_it_lives),
         cmocka_unit_test(a_freed_pair_leaves_no_trace),
+        cmocka_unit_test(openssl_keeps_no_ed25519_key),
         cmocka_unit_test(private_keys_are_in_the_secure_heap),
         cmocka_unit_test(the_secure_heap_is_not_in_core_files),
         cmocka_unit_test(a_full_secure_heap_refuses_keys),

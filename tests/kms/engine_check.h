@@ -88,17 +88,20 @@ __attribute__((unused)) static lethe_result encrypt(struct room *room, const str
                                                     const char *plain, struct guarded *out)
 {
     uint64_t version;
+    struct engine_use with = *use;
+    with.input = (struct engine_bytes){plain, strlen(plain)};
     guarded_wipe(out);
-    return engine_encrypt(room->engine, use, plain, strlen(plain), out, &version, &err);
+    return engine_encrypt(room->engine, &with, out, &version, &err);
 }
 
 __attribute__((unused)) static lethe_result decrypt(struct room *room, const struct engine_use *use,
                                                     const struct guarded *text, struct guarded *out)
 {
     uint64_t version;
+    struct engine_use with = *use;
+    with.input = (struct engine_bytes){text->bytes, text->size_bytes};
     guarded_wipe(out);
-    return engine_decrypt(room->engine, use, (const char *)text->bytes, text->size_bytes, false,
-                          out, &version, &err);
+    return engine_decrypt(room->engine, &with, out, &version, &err);
 }
 
 #endif

@@ -75,39 +75,37 @@ void remove_home(const struct home *home)
     remove_side_files(home->store);
 }
 
-static void copy(const char *from, const char *to)
+/* One shell for all of them: there are thousands of such copies. */
+static void copy(const struct home *home, enum part part, const char *from, const char *to)
 {
-    char command[512];
-    snprintf(command, sizeof command, "cp -a -- '%s' '%s'", from, to);
-    remove_tree(to);
+    const struct {
+        enum part part;
+        const char *path;
+    } rows[] = {{PART_STORE, home->store}, {PART_LOG, home->audit}, {PART_ROOT, home->root_file}};
+    char command[1024] = "set -e";
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        size_t used = strlen(command);
+        char target[160];
+        if ((part & rows[i].part) == 0)
+            continue;
+        snprintf(target, sizeof target, "%s%s", rows[i].path, to);
+        remove_tree(target);
+        snprintf(command + used, sizeof command - used, "; cp -a -- '%s%s' '%s'", rows[i].path,
+                 from, target);
+    }
     assert_int_equal(0, system(command));
 }
 
 void save_home(const struct home *home)
 {
-    char saved[160];
-    snprintf(saved, sizeof saved, "%s.saved", home->store);
-    copy(home->store, saved);
-    snprintf(saved, sizeof saved, "%s.saved", home->audit);
-    copy(home->audit, saved);
-    snprintf(saved, sizeof saved, "%s.saved", home->root_file);
-    copy(home->root_file, saved);
+    copy(home, PART_ALL, "", ".saved");
 }
 
 void put_back(const struct home *home, enum part part)
 {
-    char saved[160];
-    snprintf(saved, sizeof saved, "%s.saved", home->store);
-    if (part & PART_STORE) {
+    if (part & PART_STORE)
         remove_side_files(home->store);
-        copy(saved, home->store);
-    }
-    snprintf(saved, sizeof saved, "%s.saved", home->audit);
-    if (part & PART_LOG)
-        copy(saved, home->audit);
-    snprintf(saved, sizeof saved, "%s.saved", home->root_file);
-    if (part & PART_ROOT)
-        copy(saved, home->root_file);
+    copy(home, part, ".saved", "");
 }
 
 /* ---- the log --------------------------------------------------------------------------------- */

@@ -109,9 +109,9 @@ static void everything_comes_back_in_another_home(void **state)
     assert_string_equal("content", text_of(&opened));
     assert_ok(decrypt(other, &model, &of_model, &opened), &err);
     assert_int_equal(2, must_get(other, "k").latest_version);
-    assert_ok(engine_restore(other->engine, "copy", (const char *)key_backup.bytes,
-                             key_backup.size_bytes, false, &err),
-              &err);
+    const struct engine_restore copy = {.name = "copy",
+                                        .backup = {key_backup.bytes, key_backup.size_bytes}};
+    assert_ok(engine_restore(other->engine, &copy, &err), &err);
     CLEANUP(buffer_clear) struct buffer document = {0};
     assert_ok(document_get(keeper_store(other->keeper), "large", &document, &err), &err);
     assert_int_equal(200000, document.size_bytes);

@@ -47,6 +47,69 @@ static void a_change_is_on_record_once(void **state)
     assert_log_verifies(home);
 }
 
+/* Each once, with one epoch, for one actor; whatever the next change owes is its own. */
+static void a_change_may_owe_many_records(void **state)
+{
+    static struct audit_event others[KEEPER_OTHERS_MAX];
+    const struct home *home = *state;
+    struct lethe_error err = {0};
+    struct put put = {.path = "tokens/1", .value = "one"};
+    const size_t counts[] = {KEEPER_OTHERS_MAX, 2, 0};
+    size_t recorded = 0;
+    must_make_home(home);
+    struct keeper *keeper = must_open_home(home);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        others[i] = audit_token_revoked("t2", "x", "with the token above");
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+        const struct keeper_rows_change rows = {put_row, &put, others, counts[i]};
+        assert_ok(keeper_change_many(keeper, "acme", &rows, &err), &err);
+        recorded += counts[i];
+        assert_int_equal(recorded, count_records(home, "token_revoked", "\"epoch\":"));
+        assert_int_equal(i + 1, count_records(home, "token_created", NULL));
+    }
+    assert_string_equal("", listing(keeper_store(keeper), "outbox/"));
+    must_close_home(keeper);
+    assert_ok(home_result(home, &err), &err);
+    assert_int_equal(recorded, count_records(home, "token_revoked", NULL));
+    assert_log_verifies(home);
+}
+
+/* Store and log of two times: the store owes three records that the log has not. */
+static void records_that_are_owed_are_made_up_for(void **state)
+{
+    const struct home *home = *state;
+    struct lethe_error err = {0};
+    struct put put = {.path = "tokens/1", .value = "one"};
+    const struct audit_event others[2] = {audit_token_revoked("t2", "x", "y"),
+                                          audit_token_revoked("t3", "x", "y")};
+    const struct keeper_rows_change rows = {put_row, &put, others, 2};
+    must_make_home(home);
+    save_home(home);
+    struct keeper *keeper = must_open_home(home);
+    assert_ok(keeper_change_many(keeper, "acme", &rows, &err), &err);
+    uint8_t *bytes;
+    size_t size_bytes = read_file(home->store, &bytes);
+    uint8_t *log_bytes;
+    char log_path[160];
+    snprintf(log_path, sizeof log_path, "%s-wal", home->store);
+    size_t log_size_bytes = read_file(log_path, &log_bytes); /* before the head is pinned */
+    must_close_home(keeper);
+    put_back(home, PART_LOG);
+    remove_side_files(home->store);
+    write_file(home->store, bytes, size_bytes);
+    write_file(log_path, log_bytes, log_size_bytes);
+    free(bytes);
+    free(log_bytes);
+    assert_int_equal(0, count_records(home, "token_revoked", NULL));
+    for (size_t i = 0; i < 2; i++) { /* and once only */
+        assert_ok(home_result(home, &err), &err);
+        assert_int_equal(1, count_records(home, "token_created", NULL));
+        assert_int_equal(1, count_records(home, "token_revoked", "\"t2\""));
+        assert_int_equal(1, count_records(home, "token_revoked", "\"t3\""));
+    }
+    assert_log_verifies(home);
+}
+
 static void a_change_that_fails_leaves_nothing(void **state)
 {
     const struct home *home = *state;
@@ -150,6 +213,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_HOME(a_change_is_on_record_once),
+        ON_HOME(a_change_may_owe_many_records),
+        ON_HOME(records_that_are_owed_are_made_up_for),
         ON_HOME(a_change_that_fails_leaves_nothing),
         ON_HOME(a_look_sees_what_any_process_changed),
         ON_HOME(documents_come_back_whatever_their_size),

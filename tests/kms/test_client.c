@@ -357,6 +357,90 @@ static void test_rewrap(void **state)
     guarded_clear(&answer);
 }
 
+/* New keys in few calls: what comes opens as it was bound; all of them or none. */
+static void test_wrap_all(void **state)
+{
+    enum { COUNT = 1203 };
+    static struct buffer wrapped[COUNT];
+    static struct key_wrap items[COUNT];
+    struct lethe_error err = {0};
+    CLEANUP(kms_client_close) struct kms_client *client = open_client();
+    const struct key_source *keys = kms_client_key_source(client);
+    static const char *const names[2] = {"acme.first.hot", "acme.second.hot"};
+    struct lethe_secret *plain[2] = {data_key(3), data_key(4)};
+    for (size_t i = 0; i < 2; i++)
+        assert_ok(keys->ensure(keys->context, names[i], &err), &err);
+    for (size_t i = 0; i < COUNT; i++) /* all but the first two are of one key */
+        items[i] = (struct key_wrap){use_for(names[i == 1], "encrypt"), plain[i % 2], &wrapped[i]};
+    uint64_t before = count_calls();
+    assert_ok(keys->wrap_all(keys->context, items, COUNT, &err), &err);
+    assert_int_equal(count_calls(), before + 3); /* 1000, 202, 1 */
+    for (size_t i = 0; i < COUNT; i += 100) {
+        CLEANUP(lethe_secret_free) struct lethe_secret *opened = NULL;
+        assert_ok(unwrap(keys, items[i].use.key, "load", wrapped[i].bytes, &opened, &err), &err);
+        assert_true(lethe_secret_equal(opened, plain[i % 2]));
+    }
+    for (size_t i = 0; i < COUNT; i++)
+        buffer_truncate(&wrapped[i], 0);
+    items[COUNT - 1].use.key = "acme.none.hot"; /* one of them is not there */
+    assert_int_not_equal(keys->wrap_all(keys->context, items, COUNT, &err), LETHE_OK);
+    items[COUNT - 1].use.key = "acme.signer";
+    assert_result(LETHE_INVALID, keys->wrap_all(keys->context, items, COUNT, &err));
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(wrapped[i].size_bytes, 0);
+        buffer_clear(&wrapped[i]);
+    }
+    for (size_t i = 0; i < 2; i++)
+        lethe_secret_free(plain[i]);
+}
+
+/* Whatever the service says, the caller gets as many wrapped keys as there were keys, or none. */
+static void test_wrap_all_lies(void **state)
+{
+    static const struct {
+        unsigned status;
+        const char *body;
+        lethe_result result;
+        const char *says;
+    } rows[] = {
+        {200, "{}", LETHE_MALFORMED, ""},
+        {200, "{\"data\":{\"batch_results\":[]}}", LETHE_MALFORMED, ""},
+        {200, "{\"data\":{\"batch_results\":[{\"ciphertext\":\"vault:v1:AAAA\"}]}}",
+         LETHE_MALFORMED, ""},
+        {200,
+         "{\"data\":{\"batch_results\":[{\"ciphertext\":\"vault:v1:AAAA\"},{\"ciphertext\":"
+         "\"vault:v1:AAAA\"},{\"ciphertext\":\"vault:v1:AAAA\"}]}}",
+         LETHE_MALFORMED, ""},
+        {200,
+         "{\"data\":{\"batch_results\":[{\"ciphertext\":\"vault:v1:AAAA\"},{\"ciphertext\":"
+         "\"vault:v1:\"}]}}",
+         LETHE_MALFORMED, ""},
+        {200,
+         "{\"data\":{\"batch_results\":[{\"ciphertext\":\"vault:v1:AAAA\"},{\"error\":\"no\"}]}}",
+         LETHE_INTEGRITY, "cannot wrap"},
+        {400,
+         "{\"data\":{\"batch_results\":[{\"ciphertext\":\"vault:v1:AAAA\"},{\"error\":\"it was "
+         "revoked\"}]}}",
+         LETHE_INVALID, "it was revoked"},
+    };
+    CLEANUP(kms_client_close) struct kms_client *client = open_client();
+    const struct key_source *keys = kms_client_key_source(client);
+    CLEANUP(lethe_secret_free) struct lethe_secret *plain = data_key(1);
+    struct buffer wrapped[2] = {0};
+    struct key_wrap items[2];
+    for (size_t i = 0; i < 2; i++)
+        items[i] = (struct key_wrap){use_for(KEY, "encrypt"), plain, &wrapped[i]};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct lethe_error err = {0};
+        answer_next(rows[i].status, rows[i].body);
+        assert_result(rows[i].result, keys->wrap_all(keys->context, items, 2, &err));
+        assert_non_null(strstr(err.text, rows[i].says));
+        assert_int_equal(wrapped[0].size_bytes + wrapped[1].size_bytes, 0);
+    }
+    for (size_t i = 0; i < 2; i++)
+        buffer_clear(&wrapped[i]);
+}
+
 /* K-10, Z-2: many keys in few calls, what is kept not at all, and all of them or none. */
 static void test_unwrap_all(void **state)
 {
@@ -701,6 +785,8 @@ int main(void)
         cmocka_unit_test(test_errors_are_told),
         cmocka_unit_test(test_token),
         cmocka_unit_test(test_rewrap),
+        cmocka_unit_test(test_wrap_all),
+        cmocka_unit_test(test_wrap_all_lies),
         cmocka_unit_test(test_unwrap_all),
         cmocka_unit_test(test_unwrap_all_lies),
         cmocka_unit_test(test_rewrap_lies),

@@ -94,22 +94,20 @@ static void what_was_encrypted_opens(void **state)
     for (size_t i = 0; i < sizeof plain; i++)
         plain[i] = (uint8_t)(i * 7);
     for (size_t t = 0; t < ARRAY_LEN(ciphers); t++) {
-        const struct engine_use use = {
-            .name = engine_type_name(ciphers[t]), .aad = "aad", .aad_bytes = 3};
+        struct engine_use use = {.name = engine_type_name(ciphers[t]), .aad = {"aad", 3}};
         must_make(room, use.name, ciphers[t]);
         for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
             CLEANUP(guarded_clear) struct guarded text = {0};
             CLEANUP(guarded_clear) struct guarded opened = {0};
             uint64_t version = 0;
-            assert_ok(engine_encrypt(room->engine, &use, plain, sizes[i], &text, &version, &err),
-                      &err);
+            use.input = (struct engine_bytes){plain, sizes[i]};
+            assert_ok(engine_encrypt(room->engine, &use, &text, &version, &err), &err);
             assert_int_equal(1, version);
             assert_memory_equal("vault:v1:", text.bytes, 9);
             assert_int_equal(9 + BASE64_LENGTH(sizes[i] + 28), text.size_bytes);
             version = 0;
-            assert_ok(engine_decrypt(room->engine, &use, (const char *)text.bytes, text.size_bytes,
-                                     false, &opened, &version, &err),
-                      &err);
+            use.input = (struct engine_bytes){text.bytes, text.size_bytes};
+            assert_ok(engine_decrypt(room->engine, &use, &opened, &version, &err), &err);
             assert_int_equal(1, version);
             assert_int_equal(sizes[i], opened.size_bytes);
             if (sizes[i] > 0)
@@ -121,16 +119,15 @@ static void what_was_encrypted_opens(void **state)
 static void a_plaintext_comes_as_base64_when_asked(void **state)
 {
     struct room *room = *state;
-    const struct engine_use use = {.name = "k"};
+    struct engine_use use = {.name = "k", .as_base64 = true};
     CLEANUP(guarded_clear) struct guarded text = {0};
     CLEANUP(guarded_clear) struct guarded opened = {0};
     uint64_t version;
     must_make(room, "k", ENGINE_AES256_GCM96);
     assert_ok(encrypt(room, &use, "Lethe", &text), &err);
     guarded_text(&opened, "x=");
-    assert_ok(engine_decrypt(room->engine, &use, (const char *)text.bytes, text.size_bytes, true,
-                             &opened, &version, &err),
-              &err);
+    use.input = (struct engine_bytes){text.bytes, text.size_bytes};
+    assert_ok(engine_decrypt(room->engine, &use, &opened, &version, &err), &err);
     assert_string_equal("x=TGV0aGU=", text_of(&opened));
 }
 
@@ -139,7 +136,7 @@ static void any_changed_bit_is_refused_with_one_text(void **state)
 {
     struct room *room = *state;
     for (size_t t = 0; t < ARRAY_LEN(ciphers); t++) {
-        const struct engine_use use = {.name = t == 0 ? "a" : "c", .aad = "aad", .aad_bytes = 3};
+        struct engine_use use = {.name = t == 0 ? "a" : "c", .aad = {"aad", 3}};
         CLEANUP(guarded_clear) struct guarded text = {0};
         CLEANUP(guarded_clear) struct guarded opened = {0};
         must_make(room, use.name, ciphers[t]);
@@ -154,9 +151,8 @@ static void any_changed_bit_is_refused_with_one_text(void **state)
                 payload[(bit - 1) / 8] ^= (uint8_t)(1u << (bit - 1) % 8);
             base64_write(payload, size_bytes, changed + 9);
             uint64_t version;
-            lethe_result result =
-                engine_decrypt(room->engine, &use, changed, 9 + BASE64_LENGTH(size_bytes), false,
-                               &opened, &version, &err);
+            use.input = (struct engine_bytes){changed, 9 + BASE64_LENGTH(size_bytes)};
+            lethe_result result = engine_decrypt(room->engine, &use, &opened, &version, &err);
             assert_result(bit == 0 ? LETHE_OK : LETHE_INTEGRITY, result);
             if (bit > 0) {
                 assert_string_equal(
@@ -170,15 +166,14 @@ static void any_changed_bit_is_refused_with_one_text(void **state)
         for (size_t cut = 0; cut < size_bytes; cut++) {
             uint64_t version;
             base64_write(payload, cut, changed + 9);
+            use.input = (struct engine_bytes){changed, 9 + BASE64_LENGTH(cut)};
             assert_result(LETHE_INTEGRITY,
-                          engine_decrypt(room->engine, &use, changed, 9 + BASE64_LENGTH(cut), false,
-                                         &opened, &version, &err));
+                          engine_decrypt(room->engine, &use, &opened, &version, &err));
         }
         struct engine_use other = use;
-        other.aad_bytes = 2;
+        other.aad.size_bytes = 2;
         assert_result(LETHE_INTEGRITY, decrypt(room, &other, &text, &opened));
-        other.aad = NULL;
-        other.aad_bytes = 0;
+        other.aad = (struct engine_bytes){0};
         assert_result(LETHE_INTEGRITY, decrypt(room, &other, &text, &opened));
     }
 }
@@ -222,13 +217,12 @@ static void what_is_no_ciphertext_is_malformed(void **state)
                                       "vault:v1:AAB=",
                                       "vault:v111111111111111111111111111111:AAAA"};
     struct room *room = *state;
-    const struct engine_use use = {.name = "k"};
     must_make(room, "k", ENGINE_AES256_GCM96);
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        const struct engine_use use = {.name = "k", .input = {bad[i], strlen(bad[i])}};
         CLEANUP(guarded_clear) struct guarded opened = {0};
         uint64_t version;
-        assert_result(LETHE_MALFORMED, engine_decrypt(room->engine, &use, bad[i], strlen(bad[i]),
-                                                      false, &opened, &version, &err));
+        assert_result(LETHE_MALFORMED, engine_decrypt(room->engine, &use, &opened, &version, &err));
     }
 }
 
@@ -268,9 +262,8 @@ static void old_versions_go_on_opening(void **state)
     assert_ok(encrypt(room, &use, "content", &text), &err);
     must_rotate(room, "k");
     assert_ok(decrypt(room, &use, &text, &opened), &err);
-    assert_ok(engine_rewrap(room->engine, &use, (const char *)text.bytes, text.size_bytes, &renewed,
-                            &version, &err),
-              &err);
+    const struct engine_use rewrap = {.name = "k", .input = {text.bytes, text.size_bytes}};
+    assert_ok(engine_rewrap(room->engine, &rewrap, &renewed, &version, &err), &err);
     assert_int_equal(2, version);
     assert_memory_equal("vault:v2:", renewed.bytes, 9);
     assert_ok(decrypt(room, &use, &renewed, &opened), &err);
@@ -324,9 +317,9 @@ static void revoked_and_destroyed_keys_do_nothing(void **state)
     assert_result(LETHE_REVOKED, decrypt(room, &use, &text, &made));
     must_rotate(room, "k");
     assert_result(LETHE_REVOKED, decrypt(room, &use, &text, &made));
-    assert_ok(engine_rewrap(room->engine, &renew, (const char *)text.bytes, text.size_bytes, &made,
-                            &version, &err),
-              &err);
+    const struct engine_use rewrap = {
+        .name = "k", .input = {text.bytes, text.size_bytes}, .renew = true};
+    assert_ok(engine_rewrap(room->engine, &rewrap, &made, &version, &err), &err);
     assert_ok(decrypt(room, &use, &made, &text), &err);
     assert_ok(keeper_destroy_key(room->keeper, "k", &outcome, &err), &err);
     engine_forget(room->engine, "k");

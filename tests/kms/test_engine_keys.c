@@ -221,11 +221,12 @@ static void a_key_is_deleted_only_when_that_was_allowed(void **state)
 
 /* ---- exporting ------------------------------------------------------------------------------- */
 
-static lethe_result export(struct room *room, const char *name, enum engine_export what,
+static lethe_result export(struct room *room, const char *name, enum engine_export_kind kind,
                            struct guarded *out)
 {
+    const struct engine_export what = {.name = name, .kind = kind};
     guarded_wipe(out);
-    return engine_export(room->engine, name, what, 0, out, &err);
+    return engine_export(room->engine, &what, out, &err);
 }
 
 static void exported_keys_are_the_keys(void **state)
@@ -322,8 +323,9 @@ static void back_up(struct room *room, const char *name, struct guarded *out)
 static lethe_result restore(struct room *room, const char *name, const struct guarded *backup,
                             bool force)
 {
-    return engine_restore(room->engine, name, (const char *)backup->bytes, backup->size_bytes,
-                          force, &err);
+    const struct engine_restore what = {
+        .name = name, .backup = {backup->bytes, backup->size_bytes}, .force = force};
+    return engine_restore(room->engine, &what, &err);
 }
 
 static void a_key_comes_back_as_it_was(void **state)
@@ -387,6 +389,16 @@ static void force_replaces_and_keeps_what_is_for_ever(void **state)
     assert_result(LETHE_REVOKED, restore(room, NULL, &backup, true));
 }
 
+/* Neither restored nor named. */
+static void refuse(struct room *room, lethe_result expected, const char *text, size_t length)
+{
+    char name[ENGINE_NAME_MAX + 1];
+    const struct engine_restore what = {.name = "new", .backup = {text, length}, .force = true};
+    assert_result(expected, engine_restore(room->engine, &what, &err));
+    assert_result(expected, engine_backup_name(room->engine, what.backup, name, &err));
+    assert_string_equal("", name);
+}
+
 static void a_changed_backup_does_not_open(void **state)
 {
     struct room *room = *state;
@@ -401,17 +413,19 @@ static void a_changed_backup_does_not_open(void **state)
     for (size_t i = 0; i < size_bytes; i++) {
         bytes[i] ^= 1;
         base64_write(bytes, size_bytes, text);
-        assert_result(LETHE_INTEGRITY, engine_restore(room->engine, "new", text,
-                                                      BASE64_LENGTH(size_bytes), true, &err));
+        refuse(room, LETHE_INTEGRITY, text, BASE64_LENGTH(size_bytes));
         bytes[i] ^= 1;
         base64_write(bytes, i, text);
-        assert_result(LETHE_INTEGRITY,
-                      engine_restore(room->engine, "new", text, BASE64_LENGTH(i), true, &err));
+        refuse(room, LETHE_INTEGRITY, text, BASE64_LENGTH(i));
     }
-    assert_result(LETHE_MALFORMED, engine_restore(room->engine, "new", "AAA", 3, true, &err));
+    refuse(room, LETHE_MALFORMED, "AAA", 3);
     struct engine_key key;
     assert_result(LETHE_NOT_FOUND, engine_get(room->engine, "new", &key, &err));
+    char name[ENGINE_NAME_MAX + 1];
+    const struct engine_bytes whole = {backup.bytes, backup.size_bytes};
     assert_ok(restore(room, "new", &backup, false), &err); /* the positive control */
+    assert_ok(engine_backup_name(room->engine, whole, name, &err), &err);
+    assert_string_equal("k", name);
 }
 
 static void a_backup_of_another_service_does_not_open(void **state)

@@ -10,16 +10,22 @@ static lethe_result sign(struct room *room, const struct engine_use *use,
                          const struct engine_signing *how, const char *input, struct guarded *out)
 {
     uint64_t version;
+    struct engine_use with = *use;
+    with.how = *how;
+    with.input = (struct engine_bytes){input, strlen(input)};
     guarded_wipe(out);
-    return engine_sign(room->engine, use, how, input, strlen(input), out, &version, &err);
+    return engine_sign(room->engine, &with, out, &version, &err);
 }
 
 static lethe_result verify(struct room *room, const struct engine_use *use,
                            const struct engine_signing *how, const char *input, const char *text,
                            bool *valid)
 {
-    return engine_verify(room->engine, use, how, input, strlen(input), text, strlen(text), valid,
-                         &err);
+    struct engine_use with = *use;
+    with.how = *how;
+    with.input = (struct engine_bytes){input, strlen(input)};
+    with.proof = (struct engine_bytes){text, strlen(text)};
+    return engine_verify(room->engine, &with, valid, &err);
 }
 
 static bool is_valid(struct room *room, const struct engine_use *use,
@@ -80,20 +86,21 @@ static void others_can_verify(void **state)
 static void a_digest_may_be_made_elsewhere(void **state)
 {
     struct room *room = *state;
-    const struct engine_use use = {.name = "k"};
     const struct engine_signing hashed = {.digest = DIGEST_SHA2_384, .prehashed = true};
+    struct engine_use use = {.name = "k", .how = hashed};
     const struct engine_signing whole = {.digest = DIGEST_SHA2_384};
     CLEANUP(guarded_clear) struct guarded text = {0};
     uint8_t digest[DIGEST_MAX_BYTES];
     uint64_t version;
     must_make(room, "k", ENGINE_ECDSA_P256);
     assert_result(LETHE_OK, digest_compute(DIGEST_SHA2_384, "content", 7, digest));
-    assert_ok(engine_sign(room->engine, &use, &hashed, digest, 48, &text, &version, &err), &err);
+    use.input = (struct engine_bytes){digest, 48};
+    assert_ok(engine_sign(room->engine, &use, &text, &version, &err), &err);
     assert_true(is_valid(room, &use, &whole, "content", text_of(&text)));
     for (size_t size = 0; size <= sizeof digest; size++) {
+        use.input.size_bytes = size;
         if (size != 48)
-            assert_result(LETHE_INVALID, engine_sign(room->engine, &use, &hashed, digest, size,
-                                                     &text, &version, &err));
+            assert_result(LETHE_INVALID, engine_sign(room->engine, &use, &text, &version, &err));
     }
 }
 
@@ -197,17 +204,20 @@ static void what_does_not_sign_does_not(void **state)
 static lethe_result hmac(struct room *room, const char *name, uint64_t version,
                          enum digest_kind digest, struct guarded *out)
 {
-    const struct engine_use use = {.name = name, .version = version};
+    const struct engine_use use = {
+        .name = name, .version = version, .input = {"content", 7}, .how.digest = digest};
     guarded_wipe(out);
-    return engine_hmac(room->engine, &use, digest, "content", 7, out, &err);
+    return engine_hmac(room->engine, &use, out, &err);
 }
 
 static lethe_result verify_hmac(struct room *room, const char *name, enum digest_kind digest,
                                 const char *input, const char *text, bool *valid)
 {
-    const struct engine_use use = {.name = name};
-    return engine_verify_hmac(room->engine, &use, digest, input, strlen(input), text, strlen(text),
-                              valid, &err);
+    const struct engine_use use = {.name = name,
+                                   .input = {input, strlen(input)},
+                                   .proof = {text, strlen(text)},
+                                   .how.digest = digest};
+    return engine_verify_hmac(room->engine, &use, valid, &err);
 }
 
 static void every_key_makes_hmacs(void **state)

@@ -55,6 +55,40 @@ struct many {
     struct lethe_secret *keys[MANY];
 };
 
+/* K-5: one record says how many; all are wrapped, or none. */
+static void many_keys_are_wrapped_together(void **state)
+{
+    const struct home *home = *state;
+    static struct buffer wrapped[MANY];
+    static struct key_wrap items[MANY];
+    CLEANUP(lethe_secret_free) struct lethe_secret *plain = NULL;
+    CLEANUP(lethe_secret_free) struct lethe_secret *opened = NULL;
+    assert_ok(lethe_secret_create(32, &plain, &err), &err);
+    memset(lethe_secret_bytes(plain), 0x5a, 32);
+    must_make_home(home);
+    struct keeper *keeper = must_open_home(home);
+    const struct key_source *keys = keeper_key_source(keeper);
+    assert_ok(keys->ensure(keys->context, key, &err), &err);
+    for (size_t i = 0; i < MANY; i++)
+        items[i] = (struct key_wrap){
+            {.key = key, .shard = "0", .purpose = "encrypt", .aad = "shard", .aad_bytes = 5},
+            plain,
+            &wrapped[i]};
+    items[MANY - 1].use.key = "default.none.hot";
+    assert_result(LETHE_NOT_FOUND, keys->wrap_all(keys->context, items, MANY, &err));
+    for (size_t i = 0; i < MANY; i++)
+        assert_int_equal(wrapped[i].size_bytes, 0);
+    items[MANY - 1].use.key = key;
+    assert_ok(keys->wrap_all(keys->context, items, MANY, &err), &err);
+    assert_int_equal(1, count_records(home, "key_used", "\"count\":700"));
+    assert_ok(keys->unwrap(keys->context, &items[0].use, wrapped[MANY - 1].bytes, &opened, &err),
+              &err);
+    assert_true(lethe_secret_equal(opened, plain));
+    for (size_t i = 0; i < MANY; i++)
+        buffer_clear(&wrapped[i]);
+    must_close_home(keeper);
+}
+
 static lethe_result unwrap_many(struct keeper *keeper, struct many *many)
 {
     const struct key_source *keys = keeper_key_source(keeper);
@@ -407,6 +441,7 @@ int main(void)
         ON_HOME(a_home_is_made_once),
         ON_HOME(a_home_that_cannot_be_made_leaves_nothing),
         ON_HOME(every_use_is_on_record),
+        ON_HOME(many_keys_are_wrapped_together),
         ON_HOME(many_keys_are_released_together),
         ON_HOME(refusals_are_on_record),
         ON_HOME(no_record_no_key),

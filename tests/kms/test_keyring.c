@@ -137,13 +137,11 @@ static void uses_are_reserved_ahead(void **state)
     struct fixture *f = *state;
     CLEANUP(store_close) struct store *store = must_create(f->path);
     struct key_info info;
-    uint64_t version;
     must_add(store, "t.a.hot");
     for (uint64_t i = 1; i <= 3; i++) {
         assert_ok(store_begin(store, &err), &err);
-        assert_ok(keyring_reserve(store, "t.a.hot", &version, &err), &err);
+        assert_ok(keyring_reserve_many(store, "t.a.hot", 1, KEY_USES_RESERVED, &err), &err);
         assert_ok(store_commit(store, &err), &err);
-        assert_int_equal(1, version);
         assert_ok(keyring_info(store, "t.a.hot", &info, &err), &err);
         assert_int_equal(i * KEY_USES_RESERVED, info.uses);
     }
@@ -154,7 +152,6 @@ static void a_version_stops_before_nonces_meet(void **state)
 {
     struct fixture *f = *state;
     CLEANUP(store_close) struct store *store = must_create(f->path);
-    uint64_t version;
     must_add(store, "t.a.hot");
     CLEANUP(lethe_secret_free) struct lethe_secret *row = NULL;
     assert_ok(store_get(store, "keys/t.a.hot/1", &row, NULL, &err), &err);
@@ -164,8 +161,8 @@ static void a_version_stops_before_nonces_meet(void **state)
     assert_ok(store_put(store, "keys/t.a.hot/1", lethe_secret_bytes(row), lethe_secret_size(row),
                         STORE_ANY, &err),
               &err);
-    assert_ok(keyring_reserve(store, "t.a.hot", &version, &err), &err);
-    assert_result(LETHE_LIMIT, keyring_reserve(store, "t.a.hot", &version, &err));
+    assert_ok(keyring_reserve_many(store, "t.a.hot", 1, KEY_USES_RESERVED, &err), &err);
+    assert_result(LETHE_LIMIT, keyring_reserve_many(store, "t.a.hot", 1, KEY_USES_RESERVED, &err));
     assert_non_null(strstr(err.hint, "rotate"));
 }
 
@@ -239,7 +236,6 @@ static void an_older_version_has_a_derived_hmac_key(void **state)
     for (size_t i = 0; i < 2; i++) {
         CLEANUP(key_version_clear) struct key_version read = {0};
         char text[65];
-        uint64_t version;
         if (i == 0) {
             assert_ok(store_begin(store, &err), &err);
             assert_ok(store_put(store, "keys/t.a.hot/1", version_row, 49, STORE_ANY, &err), &err);
@@ -249,7 +245,7 @@ static void an_older_version_has_a_derived_hmac_key(void **state)
         hex_encode(lethe_secret_bytes_const(read.hmac), 32, text);
         assert_string_equal(DERIVED_HMAC, text);
         assert_ok(store_begin(store, &err), &err); /* writing the row again changes nothing of it */
-        assert_ok(keyring_reserve(store, "t.a.hot", &version, &err), &err);
+        assert_ok(keyring_reserve_many(store, "t.a.hot", 1, KEY_USES_RESERVED, &err), &err);
         assert_ok(store_commit(store, &err), &err);
     }
 }

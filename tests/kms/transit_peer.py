@@ -51,6 +51,8 @@ def decoded(fields, name):
 
 def encrypt(name, fields):
     key = key_of(name)
+    if "batch_input" in fields:
+        return {"batch_results": [encrypt(name, item) for item in fields["batch_input"]]}
     nonce = os.urandom(12)
     sealed = AESGCM(key["versions"][-1]).encrypt(nonce, decoded(fields, "plaintext"), decoded(fields, "associated_data"))
     return {"ciphertext": f"vault:v{len(key['versions'])}:" + base64.b64encode(nonce + sealed).decode()}

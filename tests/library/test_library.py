@@ -6,9 +6,11 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 source, build, compiler = sys.argv[1:]
 tests = pathlib.Path(source) / "tests"
@@ -110,8 +112,127 @@ def builds_the_example(installed):
     assert len(answered.split("\n")[0].split()) == 16, answered
 
 
+class Service:
+    """lethe kms serve --dev, for as long as a case takes."""
+
+    def __init__(self, installed):
+        self.installed, self.folder = installed, installed.folder
+        self.env = {**installed.env, "LETHE_HOME": str(self.folder / "service")}
+
+    def __enter__(self):
+        self.process = subprocess.Popen([self.installed.lethe, "kms", "serve", "--dev", "--json", "--listen",
+                                         "127.0.0.1:0"], env=self.env, stdout=subprocess.PIPE)
+        ready = json.loads(self.process.stdout.readline())
+        self.address, self.ca = ready["address"], ready["ca_file"]
+        self.token = self.secret("root.token", ready["root_token"])
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.communicate(timeout=20)
+
+    def secret(self, name, text):
+        path = self.folder / name
+        path.touch(mode=0o600)
+        path.write_text(text + "\n")
+        return path
+
+    def admin(self, *words):
+        return output(self.installed.lethe, *words, env=self.env)
+
+    def records(self, event):
+        lines = self.admin("audit", "show", "--json").splitlines()
+        return [row for row in map(json.loads, lines) if row["event"] == event]
+
+
+class Loading:
+    """The example, which looks at the weights whenever it is told to."""
+
+    def __init__(self, program, env, *words):
+        self.process = subprocess.Popen([str(word) for word in (program, *words)], env=env, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def look(self):
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().decode()
+
+    def end(self):
+        out, err = self.process.communicate(timeout=20)
+        return self.process.returncode, out.decode(), err.decode()
+
+
+def ends_when_told(loading):
+    """Looks until the program has seen that it may not: asked again at most once a second."""
+    for _ in range(100):
+        if loading.process.poll() is not None:
+            break
+        try:
+            loading.look()
+        except BrokenPipeError:
+            break
+        time.sleep(0.1)
+    return loading.end()
+
+
+POLICY = """
+path "transit/decrypt/default.tiny.hot" { capabilities = ["update"] }
+path "transit/keys/*" { capabilities = ["read"] }
+path "lethe/keys/*" { capabilities = ["read"] }
+"""
+
+
+def asks_a_key_service(installed):
+    """The example: with a token and with a certificate; what is refused and revoked ends it (K-1, K-9, P-1)."""
+    program = installed.folder / "load"
+    output(compiler, "-O2", "-std=c17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-pedantic",
+           pathlib.Path(source) / "examples" / "key-service" / "load.c", "-o", program, *installed.flags)
+    weights, model = installed.folder / "weights.bin", installed.folder / "tiny.lethe"
+    weights.write_bytes(bytes(range(256)) * 40)
+    seen = f"10240 bytes, their sum is {sum(range(256)) * 40}\n"
+    with Service(installed) as service:
+        output(installed.lethe, "encrypt", weights, "-o", model, "--model", "tiny", "--kms", service.address, "--ca",
+               service.ca, "--token-file", service.token, env=installed.env)
+        where = (model, service.address, service.ca)
+
+        def load(*proof):
+            return Loading(program, installed.env, *where, *proof)
+
+        wrong = service.secret("wrong.token", "lethe.not-a-token")
+        shown = service.secret("shown.token", "lethe.shown")
+        shown.chmod(0o644)
+        assert load(wrong).end()[0] == 4
+        assert load(shown).end()[0] == 6
+        assert load(installed.folder / "none").end()[0] == 5
+        assert Loading(program, installed.env, model, "http://127.0.0.1:1", service.ca, service.token).end()[0] == 2
+        assert Loading(program, installed.env, model, "https://127.0.0.1:1", service.ca, service.token).end()[0] == 5
+
+        one = load(service.token)
+        assert one.look() == seen
+        assert one.end() == (0, "", "")
+        assert [row["purpose"] for row in service.records("key_released")] == ["load"]
+
+        policy = installed.folder / "loader.hcl"
+        policy.write_text(POLICY)
+        service.admin("kms", "write", "sys/policy/loader", f"policy=@{policy}")
+        node, files = "spiffe://lethe.local/node", installed.folder / "node"
+        service.admin("identity", "create", node, "--policy", "loader")
+        service.admin("identity", "issue", node, "-o", files)
+        proof = (files.with_suffix(".pem"), files.with_suffix(".key"))
+        one, two = load(*proof), load(service.token)
+        assert one.look() == seen and two.look() == seen
+        assert node in [row["requester"] for row in service.records("key_released")]
+        service.admin("identity", "revoke", node, "--reason", "stolen")
+        code, _, err = ends_when_told(one)
+        assert code == 4 and err, (code, err)
+        assert two.look() == seen  # which the identity does not concern
+        service.admin("kms", "write", "lethe/keys/default.tiny.hot/revoke", "reason=a test")
+        code, _, err = ends_when_told(two)
+        assert code == 4 and "revoked" in err, (code, err)
+
+
 cases = (shows_only_its_own_names, memory_needs_no_home, decides_by_policy, opens_what_the_program_made,
-         serves_an_expert, builds_the_example)
+         serves_an_expert, builds_the_example, asks_a_key_service)
 with tempfile.TemporaryDirectory(prefix="lethe-library-") as place:
     installation = Installed(pathlib.Path(place))
     print(f"1..{len(cases)}")

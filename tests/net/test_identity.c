@@ -50,6 +50,34 @@ static void test_bad_ids(void **state)
     }
 }
 
+/* Of two spellings of one identity there is one inside. */
+static void test_read(void **state)
+{
+    static const char *const wrong[] = {
+        "",    "/",        "//d/a",  "d",         "d/",          "https://d/a", "spiffe:d/a",
+        "D/a", "d/a/../b", "d/a//b", "spiffe://", "spiffe:///a", "d:80/a",      "d/a?b",
+    };
+    static const char whole[] = "spiffe://example.org/tenant/acme/loader";
+    struct spiffe_id with, without;
+    char text[SPIFFE_ID_MAX + 2];
+    assert_int_equal(spiffe_read(whole, strlen(whole), &with, NULL), LETHE_OK);
+    assert_string_equal(with.text, whole);
+    assert_int_equal(spiffe_read(whole + 9, strlen(whole) - 9, &without, NULL), LETHE_OK);
+    assert_string_equal(without.text, whole);
+    assert_string_equal(without.tenant, "acme");
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        if (spiffe_read(wrong[i], strlen(wrong[i]), &with, NULL) != LETHE_INVALID)
+            fail_msg("%s", wrong[i]);
+    }
+    memset(text, 'a', sizeof text);
+    memcpy(text, "d/", 2);
+    assert_int_equal(spiffe_read(text, SPIFFE_ID_MAX - 9, &with, NULL), LETHE_OK);
+    assert_int_equal(spiffe_read(text, SPIFFE_ID_MAX - 8, &with, NULL), LETHE_INVALID);
+    assert_int_equal(spiffe_read(text, SPIFFE_ID_MAX, &with, NULL), LETHE_INVALID);
+    assert_int_equal(spiffe_read(text, SPIFFE_ID_MAX + 1, &with, NULL), LETHE_INVALID);
+    assert_int_equal(spiffe_read("d/a\0b", 5, &with, NULL), LETHE_INVALID);
+}
+
 static void test_lengths(void **state)
 {
     char text[SPIFFE_ID_MAX + 2];
@@ -70,6 +98,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good_ids),
         cmocka_unit_test(test_bad_ids),
+        cmocka_unit_test(test_read),
         cmocka_unit_test(test_lengths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

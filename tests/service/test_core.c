@@ -410,19 +410,76 @@ static void streams_get_what_is_told(void **state)
     assert_int_equal(200, call(check, "GET", "lethe/events", check->root, NULL));
     assert_true(check->stream);
     assert_string_equal(check->content_type, "text/event-stream");
-    service_publish(check->service, "revoked", "{\"key\":\"a\"}");
+    service_publish(check->service, "revoked", "", "\"key\":\"a\"");
     call(check, "GET", "sys/health", NULL, NULL);
     assert_int_equal(1, check->pieces);
     assert_string_equal((const char *)check->last_piece.bytes,
-                        "event: revoked\ndata: {\"key\":\"a\"}\n\n");
+                        "event: revoked\ndata: {\"tenant\":\"\",\"key\":\"a\"}\n\n");
 
     struct wire_frame closed = {.kind = WIRE_CLOSED, .connection = check->connection};
     wire_put(&check->client, &closed);
     connect_with_chain(check, NULL, 0);
     call(check, "GET", "sys/health", NULL, NULL);
-    service_publish(check->service, "revoked", "{}");
+    service_publish(check->service, "revoked", "", "");
     call(check, "GET", "sys/health", NULL, NULL);
     assert_int_equal(1, check->pieces);
+}
+
+static unsigned heard(struct check *check, const char *tenant)
+{
+    unsigned before = check->pieces;
+    service_publish_text(check->service, "key_rotated", tenant, "key", "k");
+    call(check, "GET", "sys/health", NULL, NULL);
+    return check->pieces - before;
+}
+
+/* E-7: what happens to one tenant's keys is nothing that another hears of; and who may no longer
+ * listen hears nothing more, though the stream is open. */
+static void streams_tell_of_whom_the_policy_lets_them(void **state)
+{
+    static const char listen[] =
+        "{\"policy\":\"path \\\"lethe/events\\\" { capabilities = [\\\"read\\\"] }\"}";
+    struct check *check = *state;
+    assert_int_equal(204, call_operator(check, "PUT", "sys/policies/acl/nothing", listen));
+    assert_int_equal(200, call(check, "GET", "lethe/events", check->other, NULL));
+    assert_int_equal(1, heard(check, "acme"));
+    assert_string_equal((const char *)check->last_piece.bytes,
+                        "event: key_rotated\ndata: {\"tenant\":\"acme\",\"key\":\"k\"}\n\n");
+    assert_int_equal(0, heard(check, "other"));
+    assert_int_equal(0, heard(check, "acm"));
+    assert_int_equal(1, heard(check, ""));
+    assert_int_equal(200, call(check, "GET", "lethe/events", check->root, NULL));
+    assert_int_equal(1, heard(check, "other"));
+    assert_int_equal(2, heard(check, "acme"));
+    unsigned before = check->pieces;
+    assert_int_equal(204, call_operator(check, "DELETE", "sys/policies/acl/nothing", NULL));
+    call(check, "GET", "sys/health", NULL, NULL);
+    assert_int_equal(before + 1, check->pieces); /* root's */
+    assert_int_equal(1, heard(check, "acme"));
+}
+
+/* Each kind of event says whose it is. */
+static void events_say_whose_they_are(void **state)
+{
+    struct check *check = *state;
+    assert_int_equal(200, call(check, "POST", "transit/keys/acme.m.hot", check->root, "{}"));
+    assert_int_equal(200, call(check, "POST", "transit/keys/plain", check->root, "{}"));
+    assert_int_equal(200, call(check, "GET", "lethe/events", check->root, NULL));
+    call(check, "POST", "transit/keys/acme.m.hot/rotate", check->root, NULL);
+    assert_non_null(strstr((const char *)check->last_piece.bytes, "{\"tenant\":\"acme\",\"key\""));
+    call(check, "POST", "transit/keys/plain/rotate", check->root, NULL);
+    assert_non_null(strstr((const char *)check->last_piece.bytes, "{\"tenant\":\"\",\"key\""));
+    assert_int_equal(
+        200, call_operator(check, "POST", "lethe/keys/acme.m.hot/revoke", "{\"reason\":\"x\"}"));
+    call(check, "GET", "sys/health", NULL, NULL);
+    assert_non_null(strstr((const char *)check->last_piece.bytes,
+                           "event: key_revoked\ndata: {\"tenant\":\"acme\",\"key\""));
+    char body[256];
+    snprintf(body, sizeof body, "{\"accessor\":\"%s\"}", check->other_name + strlen("token:"));
+    assert_int_equal(204, call_operator(check, "POST", "auth/token/revoke-accessor", body));
+    call(check, "GET", "sys/health", NULL, NULL);
+    assert_non_null(strstr((const char *)check->last_piece.bytes,
+                           "event: token_revoked\ndata: {\"tenant\":\"acme\",\"accessor\""));
 }
 
 static void streams_are_bounded(void **state)
@@ -511,6 +568,8 @@ int main(void)
         ON_SERVICE(a_door_is_told_what_it_needs),
         ON_SERVICE(who_is_cut_off_is_gone),
         ON_SERVICE(streams_get_what_is_told),
+        ON_SERVICE(streams_tell_of_whom_the_policy_lets_them),
+        ON_SERVICE(events_say_whose_they_are),
         ON_SERVICE(streams_are_bounded),
         ON_SERVICE(operators_are_who_the_socket_says),
         ON_SERVICE(a_part_that_cannot_be_read_stops_no_other),

@@ -423,6 +423,41 @@ static void other_tenants_tokens_are_unknown(void **state)
     assert_int_equal(200, call(check, "GET", "auth/token/lookup-self", check->root, NULL));
 }
 
+static void take_backup(struct check *check, const char *name, char body[4096])
+{
+    char path[128];
+    snprintf(path, sizeof path, "transit/backup/%s", name);
+    assert_int_equal(200, call_operator(check, "GET", path, NULL));
+    snprintf(body, 4096, "{\"force\":true,\"backup\":\"%s\"}", body_member(check, "backup"));
+}
+
+/* E-7: with --dev, where restoring takes no operator, a backup is as much its tenant's as the key:
+ * it comes back for nobody else, under no name. */
+static void backups_are_their_tenants_in_dev_too(void **state)
+{
+    static const char exportable[] = "{\"exportable\":true,\"allow_plaintext_backup\":true}";
+    static const char *const paths[] = {"transit/restore", "transit/restore/acme.stolen",
+                                        "transit/restore/stolen", "transit/restore/b.key"};
+    struct check *check = *state;
+    char mine[128], theirs[4096], own[4096];
+    make_keys(check);
+    operator_does(check, "transit/keys/b.key", exportable);
+    operator_does(check, "transit/keys/acme.key", exportable);
+    make_all_powerful(check, "acme", mine);
+    take_backup(check, "b.key", theirs);
+    take_backup(check, "acme.key", own);
+    assert_int_equal(403, call(check, "POST", "transit/restore", mine, own));
+    check->service->options.dev = true;
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        call(check, "POST", paths[i], mine, theirs);
+        assert_denied(check, paths[i]);
+    }
+    assert_int_equal(3, records(check, "authorization_denied", "another tenant's key"));
+    assert_int_equal(204, call(check, "POST", "transit/restore", mine, own)); /* the control */
+    assert_int_equal(204, call(check, "POST", "transit/restore/acme.copy", mine, own));
+    assert_int_equal(204, call(check, "POST", "transit/restore", check->root, theirs));
+}
+
 /* A policy that lets everybody in takes an operator. */
 static void policies_are_operators(void **state)
 {
@@ -455,6 +490,7 @@ int main(void)
         ON_SERVICE(nobody_makes_more_than_itself),
         ON_SERVICE(nobody_lives_longer_than_it_may),
         ON_SERVICE(other_tenants_tokens_are_unknown),
+        ON_SERVICE(backups_are_their_tenants_in_dev_too),
         ON_SERVICE(policies_are_operators),
     };
     return cmocka_run_group_tests(tests, service_start, NULL);

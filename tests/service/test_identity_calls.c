@@ -89,6 +89,67 @@ static void identities_are_an_operators_business(void **state)
                                check->other, NULL));
 }
 
+static void claim(struct check *check, const struct sign_pair *pair, const char *members,
+                  unsigned status)
+{
+    CLEANUP(memory_free) char *body = csr_json(pair, members);
+    if (call(check, "POST", "lethe/identities/renew", NULL, body) != status)
+        fail_msg("%s: %u", members, check->status);
+}
+
+/* One identity has one spelling inside, whichever comes in. */
+static void an_identity_may_be_written_without_its_scheme(void **state)
+{
+    static const char bare[] = "{\"id\":\"example.org/tenant/acme/loader\",\"reason\":\"x\"}";
+    struct check *check = *state;
+    CLEANUP(sign_pair_free) struct sign_pair *pair = fresh_pair(SIGNATURE_ECDSA_P256);
+    CLEANUP(memory_free)
+    char *body = csr_json(pair, "\"id\":\"example.org/tenant/acme/loader\",");
+    assert_int_equal(200, call_operator(check, "POST", "lethe/identities", bare));
+    assert_has(check, "\"id\":\"" LOADER "\"");
+    assert_int_equal(200, call_operator(check, "POST", "lethe/identities", MAKE_LOADER));
+    assert_int_equal(200, call(check, "LIST", "lethe/identities", check->root, NULL));
+    assert_has(check, "\"keys\":[\"" LOADER "\"]");
+    assert_int_equal(200, call(check, "GET", "lethe/identities/example.org/tenant/acme/loader",
+                               check->root, NULL));
+    assert_int_equal(200, call_operator(check, "POST", "lethe/identities/issue", body));
+    CLEANUP(buffer_clear) struct buffer chain = chain_of_answer(check);
+    connect_with_chain(check, chain.bytes, chain.size_bytes);
+    claim(check, pair, "\"principal\":\"example.org/tenant/acme/loader\",", 200);
+    claim(check, pair, "\"identity\":\"" LOADER "\",", 200);
+    claim(check, pair, "\"identity\":\"example.org/tenant/acme/loade\",", 403);
+    claim(check, pair, "\"identity\":\"//example.org/tenant/acme/loader\",", 403);
+    assert_int_equal(204, call_operator(check, "POST", "lethe/identities/revoke", bare));
+    connect_with_chain(check, chain.bytes, chain.size_bytes);
+    assert_int_equal(403, call(check, "POST", "auth/cert/login", NULL, "{}"));
+    assert_int_equal(1, records(check, "identity_revoked", LOADER));
+}
+
+/* K-9: an operator binds a token to an identity, without whose certificate it is void. */
+static void a_token_may_be_made_for_an_identity(void **state)
+{
+    struct check *check = *state;
+    CLEANUP(sign_pair_free) struct sign_pair *pair = fresh_pair(SIGNATURE_ECDSA_P256);
+    CLEANUP(buffer_clear) struct buffer chain = must_issue(check, pair);
+    static const char *const bad[] = {
+        "{\"identity\":\"https://example.org/x\"}",
+        "{\"identity\":\"" LOADER "s\"}",
+        "{\"identity\":\"" LOADER "\",\"tenant\":\"other\"}",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        if (call_operator(check, "POST", "auth/token/create", bad[i]) != 400)
+            fail_msg("%s: %u %s", bad[i], check->status, body_text(check));
+    }
+    assert_int_equal(200, call_operator(check, "POST", "auth/token/create",
+                                        "{\"identity\":\"example.org/tenant/acme/loader\","
+                                        "\"policies\":\"default\"}"));
+    CLEANUP(memory_free) char *token = strdup(body_member(check, "client_token"));
+    assert_int_equal(403, call(check, "GET", "auth/token/lookup-self", token, NULL));
+    connect_with_chain(check, chain.bytes, chain.size_bytes);
+    assert_int_equal(200, call(check, "GET", "auth/token/lookup-self", token, NULL));
+    assert_int_equal(1, records(check, "token_created", LOADER));
+}
+
 static void a_node_renews_its_certificate(void **state)
 {
     struct check *check = *state;
@@ -279,6 +340,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_SERVICE(identities_are_an_operators_business),
+        ON_SERVICE(an_identity_may_be_written_without_its_scheme),
+        ON_SERVICE(a_token_may_be_made_for_an_identity),
         ON_SERVICE(a_node_renews_its_certificate),
         ON_SERVICE(a_revoked_identity_is_cut_off),
         ON_SERVICE(a_certificate_for_a_token),

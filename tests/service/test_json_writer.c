@@ -24,7 +24,8 @@ static void test_everything_once(void **state)
     json_begin_object(&writer, NULL);
     json_end_object(&writer);
     json_end_array(&writer);
-    json_put_named(&writer, "\"", 1, "\t", 1);
+    json_begin_named(&writer, "\"", 1);
+    json_put_text(&writer, NULL, "\t");
     json_end_object(&writer);
     check_is(&out,
              "{\"text\":\"a\\\"b\\\\c\\n\\u0001\",\"least\":-9223372036854775808,\"yes\":true,"

@@ -148,7 +148,10 @@ static void ready(void *context, const char *const *addresses, bool sealed)
     tell('s', sealed ? 'S' : 'r', addresses[0]);
 }
 
-static pid_t start(const struct serve_options *options, const struct serve_parts *parts)
+/* A child is this program again: the environment tells it what it is to be. */
+#define PARTS_VARIABLE "TEST_SERVE_PARTS"
+
+static pid_t start(const struct serve_options *options, const char *parts)
 {
     kept_count = 0;
     pid_t pid = fork();
@@ -157,8 +160,9 @@ static pid_t start(const struct serve_options *options, const struct serve_parts
         return pid;
     assert_int_equal(dup2(notes[1], NOTES_FD), NOTES_FD);
     alarm(60);
+    setenv(PARTS_VARIABLE, parts, 1);
     struct lethe_error err = {0};
-    lethe_result result = serve_with(options, parts, &err);
+    lethe_result result = serve(options, &err);
     struct note note = {'s', 'e', getpid(), (int)result, ""};
     snprintf(note.text, sizeof note.text, "%.60s", err.text);
     _exit(write(notes[1], &note, sizeof note) == sizeof note ? 0 : 1);
@@ -185,7 +189,23 @@ static lethe_result silent_part(const struct serve_options *options, const struc
     return LETHE_OK;
 }
 
-static const struct serve_parts fakes = {keeper_part, door_part};
+static const struct {
+    const char *name;
+    struct serve_parts parts;
+} part_rows[] = {
+    {"fakes", {keeper_part, door_part}},
+    {"broken keeper", {broken_part, silent_part}},
+    {"broken door", {silent_part, broken_part}},
+};
+
+static void be_part(void)
+{
+    const char *name = getenv(PARTS_VARIABLE);
+    for (size_t i = 0; i < ARRAY_LEN(part_rows); i++) {
+        if (name != NULL && strcmp(name, part_rows[i].name) == 0)
+            serve_as_part(&part_rows[i].parts);
+    }
+}
 
 static void is_gone(pid_t pid)
 {
@@ -211,7 +231,7 @@ static void both_start_meet_and_end(void **state)
     struct note keeper, door, note;
     struct stat status;
     const struct serve_options options = plain();
-    pid_t supervisor = start(&options, &fakes);
+    pid_t supervisor = start(&options, "fakes");
     expect('k', 's', &keeper);
     assert_string_equal(keeper.text, "admin");
     assert_int_equal(stat(admin, &status), 0);
@@ -238,7 +258,7 @@ static void who_is_killed_starts_again_and_meets_the_other(void **state)
 {
     struct note keeper, door, note;
     const struct serve_options options = plain();
-    pid_t supervisor = start(&options, &fakes);
+    pid_t supervisor = start(&options, "fakes");
     expect('k', 's', &keeper);
     expect('d', 's', &door);
     expect('s', 'r', &note);
@@ -261,7 +281,7 @@ static void a_killed_supervisor_takes_both_along(void **state)
 {
     struct note keeper, door, note;
     const struct serve_options options = plain();
-    pid_t supervisor = start(&options, &fakes);
+    pid_t supervisor = start(&options, "fakes");
     expect('k', 's', &keeper);
     expect('d', 's', &door);
     expect('s', 'r', &note);
@@ -271,7 +291,7 @@ static void a_killed_supervisor_takes_both_along(void **state)
     is_gone(door.pid);
     /* What it left of the admin socket makes room. */
     assert_int_equal(access(admin, F_OK), 0);
-    pid_t next = start(&options, &fakes);
+    pid_t next = start(&options, "fakes");
     expect('s', 'r', &note);
     kill(next, SIGTERM);
     finish(next, LETHE_OK);
@@ -280,10 +300,8 @@ static void a_killed_supervisor_takes_both_along(void **state)
 static void what_cannot_start_ends_the_service_with_its_code(void **state)
 {
     const struct serve_options options = plain();
-    const struct serve_parts broken_keeper = {broken_part, silent_part};
-    const struct serve_parts broken_door = {silent_part, broken_part};
-    finish(start(&options, &broken_keeper), LETHE_INTEGRITY);
-    finish(start(&options, &broken_door), LETHE_INTEGRITY);
+    finish(start(&options, "broken keeper"), LETHE_INTEGRITY);
+    finish(start(&options, "broken door"), LETHE_INTEGRITY);
 }
 
 /* ---- addresses ---------------------------------------------------------------------------------
@@ -393,6 +411,8 @@ int main(void)
         cmocka_unit_test(letters_bring_descriptors),
     };
     struct lethe_error err = {0};
+    if (serve_is_part())
+        be_part();
     if (pipe2(notes, O_CLOEXEC) != 0 || crypto_start(&err) != LETHE_OK)
         return 1;
     admin = temp_path("run/admin.sock");

@@ -2,10 +2,11 @@
  * the service runs: who changes something hears an error, and all is well when it is well again. */
 #include "service_check.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdlib.h>
-
-#include "base/clock.h"
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "../store/faults.h"
 
@@ -38,31 +39,105 @@ static void a_full_disk_refuses_what_would_be_recorded(void **state)
     assert_log_verifies(check->home);
 }
 
-static void a_store_that_another_holds_is_waited_for_and_then_refused(void **state)
+/* ---- a store that another process holds ------------------------------------------------------ */
+
+static const struct {
+    const char *method, *path, *body;
+    unsigned status; /* when nobody holds it */
+} held_changes[] = {
+    {"POST", "transit/keys/new", "{}", 200},
+    {"POST", "transit/keys/k/rotate", "{}", 200},
+    {"POST", "auth/token/create", "{\"policies\":[\"p\"]}", 200},
+    {"POST", "pki/roles/r", "{\"allow_any_name\":true}", 204},
+};
+
+/* Each would wait for as long as a lock allows, and they would take minutes together. */
+static void assert_changes_are_refused(struct check *check)
+{
+    for (size_t i = 0; i < 10 * ARRAY_LEN(held_changes); i++) {
+        size_t which = i % ARRAY_LEN(held_changes);
+        unsigned status = ask(check, held_changes[which].method, held_changes[which].path,
+                              held_changes[which].body);
+        if (status != 503)
+            fail_msg("%s: %u %s", held_changes[which].path, status, body_text(check));
+        assert_has(check, "another process holds the store of keys; try again");
+        assert_has_not(check, check->home->store);
+    }
+}
+
+static void assert_others_are_answered(struct check *check)
+{
+    static const char *const reads[] = {"sys/health", "transit/keys/k", "auth/token/lookup-self",
+                                        "sys/mounts", "metrics"};
+    for (size_t i = 0; i < ARRAY_LEN(reads); i++)
+        assert_int_equal(200, ask(check, "GET", reads[i], NULL));
+    assert_int_equal(200, ask(check, "POST", "transit/encrypt/k", "{\"plaintext\":\"YQ==\"}"));
+}
+
+static void assert_all_works(struct check *check)
+{
+    for (size_t i = 0; i < ARRAY_LEN(held_changes); i++)
+        assert_int_equal(held_changes[i].status, ask(check, held_changes[i].method,
+                                                     held_changes[i].path, held_changes[i].body));
+    assert_int_equal(1, records(check, "key_created", "\"new\""));
+    assert_log_verifies(check->home);
+}
+
+static void have_a_key(struct check *check)
+{
+    assert_int_equal(200, ask(check, "POST", "transit/keys/k", "{}"));
+    assert_int_equal(200, ask(check, "POST", "transit/encrypt/k", "{\"plaintext\":\"YQ==\"}"));
+}
+
+static void a_store_that_another_holds_is_refused_at_once(void **state)
 {
     struct check *check = *state;
     sqlite3 *other;
-    if (getenv("LETHE_TEST_LONG") == NULL) /* it waits for as long as the store does */
-        skip();
+    have_a_key(check);
     assert_int_equal(SQLITE_OK, sqlite3_open(check->home->store, &other));
-    assert_int_equal(SQLITE_OK, sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL));
-    uint64_t begun_ns = clock_monotonic_ns(&clock_system);
-    unsigned made = ask(check, "POST", "transit/keys/new", "{}");
-    print_message("create: %u %s after %u ms\n", made, body_text(check),
-                  (unsigned)((clock_monotonic_ns(&clock_system) - begun_ns) / 1000000));
-    assert_int_equal(503, made);
-    assert_int_equal(200, call(check, "GET", "sys/health", NULL, NULL));
-    assert_int_equal(200, ask(check, "GET", "auth/token/lookup-self", NULL));
+    assert_int_equal(SQLITE_OK, sqlite3_exec(other, "BEGIN EXCLUSIVE", NULL, NULL, NULL));
+    assert_changes_are_refused(check);
+    assert_others_are_answered(check);
     assert_int_equal(SQLITE_OK, sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL));
     assert_int_equal(SQLITE_OK, sqlite3_close(other));
+    assert_all_works(check);
+}
+
+static void a_home_that_another_holds_is_refused_at_once(void **state)
+{
+    struct check *check = *state;
+    have_a_key(check);
+    int other = open(check->home->lock, O_RDWR | O_CLOEXEC);
+    assert_int_equal(0, flock(other, LOCK_EX));
+    assert_changes_are_refused(check);
+    assert_others_are_answered(check);
+    close(other);
+    assert_all_works(check);
+}
+
+/* A command that is short is waited for. */
+static void a_home_that_is_let_go_soon_is_waited_for(void **state)
+{
+    struct check *check = *state;
+    int other = open(check->home->lock, O_RDWR | O_CLOEXEC);
+    assert_int_equal(0, flock(other, LOCK_EX));
+    pid_t child = fork();
+    if (child == 0) {
+        usleep(20000);
+        _exit(flock(other, LOCK_UN));
+    }
     assert_int_equal(200, ask(check, "POST", "transit/keys/new", "{}"));
+    assert_int_equal(0, wait_for(child));
+    close(other);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_SERVICE(a_full_disk_refuses_what_would_be_recorded),
-        ON_SERVICE(a_store_that_another_holds_is_waited_for_and_then_refused),
+        ON_SERVICE(a_store_that_another_holds_is_refused_at_once),
+        ON_SERVICE(a_home_that_another_holds_is_refused_at_once),
+        ON_SERVICE(a_home_that_is_let_go_soon_is_waited_for),
     };
     return cmocka_run_group_tests(tests, service_start, NULL);
 }

@@ -265,6 +265,50 @@ static void test_children_go_with_the_parent(void **state)
                   tokens_revoke(made->service.tokens, family.entries[1].hash, true, "test", &err));
 }
 
+static void test_more_go_than_one_change_records(void **state)
+{
+    const size_t count = 2 * KEEPER_OTHERS_MAX + 5;
+    struct token_home *made = *state;
+    struct lethe_error err = {0};
+    struct token_entry parent = entry_of("app", 600);
+    CLEANUP(lethe_secret_free) struct lethe_secret *token = must_make_token(made, &parent);
+    for (size_t i = 0; i < count; i++) {
+        struct token_entry child = entry_of("app", 600);
+        memcpy(child.parent, parent.hash, sizeof child.parent);
+        lethe_secret_free(must_make_token(made, &child));
+    }
+    assert_ok(tokens_revoke(made->service.tokens, parent.hash, true, "test", &err), &err);
+    assert_int_equal(0, made->service.tokens->count);
+    assert_int_equal(0, count_rows(made, TOKEN_ROW));
+    assert_int_equal(1 + count, cut_off_count);
+    assert_int_equal(1, count_records(made->home, "token_revoked", "\"reason\":\"test\""));
+    assert_int_equal(count, count_records(made->home, "token_revoked", "with the token above"));
+    assert_log_verifies(made->home);
+}
+
+/* As a crash between two changes of one removal leaves it. */
+static void test_what_lost_its_parent_is_void_and_goes(void **state)
+{
+    struct token_home *made = *state;
+    struct token_entry child = entry_of("app", 600), grandchild = entry_of("app", 600);
+    struct token_entry other = entry_of("app", 600);
+    memset(child.parent, 7, sizeof child.parent);
+    CLEANUP(lethe_secret_free) struct lethe_secret *one = must_make_token(made, &child);
+    memcpy(grandchild.parent, child.hash, sizeof child.hash);
+    CLEANUP(lethe_secret_free) struct lethe_secret *two = must_make_token(made, &grandchild);
+    CLEANUP(lethe_secret_free) struct lethe_secret *three = must_make_token(made, &other);
+    token_home_reopen(made);
+    assert_null(find(made, one));
+    assert_null(find(made, two));
+    tokens_expire(made->service.tokens, made->now_s);
+    assert_int_equal(1, count_rows(made, TOKEN_ROW));
+    assert_non_null(find(made, three));
+    assert_int_equal(1, count_records(made->home, "token_revoked", child.accessor));
+    assert_int_equal(1, count_records(made->home, "token_revoked", grandchild.accessor));
+    tokens_expire(made->service.tokens, made->now_s);
+    assert_int_equal(2, count_records(made->home, "token_revoked", NULL));
+}
+
 static void test_children_may_become_orphans(void **state)
 {
     struct token_home *made = *state;
@@ -446,6 +490,8 @@ int main(void)
         ON_TOKEN_HOME(test_what_expired_is_removed_with_its_children),
         ON_TOKEN_HOME(test_more_expires_than_one_change_removes),
         ON_TOKEN_HOME(test_children_go_with_the_parent),
+        ON_TOKEN_HOME(test_more_go_than_one_change_records),
+        ON_TOKEN_HOME(test_what_lost_its_parent_is_void_and_goes),
         ON_TOKEN_HOME(test_children_may_become_orphans),
         ON_TOKEN_HOME(test_whoever_used_a_revoked_token_is_cut_off),
         ON_TOKEN_HOME(test_an_identity_loses_all_its_tokens),
