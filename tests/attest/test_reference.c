@@ -1,4 +1,4 @@
-/* Reference values: what may be one, and which claims fit it (K-5). */
+/* Reference values: what may be one, and which claims fit it (E-3). */
 #include "check.h"
 
 #include "attest/attest.h"

@@ -1,4 +1,4 @@
-/* What AMD's own keys have signed (K-5): it is believed, and nothing that differs from it is. */
+/* What AMD's own keys have signed (E-3): it is believed, and nothing that differs from it is. */
 #include "snp_samples.h"
 
 #include <stdlib.h>
