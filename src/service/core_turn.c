@@ -10,8 +10,11 @@
 
 /* ---- their life ------------------------------------------------------------------------------ */
 
+/* Where one turn does, its memory is used again. */
 static void choose(struct core *core)
 {
+    if (core->waiting_turns == 0)
+        core->first_turn = 0;
     core->turn = &core->turns[(core->first_turn + core->waiting_turns) % TURNS_MAX];
 }
 
