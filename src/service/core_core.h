@@ -1,6 +1,7 @@
 /* service/core_core.h -- the inside of the core, for its own files: core.c (frames and turns),
- * core_call.c (one request), core_turn.c (records and answers), core_connections.c (who is there),
- * core_settings.c (what doors are told), core_run.c (the process), events.c, metrics.c. */
+ * core_call.c (one request), core_allow.c (whether it may be), core_turn.c (records and answers),
+ * core_connections.c (who is there), core_settings.c (what doors are told), core_run.c (the
+ * process), events.c, metrics.c. */
 #ifndef SERVICE_CORE_CORE_H
 #define SERVICE_CORE_CORE_H
 
@@ -145,6 +146,12 @@ void connections_end_cut_off(struct core *core);
 /* core_call.c: one request, answered into the turn. LETHE_MALFORMED: the frame is none of ours. */
 LETHE_MUST_CHECK lethe_result core_call(struct core *core, struct core_peer *peer,
                                         const struct wire_frame *frame);
+
+/* core_allow.c: asks whether the call may be, and puts the answer on record. LETHE_DENIED with the
+ * one text "permission denied"; LETHE_INVALID: its purpose cannot be read. */
+LETHE_MUST_CHECK lethe_result core_allow(struct call *call, struct lethe_error *err);
+/* The same for a path that no route has. */
+bool core_allows_asking(struct call *call);
 
 /* core_turn.c */
 LETHE_MUST_CHECK lethe_result turns_create(struct core *core, struct lethe_error *err);
