@@ -35,6 +35,7 @@ struct keeper {
     bool was_busy;        /* another process held the home when a change was last tried */
     bool owes;            /* a change of ours is durable, its record may not be */
     struct working_key *working;
+    bool disagrees;                   /* store and log, when they were last compared */
     const struct audit_event *others; /* that the change being made owes beside its own */
     size_t other_count;
 };

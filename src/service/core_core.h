@@ -49,6 +49,7 @@ struct peer_state {
     struct buffer request;  /* of a door for its certificate */
     bool has_said_hello;
     struct buffer counts; /* of a door, for /metrics */
+    uint64_t from_s;      /* when its certificate begins to be good */
     uint64_t renew_s;     /* when its certificate is to be renewed; 0: it has none of us */
     uint8_t told[32];     /* digest of roots and CRLs that it was told */
 };
@@ -127,6 +128,12 @@ void core_sealing(struct core *core);
 /* Rows that were changed, by whomever, are read again. */
 LETHE_MUST_CHECK lethe_result core_look(struct core *core, struct lethe_error *err);
 uint64_t core_now_s(const struct core *core);
+/* Whether a wait until `until_s`, for at most `most_s`, is over. It is, too, when the clock was set
+ * back behind its beginning: a wait of a minute never becomes one of a year. */
+static inline bool core_wait_is_over(uint64_t now_s, uint64_t until_s, uint64_t most_s)
+{
+    return now_s >= until_s || until_s - now_s > most_s;
+}
 /* "xxxxxxxx-xxxx-4xxx-xxxx-xxxxxxxxxxxx" */
 #define CORE_UUID_SIZE 37
 void core_uuid(struct core *core, char out[CORE_UUID_SIZE]);

@@ -128,12 +128,14 @@ static lethe_result copy_secret(const struct field_value *value, struct lethe_se
  * all sources together get a few tries, and then one after each wait. Operators do not wait. */
 #define UNSEAL_FREE 8u
 #define UNSEAL_LEVELS 6u /* a minute */
+#define UNSEAL_WAIT_S ((uint64_t)1 << UNSEAL_LEVELS)
 
 static lethe_result try_passphrase(struct call *call, const struct lethe_secret *passphrase,
                                    struct lethe_error *err)
 {
     struct core *core = call->core;
-    if (passphrase != NULL && !call->admin && call->now_s < core->unseal_from_s)
+    if (passphrase != NULL && !call->admin &&
+        !core_wait_is_over(call->now_s, core->unseal_from_s, UNSEAL_WAIT_S))
         return error_set(err, LETHE_UNAVAILABLE,
                          "too many wrong passphrases: wait a minute, or use lethe kms unseal on "
                          "the service's machine");

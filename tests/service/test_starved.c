@@ -226,6 +226,39 @@ static void a_policy_removed_elsewhere_allows_nothing_more(void **state)
     assert_int_not_equal(0, unread);
 }
 
+/* Fails so often. */
+static unsigned refreshes_fail;
+lethe_result __real_policies_refresh(struct policies *policies, struct lethe_error *err);
+lethe_result __wrap_policies_refresh(struct policies *policies, struct lethe_error *err);
+lethe_result __wrap_policies_refresh(struct policies *policies, struct lethe_error *err)
+{
+    if (refreshes_fail == 0)
+        return __real_policies_refresh(policies, err);
+    refreshes_fail--;
+    return error_set(err, LETHE_NO_MEMORY, "as the test wants");
+}
+
+/* The store was seen to have changed, and then the rows could not be read: they stay due, though
+ * the store has not changed since. */
+static void rows_that_could_not_be_read_stay_due(void **state)
+{
+    struct home *home = *state;
+    char directory[128];
+    changes_make_home(home);
+    snprintf(directory, sizeof directory, "%s", home->store);
+    *strrchr(directory, '/') = '\0';
+    struct check *check = changes_open(home);
+    assert_int_equal(200, changes_call(check, &use));
+    assert_int_equal(0, wait_for(spawn_self((const char *const[]){"remove", directory, NULL})));
+    refreshes_fail = 2;
+    assert_int_equal(503, changes_call(check, &use));
+    assert_int_equal(503, changes_call(check, &use));
+    assert_int_equal(0, refreshes_fail);
+    assert_int_equal(403, changes_call(check, &use));
+    assert_int_equal(200, changes_call(check, &other));
+    check_free(check);
+}
+
 int main(int argc, char **argv)
 {
     struct lethe_error err = {0};
@@ -234,6 +267,7 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "remove") == 0)
         return remove_there(argv[2]);
     const struct CMUnitTest tests[] = {
+        ON_HOME(rows_that_could_not_be_read_stay_due),
         ON_HOME(a_policy_removed_elsewhere_allows_nothing_more),
         ON_HOME(without_memory_a_call_fails_and_works_later),
     };
