@@ -121,11 +121,16 @@ static void note_answer(struct kms_client *client, unsigned status)
 }
 
 /* What a door does without a word: an answer would be work that a stranger can ask for, or it has
- * no certificate to give one with. */
+ * no certificate to give one with. And what is mostly wrong on this side. */
 static const struct {
     const char *text;
     const char *hint;
-} silences[] = {
+} troubles[] = {
+    {"Connection refused", "no key service listens there: --kms, LETHE_KMS_ADDR or [kms] address "
+                           "in lethe.conf say where it is"},
+    {"certificate is not believed", "--ca, LETHE_KMS_CA or [kms] ca in lethe.conf name whom to "
+                                    "believe: for a service of its own authority its home's "
+                                    "ca.pem"},
     {"ended the connection",
      "it may be starting again, or have too many connections: lethe kms status on its machine"},
     {"TLS handshake: no answer",
@@ -139,9 +144,9 @@ static lethe_result call_link(struct kms_client *client, const struct http_call 
     lethe_result result = http_client_call(client->http, call, status, answer, err);
     if (result == LETHE_OK || err == NULL || err->hint[0] != '\0')
         return result;
-    for (size_t i = 0; i < ARRAY_LEN(silences); i++)
-        if (strstr(err->text, silences[i].text) != NULL)
-            error_hint(err, "%s", silences[i].hint);
+    for (size_t i = 0; i < ARRAY_LEN(troubles); i++)
+        if (strstr(err->text, troubles[i].text) != NULL)
+            error_hint(err, "%s", troubles[i].hint);
     return result;
 }
 
