@@ -144,15 +144,13 @@ unsigned answer_error(struct call *call, unsigned status, const char *text)
 
 static unsigned status_of(lethe_result result)
 {
-    switch (result) {
-#define STATUS_CASE(name, status)                                                                  \
-    case name:                                                                                     \
-        return status;
-        CALL_STATUSES(STATUS_CASE)
-#undef STATUS_CASE
-    default:
-        return 500;
-    }
+    static const unsigned statuses[] = {
+#define STATUS_OF(name, status) [name] = (status),
+        CALL_STATUSES(STATUS_OF)
+#undef STATUS_OF
+    };
+    unsigned status = (size_t)result < ARRAY_LEN(statuses) ? statuses[result] : 0;
+    return status != 0 ? status : 500;
 }
 
 /* Where a home lies is nothing to whoever comes over the network. */
