@@ -26,6 +26,7 @@
     X(reencrypt)                                                                                   \
     X(kv)                                                                                          \
     X(policy)                                                                                      \
+    X(attest)                                                                                      \
     X(kms)
 
 #define BENCH_DECLARE(name) void bench_##name(void);

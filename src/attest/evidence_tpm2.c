@@ -73,6 +73,12 @@ lethe_result evidence_produce_tpm2(void *context, const uint8_t binding[ATTEST_B
     TRY(tpm2_device_quote(maker->device, pcr_mask, binding, ATTEST_BINDING_BYTES, &quote, err));
     if (maker->options.ima_log != NULL || (pcr_mask >> IMA_PCR & 1) != 0)
         TRY(read_log(maker->options.ima_log, &log, err));
+    size_t before = json->size_bytes;
     put_all(&quote, &ak, &log, json);
-    return buffer_result(json, err);
+    TRY(buffer_result(json, err));
+    if (json->size_bytes - before <= EVIDENCE_TEXT_MAX)
+        return LETHE_OK;
+    buffer_truncate(json, before);
+    return error_set(err, LETHE_LIMIT, "evidence with an IMA log of %zu bytes; at most %u in all",
+                     log.size_bytes, EVIDENCE_TEXT_MAX);
 }

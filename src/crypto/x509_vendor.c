@@ -176,24 +176,24 @@ bool x509_vendor_signs_so(const X509_ALGOR *algorithm, EVP_PKEY *issuer_key)
            EVP_PKEY_get_bits(issuer_key) == RSA_BITS && is_pss_with_sha384(algorithm);
 }
 
-/* RFC 5280, 6.1.4 (k, m, n): an authority, for certificates, this far above the leaf. */
-static bool may_issue(const struct x509_vendor *issuer, size_t certificates_between)
+/* RFC 5280, 6.1.4 (k, m, n): an authority, for certificates, with so many others below it. */
+static bool may_issue(const struct x509_vendor *issuer, size_t authorities_between)
 {
     long depth = X509_get_pathlen(issuer->x509); /* -1: no limit */
     return X509_check_ca(issuer->x509) == 1 &&
            (X509_get_extension_flags(issuer->x509) & EXFLAG_KUSAGE) != 0 &&
            (X509_get_key_usage(issuer->x509) & KU_KEY_CERT_SIGN) != 0 &&
-           (depth < 0 || (size_t)depth >= certificates_between);
+           (depth < 0 || (size_t)depth >= authorities_between);
 }
 
 static enum x509_vendor_fault check_link(const struct x509_vendor *certificate,
                                          const struct x509_vendor *issuer,
-                                         size_t certificates_between)
+                                         size_t authorities_between)
 {
     const X509_ALGOR *algorithm;
     if (X509_NAME_cmp(X509_get_issuer_name(certificate->x509),
                       X509_get_subject_name(issuer->x509)) != 0 ||
-        !may_issue(issuer, certificates_between))
+        !may_issue(issuer, authorities_between))
         return X509_VENDOR_ISSUER;
     X509_get0_signature(NULL, &algorithm, certificate->x509);
     EVP_PKEY *key = X509_get0_pubkey(issuer->x509);
@@ -230,7 +230,8 @@ static lethe_result check_one(const struct x509_vendor_check *check, size_t inde
     const struct x509_vendor *issuer = check->chain[MIN(index + 1, check->count - 1)];
     const struct x509_vendor_facts *facts = &certificate->facts;
     openssl_begin();
-    enum x509_vendor_fault fault = check_link(certificate, issuer, index);
+    size_t between = MIN(index, check->count >= 2 ? check->count - 2 : 0); /* the root is one */
+    enum x509_vendor_fault fault = check_link(certificate, issuer, between);
     if (fault != X509_VENDOR_NO_FAULT)
         return deny(fault, certificate, out, err);
     if (check->now_s < facts->not_before_s || check->now_s > facts->not_after_s)
