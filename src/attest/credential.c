@@ -40,7 +40,6 @@ static lethe_result seed_for_rsa(const struct tpm2_public *ek, struct lethe_secr
     if (random_fill(&random_system, lethe_secret_bytes(seed), SEED_BYTES) != LETHE_OK)
         return error_set(err, LETHE_FAILED, "the system has no randomness to give");
     TRY(rsa_oaep_encrypt(key, identity, sizeof identity, seed, &sealed, err)); /* with its NUL */
-    append_u16(out, sealed.size_bytes + sizeof(uint16_t));
     append_sized(out, sealed.bytes, sealed.size_bytes);
     return LETHE_OK;
 }

@@ -16,6 +16,15 @@ lethe_result tpm2_device_failed(struct lethe_error *err, const char *what, TSS2_
     return error_set(err, LETHE_UNAVAILABLE, "the TPM: %s: %s", what, Tss2_RC_Decode(rc));
 }
 
+bool tpm2_device_refused(TSS2_RC rc)
+{
+    TSS2_RC layer = rc & TSS2_RC_LAYER_MASK, base = rc & ~TSS2_RC_LAYER_MASK;
+    if (layer == TSS2_TPM_RC_LAYER || layer == TSS2_RESMGR_TPM_RC_LAYER)
+        return (base & TPM2_RC_FMT1) != 0;
+    return layer != TSS2_TCTI_RC_LAYER && base != TSS2_BASE_RC_MEMORY &&
+           base != TSS2_BASE_RC_IO_ERROR;
+}
+
 void tpm2_device_flush(struct tpm2_device *device, ESYS_TR *handle)
 {
     if (*handle != ESYS_TR_NONE)
@@ -118,7 +127,8 @@ lethe_result tpm2_device_load_ek(struct tpm2_device *device, enum ek_kind kind,
                            &template_, &outside, &no_pcrs, &device->ek, &made, NULL, NULL, NULL);
     if (rc != TSS2_RC_SUCCESS) {
         device->ek = ESYS_TR_NONE;
-        return tpm2_device_failed(err, "making the endorsement key", rc);
+        tpm2_device_failed(err, "making the endorsement key", rc);
+        return tpm2_device_refused(rc) ? LETHE_INVALID : LETHE_UNAVAILABLE;
     }
     device->ek_public = *made;
     device->ek_kind = kind;

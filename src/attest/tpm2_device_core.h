@@ -31,7 +31,11 @@ static inline void esys_free_at_scope_end(void *at)
 
 /* LETHE_UNAVAILABLE, and what the TPM said. */
 lethe_result tpm2_device_failed(struct lethe_error *err, const char *what, TSS2_RC rc);
-/* Loads an endorsement key of the kind in place of the other one. */
+/* Whether the TPM, or what checks before it, refused what it was given; otherwise it had no room,
+ * was busy, or is gone. */
+bool tpm2_device_refused(TSS2_RC rc);
+/* Loads an endorsement key of the kind in place of the other one. LETHE_INVALID: this TPM cannot
+ * make one of the kind. */
 LETHE_MUST_CHECK lethe_result tpm2_device_load_ek(struct tpm2_device *device, enum ek_kind kind,
                                                   struct lethe_error *err);
 void tpm2_device_flush(struct tpm2_device *device, ESYS_TR *handle);

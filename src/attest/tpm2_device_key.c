@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include <fcntl.h>
-#include <tss2/tss2_rc.h>
 
 #include "attest/tpm2_device_core.h"
 #include "base/error.h"
@@ -64,8 +63,9 @@ static lethe_result load_below(struct tpm2_device *device, enum ek_kind kind,
     tpm2_device_flush(device, &session);
     if (rc != TSS2_RC_SUCCESS) {
         device->ak = ESYS_TR_NONE;
-        return error_set(err, LETHE_DENIED, "this TPM did not make %s, or was cleared since: %s",
-                         device->key_path, Tss2_RC_Decode(rc));
+        if (!tpm2_device_refused(rc))
+            return tpm2_device_failed(err, "loading the attestation key", rc);
+        return LETHE_DENIED;
     }
     device->ak_public = key->public_part;
     return LETHE_OK;
@@ -75,15 +75,20 @@ static lethe_result load_below(struct tpm2_device *device, enum ek_kind kind,
 lethe_result tpm2_device_load_key(struct tpm2_device *device, struct lethe_error *err)
 {
     struct wrapped key;
-    lethe_result result = LETHE_DENIED;
     if (device->ak != ESYS_TR_NONE)
         return LETHE_OK;
     TRY(read_wrapped(device, &key, err));
-    for (int kind = 0; kind < EK_KINDS && result != LETHE_OK; kind++)
-        result = load_below(device, (enum ek_kind)kind, &key, err);
-    if (result == LETHE_DENIED)
-        error_hint(err, "remove it, and enroll this machine again");
-    return result;
+    for (int kind = 0; kind < EK_KINDS; kind++) {
+        lethe_result result = load_below(device, (enum ek_kind)kind, &key, err);
+        if (result == LETHE_OK)
+            return error_forget(err);
+        if (result != LETHE_DENIED && result != LETHE_INVALID)
+            return result;
+    }
+    error_set(err, LETHE_DENIED, "this TPM did not make %s, or was cleared since",
+              device->key_path);
+    error_hint(err, "remove it, and enroll this machine again");
+    return LETHE_DENIED;
 }
 
 /* ---- making ----------------------------------------------------------------------------------
@@ -92,16 +97,16 @@ lethe_result tpm2_device_load_key(struct tpm2_device *device, struct lethe_error
 /* Of the endorsement keys the one with a certificate, or the one that this TPM can make. */
 static lethe_result choose_ek(struct tpm2_device *device, struct lethe_error *err)
 {
-    lethe_result result = LETHE_NOT_FOUND;
+    lethe_result result = LETHE_INVALID;
     for (int kind = 0; kind < EK_KINDS; kind++) {
         CLEANUP(buffer_clear) struct buffer certificate = {0};
         if (tpm2_device_certificate(device, (enum ek_kind)kind, &certificate, NULL) == LETHE_OK &&
             tpm2_device_load_ek(device, (enum ek_kind)kind, NULL) == LETHE_OK)
             return LETHE_OK;
     }
-    for (int kind = 0; kind < EK_KINDS && result != LETHE_OK; kind++)
+    for (int kind = 0; kind < EK_KINDS && result == LETHE_INVALID; kind++)
         result = tpm2_device_load_ek(device, (enum ek_kind)kind, err);
-    return result;
+    return result == LETHE_OK ? error_forget(err) : result;
 }
 
 /* Restricted: it signs what the TPM has made, and nothing that looks like it. Guesses at its empty

@@ -84,6 +84,8 @@ lethe_result tpm2_device_activate(struct tpm2_device *device, const void *blob, 
     TSS2_RC rc = Esys_ActivateCredential(device->esys, device->ak, device->ek, ESYS_TR_PASSWORD,
                                          session, ESYS_TR_NONE, &object, &secret, &given);
     tpm2_device_flush(device, &session);
+    if (rc != TSS2_RC_SUCCESS && !tpm2_device_refused(rc))
+        return tpm2_device_failed(err, "activating a credential", rc);
     if (rc != TSS2_RC_SUCCESS)
         return error_set(err, LETHE_DENIED,
                          "the credential was not made for this TPM and attestation key: %s",

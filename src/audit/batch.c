@@ -14,6 +14,15 @@ struct pushed {
     _Alignas(8) char bytes[];
 };
 
+/* Records lie one behind the other. A batch that is used again has a block already. */
+#define BLOCK_BYTES ((size_t)64 << 10)
+struct block {
+    struct block *next;
+    size_t used_bytes;
+    _Alignas(8) char bytes[BLOCK_BYTES];
+};
+_Static_assert(sizeof(struct pushed) + PACKED_BYTES_MAX <= BLOCK_BYTES, "each record fits");
+
 /* ---- its life -------------------------------------------------------------------------------- */
 
 static void begin(struct audit_batch *batch)
@@ -39,18 +48,21 @@ lethe_result audit_batch_create(struct audit_log *log, audit_batch_done *done, v
     return LETHE_OK;
 }
 
-static void free_records(struct audit_batch *batch)
+static void free_blocks(struct block *block)
 {
-    for (struct pushed *next, *at = batch->first; at != NULL; at = next) {
-        next = at->next;
-        free(at);
+    for (struct block *next; block != NULL; block = next) {
+        next = block->next;
+        free(block);
     }
 }
 
 void audit_batch_clear(struct audit_batch *batch)
 {
     REQUIRE(audit_batch_is_done(batch));
-    free_records(batch);
+    if (batch->block != NULL) {
+        free_blocks(MOVE(batch->block->next));
+        batch->block->used_bytes = 0;
+    }
     begin(batch);
 }
 
@@ -59,18 +71,34 @@ void audit_batch_free(struct audit_batch *batch)
     if (batch == NULL)
         return;
     audit_batch_wait(batch);
-    free_records(batch);
+    free_blocks(batch->block);
     free(batch);
 }
 
 /* ---- pushing --------------------------------------------------------------------------------- */
 
-static struct pushed *make(const struct audit_batch *batch, const struct audit_who *who,
+static void *take(struct audit_batch *batch, size_t size_bytes)
+{
+    struct block *block = batch->block;
+    if (block == NULL || BLOCK_BYTES - block->used_bytes < size_bytes) {
+        block = malloc(sizeof *block);
+        if (block == NULL)
+            return NULL;
+        block->next = batch->block;
+        block->used_bytes = 0;
+        batch->block = block;
+    }
+    void *at = block->bytes + block->used_bytes;
+    block->used_bytes += size_bytes;
+    return at;
+}
+
+static struct pushed *make(struct audit_batch *batch, const struct audit_who *who,
                            const struct audit_event *event)
 {
     struct packed packed;
     packed_make(&packed, who, event, clock_wall_ns(batch->log->clock));
-    struct pushed *pushed = malloc(sizeof *pushed + packed.size_bytes);
+    struct pushed *pushed = take(batch, sizeof *pushed + packed.size_bytes);
     if (pushed == NULL)
         return NULL;
     memcpy(pushed->bytes, packed.bytes, packed.size_bytes);

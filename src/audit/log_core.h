@@ -25,6 +25,7 @@ struct audit_batch {
     struct audit_log *log;
     audit_batch_done *done;
     void *context;
+    struct block *block; /* the newest */
     struct pushed *first;
     struct pushed **end;
     size_t count;

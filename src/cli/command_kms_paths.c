@@ -69,7 +69,7 @@ static lethe_result put_member(const char *word, struct guarded *request, struct
     const char *equals = strchr(word, '=');
     size_t length = equals != NULL ? (size_t)(equals - word) : 0;
     CLEANUP(guarded_clear) struct guarded text = {0};
-    if (!is_name(word, length)) {
+    if (equals == NULL || !is_name(word, length)) {
         error_set(err, LETHE_INVALID, "what is written is NAME=VALUE, NAME=@FILE, NAME=- or -");
         error_hint(err, "a secret is no argument: others see it. NAME=@FILE reads it from a file, "
                         "NAME=- from stdin");

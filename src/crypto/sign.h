@@ -28,7 +28,6 @@ const char *signature_kind_name(enum signature_kind kind); /* "ecdsa-p256" */
 
 #define SIGNATURE_PRIVATE_BYTES 32u /* but for P-384: */
 #define SIGNATURE_PRIVATE_MAX_BYTES 48u
-size_t signature_private_bytes(enum signature_kind kind);
 #define SIGNATURE_MAX_BYTES 139u /* a DER ECDSA-Sig-Value of P-521; P-256: 72, Ed25519: 64 */
 #define SIGNATURE_PUBLIC_MAX_BYTES                                                                 \
     133u /* an uncompressed point of P-521; P-256: 65, Ed25519: 32                                 \
@@ -45,7 +44,7 @@ LETHE_MUST_CHECK lethe_result signature_from_bytes(const void *bytes, size_t siz
 struct sign_pair;   /* private and public */
 struct sign_public; /* public alone */
 
-/* A fresh private key, signature_private_bytes() of guarded memory. */
+/* A fresh private key, in guarded memory. */
 LETHE_MUST_CHECK lethe_result sign_generate(enum signature_kind kind, struct lethe_secret **out,
                                             struct lethe_error *err);
 /* LETHE_MALFORMED when the bytes are no private key of the kind. */

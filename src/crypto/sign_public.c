@@ -26,12 +26,6 @@ const char *signature_kind_name(enum signature_kind kind)
     return (size_t)kind < ARRAY_LEN(sign_kinds) ? sign_kinds[kind].name : "unknown";
 }
 
-size_t signature_private_bytes(enum signature_kind kind)
-{
-    REQUIRE((size_t)kind < ARRAY_LEN(sign_kinds));
-    return sign_kinds[kind].private_bytes;
-}
-
 lethe_result signature_from_bytes(const void *bytes, size_t size_bytes, struct signature *out,
                                   struct lethe_error *err)
 {

@@ -22,6 +22,11 @@ void keeper_act_for(struct keeper *keeper, const char *actor)
 
 _Static_assert(KEEPER_OTHERS_MAX == OUTBOX_OTHERS_MAX, "one bound");
 
+bool keeper_is_damaged(const struct keeper *keeper)
+{
+    return keeper->disagrees || store_is_damaged(keeper->store);
+}
+
 /* ---- changes --------------------------------------------------------------------------------- */
 
 static lethe_result change_rows(struct keeper *keeper, void *context, uint64_t epoch,

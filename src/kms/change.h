@@ -39,6 +39,10 @@ LETHE_MUST_CHECK lethe_result keeper_change_many(struct keeper *keeper, const ch
  * is said otherwise; NULL: the keeper's own again. Copied. */
 void keeper_act_for(struct keeper *keeper, const char *actor);
 
+/* Whether what was asked last failed because store or log are not as they were left, rather than
+ * for what it was asked with. */
+bool keeper_is_damaged(const struct keeper *keeper);
+
 /* How long a change waits for another process that holds the home, at most; then it is LETHE_BUSY,
  * and so are those that follow, at once, until the home is free. For a process whose one thread has
  * others to answer; without this call a change waits as long as each lock allows. */

@@ -120,15 +120,33 @@ static void note_answer(struct kms_client *client, unsigned status)
         client->answered_ns = clock_monotonic_ns(&clock_system);
 }
 
-/* The door does so without a word: it would be work that a stranger can ask for. */
+/* What a door does without a word: an answer would be work that a stranger can ask for, or it has
+ * no certificate to give one with. And what is mostly wrong on this side. */
+static const struct {
+    const char *text;
+    const char *hint;
+} troubles[] = {
+    {"Connection refused", "no key service listens there: --kms, LETHE_KMS_ADDR or [kms] address "
+                           "in lethe.conf say where it is"},
+    {"certificate is not believed", "--ca, LETHE_KMS_CA or [kms] ca in lethe.conf name whom to "
+                                    "believe: for a service of its own authority its home's "
+                                    "ca.pem"},
+    {"ended the connection",
+     "it may be starting again, or have too many connections: lethe kms status on its machine"},
+    {"TLS handshake: no answer",
+     "a service that was started sealed has no certificate before it is unsealed, unless kms.conf "
+     "names one: lethe kms status and lethe kms unseal on its machine, without --kms"},
+};
+
 static lethe_result call_link(struct kms_client *client, const struct http_call *call,
                               unsigned *status, struct guarded *answer, struct lethe_error *err)
 {
     lethe_result result = http_client_call(client->http, call, status, answer, err);
-    if (result != LETHE_OK && err != NULL && err->hint[0] == '\0' &&
-        strstr(err->text, "ended the connection") != NULL)
-        error_hint(err, "it may be starting again, or have too many connections: lethe kms status "
-                        "on its machine");
+    if (result == LETHE_OK || err == NULL || err->hint[0] != '\0')
+        return result;
+    for (size_t i = 0; i < ARRAY_LEN(troubles); i++)
+        if (strstr(err->text, troubles[i].text) != NULL)
+            error_hint(err, "%s", troubles[i].hint);
     return result;
 }
 

@@ -1,5 +1,5 @@
 /* kms/keeper_core.h -- the inside of a keeper, for its own files: keeper.c (opening, closing,
- * changes and their records) and keeper_keys.c (what is done with keys). */
+ * changes and their records) and keeper_keys.c and keeper_sign.c (what is done with keys). */
 #ifndef KMS_KEEPER_CORE_H
 #define KMS_KEEPER_CORE_H
 
@@ -35,6 +35,7 @@ struct keeper {
     bool was_busy;        /* another process held the home when a change was last tried */
     bool owes;            /* a change of ours is durable, its record may not be */
     struct working_key *working;
+    bool disagrees;                   /* store and log, when they were last compared */
     const struct audit_event *others; /* that the change being made owes beside its own */
     size_t other_count;
 };
@@ -137,6 +138,19 @@ lethe_result keeper_source_unwrap_all(void *context, const struct key_unwrap *it
                                       struct lethe_error *err);
 lethe_result keeper_source_newest(void *context, const char *key, uint64_t *version,
                                   struct lethe_error *err);
+
+/* keeper_sign.c */
+lethe_result keeper_source_sign(void *context, const char *tenant, const void *bytes,
+                                size_t size_bytes, struct signature *out, struct lethe_error *err);
+lethe_result keeper_source_signer(void *context, const char *tenant, const char *hint,
+                                  const struct sign_public **out, struct lethe_error *err);
+/* Makes the key unless it is there and usable, and rotates one that is due. */
+LETHE_MUST_CHECK lethe_result keeper_ensure_key(struct keeper *keeper, const char *name,
+                                                struct lethe_error *err);
+/* A key that is kept until keeper_keys_forget(): empty but for its name. */
+LETHE_MUST_CHECK lethe_result keeper_add_working_key(struct keeper *keeper, const char *name,
+                                                     struct working_key **out,
+                                                     struct lethe_error *err);
 
 /* "<node>.log" */
 void keeper_log_key_name(const char *node, char out[KEY_NAME_MAX + 1]);

@@ -64,7 +64,7 @@ static lethe_result record_owed(struct keeper *keeper, const struct owed *owed,
 }
 
 /* The store is read after the log: nobody else changes it meanwhile, so it cannot be behind. */
-lethe_result keeper_settle(struct keeper *keeper, struct lethe_error *err)
+static lethe_result settle(struct keeper *keeper, struct lethe_error *err)
 {
     struct audit_head head;
     struct pin pin;
@@ -79,6 +79,13 @@ lethe_result keeper_settle(struct keeper *keeper, struct lethe_error *err)
         TRY(record_owed(keeper, &owed, err));
     keeper->owes = false;
     return LETHE_OK;
+}
+
+lethe_result keeper_settle(struct keeper *keeper, struct lethe_error *err)
+{
+    lethe_result result = settle(keeper, err);
+    keeper->disagrees = result == LETHE_INTEGRITY;
+    return result;
 }
 
 /* Inside a transaction. A log that others have written to meanwhile is behind the pin: theirs

@@ -1,5 +1,5 @@
-/* kms/root_core.h -- the inside of a root, for its own files: root.c (kinds, making, opening),
- * root_wrap.c (a store key under what a root gives), root_change.c. */
+/* kms/root_core.h -- the inside of a root, for its own files: root.c (kinds, making),
+ * root_open.c, root_wrap.c (a store key under what a root gives), root_change.c. */
 #ifndef KMS_ROOT_CORE_H
 #define KMS_ROOT_CORE_H
 

@@ -254,8 +254,8 @@ lethe_result model_check_own_signature(struct model *model, const struct key_sou
         error_set(err, LETHE_INTEGRITY,
                   "model %s was not signed by a key that this home has for tenant '%s'",
                   model->path, model->manifest->tenant);
-        error_hint(err, "the model was made by another home, or forged; check it with "
-                        "lethe verify --key PEM");
+        error_hint(err, "the model was made by another home, or with a key service (--kms), or "
+                        "forged; check it with lethe verify --key PEM");
         return LETHE_INTEGRITY;
     }
     if (result != LETHE_REVOKED || !renewing || signer == NULL)

@@ -15,6 +15,8 @@
 #include "base/error.h"
 
 #define NS_PER_MS 1000000u
+/* Whoever is there and does not even begin is not worth waiting for as for an answer. */
+#define HANDSHAKE_MS 10000u
 
 struct http_deadline http_deadline_in(uint64_t ms)
 {
@@ -114,6 +116,9 @@ static lethe_result as_unavailable(lethe_result result, struct lethe_error *err)
 static lethe_result shake_hands(struct tls_connection *link, const struct http_deadline *deadline,
                                 struct lethe_error *err)
 {
+    struct http_deadline soon = http_deadline_in(HANDSHAKE_MS);
+    if (deadline->at_ns < soon.at_ns)
+        soon = *deadline;
     for (;;) {
         enum tls_want want = TLS_DONE;
         TRY(tls_handshake(link, &want, err));
@@ -121,7 +126,7 @@ static lethe_result shake_hands(struct tls_connection *link, const struct http_d
             return LETHE_OK;
         if (want == TLS_CLOSED)
             return error_set(err, LETHE_UNAVAILABLE, "the connection ended in its handshake");
-        TRY(wait_as_wanted(link, want, deadline, err));
+        TRY(error_context(err, wait_as_wanted(link, want, &soon, err), "the TLS handshake"));
     }
 }
 

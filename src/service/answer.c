@@ -144,15 +144,13 @@ unsigned answer_error(struct call *call, unsigned status, const char *text)
 
 static unsigned status_of(lethe_result result)
 {
-    switch (result) {
-#define STATUS_CASE(name, status)                                                                  \
-    case name:                                                                                     \
-        return status;
-        CALL_STATUSES(STATUS_CASE)
-#undef STATUS_CASE
-    default:
-        return 500;
-    }
+    static const unsigned statuses[] = {
+#define STATUS_OF(name, status) [name] = (status),
+        CALL_STATUSES(STATUS_OF)
+#undef STATUS_OF
+    };
+    unsigned status = (size_t)result < ARRAY_LEN(statuses) ? statuses[result] : 0;
+    return status != 0 ? status : 500;
 }
 
 /* Where a home lies is nothing to whoever comes over the network. */
@@ -163,9 +161,16 @@ static bool names_our_files(const struct call *call, const char *text)
            strstr(text, options->audit_directory) != NULL;
 }
 
+/* Damage of ours is not the fault of who asks. */
+static bool is_our_damage(const struct call *call, lethe_result result)
+{
+    const struct keeper *keeper = call->service->keeper;
+    return result == LETHE_INTEGRITY && keeper != NULL && keeper_is_damaged(keeper);
+}
+
 unsigned answer_failure(struct call *call, lethe_result result, const struct lethe_error *err)
 {
-    unsigned status = status_of(result);
+    unsigned status = is_our_damage(call, result) ? 503 : status_of(result);
     if (status == 500)
         return answer_error(call, status, "internal error");
     bool can_be_told = err->text[0] != '\0' && !names_our_files(call, err->text);

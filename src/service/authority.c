@@ -243,18 +243,21 @@ lethe_result authority_change(struct authority *authority, keeper_change_rows *c
 
 #define RETRY_S 60u
 
-/* Three quarters into its life. */
+/* Three quarters into its life; or from a time to come, since the clock was set back: nobody takes
+ * it then. */
 static bool crl_is_old(const struct authority_mount *mount, uint64_t now_s)
 {
     uint64_t life_s = mount->crl_next_s - mount->crl_this_s;
-    return mount->crl.size_bytes == 0 || now_s >= mount->crl_this_s + life_s / 4 * 3;
+    return mount->crl.size_bytes == 0 || now_s < mount->crl_this_s ||
+           now_s >= mount->crl_this_s + life_s / 4 * 3;
 }
 
 /* One that cannot be made now leaves the last one in force, as long as it is. */
 static void renew_crl(struct authority *authority, const struct authority_mount *mount)
 {
     uint64_t now_s = authority_now_s(authority);
-    if (!crl_is_old(mount, now_s) || now_s < authority->crl_retry_s)
+    bool is_soon = now_s < authority->crl_retry_s && authority->crl_retry_s - now_s <= RETRY_S;
+    if (!crl_is_old(mount, now_s) || is_soon)
         return;
     if (authority_rotate_crl(authority, mount->name, NULL) != LETHE_OK)
         authority->crl_retry_s = now_s + RETRY_S;

@@ -6,9 +6,7 @@
 #include "base/error.h"
 #include "base/validate.h"
 #include "service/auth.h"
-#include "service/authorise.h"
 #include "service/core_core.h"
-#include "service/core_resource.h"
 
 #define DENIED "permission denied"
 
@@ -134,107 +132,6 @@ static bool identify(struct call *call)
     return true;
 }
 
-/* ---- what for -------------------------------------------------------------------------------- */
-
-static const struct field_value *claim(const struct call *call, enum router_claim which)
-{
-    return &call->values[call->match.routed->claims[which]];
-}
-
-static bool claim_is(const struct call *call, enum router_claim which, const char *proven)
-{
-    const struct field_value *value = claim(call, which);
-    return call->match.routed->is_own[which] || !value->given || field_is(value, proven);
-}
-
-/* An identity may be written without its "spiffe://". */
-static bool claims_name(const struct call *call, enum router_claim which)
-{
-    static const char scheme[] = "spiffe://";
-    const char *name = call->caller.name;
-    bool has_scheme = strncmp(name, scheme, strlen(scheme)) == 0;
-    return claim_is(call, which, name) ||
-           (has_scheme && claim_is(call, which, name + strlen(scheme)));
-}
-
-/* ---- whether it may -------------------------------------------------------------------------- */
-
-static void emit(const struct call *call, const struct audit_event *event)
-{
-    const struct audit_who who = {call->caller.name, call->caller.tenant, ""};
-    if (call->service->keeper != NULL)
-        audit_emit(keeper_log(call->service->keeper), &who, event);
-}
-
-static void record_decision(struct call *call, bool allowed, const char *reason, const char *digest)
-{
-    const struct route *route = call->match.routed->route;
-    const struct audit_event event =
-        allowed ? audit_authorization_granted(call->caller.name, route->action, call->path, reason,
-                                              digest)
-                : audit_authorization_denied(call->caller.name, route->action, call->path, reason,
-                                             digest);
-    call->core->counts.denied += allowed ? 0 : 1;
-    if (!allowed || (route->flags & ROUTE_NO_RECORD) == 0)
-        emit(call, &event);
-}
-
-/* E-7: who says to be somebody else than it has proven, or another tenant's, is not merely
- * mistaken. */
-static bool claims_are_true(struct call *call)
-{
-    if (claim_is(call, CLAIM_TENANT, call->caller.tenant) && claims_name(call, CLAIM_PRINCIPAL) &&
-        claims_name(call, CLAIM_IDENTITY))
-        return true;
-    const struct audit_event event =
-        audit_policy_violation("identity", "the request claims another tenant or identity",
-                               call->path, "high", call->caller.name, "denied");
-    call->core->counts.denied++;
-    call_record(call, &event);
-    return false;
-}
-
-static lethe_result ask_policy(struct call *call, struct lethe_error *err)
-{
-    char purpose[64 + 1];
-    struct resource resource;
-    struct lethe_decision decision;
-    struct authorise_question question;
-    struct lethe_error why = {0};
-    lethe_result read =
-        field_copy(claim(call, CLAIM_PURPOSE), "purpose", purpose, sizeof purpose, &why);
-    resource_of_call(call, &resource);
-    resource_question(call, &resource, &question);
-    if (purpose[0] != '\0')
-        question.purpose = purpose;
-    lethe_result result = authorise(call->service->policies, &question, &decision, err);
-    if (result == LETHE_OK || result == LETHE_DENIED)
-        record_decision(call, result == LETHE_OK, decision.text, decision.policy_digest);
-    TRY(result);
-    return read == LETHE_OK ? LETHE_OK : error_set(err, read, "%s", why.text);
-}
-
-/* A sealed service has no policy; what it answers then is for everybody, or for operators. */
-static lethe_result authorise_call(struct call *call, struct lethe_error *err)
-{
-    const struct route *route = call->match.routed->route;
-    if ((route->flags & ROUTE_ADMIN) != 0 && !call_is_admin(call)) {
-        record_decision(call, false, "only on the admin socket", "");
-        return error_set(err, LETHE_DENIED, DENIED);
-    }
-    if ((route->flags & ROUTE_OPEN) != 0)
-        return LETHE_OK;
-    if (!claims_are_true(call))
-        return error_set(err, LETHE_DENIED, DENIED);
-    if ((route->flags & ROUTE_SELF) != 0) {
-        record_decision(call, true, "about the caller's own token", "");
-        return LETHE_OK;
-    }
-    if (call->service->policies != NULL)
-        return ask_policy(call, err);
-    return call->caller.kind == CALLER_ADMIN ? LETHE_OK : error_set(err, LETHE_DENIED, DENIED);
-}
-
 /* ---- the call -------------------------------------------------------------------------------- */
 
 static lethe_result read_fields(struct call *call, struct lethe_error *err)
@@ -269,7 +166,7 @@ static lethe_result handle(struct call *call, struct lethe_error *err)
     lethe_result read = read_fields(call, &why);
     if (read != LETHE_OK && read != LETHE_INVALID)
         memset(call->values, 0, sizeof call->values);
-    TRY(authorise_call(call, err));
+    TRY(core_allow(call, err));
     if (read != LETHE_OK)
         return error_set(err, read, "%s", why.text);
     act_for_caller(call);
@@ -293,18 +190,11 @@ static unsigned refuse_early(struct call *call)
     return 0;
 }
 
-/* Who may do nothing with a path does not learn whether there is one. The record does not name it:
- * what is no path of ours may be anything, a secret too. */
+/* Who may do nothing with a path does not learn whether there is one. */
 static unsigned answer_no_route(struct call *call)
 {
-    struct lethe_decision decision;
-    if (!resource_may_ask(call, &decision)) {
-        const struct audit_event event = audit_authorization_denied(
-            call->caller.name, "none", "", decision.text, decision.policy_digest);
-        call->core->counts.denied++;
-        emit(call, &event);
+    if (!core_allows_asking(call))
         return answer_error(call, 403, DENIED);
-    }
     return call->match.other_method ? answer_error(call, 405, "the path has no such method")
                                     : answer_error(call, 404, "there is no such path");
 }

@@ -1,6 +1,7 @@
 /* service/core_core.h -- the inside of the core, for its own files: core.c (frames and turns),
- * core_call.c (one request), core_turn.c (records and answers), core_connections.c (who is there),
- * core_settings.c (what doors are told), core_run.c (the process), events.c, metrics.c. */
+ * core_call.c (one request), core_allow.c (whether it may be), core_turn.c (records and answers),
+ * core_connections.c (who is there), core_settings.c (what doors are told), core_run.c (the
+ * process), events.c, metrics.c. */
 #ifndef SERVICE_CORE_CORE_H
 #define SERVICE_CORE_CORE_H
 
@@ -48,6 +49,7 @@ struct peer_state {
     struct buffer request;  /* of a door for its certificate */
     bool has_said_hello;
     struct buffer counts; /* of a door, for /metrics */
+    uint64_t from_s;      /* when its certificate begins to be good */
     uint64_t renew_s;     /* when its certificate is to be renewed; 0: it has none of us */
     uint8_t told[32];     /* digest of roots and CRLs that it was told */
 };
@@ -126,6 +128,12 @@ void core_sealing(struct core *core);
 /* Rows that were changed, by whomever, are read again. */
 LETHE_MUST_CHECK lethe_result core_look(struct core *core, struct lethe_error *err);
 uint64_t core_now_s(const struct core *core);
+/* Whether a wait until `until_s`, for at most `most_s`, is over. It is, too, when the clock was set
+ * back behind its beginning: a wait of a minute never becomes one of a year. */
+static inline bool core_wait_is_over(uint64_t now_s, uint64_t until_s, uint64_t most_s)
+{
+    return now_s >= until_s || until_s - now_s > most_s;
+}
 /* "xxxxxxxx-xxxx-4xxx-xxxx-xxxxxxxxxxxx" */
 #define CORE_UUID_SIZE 37
 void core_uuid(struct core *core, char out[CORE_UUID_SIZE]);
@@ -145,6 +153,12 @@ void connections_end_cut_off(struct core *core);
 /* core_call.c: one request, answered into the turn. LETHE_MALFORMED: the frame is none of ours. */
 LETHE_MUST_CHECK lethe_result core_call(struct core *core, struct core_peer *peer,
                                         const struct wire_frame *frame);
+
+/* core_allow.c: asks whether the call may be, and puts the answer on record. LETHE_DENIED with the
+ * one text "permission denied"; LETHE_INVALID: its purpose cannot be read. */
+LETHE_MUST_CHECK lethe_result core_allow(struct call *call, struct lethe_error *err);
+/* The same for a path that no route has. */
+bool core_allows_asking(struct call *call);
 
 /* core_turn.c */
 LETHE_MUST_CHECK lethe_result turns_create(struct core *core, struct lethe_error *err);

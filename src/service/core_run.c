@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -162,9 +163,9 @@ static void durable_ready(void *context, unsigned events)
 {
     struct runner *runner = context;
     struct core *core = runner->service->core;
-    uint64_t count;
+    eventfd_t count;
     (void)events;
-    (void)!read(core->durable_fd, &count, sizeof count);
+    (void)eventfd_read(core->durable_fd, &count);
     turns_send(core);
     settle(runner);
 }

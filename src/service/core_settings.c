@@ -28,24 +28,27 @@ static lethe_result digest_view(struct service *service, uint8_t out[32], struct
     return LETHE_OK;
 }
 
-/* When two thirds of the life of the chain's first certificate are over; 0: there is none. */
-static uint64_t renewal_s(const struct buffer *chain_pem)
+/* When the chain's first certificate begins to be good, and when two thirds of its life are over;
+ * 0: there is none. */
+static void note_life(const struct buffer *chain_pem, struct peer_state *state)
 {
     CLEANUP(buffer_clear) struct buffer chain = {0};
     CLEANUP(x509_summary_clear) struct x509_summary leaf = {0};
     uint32_t size_bytes;
+    state->from_s = state->renew_s = 0;
     if (chain_pem->size_bytes == 0 ||
         x509_pem_read(X509_PEM_CERTIFICATE, chain_pem->bytes, chain_pem->size_bytes, &chain,
                       NULL) != LETHE_OK)
-        return 0;
+        return;
     struct cursor cursor = cursor_over(chain.bytes, chain.size_bytes);
     const uint8_t *der;
     if (cursor_le32(&cursor, &size_bytes) != LETHE_OK ||
         cursor_bytes(&cursor, size_bytes, &der) != LETHE_OK ||
         x509_read(der, size_bytes, &leaf, NULL) != LETHE_OK ||
         leaf.not_after_s <= leaf.not_before_s)
-        return 0;
-    return leaf.not_before_s + (leaf.not_after_s - leaf.not_before_s) / 3 * 2;
+        return;
+    state->from_s = leaf.not_before_s;
+    state->renew_s = leaf.not_before_s + (leaf.not_after_s - leaf.not_before_s) / 3 * 2;
 }
 
 static struct wire_part part_of(const struct buffer *buffer)
@@ -80,7 +83,7 @@ static lethe_result tell(struct core *core, struct peer_state *state, struct let
     TRY(digest_view(core->service, state->told, err));
     struct wire_frame frame = {.kind = WIRE_SETTINGS,
                                .parts = {part_of(&chain), part_of(&roots), part_of(&crls)}};
-    state->renew_s = renewal_s(&chain);
+    note_life(&chain, state);
     wire_put(&state->peer->wire, &frame);
     return LETHE_OK;
 }
@@ -97,7 +100,8 @@ void settings_tell(struct core *core, struct peer_state *state)
 static bool is_told(struct core *core, const struct peer_state *state)
 {
     uint8_t now[32];
-    bool is_due = state->renew_s != 0 && core_now_s(core) >= state->renew_s;
+    uint64_t now_s = core_now_s(core);
+    bool is_due = state->renew_s != 0 && (now_s >= state->renew_s || now_s < state->from_s);
     return !is_due && digest_view(core->service, now, NULL) == LETHE_OK &&
            memcmp(now, state->told, sizeof now) == 0;
 }

@@ -2,7 +2,6 @@
  * the disk has the records of some turns, the next one is in work. */
 #include <string.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -10,8 +9,11 @@
 
 /* ---- their life ------------------------------------------------------------------------------ */
 
+/* Where one turn does, its memory is used again. */
 static void choose(struct core *core)
 {
+    if (core->waiting_turns == 0)
+        core->first_turn = 0;
     core->turn = &core->turns[(core->first_turn + core->waiting_turns) % TURNS_MAX];
 }
 
@@ -33,8 +35,7 @@ void turns_free(struct core *core)
 static void note_durable(void *context)
 {
     const struct core *core = context;
-    const uint64_t one = 1;
-    (void)!write(core->durable_fd, &one, sizeof one); /* it is readable, whatever this says */
+    (void)eventfd_write(core->durable_fd, 1); /* it is readable then, whatever this says */
 }
 
 lethe_result turns_unsealed(struct core *core, struct lethe_error *err)

@@ -116,13 +116,13 @@ void events_tick(struct core *core, uint64_t now_s)
 {
     for (size_t i = core->stream_count; i > 0; i--) {
         const struct event_stream *stream = &core->streams[i - 1];
-        if (stream->is_open && now_s < stream->ends_s)
+        if (stream->is_open && !core_wait_is_over(now_s, stream->ends_s, CORE_STREAM_S))
             continue;
         if (stream->is_open) /* otherwise its answer could not be given */
             put(stream, WIRE_FINISH, NULL);
         remove_stream(core, i - 1);
     }
-    if (now_s < core->heartbeat_s + CORE_HEARTBEAT_S)
+    if (!core_wait_is_over(now_s, core->heartbeat_s + CORE_HEARTBEAT_S, CORE_HEARTBEAT_S))
         return;
     core->heartbeat_s = now_s;
     beat(core);

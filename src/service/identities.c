@@ -22,8 +22,8 @@ static void path_of(const char *id, char out[PATH_SIZE])
 {
     uint8_t hash[SHA256_BYTES];
     sha256(id, strlen(id), hash);
-    memcpy(out, PREFIX, strlen(PREFIX));
-    hex_encode(hash, sizeof hash, out + strlen(PREFIX));
+    memcpy(out, PREFIX, sizeof PREFIX - 1);
+    hex_encode(hash, sizeof hash, out + sizeof PREFIX - 1);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* sys/: health, sealing, what is mounted, what a caller may. */
+/* sys/: health, sealing, what is mounted. */
 #include <string.h>
 
 #include "base/error.h"
@@ -6,8 +6,7 @@
 #include "service/authority.h"
 #include "service/core_core.h"
 #include "service/openapi.h"
-
-#define CAPABILITY_PATHS_MAX 64u
+#include "service/routes_sys.h"
 
 /* ---- health ---------------------------------------------------------------------------------- */
 
@@ -129,12 +128,14 @@ static lethe_result copy_secret(const struct field_value *value, struct lethe_se
  * all sources together get a few tries, and then one after each wait. Operators do not wait. */
 #define UNSEAL_FREE 8u
 #define UNSEAL_LEVELS 6u /* a minute */
+#define UNSEAL_WAIT_S ((uint64_t)1 << UNSEAL_LEVELS)
 
 static lethe_result try_passphrase(struct call *call, const struct lethe_secret *passphrase,
                                    struct lethe_error *err)
 {
     struct core *core = call->core;
-    if (passphrase != NULL && !call->admin && call->now_s < core->unseal_from_s)
+    if (passphrase != NULL && !call->admin &&
+        !core_wait_is_over(call->now_s, core->unseal_from_s, UNSEAL_WAIT_S))
         return error_set(err, LETHE_UNAVAILABLE,
                          "too many wrong passphrases: wait a minute, or use lethe kms unseal on "
                          "the service's machine");
@@ -279,108 +280,6 @@ static lethe_result openapi(struct call *call, struct lethe_error *err)
     return LETHE_OK;
 }
 
-/* ---- what a caller may ----------------------------------------------------------------------- */
-
-enum { CAPABILITIES_PATHS, CAPABILITIES_PATH };
-static const struct field capabilities_fields[] = {
-    {"paths", FIELD_LIST, false, "paths below /v1/", NULL},
-    {"path", FIELD_LIST, false, "the same, by its older name", NULL},
-    {0}};
-
-static const struct {
-    unsigned capability, method;
-    const char *name;
-} capabilities[] = {
-    {CAN_CREATE, CALL_POST, "create"}, {CAN_READ, CALL_GET, "read"},
-    {CAN_UPDATE, CALL_POST, "update"}, {CAN_DELETE, CALL_DELETE, "delete"},
-    {CAN_LIST, CALL_LIST, "list"},
-};
-
-static const char *action_of(struct call *call, unsigned method, const char *path)
-{
-    static char segments[CALL_PATH_MAX + 1];
-    struct router_match match = {0};
-    router_find(call->core->router, method, path, segments, &match);
-    return match.routed == NULL ? "" : match.routed->route->action;
-}
-
-static bool may(struct call *call, const char *path, size_t index, bool sudo)
-{
-    struct lethe_decision decision;
-    const struct authorise_question question = {
-        .caller = call_caller(call),
-        .action = action_of(call, capabilities[index].method, path),
-        .path = path,
-        .capability = capabilities[index].capability,
-        .sudo = sudo,
-        .admin = call_caller(call)->kind == CALLER_ADMIN,
-        .source = call_source(call),
-        .purpose = "",
-        .model = "",
-        .tier = "",
-        .tenant = "",
-    };
-    return authorise(call_service(call)->policies, &question, &decision, NULL) == LETHE_OK;
-}
-
-static void put_capabilities(struct call *call, struct json_writer *writer, const char *path)
-{
-    bool any = false, sudo = false;
-    json_begin_array(writer, NULL);
-    if (call_caller(call)->is_root) {
-        json_put_text(writer, NULL, "root");
-        json_end_array(writer);
-        return;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(capabilities); i++) {
-        if (!may(call, path, i, false))
-            continue;
-        json_put_text(writer, NULL, capabilities[i].name);
-        sudo = sudo || may(call, path, i, true);
-        any = true;
-    }
-    if (sudo)
-        json_put_text(writer, NULL, "sudo");
-    if (!any)
-        json_put_text(writer, NULL, "deny");
-    json_end_array(writer);
-}
-
-/* A member whose name is from outside, and whose value is a list. */
-static void put_path(struct call *call, struct json_writer *writer, const char *path)
-{
-    json_begin_named(writer, path, strlen(path));
-    put_capabilities(call, writer, path);
-}
-
-static lethe_result write_capabilities(struct call *call, const struct field_value *list,
-                                       struct guarded *scratch, struct lethe_error *err)
-{
-    const char *at = NULL;
-    struct field_value element;
-    char path[512];
-    struct json_writer *writer = answer_data(call);
-    for (size_t count = 0;; count++) {
-        lethe_result result = field_list_next(list, &at, scratch, &element, err);
-        if (result == LETHE_NOT_FOUND)
-            return LETHE_OK;
-        TRY(result);
-        if (count == CAPABILITY_PATHS_MAX)
-            return error_set(err, LETHE_INVALID, "more than %u paths", CAPABILITY_PATHS_MAX);
-        TRY(field_copy(&element, "paths", path, sizeof path, err));
-        put_path(call, writer, path);
-    }
-}
-
-static lethe_result capabilities_self(struct call *call, struct lethe_error *err)
-{
-    CLEANUP(guarded_clear) struct guarded scratch = {0};
-    const struct field_value *list = call_field(call, CAPABILITIES_PATHS);
-    if (!list->given)
-        list = call_field(call, CAPABILITIES_PATH);
-    return write_capabilities(call, list, &scratch, err);
-}
-
 /* ---- the table ------------------------------------------------------------------------------- */
 
 #define OPEN (ROUTE_OPEN | ROUTE_SEALED | ROUTE_NO_RECORD)
@@ -398,8 +297,8 @@ const struct route routes_sys[] = {
     {CALL_GET, "sys/mounts", 0, "mounts", NULL, NULL, list_mounts, "What is mounted"},
     {CALL_GET, "sys/auth", 0, "auths", NULL, NULL, list_auths, "Ways to prove oneself"},
     {CALL_GET, "sys/leader", OPEN, "leader", NULL, NULL, leader, "There is one node"},
-    {CALL_POST, "sys/capabilities-self", ROUTE_SELF, "capabilities", NULL, capabilities_fields,
-     capabilities_self, "What the caller may do with paths"},
+    {CALL_POST, "sys/capabilities-self", ROUTE_SELF, "capabilities", NULL, sys_capabilities_fields,
+     sys_capabilities_self, "What the caller may do with paths"},
     {CALL_GET, "sys/internal/specs/openapi", ROUTE_SELF, "openapi", NULL, NULL, openapi,
      "This document"},
     {0}};

@@ -133,7 +133,7 @@ static lethe_result bind_tcp(const struct url *url, const char *text, int *out,
 static lethe_result name_tcp(int fd, const struct url *url, char out[SERVE_ADDRESS_SIZE],
                              struct lethe_error *err)
 {
-    union address address;
+    union address address = {0};
     socklen_t length = sizeof address;
     if (getsockname(fd, &address.any, &length) != 0)
         return error_from_errno(err, "asking a socket for its address");

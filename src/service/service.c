@@ -235,7 +235,7 @@ lethe_result service_init(struct service *service, struct lethe_secret **root_to
 static void tidy_identities(struct service *service, uint64_t now_s)
 {
     size_t removed;
-    if (now_s < service->core->tidy_s)
+    if (!core_wait_is_over(now_s, service->core->tidy_s, TIDY_EVERY_S))
         return;
     service->core->tidy_s = now_s + TIDY_EVERY_S;
     (void)!authority_tidy(service->authority, AUTHORITY_IDENTITIES, KEPT_EXPIRED_S, TIDY_MOST,

@@ -7,6 +7,7 @@
 #include "service/tokens_core.h"
 
 #define BUCKETS_FIRST 1024u
+#define NS_PER_S UINT64_C(1000000000)
 
 DEFINE_CLEANUP(tokens_free, struct tokens *);
 
@@ -139,7 +140,16 @@ bool token_is_orphan(const uint8_t parent[TOKEN_HASH_BYTES])
 
 uint64_t tokens_now_s(struct tokens *tokens, uint64_t now_s)
 {
-    tokens->highest_s = MAX(tokens->highest_s, now_s);
+    const struct clock_source *clock = tokens->service->options.keeper.clock;
+    uint64_t now_ns = clock_monotonic_ns(clock == NULL ? &clock_system : clock);
+    uint64_t passed_s = (now_ns - tokens->highest_ns) / NS_PER_S;
+    if (now_s >= tokens->highest_s) {
+        tokens->highest_s = now_s;
+        tokens->highest_ns = now_ns;
+    } else if (passed_s > 0) {
+        tokens->highest_s += passed_s;
+        tokens->highest_ns += passed_s * NS_PER_S;
+    }
     return tokens->highest_s;
 }
 

@@ -8,8 +8,8 @@
 
 void token_path(const uint8_t hash[TOKEN_HASH_BYTES], char out[TOKEN_PATH_SIZE])
 {
-    memcpy(out, TOKEN_ROW, strlen(TOKEN_ROW));
-    hex_encode(hash, TOKEN_HASH_BYTES, out + strlen(TOKEN_ROW));
+    memcpy(out, TOKEN_ROW, sizeof TOKEN_ROW - 1);
+    hex_encode(hash, TOKEN_HASH_BYTES, out + sizeof TOKEN_ROW - 1);
 }
 
 lethe_result token_put_generation(struct store *store, uint64_t epoch, struct lethe_error *err)

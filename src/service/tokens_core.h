@@ -7,8 +7,9 @@
  *   tokens_write.c   what answers say of them
  *
  * A token is valid while it has not expired and its parent is valid. So what was revoked takes its
- * children with it at once, in whatever order rows go. Time never goes back here: the latest that
- * was seen counts, that of the newest row included. */
+ * children with it at once, in whatever order rows go. Time never goes back here, and never stands
+ * still: the latest that was seen counts, that of the newest row included, and goes on from there.
+ */
 #ifndef SERVICE_TOKENS_CORE_H
 #define SERVICE_TOKENS_CORE_H
 
@@ -47,6 +48,7 @@ struct tokens {
     size_t bucket_count; /* of each; a power of two */
     size_t count;
     uint64_t highest_s;  /* the latest time that was seen */
+    uint64_t highest_ns; /* and when: by the clock that never steps */
     uint64_t earliest_s; /* before it, nothing expires */
     uint64_t generation;
     bool has_void; /* there may be tokens whose parents are gone */
@@ -66,7 +68,8 @@ LETHE_MUST_CHECK lethe_result token_row_read(const uint8_t *bytes, size_t size_b
 /* ---- tokens.c ---- */
 
 bool token_is_orphan(const uint8_t parent[TOKEN_HASH_BYTES]);
-/* Never before what it gave last. */
+/* Never before what it gave last. A clock that was set back does not stop it: it goes on from there
+ * as time passes, so that nothing lives longer. */
 uint64_t tokens_now_s(struct tokens *tokens, uint64_t now_s);
 struct token *tokens_at(struct tokens *tokens, const uint8_t hash[TOKEN_HASH_BYTES]);
 bool tokens_is_valid(struct tokens *tokens, const struct token *token, uint64_t now_s);

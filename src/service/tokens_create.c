@@ -70,7 +70,7 @@ static lethe_result draw(const struct service *service, struct lethe_secret **ou
         return error_set(err, LETHE_FAILED, "the system has no randomness for a token");
     char *text = (char *)lethe_secret_bytes(encoded);
     uint8_t *bytes = lethe_secret_bytes(token);
-    size_t prefix = strlen(TOKEN_PREFIX);
+    size_t prefix = sizeof TOKEN_PREFIX - 1;
     base64_write(lethe_secret_bytes(random), RANDOM_BYTES, text);
     memcpy(bytes, TOKEN_PREFIX, prefix);
     for (size_t i = prefix; i < TOKEN_BYTES; i++) {

@@ -117,8 +117,22 @@ static void bind_blob(sqlite3_stmt *statement, int parameter, const void *bytes,
 
 /* ---- views ----------------------------------------------------------------------------------- */
 
+/* A file that has lost its name is nobody's: what is written to it is gone when it is closed, and
+ * what others put in its place would not be seen. */
+static lethe_result check_in_place(const struct sqlite_file *file, struct lethe_error *err)
+{
+    int moved = 0;
+    int code = sqlite3_file_control(file->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    if (code != SQLITE_OK)
+        return sqlite_failed(file, code, "looking for the file", err);
+    if (moved == 0)
+        return LETHE_OK;
+    return sqlite_foreign(file, "it was removed or replaced while it was open", err);
+}
+
 static lethe_result sqlite_begin(void *state, enum store_access access, struct lethe_error *err)
 {
+    TRY(check_in_place(state, err));
     return run_query(state, access == STORE_WRITE ? QUERY_BEGIN_WRITE : QUERY_BEGIN_READ,
                      "beginning a transaction", err);
 }

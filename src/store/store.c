@@ -24,7 +24,8 @@ struct store {
     struct head head;
     uint8_t sealed_head[HEAD_SEALED_BYTES]; /* as it was when `rows` were checked against it */
     struct rows rows;
-    bool stale; /* `head` and `rows` must be read again */
+    bool damaged; /* found by what was asked last */
+    bool stale;   /* `head` and `rows` must be read again */
 
     unsigned views;
     bool writing;
@@ -126,11 +127,14 @@ static lethe_result view_enter(struct store *store, enum store_access access,
         store->views++;
         return LETHE_OK;
     }
-    TRY(store->backend->begin(store->state, access, err));
-    store->views = 1;
-    lethe_result result = refresh(store, err);
-    if (result != LETHE_OK)
-        view_leave(store);
+    lethe_result result = store->backend->begin(store->state, access, err);
+    if (result == LETHE_OK) {
+        store->views = 1;
+        result = refresh(store, err);
+        if (result != LETHE_OK)
+            view_leave(store);
+    }
+    store->damaged = result == LETHE_INTEGRITY;
     return result;
 }
 
@@ -233,6 +237,11 @@ lethe_result store_unlock(struct store *store, const struct lethe_secret *key,
     return result;
 }
 
+bool store_is_damaged(const struct store *store)
+{
+    return store->damaged;
+}
+
 uint64_t store_epoch(const struct store *store)
 {
     return store->head.epoch;
@@ -303,6 +312,7 @@ lethe_result store_get(struct store *store, const char *path, struct lethe_secre
     if (wanted.known == NULL)
         return error_set(err, LETHE_NOT_FOUND, "there is no row %s", path);
     lethe_result result = view->backend->read(view->state, path, take_row, &wanted, err);
+    view->damaged = result == LETHE_NOT_FOUND || result == LETHE_INTEGRITY;
     if (result == LETHE_NOT_FOUND)
         return error_set(err, LETHE_INTEGRITY, "row %s vanished while the store was open", path);
     TRY(result);

@@ -63,6 +63,9 @@ LETHE_MUST_CHECK lethe_result store_unlock(struct store *store, const struct let
 /* The newest epoch that this store has seen or made; 0 while it is locked. */
 uint64_t store_epoch(const struct store *store);
 
+/* Whether the last that was asked of this store found what it never wrote. */
+bool store_is_damaged(const struct store *store);
+
 /* ---- reading: inside a transaction (its own writes included) or outside ---------------------- */
 
 /* *value is the caller's; `version` may be NULL. LETHE_NOT_FOUND. */

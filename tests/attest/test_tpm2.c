@@ -350,7 +350,7 @@ static void fields_of_an_ecc_key_have_edges(void **state)
         {8, 2, 0xffff, ATTEST_SIZE},
         {10, 2, 6, ATTEST_ALGORITHM}, /* AES: two more fields are read */
         {10, 2, 0x26, ATTEST_ALGORITHM},
-        {12, 2, 0x10, ATTEST_SIZE},      /* NULL: one field fewer, what follows is shifted */
+        {12, 2, 0x10, ATTEST_ALGORITHM}, /* NULL: one field fewer, what follows is shifted */
         {12, 2, 0x1a, ATTEST_ALGORITHM}, /* ECDAA */
         {14, 2, 4, ATTEST_ALGORITHM},    /* SHA-1 */
         {16, 2, 4, ATTEST_ALGORITHM},    /* P-384 */

@@ -214,6 +214,44 @@ def with_passphrase(text):
     return read_end, {"pass_fds": (read_end,)}
 
 
+@case("a service that starts sealed: by a certificate of files it says so, by its own it cannot, and who asks is told")
+def _(place):
+    def admin(*words):
+        fd, options = with_passphrase("correct horse battery")
+        return place.good("kms", *words, "--passphrase-fd", fd, **options)
+
+    def start(settings):
+        conf = place.home / "kms.conf"
+        conf.write_text("[listen]\naddress = 127.0.0.1:0\n" + settings)
+        conf.chmod(0o600)
+        process = place.start("kms", "serve")
+        return process, process.stdout.readline().decode().split()[0]
+
+    def stop(process):
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+
+    admin("init", "--root", "passphrase", "-o", place.work / "token")
+    pem, key = place.work / "files.pem", place.work / "files.key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                    key, "-out", pem, "-days", "2", "-subj", "/CN=files", "-addext", "subjectAltName=IP:127.0.0.1"],
+                   check=True, capture_output=True, timeout=TIMEOUT_S)
+    process, address = start("")
+    asking = ("kms", "status", "--kms", address, "--ca", place.home / "ca.pem")
+    refused = place.refused(5, *asking)
+    assert "TLS handshake" in refused.err and "lethe kms unseal on its machine" in refused.err, refused
+    assert "sealed                    true" in place.lethe("kms", "status").out  # on its machine
+    admin("unseal")
+    assert "sealed                    false" in place.good(*asking).out
+    place.good("kms", "seal")
+    assert "sealed                    true" in place.lethe(*asking).out  # it has one by now
+    stop(process)
+    process, address = start(f"certificate = {pem}\nkey = {key}\n")
+    told = place.lethe("kms", "status", "--kms", address, "--ca", pem)
+    assert told.code == 5 and "sealed                    true" in told.out, told
+    stop(process)
+
+
 @case("a backup of a service in use, restored into a new home: the same keys, never an older state unseen")  # K-11
 def _(place):
     with service(place) as served:

@@ -87,7 +87,7 @@ for name in GROUPS:
     case(f"hvac: {name}")(with_hvac(name))
 
 
-@case("node-vault: keys, data, tokens, policies (K-3, K-4)")
+@case("node-vault: keys, data, tokens, policies, certificates (K-3, K-4, P-1)")
 def _(place):
     node = shutil.which("node")
     if node is None or not (INSTALLED / "node_modules" / "node-vault").is_dir():

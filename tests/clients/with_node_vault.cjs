@@ -18,7 +18,8 @@ let clientCount = 0;
 function open(options) {
     clientCount += 1;
     const agentOptions = { localAddress: `127.2.0.${clientCount}` };
-    return vault({ endpoint: address, requestOptions: { ca, agentOptions }, ...options });
+    const { tls, ...rest } = options;
+    return vault({ endpoint: address, requestOptions: { ca, agentOptions, ...tls }, ...rest });
 }
 const client = open({ token });
 const base64 = (text) => Buffer.from(text).toString("base64");
@@ -130,6 +131,26 @@ check("policies: they are written, and decide", async () => {
     await refused(403, mine.encryptData({ name: "n-data", plaintext: "" }), "permission denied");
     await client.removePolicy({ name: "n-pol" });
     await refused(403, mine.transitReadKey({ name: "n-data" }));
+});
+
+// Its certLogin() takes no arguments (with any it fails by itself), so that the service looks for the entry.
+check("a certificate's login gives a token, where there is an entry for it", async () => {
+    const beside = (name) => fs.readFileSync(path.join(path.dirname(tokenFile), name));
+    const tls = { cert: beside("client.pem"), key: beside("client.key") };
+    const policy = 'path "transit/keys/n-data" { capabilities = ["read"] }';
+    await client.addPolicy({ name: "n-worker", rules: policy, policy });
+    await refused(403, open({ token: "", tls }).certLogin());
+    await client.write("auth/cert/certs/n-workers",
+        { certificate: beside("client-ca.pem").toString(), token_policies: ["n-worker"], token_ttl: 600 });
+    await refused(403, open({ token: "" }).certLogin());
+    await refused(403, open({ token: "", tls }).write("auth/cert/login", { name: "absent" }));
+    const worker = open({ token: "", tls });
+    const { auth } = await worker.certLogin();
+    assert.ok(auth.client_token && auth.policies.includes("n-worker"), JSON.stringify(auth));
+    assert.ok(auth.lease_duration > 0 && auth.lease_duration <= 600);
+    assert.equal(worker.token, auth.client_token);
+    assert.equal((await worker.transitReadKey({ name: "n-data" })).data.name, "n-data");
+    await refused(403, worker.transitReadKey({ name: "n-one" }));
 });
 
 check("mounts", async () => {

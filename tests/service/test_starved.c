@@ -143,21 +143,22 @@ static bool starve_once(struct check **check, struct home *home, const struct ch
     return false;
 }
 
-/* Behind its answer a call may tell the doors much: a few places of that are enough. */
-static unsigned starve(struct home *home, const struct change *change)
+/* Behind its answer a call may tell the doors much: a few places of that are enough. Of the places
+ * before, few stand for many, and other ones for each call: `which`. */
+static unsigned starve(struct home *home, const struct change *change, size_t which)
 {
     bool every = getenv("LETHE_TEST_LONG") != NULL;
     put_back(home, PART_ALL);
     struct check *check = changes_open_for(home, change);
     unsigned places = 0;
     unsigned answered = 0;
-    unsigned nth = 1;
+    unsigned nth = every ? 1 : 1 + (unsigned)(which % 3);
     bool is_clean = false;
     while (answered < PLACES_BEHIND && !is_clean) {
         is_clean = starve_once(&check, home, change, nth);
         places++;
         answered += check->status / 100 == 2;
-        nth += every ? 1 : 1 + nth / 2;
+        nth += every ? 1 : nth;
     }
     if (!is_clean)
         assert_true(starve_once(&check, home, change, UINT_MAX));
@@ -173,13 +174,13 @@ static void without_memory_a_call_fails_and_works_later(void **state)
     changes_make_home(home);
     save_home(home);
     for (size_t i = 0; i < change_count; i++)
-        places += starve(home, &changes[i]);
+        places += starve(home, &changes[i], i);
     for (size_t i = 0; i < ARRAY_LEN(reads); i++)
-        places += starve(home, &reads[i]);
+        places += starve(home, &reads[i], i);
     remove_home(home);
     changes_make_new_home(home);
     save_home(home);
-    places += starve(home, &changes[change_count]);
+    places += starve(home, &changes[change_count], 0);
     print_message("%u places\n", places);
     assert_true(places > change_count);
 }
@@ -225,6 +226,39 @@ static void a_policy_removed_elsewhere_allows_nothing_more(void **state)
     assert_int_not_equal(0, unread);
 }
 
+/* Fails so often. */
+static unsigned refreshes_fail;
+lethe_result __real_policies_refresh(struct policies *policies, struct lethe_error *err);
+lethe_result __wrap_policies_refresh(struct policies *policies, struct lethe_error *err);
+lethe_result __wrap_policies_refresh(struct policies *policies, struct lethe_error *err)
+{
+    if (refreshes_fail == 0)
+        return __real_policies_refresh(policies, err);
+    refreshes_fail--;
+    return error_set(err, LETHE_NO_MEMORY, "as the test wants");
+}
+
+/* The store was seen to have changed, and then the rows could not be read: they stay due, though
+ * the store has not changed since. */
+static void rows_that_could_not_be_read_stay_due(void **state)
+{
+    struct home *home = *state;
+    char directory[128];
+    changes_make_home(home);
+    snprintf(directory, sizeof directory, "%s", home->store);
+    *strrchr(directory, '/') = '\0';
+    struct check *check = changes_open(home);
+    assert_int_equal(200, changes_call(check, &use));
+    assert_int_equal(0, wait_for(spawn_self((const char *const[]){"remove", directory, NULL})));
+    refreshes_fail = 2;
+    assert_int_equal(503, changes_call(check, &use));
+    assert_int_equal(503, changes_call(check, &use));
+    assert_int_equal(0, refreshes_fail);
+    assert_int_equal(403, changes_call(check, &use));
+    assert_int_equal(200, changes_call(check, &other));
+    check_free(check);
+}
+
 int main(int argc, char **argv)
 {
     struct lethe_error err = {0};
@@ -233,6 +267,7 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "remove") == 0)
         return remove_there(argv[2]);
     const struct CMUnitTest tests[] = {
+        ON_HOME(rows_that_could_not_be_read_stay_due),
         ON_HOME(a_policy_removed_elsewhere_allows_nothing_more),
         ON_HOME(without_memory_a_call_fails_and_works_later),
     };

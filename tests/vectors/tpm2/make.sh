@@ -43,4 +43,26 @@ tpm2_readpublic -c sign.ctx -f tpmt -o "$here/unrestricted.ak"
 tpm2_flushcontext -t
 tpm2_quote -c sign.ctx -l sha256:0,7,16 -q $nonce -g sha256 -m "$here/unrestricted.quote" \
     -s "$here/unrestricted.signature" -o "$here/unrestricted.pcrs" -F values
+
+# Certificates of both endorsement keys, from an authority of our own, whose key is not kept.
+openssl ecparam -name prime256v1 -genkey -noout -out ca.key
+openssl req -x509 -new -key ca.key -days 36500 -subj '/CN=Test TPM authority' -out "$here/ca.pem" \
+    -addext keyUsage=critical,keyCertSign,cRLSign
+openssl ecparam -name prime256v1 -genkey -noout -out other.key
+openssl req -x509 -new -key other.key -days 36500 -subj '/CN=Test TPM authority' -out "$here/other-ca.pem" \
+    -addext keyUsage=critical,keyCertSign,cRLSign
+printf 'keyUsage=critical,keyEncipherment\nbasicConstraints=critical,CA:FALSE\nextendedKeyUsage=2.23.133.8.1\n%s' \
+    'authorityKeyIdentifier=keyid
+subjectKeyIdentifier=hash
+subjectAltName=critical,dirName:tpm
+[tpm]
+CN=id:00001014
+' > ext
+for key in ek:ecc ekrsa:rsa; do
+    tpm2_readpublic -c ${key%:*}.ctx -f pem -o ${key#*:}.pem
+    tpm2_flushcontext -t
+    openssl req -new -key ca.key -subj / -out req
+    openssl x509 -req -in req -force_pubkey ${key#*:}.pem -CA "$here/ca.pem" -CAkey ca.key -days 36000 -extfile ext \
+        -outform der -out "$here/${key#*:}.der"
+done
 chmod 644 "$here"/*.*; chmod 755 "$here/make.sh"
