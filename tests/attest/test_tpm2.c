@@ -439,7 +439,7 @@ static void numbers_of_a_signature_are_padded(void **state)
     assert_reason(ATTEST_SIGNATURE, &check);
 }
 
-/* ---- keys, counters, a report that vouches ----------------------------------------------------
+/* ---- keys, counters ----------------------------------------------------
  */
 
 static void names_are_of_whole_keys(void **state)
@@ -475,34 +475,6 @@ static void counters_go_on(void **state)
         assert_int_equal(cases[i].expected, tpm2_counters_go_on(&earlier, &cases[i].later));
 }
 
-#ifdef SEVSNP_STAND_IN
-/* E-2: a virtual TPM's key stands in the report. */
-static void a_report_may_vouch(void **state)
-{
-    struct evidence_files *files = *state;
-    uint8_t report[68] = {0};
-    struct tpm2_check check = files->check;
-    const struct sevsnp_check vouched = {.report = report, .report_bytes = sizeof report};
-    sha256(files->ak.bytes, files->ak.size_bytes, report);
-    memcpy(report + 64, "good", 4);
-    check.vouched = &vouched;
-    CLEANUP(attest_claims_clear) struct attest_claims claims = {0};
-    assert_ok(tpm2_verify(&check, &claims, &err), &err);
-    assert_true(claims.has_report);
-    assert_string_equal("Milan", claims.product);
-    assert_string_equal("sha384:00", claims.report_measurement);
-    assert_non_null(strstr(claims.json.bytes, "\"report\":{\"kind\":\"sev-snp\"}"));
-    report[0] ^= 1;
-    assert_reason(ATTEST_KEY_NOT_VOUCHED, &check);
-    report[0] ^= 1;
-    report[63] ^= 1; /* zeros behind it are part of it */
-    assert_reason(ATTEST_KEY_NOT_VOUCHED, &check);
-    report[63] ^= 1;
-    report[64] = 'f';
-    assert_reason(ATTEST_SIGNATURE, &check);
-}
-#endif
-
 int main(void)
 {
 #define WITH_FILES(test) cmocka_unit_test_setup_teardown(test, load, unload)
@@ -524,9 +496,6 @@ int main(void)
         WITH_FILES(numbers_of_a_signature_are_padded),
         WITH_FILES(names_are_of_whole_keys),
         WITH_FILES(counters_go_on),
-#ifdef SEVSNP_STAND_IN
-        WITH_FILES(a_report_may_vouch),
-#endif
     };
     if (crypto_start(&err) != LETHE_OK)
         return 1;

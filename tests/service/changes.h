@@ -17,7 +17,7 @@ struct change {
     bool by_chain;        /* of the connection: the identity's certificate, and no token */
     const char *about;    /* a text in that record; NULL: any */
     const char *method_before, *path_before; /* a call of root's that makes this one possible */
-    unsigned records; /* of that event; 0: one */
+    unsigned records;                        /* of that event; 0: one */
 };
 /* Behind change_count of them one more: the first call of all, in a home where there was none. */
 extern const struct change changes[];
