@@ -120,7 +120,6 @@ void events_tick(struct core *core, uint64_t now_s)
         bool is_due = core_wait_is_over(now_s, stream->ends_s, CORE_STREAM_S);
         if (is_expected || (stream->is_open && !is_due))
             continue;
-            continue;
         if (stream->is_open) /* otherwise its answer could not be given */
             put(stream, WIRE_FINISH, NULL);
         remove_stream(core, i - 1);
