@@ -13,9 +13,10 @@
 #define PATH_REFUSED " \"#<>?\\^`{|}"
 #define UNIX_PATH_MAX 107u /* what fits in sockaddr_un */
 
+/* `what` is "" where whoever asked says it (url.h). */
 static lethe_result refuse(struct lethe_error *err, const char *what, const char *why)
 {
-    return error_set(err, LETHE_INVALID, "%s: %s", what, why);
+    return error_set(err, LETHE_INVALID, "%s%s%s", what, what[0] != '\0' ? ": " : "", why);
 }
 
 static bool is_ipv4(const char *host)
@@ -117,7 +118,7 @@ static lethe_result parse_authority(const char *what, const char *text, size_t l
 
 static lethe_result parse_path(const char *path, struct url *out, struct lethe_error *err)
 {
-    static const char what[] = "the address of the server";
+    static const char what[] = "";
     size_t length = strlen(path);
     while (length > 0 && path[length - 1] == '/')
         length--;
@@ -135,10 +136,10 @@ static lethe_result parse_path(const char *path, struct url *out, struct lethe_e
 
 lethe_result url_parse(const char *text, struct url *out, struct lethe_error *err)
 {
-    static const char what[] = "the address of the server";
+    static const char what[] = "";
     *out = (struct url){.port = PORT_DEFAULT};
     if (strncasecmp(text, SCHEME, strlen(SCHEME)) != 0) {
-        error_set(err, LETHE_INVALID, "%s: it does not begin with " SCHEME, what);
+        error_set(err, LETHE_INVALID, "it does not begin with " SCHEME);
         error_hint(err, "it looks like https://keys.example.org:8200");
         return LETHE_INVALID;
     }

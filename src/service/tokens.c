@@ -193,7 +193,9 @@ const struct token_entry *tokens_find(struct tokens *tokens, const uint8_t *toke
     uint8_t hash[TOKEN_HASH_BYTES];
     sha256(token, token_bytes, hash);
     const struct token *found = token_bytes > 0 ? tokens_at(tokens, hash) : NULL;
-    return tokens_is_valid(tokens, found, now_s) ? tokens_entry(tokens, found) : NULL;
+    if (found == NULL || !tokens_is_valid(tokens, found, now_s))
+        return NULL;
+    return tokens_entry(tokens, found);
 }
 
 const struct token_entry *tokens_find_accessor(struct tokens *tokens, const char *accessor,
