@@ -9,8 +9,8 @@ struct url {         /* https://HOST[:PORT][/PATH] */
     uint16_t port;   /* 8200 when none is given */
     char path[1024]; /* "" or with a leading and without a trailing slash */
 };
-/* LETHE_INVALID says what is wrong: another scheme, a user or a password in it, ... Whose address it
- * is says the caller. */
+/* LETHE_INVALID says what is wrong: another scheme, a user or a password in it, ... Whose address
+ * it is says the caller. */
 LETHE_MUST_CHECK lethe_result url_parse(const char *text, struct url *out, struct lethe_error *err);
 
 /* "ADDR:PORT", "[ADDR]:PORT": an address to listen on. *is_public: neither loopback nor a Unix

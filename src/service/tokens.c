@@ -186,8 +186,8 @@ const struct token_entry *tokens_entry(struct tokens *tokens, const struct token
     return &slot->entry;
 }
 
-static const struct token_entry *entry_while_valid(struct tokens *tokens,
-                                                   const struct token *token, uint64_t now_s)
+static const struct token_entry *entry_while_valid(struct tokens *tokens, const struct token *token,
+                                                   uint64_t now_s)
 {
     if (token == NULL || !tokens_is_valid(tokens, token, now_s))
         return NULL;
