@@ -24,16 +24,4 @@ LETHE_MUST_CHECK lethe_result url_decode(const char *text, size_t length, bool p
                                          size_t *out_length);
 void url_encode_part(struct buffer *out, const char *text);
 
-/* One name=value of a query after another, decoded into buffers of the caller. */
-struct url_query { /* struct url_query q = {text, length} */
-    const char *at;
-    size_t length;
-};
-#define URL_QUERY_NAME_MAX 64u
-#define URL_QUERY_VALUE_MAX 1024u
-/* LETHE_NOT_FOUND behind the last one; LETHE_MALFORMED: too long or badly encoded. */
-LETHE_MUST_CHECK lethe_result url_query_next(struct url_query *query,
-                                             char name[URL_QUERY_NAME_MAX + 1],
-                                             char value[URL_QUERY_VALUE_MAX + 1]);
-
 #endif

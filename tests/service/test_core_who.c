@@ -77,12 +77,13 @@ static void a_passphrase_unseals(void **state)
 /* K-4: who guesses waits, for a minute and not until a clock that was wrong is right again. */
 static void a_wait_is_over_when_the_clock_jumps(void **state)
 {
-    static const int64_t jumps_s[] = {65, DAY_S, 10 * YEAR_S, -YEAR_S};
+    static const int64_t jumps_s[] = {5, 10 * YEAR_S, -YEAR_S};
     struct check *check = *state;
     move_clock(check);
     for (size_t i = 0; i < ARRAY_LEN(jumps_s); i++) {
-        for (unsigned tries = 0; tries < 14; tries++) /* the later ones are not heard */
-            assert_int_not_equal(200, call(check, "PUT", "sys/unseal", NULL, "{\"key\":\"x\"}"));
+        check->service->core->unseal_failures = 20; /* each costs as much as a right one */
+        assert_int_not_equal(200, call(check, "PUT", "sys/unseal", NULL, "{\"key\":\"x\"}"));
+        later_s += 60; /* not yet */
         assert_int_equal(503, call(check, "PUT", "sys/unseal", NULL, UNSEAL_RIGHT));
         assert_has(check, "too many wrong passphrases");
         assert_null(check->service->keeper);
