@@ -67,8 +67,9 @@ struct oms_work {
 };
 /* Adds these files to an empty list and hashes them: method `shards` in pieces of OMS_SHARD_BYTES,
  * but `files` when one of them is empty (`shards` could not say so). Symlinks are refused at every
- * level. LETHE_INTEGRITY: a file is missing, shorter than size_bytes or no file. The caller clears
- * *out, on failure too. */
+ * level. A release is signed from the digests that its manifest has; this is for who has files
+ * only, as the reference has, which the tests of interoperability ask. LETHE_INTEGRITY: a file is
+ * missing, shorter than size_bytes or no file. The caller clears *out, on failure too. */
 LETHE_MUST_CHECK lethe_result oms_hash_files(const struct oms_work *how,
                                              const struct oms_file *files, size_t count,
                                              struct oms_list *out, struct lethe_error *err);

@@ -29,8 +29,9 @@ static inline uint32_t tink_header_bytes(const struct tink_parameters *parameter
     return parameters->derived_key_bytes + 8;
 }
 
-/* Sizes. LETHE_LIMIT: over TINK_SEGMENTS_MAX. LETHE_INTEGRITY: no plaintext has this ciphertext
- * size. */
+/* Sizes; that of a plaintext is asked by who knows nothing but the ciphertext, as others' readers
+ * and fuzzing do: a manifest says it otherwise. LETHE_LIMIT: over TINK_SEGMENTS_MAX.
+ * LETHE_INTEGRITY: no plaintext has this ciphertext size. */
 LETHE_MUST_CHECK lethe_result tink_cipher_size(const struct tink_parameters *parameters,
                                                uint64_t plain_bytes, uint64_t *cipher_bytes);
 LETHE_MUST_CHECK lethe_result tink_plain_size(const struct tink_parameters *parameters,
