@@ -116,12 +116,15 @@ static lethe_result open_keys(const struct release *release, struct guarded *key
 {
     struct release_shard shard;
     struct json_walk walk = json_walk_over(&release->request.shards);
-    for (;;) {
+    for (size_t i = 0;; i++) {
         lethe_result result = release_shard_next(&walk, &shard, err);
         if (result == LETHE_NOT_FOUND)
             return LETHE_OK;
         TRY(result);
-        TRY(open_key(release, &shard, keys, err));
+        result = open_key(release, &shard, keys, err);
+        if (result != LETHE_OK)
+            return error_context(err, result, "shard %zu of %zu", i + 1,
+                                 release->request.shard_count);
     }
 }
 

@@ -63,13 +63,18 @@ struct wanted { /* zero: what is asked for when all is well */
     size_t bad_shard;    /* its number, counted from 1, does not open */
     const char *members; /* more of them, with a comma in front */
 };
+struct identity {
+    char id[160];
+    struct buffer chain;
+};
 struct scene {
     struct check *check;
     struct clock_source clock;
     int64_t ahead_s; /* of the system's clock */
     struct tpm tpm;
     struct guest *guest;
-    struct buffer chain;
+    struct identity loader;
+    const struct identity *who; /* whose connection it is; the loader's at first */
     char wrapped[600];
     uint8_t data_key[DATA_KEY_BYTES];
 
@@ -88,9 +93,11 @@ int scene_teardown(void **state);
 uint64_t scene_now_s(const struct scene *scene);
 /* Another process: who was connected connects again. */
 void scene_reopen(struct scene *scene);
-/* An identity with a certificate, which call() comes with from now on. The chain, to come back. */
-struct buffer scene_connect_as(struct scene *scene, const char *id);
-void scene_come_back(struct scene *scene, const struct buffer *chain);
+/* An identity with a certificate, which call() comes with from now on. */
+void scene_connect_as(struct scene *scene, const char *id, struct identity *out);
+void scene_come_back(struct scene *scene, const struct identity *identity);
+/* A key, and a data key under it, which is what is asked for from now on. */
+void scene_make_key(struct scene *scene, const char *name);
 
 void must_ask(struct scene *scene, const char *method, const char *path, const char *body);
 unsigned begin_enrolment(struct scene *scene, const char *name, const struct tpm *tpm,
