@@ -92,3 +92,18 @@ struct evidence_trust attested_trust(struct attested *attested, uint64_t now_s)
         .cache = attested->cache,
     };
 }
+
+void attested_count(struct attested *attested, const char *code)
+{
+    struct attested_count *at = attested->counts;
+    while (at->code != NULL && strcmp(at->code, code) != 0)
+        at++;
+    REQUIRE(at < attested->counts + ATTESTED_CODES_MAX - 1);
+    at->code = code;
+    at->count++;
+}
+
+const struct attested_count *attested_count_at(const struct attested *attested, size_t index)
+{
+    return attested->counts[index].code != NULL ? &attested->counts[index] : NULL;
+}

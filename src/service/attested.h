@@ -104,6 +104,21 @@ LETHE_MUST_CHECK lethe_result challenges_use(struct attested *attested, const ch
                                              const uint8_t nonce[CHALLENGE_BYTES], uint64_t now_s,
                                              const char **reason, struct lethe_error *err);
 
+/* How many wait for an answer. */
+size_t challenges_pending(const struct attested *attested, uint64_t now_s);
+
+/* ---- counted, since it was opened --------------------------------------------------------------
+ */
+
+#define ATTESTED_CODES_MAX 64u /* those of attest/attest.h and service/release.h together */
+struct attested_count {
+    const char *code; /* why keys were denied; "released" */
+    uint64_t count;
+};
+/* `code` is a constant's text. */
+void attested_count(struct attested *attested, const char *code);
+const struct attested_count *attested_count_at(const struct attested *attested, size_t index);
+
 /* "lethe-kms:<hex>": who this service is, for bindings. Lives as long as `attested`. */
 const char *attested_service(const struct attested *attested);
 /* Remembered chains of reports; CRLs of the configuration. */

@@ -77,8 +77,8 @@ struct release {
     const struct field_value *nonce, *public_key, *request_text, *evidence_text;
     /* what came of it */
     enum release_reason reason;
-    char code[48]; /* of the reason, or of the evidence's */
-    char why[512]; /* one sentence */
+    const char *code; /* of the reason, or of the evidence's; a constant */
+    char why[512];    /* one sentence */
     struct release_request request;
     struct evidence evidence;
     struct attest_claims claims;

@@ -41,7 +41,7 @@ static lethe_result deny(struct release *release, enum release_reason reason, co
                          struct lethe_error *err)
 {
     release->reason = reason;
-    snprintf(release->code, sizeof release->code, "%s", codes[reason]);
+    release->code = codes[reason];
     snprintf(release->why, sizeof release->why, "%s", why);
     return error_set(err, LETHE_DENIED, "%s: %s", release->code, release->why);
 }
@@ -165,7 +165,7 @@ static lethe_result deny_evidence(struct release *release, const struct lethe_er
                                   struct lethe_error *err)
 {
     release->reason = RELEASE_EVIDENCE;
-    snprintf(release->code, sizeof release->code, "%s", attest_reason_code(release->claims.reason));
+    release->code = attest_reason_code(release->claims.reason);
     snprintf(release->why, sizeof release->why, "%s", why->text);
     return error_set(err, LETHE_DENIED, "%s: %s", release->code, release->why);
 }

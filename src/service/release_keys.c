@@ -64,6 +64,11 @@ static void record_released(const struct release *release)
     flush(&tally);
 }
 
+static void count(const struct release *release, const char *code)
+{
+    attested_count(call_service(release->call)->attested, code);
+}
+
 static void record_attestation(const struct release *release)
 {
     const char *kind = attest_kind_name(release->evidence.kind);
@@ -80,6 +85,7 @@ void release_record_denied(const struct release *release)
     char shards[32];
     if (release->reason == RELEASE_NONE)
         return;
+    count(release, release->code);
     if (release->reason >= RELEASE_EVIDENCE || release->claims.verified)
         record_attestation(release);
     snprintf(shards, sizeof shards, "%zu in all", release->request.shard_count);
@@ -132,7 +138,7 @@ static lethe_result refuse(struct release *release, enum release_reason reason,
                            const struct lethe_error *why, struct lethe_error *err)
 {
     release->reason = reason;
-    snprintf(release->code, sizeof release->code, "%s", release_reason_code(reason));
+    release->code = release_reason_code(reason);
     snprintf(release->why, sizeof release->why, "%s", why->text);
     return error_set(err, LETHE_DENIED, "%s: %s", release->code, release->why);
 }
@@ -193,5 +199,6 @@ lethe_result release_keys(struct release *release, uint8_t encapsulated[HPKE_ENC
     TRY(note_machine(release, err));
     record_attestation(release);
     record_released(release);
+    count(release, release_reason_code(RELEASE_NONE));
     return LETHE_OK;
 }

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "../attest/snp_pki.h"
+#include "../attest/snp_scene.h"
 
 #include "base/text.h"
 

@@ -5,6 +5,7 @@
 #include "release_check.h"
 
 #include "../store/faults.h"
+#include "attest/evidence.h"
 #include "base/text.h"
 
 static const struct wanted all_well;
@@ -41,6 +42,21 @@ static void an_answer_holds_no_key_in_plain(void **state)
     assert_has_not(scene->check, base64);
     assert_has_not(scene->check, hex);
     assert_null(memmem(body->bytes, body->size_bytes, scene->data_key, DATA_KEY_BYTES));
+}
+
+/* K-14: what came of releases is counted. */
+static void releases_are_counted_by_what_came_of_them(void **state)
+{
+    struct scene *scene = *state;
+    struct check *check = scene->check;
+    take_challenge(scene);
+    assert_int_equal(200, ask_release(scene, &all_well));
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(403, ask_release(scene, &(struct wanted){.operation = "export"}));
+    assert_int_equal(200, call(check, "GET", "metrics", check->root, NULL));
+    assert_has(check, "lethe_challenges_pending 1\n");
+    assert_has(check, "lethe_releases_total{code=\"released\"} 1\n");
+    assert_has(check, "lethe_releases_total{code=\"policy_denied\"} 2\n");
 }
 
 /* ---- all combinations ------------------------------------------------------------------------ */
@@ -223,8 +239,8 @@ static void malformed_evidence_is_on_record_with_its_digest(void **state)
     assert_int_equal(ARRAY_LEN(texts),
                      records(scene->check, "attestation_failed", "\"evidence_digest\":\"sha256:"));
     begin(scene);
-    char *blanks = (char *)buffer_extend(&scene->evidence, 1u << 20);
-    memset(blanks, ' ', 1u << 20);
+    char *blanks = (char *)buffer_extend(&scene->evidence, EVIDENCE_TEXT_MAX);
+    memset(blanks, ' ', EVIDENCE_TEXT_MAX);
     send_release(scene, "lethe/release");
     assert_denied(scene, "evidence_malformed");
     begin(scene); /* a PCR that is asked for, and not quoted */
@@ -408,6 +424,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_SCENE(keys_are_released_to_a_machine_that_proves_itself),
         ON_SCENE(an_answer_holds_no_key_in_plain),
+        ON_SCENE(releases_are_counted_by_what_came_of_them),
         ON_SCENE(only_all_conditions_together_release),
         ON_SCENE(who_comes_without_a_certificate_gets_nothing),
         ON_SCENE(another_name_than_the_certificates_is_refused),
