@@ -67,10 +67,16 @@ void attested_free(struct attested *attested)
         return;
     for (size_t i = 0; i < ENROLMENTS_MAX; i++)
         lethe_secret_free(attested->enrolments[i].secret);
+    guarded_clear(&attested->keys);
     sevsnp_cache_free(attested->cache);
     free(attested->machines);
     free(attested->references);
     free(attested);
+}
+
+struct guarded *attested_keys(struct attested *attested)
+{
+    return &attested->keys;
 }
 
 const char *attested_service(const struct attested *attested)

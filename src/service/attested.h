@@ -119,6 +119,10 @@ struct attested_count {
 void attested_count(struct attested *attested, const char *code);
 const struct attested_count *attested_count_at(const struct attested *attested, size_t index);
 
+/* Where the keys of a release are while they are wrapped: made once, as making guarded memory takes
+ * longer than all else; empty before and after each. */
+struct guarded *attested_keys(struct attested *attested);
+
 /* "lethe-kms:<hex>": who this service is, for bindings. Lives as long as `attested`. */
 const char *attested_service(const struct attested *attested);
 /* Remembered chains of reports; CRLs of the configuration. */

@@ -90,7 +90,7 @@ struct release {
     struct buffer input; /* of the policy */
     uint8_t binding[ATTEST_BINDING_BYTES];
     uint8_t public_bytes[HPKE_PUBLIC_BYTES];
-    struct guarded texts; /* request and evidence, decoded */
+    struct buffer texts; /* request and evidence, decoded: nothing in them is secret */
 };
 void release_clear(struct release *release);
 static inline void release_clear_at_scope_end(struct release *release)

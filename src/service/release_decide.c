@@ -29,7 +29,7 @@ void release_clear(struct release *release)
     evidence_clear(&release->evidence);
     attest_claims_clear(&release->claims);
     buffer_clear(&release->input);
-    guarded_clear(&release->texts);
+    buffer_clear(&release->texts);
 }
 
 static struct attested *attested_of(const struct release *release)
@@ -60,10 +60,10 @@ static lethe_result check_caller(struct release *release, struct lethe_error *er
 static lethe_result decode(const struct field_value *value, const char *name, uint8_t *out,
                            size_t size_bytes, struct lethe_error *err)
 {
-    CLEANUP(guarded_clear) struct guarded bytes = {0};
-    if (field_decode(value, &bytes) != LETHE_OK || bytes.size_bytes != size_bytes)
+    size_t found_bytes = 0;
+    lethe_result result = base64_decode(value->text, value->length, out, size_bytes, &found_bytes);
+    if (result != LETHE_OK || found_bytes != size_bytes)
         return error_set(err, LETHE_INVALID, "%s: expected base64 of %zu bytes", name, size_bytes);
-    memcpy(out, bytes.bytes, size_bytes);
     return LETHE_OK;
 }
 
@@ -302,16 +302,26 @@ static lethe_result check_minimum(struct release *release, struct lethe_error *e
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
+static lethe_result append_decoded(const struct field_value *value, const char *name,
+                                   struct buffer *out, struct lethe_error *err)
+{
+    size_t size_bytes, before = out->size_bytes;
+    char *at = buffer_extend(out, value->length);
+    if (at == NULL)
+        return buffer_result(out, err);
+    if (base64_decode(value->text, value->length, at, value->length, &size_bytes) != LETHE_OK)
+        return error_set(err, LETHE_INVALID, "%s: expected base64 of a JSON object", name);
+    buffer_truncate(out, before + size_bytes);
+    return LETHE_OK;
+}
+
 static lethe_result decode_texts(struct release *release, size_t *request_bytes,
                                  struct lethe_error *err)
 {
-    struct guarded *texts = &release->texts;
-    if (field_decode(release->request_text, texts) != LETHE_OK)
-        return error_set(err, LETHE_INVALID, "request: expected base64 of a JSON object");
+    struct buffer *texts = &release->texts;
+    TRY(append_decoded(release->request_text, "request", texts, err));
     *request_bytes = texts->size_bytes;
-    if (field_decode(release->evidence_text, texts) != LETHE_OK)
-        return error_set(err, LETHE_INVALID, "evidence: expected base64 of a JSON object");
-    return guarded_result(texts, err);
+    return append_decoded(release->evidence_text, "evidence", texts, err);
 }
 
 static lethe_result check_proof(struct release *release, const uint8_t nonce[CHALLENGE_BYTES],
@@ -321,7 +331,7 @@ static lethe_result check_proof(struct release *release, const uint8_t nonce[CHA
     TRY(decode(release->public_key, "public_key", release->public_bytes,
                sizeof release->public_bytes, err));
     TRY(decode_texts(release, &request_bytes, err));
-    const char *request = (const char *)release->texts.bytes;
+    const char *request = release->texts.bytes;
     TRY(read_request(release, request, request_bytes, err));
     TRY(check_identity(release, err));
     TRY(bind(release, nonce, request, request_bytes, err));

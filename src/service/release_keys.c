@@ -168,12 +168,6 @@ static lethe_result open_or_refuse(struct release *release, struct guarded *keys
     return result == LETHE_OK ? LETHE_OK : error_set(err, result, "%s", why.text);
 }
 
-lethe_result release_try_keys(struct release *release, struct lethe_error *err)
-{
-    CLEANUP(guarded_clear) struct guarded keys = {0};
-    return open_or_refuse(release, &keys, err);
-}
-
 static lethe_result seal_keys(struct release *release, const struct guarded *keys,
                               uint8_t encapsulated[HPKE_ENCAPSULATED_BYTES], struct buffer *cipher,
                               struct lethe_error *err)
@@ -190,12 +184,23 @@ static lethe_result seal_keys(struct release *release, const struct guarded *key
     return result == LETHE_OK ? LETHE_OK : error_set(err, result, "%s", why.text);
 }
 
+lethe_result release_try_keys(struct release *release, struct lethe_error *err)
+{
+    struct guarded *keys = attested_keys(call_service(release->call)->attested);
+    lethe_result result = open_or_refuse(release, keys, err);
+    guarded_wipe(keys);
+    return result;
+}
+
 lethe_result release_keys(struct release *release, uint8_t encapsulated[HPKE_ENCAPSULATED_BYTES],
                           struct buffer *cipher, struct lethe_error *err)
 {
-    CLEANUP(guarded_clear) struct guarded keys = {0};
-    TRY(open_or_refuse(release, &keys, err));
-    TRY(seal_keys(release, &keys, encapsulated, cipher, err));
+    struct guarded *keys = attested_keys(call_service(release->call)->attested);
+    lethe_result result = open_or_refuse(release, keys, err);
+    if (result == LETHE_OK)
+        result = seal_keys(release, keys, encapsulated, cipher, err);
+    guarded_wipe(keys);
+    TRY(result);
     TRY(note_machine(release, err));
     record_attestation(release);
     record_released(release);
