@@ -224,6 +224,9 @@ static void an_older_tcb_than_shown_is_refused(void **state)
     enrol_chip(scene, "chip");
     assert_int_equal(200, ask_as_guest(scene));
     assert_has(scene->check, "\"machine\":\"chip\"");
+    must_ask(scene, "GET", "lethe/attest/machines/chip", NULL);
+    assert_has(scene->check,
+               "\"tcb\":{\"fmc\":0,\"bootloader\":3,\"tee\":1,\"snp\":8,\"microcode\":115}");
     guest_roll_back(scene->guest, 1);
     assert_int_equal(403, ask_as_guest(scene));
     assert_has(scene->check, "tcb_rolled_back");
