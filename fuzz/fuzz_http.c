@@ -30,8 +30,12 @@ static void check_header(const struct http_text *name, const struct http_text *v
 /* The length that was believed is the one that is written there. */
 static void check_length(const struct http_request *request)
 {
-    const struct http_text *length = http_header(request, "Content-Length");
+    const struct http_text *length = NULL;
     size_t written = 0;
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (is_named(&request->headers[i].name, "Content-Length"))
+            length = &request->headers[i].value;
+    }
     for (size_t i = 0; length != NULL && i < length->length; i++) {
         FUZZ_PROPERTY(isdigit((unsigned char)length->at[i]));
         written = written * 10 + (size_t)(length->at[i] - '0');

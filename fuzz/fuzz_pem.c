@@ -1,5 +1,5 @@
-/* PEM from outside: blocks of every kind, and private keys. What is read can be written again, and
- * is then read as the same. */
+/* PEM from outside: blocks of every kind. What is read can be written again, and is then read as
+ * the same. */
 #include <string.h>
 
 #include "base/cursor.h"
@@ -28,25 +28,10 @@ static void try_kind(enum x509_pem kind, const char *text, size_t length)
                   memcmp(again.bytes, list.bytes, list.size_bytes) == 0);
 }
 
-static void try_private(const char *text, size_t length)
-{
-    CLEANUP(lethe_secret_free) struct lethe_secret *pem = NULL, *again = NULL;
-    CLEANUP(sign_pair_free) struct sign_pair *pair = NULL, *same = NULL;
-    if (length == 0 || length > LETHE_SECRET_MAX_BYTES)
-        return;
-    REQUIRE(lethe_secret_create(length, &pem, NULL) == LETHE_OK);
-    memcpy(lethe_secret_bytes(pem), text, length);
-    if (x509_private_from_pem(pem, &pair, NULL) != LETHE_OK)
-        return;
-    FUZZ_PROPERTY(x509_private_pem(pair, length % 2 == 0, &again, NULL) == LETHE_OK);
-    FUZZ_PROPERTY(x509_private_from_pem(again, &same, NULL) == LETHE_OK);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     FUZZ_PROPERTY(crypto_start(NULL) == LETHE_OK);
     for (int kind = X509_PEM_CERTIFICATE; kind <= X509_PEM_CRL; kind++)
         try_kind((enum x509_pem)kind, (const char *)data, size);
-    try_private((const char *)data, size);
     return 0;
 }

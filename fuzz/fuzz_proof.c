@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "audit/cosignature.h"
+#include "audit/note.h"
 #include "audit/proof.h"
 
 #include "fuzz.h"
@@ -60,7 +61,7 @@ static void read_witness(const char *bytes, size_t size)
     CLEANUP(buffer_clear) struct buffer text = {0};
     if (cosignature_key_parse(bytes, size, &witness, NULL) != LETHE_OK)
         return;
-    cosignature_key_text(&witness, &text);
+    note_key_text(&witness, NOTE_TYPE_COSIGNATURE, &text);
     FUZZ_PROPERTY(text.size_bytes == size && memcmp(text.bytes, bytes, size) == 0);
 }
 

@@ -69,21 +69,6 @@ static void check_decoding(const uint8_t *data, size_t size, bool plus)
     free(out);
 }
 
-static void check_query(const uint8_t *data, size_t size)
-{
-    char *text = malloc(size > 0 ? size : 1);
-    char name[URL_QUERY_NAME_MAX + 1];
-    char value[URL_QUERY_VALUE_MAX + 1];
-    FUZZ_PROPERTY(text != NULL);
-    memcpy(text, data, size);
-    struct url_query query = {text, size};
-    for (size_t left = size; url_query_next(&query, name, value) == LETHE_OK; left = query.length) {
-        FUZZ_PROPERTY(query.length < left && query.at + query.length == text + size);
-        FUZZ_PROPERTY(strlen(name) <= URL_QUERY_NAME_MAX && strlen(value) <= URL_QUERY_VALUE_MAX);
-    }
-    free(text);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
@@ -95,9 +80,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 1:
         check_listen(text);
-        break;
-    case 2:
-        check_query(data + 1, size - 1);
         break;
     default:
         check_decoding(data + 1, size - 1, data[0] % 5 == 3);

@@ -24,8 +24,9 @@ void boundary_key(const struct audit_key *log_key, struct audit_key *out);
 /* Appends the text that is signed. The place is at the beginning of its file, behind a note. */
 void boundary_text(const struct replay *place, const struct audit_key *log_key, struct buffer *out);
 
-/* What a note says, its signature not looked at. Strict: there is one text for each place.
- * LETHE_MALFORMED; LETHE_INTEGRITY for one of another log, or whose edge has another root. */
+/* What a note says, its signature not looked at, which fuzzing cannot make. Strict: there is one
+ * text for each place. LETHE_MALFORMED; LETHE_INTEGRITY for one of another log, or whose edge has
+ * another root. */
 LETHE_MUST_CHECK lethe_result boundary_parse(const char *note, size_t size_bytes,
                                              const struct audit_key *log_key, struct replay *out,
                                              struct lethe_error *err);

@@ -9,11 +9,6 @@
 #define TIME_BYTES 8u
 #define COSIGNATURE_BYTES (NOTE_KEY_ID_BYTES + TIME_BYTES + 64u)
 
-void cosignature_key_text(const struct audit_key *witness, struct buffer *out)
-{
-    note_key_text(witness, NOTE_TYPE_COSIGNATURE, out);
-}
-
 lethe_result cosignature_key_parse(const char *text, size_t length, struct audit_key *out,
                                    struct lethe_error *err)
 {

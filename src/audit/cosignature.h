@@ -11,7 +11,6 @@
 #define COSIGNATURE_WITNESSES_MAX AUDIT_NOTE_SIGNATURES_MAX
 
 /* Keys of witnesses, as "NAME+8 hex digits+base64(0x04 || public key)". */
-void cosignature_key_text(const struct audit_key *witness, struct buffer *out);
 LETHE_MUST_CHECK lethe_result cosignature_key_parse(const char *text, size_t length,
                                                     struct audit_key *out, struct lethe_error *err);
 

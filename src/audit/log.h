@@ -131,7 +131,7 @@ void audit_emit(struct audit_log *log, const struct audit_who *who,
                 const struct audit_event *event);
 
 /* What the log's thread does, now and by the log's clock: writes what was emitted if it is time.
- * For whoever has no thread. */
+ * For whoever has no thread: it is how A-2 is shown by the log's own clock. */
 LETHE_MUST_CHECK lethe_result audit_tick(struct audit_log *log, struct lethe_error *err);
 
 /* Writes what was emitted, and reads what other processes appended: audit_head() is then the log as

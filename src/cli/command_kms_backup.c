@@ -66,13 +66,9 @@ COMMAND_FUNCTION(kms_backup)
     return LETHE_OK;
 }
 
-static lethe_result restore(struct home *home, const char *path,
-                            const struct lethe_secret *passphrase, uint64_t least_epoch,
-                            struct backup_info *info, struct lethe_error *err)
+static lethe_result restore(struct home *home, int fd, const struct lethe_secret *passphrase,
+                            uint64_t least_epoch, struct backup_info *info, struct lethe_error *err)
 {
-    CLEANUP(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0)
-        return error_from_errno(err, "opening %s", path);
     lethe_result result = backup_restore(home->keeper, fd, passphrase, least_epoch, info, err);
     if (result == LETHE_EXISTS)
         error_hint(err, "a backup goes into a home that was just made: LETHE_HOME=DIR lethe init");
@@ -87,9 +83,12 @@ COMMAND_FUNCTION(kms_restore)
     CLEANUP(lethe_secret_free) struct lethe_secret *passphrase = NULL;
     CLEANUP(home_abandon) struct home *home = NULL;
     TRY(option_number(invocation, "least-epoch", 0, INT64_MAX, 0, &least_epoch, err));
+    CLEANUP(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) /* nobody types a passphrase for nothing */
+        return error_from_errno(err, "opening %s", path);
     TRY(read_passphrase(invocation, false, &passphrase, err));
     TRY(common_open_home(invocation, &home, err));
-    lethe_result result = restore(home, path, passphrase, (uint64_t)least_epoch, &info, err);
+    lethe_result result = restore(home, fd, passphrase, (uint64_t)least_epoch, &info, err);
     TRY(home_finish(&home, result, err));
     print_info(path, &info);
     if (least_epoch == 0)

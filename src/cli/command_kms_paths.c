@@ -27,11 +27,37 @@ COMMAND_FUNCTION(kms_read)
     return do_and_print(invocation, &call, HTTP_GET, err);
 }
 
+/* The service says 404 of a list without entries, and nothing of why; of a path that is none, it
+ * says so. */
+static bool is_empty_list(const struct guarded *answer)
+{
+    struct json_piece body;
+    struct json_piece errors = {0};
+    struct json_piece none;
+    if (client_answer(answer, &body, NULL) != LETHE_OK ||
+        json_piece_find(&body, "errors", &errors) != LETHE_OK || errors.kind != JSON_PIECE_ARRAY)
+        return false;
+    struct json_walk walk = json_walk_over(&errors);
+    return json_walk_next(&walk, &none, &none) == LETHE_NOT_FOUND;
+}
+
 COMMAND_FUNCTION(kms_list)
 {
+    static const char nothing[] = "{\"data\":{\"keys\":[]}}";
+    struct lethe_error why = {0};
     CLEANUP(kms_call_close) struct kms_call call = {0};
     TRY(kms_call_open(invocation, &call, err));
-    return do_and_print(invocation, &call, HTTP_LIST, err);
+    lethe_result result = kms_call_do(&call, HTTP_LIST, invocation->positional[0], NULL, &why);
+    if (result == LETHE_NOT_FOUND && is_empty_list(&call.answer)) {
+        guarded_wipe(&call.answer);
+        guarded_append(&call.answer, nothing, sizeof nothing - 1);
+        result = guarded_result(&call.answer, &why);
+    }
+    if (result != LETHE_OK) {
+        *err = why;
+        return result;
+    }
+    return print(invocation, &call.answer, err);
 }
 
 COMMAND_FUNCTION(kms_delete)

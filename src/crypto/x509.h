@@ -150,9 +150,6 @@ LETHE_MUST_CHECK lethe_result x509_pem_read(enum x509_pem kind, const char *text
 /* The private half in PEM: PKCS#8, or SEC1 for ECDSA when `traditional`. Guarded. */
 LETHE_MUST_CHECK lethe_result x509_private_pem(const struct sign_pair *pair, bool traditional,
                                                struct lethe_secret **out, struct lethe_error *err);
-LETHE_MUST_CHECK lethe_result x509_private_from_pem(const struct lethe_secret *pem,
-                                                    struct sign_pair **out,
-                                                    struct lethe_error *err);
 /* "0a:1b:...": lower-case hex pairs. Reading takes '-' for ':' as well. */
 #define X509_SERIAL_TEXT_SIZE (3 * X509_SERIAL_BYTES)
 void x509_serial_text(const uint8_t *serial, size_t size_bytes, char out[X509_SERIAL_TEXT_SIZE]);

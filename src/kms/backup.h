@@ -33,8 +33,9 @@ struct backup_info {
 LETHE_MUST_CHECK lethe_result backup_write(struct keeper *keeper,
                                            const struct backup_options *options, int fd,
                                            struct backup_info *out, struct lethe_error *err);
-/* Reads all of it, from the start of a regular file, and checks every byte. LETHE_INTEGRITY: it was
- * changed or cut, or the passphrase is another; LETHE_MALFORMED: it is no backup. */
+/* Reads all of it, from the start of a regular file, and checks every byte: without a home to put
+ * it in, as fuzzing does. LETHE_INTEGRITY: it was changed or cut, or the passphrase is another;
+ * LETHE_MALFORMED: it is no backup. */
 LETHE_MUST_CHECK lethe_result backup_check(int fd, const struct lethe_secret *passphrase,
                                            struct backup_info *out, struct lethe_error *err);
 /* Puts its rows into a home that was just made, in one transaction whose record is home_restored.

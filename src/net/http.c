@@ -48,21 +48,6 @@ const char *http_fault_sentence(enum http_fault fault)
     return faults[fault].sentence;
 }
 
-const struct http_text *http_header(const struct http_request *request, const char *name)
-{
-    const struct http_text *found = NULL;
-    size_t length = strlen(name);
-    for (size_t i = 0; i < request->header_count; i++) {
-        const struct http_text *candidate = &request->headers[i].name;
-        if (candidate->length != length || strncasecmp(candidate->at, name, length) != 0)
-            continue;
-        if (found != NULL)
-            return NULL;
-        found = &request->headers[i].value;
-    }
-    return found;
-}
-
 lethe_result http_parser_create(size_t body_max_bytes, struct guarded_pool *pool,
                                 struct http_parser **out, struct lethe_error *err)
 {

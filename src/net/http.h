@@ -45,8 +45,6 @@ struct http_request {
     bool keep_alive;
     bool expects_continue; /* of a head only: the sender waits for 100 Continue */
 };
-/* The value of the only header of this name (any case); NULL when there is none or several. */
-const struct http_text *http_header(const struct http_request *request, const char *name);
 
 /* X(name, status, sentence): why a request is refused */
 #define HTTP_FAULTS(X)                                                                             \

@@ -13,9 +13,10 @@
 #define PATH_REFUSED " \"#<>?\\^`{|}"
 #define UNIX_PATH_MAX 107u /* what fits in sockaddr_un */
 
+/* `what` is "" where whoever asked says it (url.h). */
 static lethe_result refuse(struct lethe_error *err, const char *what, const char *why)
 {
-    return error_set(err, LETHE_INVALID, "%s: %s", what, why);
+    return error_set(err, LETHE_INVALID, "%s%s%s", what, what[0] != '\0' ? ": " : "", why);
 }
 
 static bool is_ipv4(const char *host)
@@ -117,7 +118,7 @@ static lethe_result parse_authority(const char *what, const char *text, size_t l
 
 static lethe_result parse_path(const char *path, struct url *out, struct lethe_error *err)
 {
-    static const char what[] = "the address of the server";
+    static const char what[] = "";
     size_t length = strlen(path);
     while (length > 0 && path[length - 1] == '/')
         length--;
@@ -135,10 +136,10 @@ static lethe_result parse_path(const char *path, struct url *out, struct lethe_e
 
 lethe_result url_parse(const char *text, struct url *out, struct lethe_error *err)
 {
-    static const char what[] = "the address of the server";
+    static const char what[] = "";
     *out = (struct url){.port = PORT_DEFAULT};
     if (strncasecmp(text, SCHEME, strlen(SCHEME)) != 0) {
-        error_set(err, LETHE_INVALID, "%s: it does not begin with " SCHEME, what);
+        error_set(err, LETHE_INVALID, "it does not begin with " SCHEME);
         error_hint(err, "it looks like https://keys.example.org:8200");
         return LETHE_INVALID;
     }
@@ -236,45 +237,4 @@ void url_encode_part(struct buffer *out, const char *text)
         else
             buffer_format(out, "%%%02X", (unsigned char)*text);
     }
-}
-
-/* ---- queries --------------------------------------------------------------------------------- */
-
-/* Decoded text is never longer than what it was, which must fit: 3 characters for one at most. */
-static lethe_result decode_into(const char *text, size_t length, char *out, size_t max_length)
-{
-    char decoded[3 * URL_QUERY_VALUE_MAX + 1];
-    size_t decoded_length;
-    if (length > 3 * max_length)
-        return LETHE_MALFORMED;
-    TRY(url_decode(text, length, true, decoded, &decoded_length));
-    if (decoded_length > max_length)
-        return LETHE_MALFORMED;
-    memcpy(out, decoded, decoded_length + 1);
-    return LETHE_OK;
-}
-
-static struct url_query take_pair(struct url_query *query)
-{
-    const char *end = memchr(query->at, '&', query->length);
-    struct url_query pair = {query->at, end != NULL ? (size_t)(end - query->at) : query->length};
-    size_t step = pair.length + (end != NULL ? 1 : 0);
-    query->at += step;
-    query->length -= step;
-    return pair;
-}
-
-lethe_result url_query_next(struct url_query *query, char name[URL_QUERY_NAME_MAX + 1],
-                            char value[URL_QUERY_VALUE_MAX + 1])
-{
-    struct url_query pair = {0};
-    while (query->length > 0 && pair.length == 0) /* "a=1&&b=2" has an empty one between */
-        pair = take_pair(query);
-    if (pair.length == 0)
-        return LETHE_NOT_FOUND;
-    const char *equals = memchr(pair.at, '=', pair.length);
-    size_t name_length = equals != NULL ? (size_t)(equals - pair.at) : pair.length;
-    size_t value_at = equals != NULL ? name_length + 1 : name_length;
-    TRY(decode_into(pair.at, name_length, name, URL_QUERY_NAME_MAX));
-    return decode_into(pair.at + value_at, pair.length - value_at, value, URL_QUERY_VALUE_MAX);
 }

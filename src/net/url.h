@@ -9,7 +9,8 @@ struct url {         /* https://HOST[:PORT][/PATH] */
     uint16_t port;   /* 8200 when none is given */
     char path[1024]; /* "" or with a leading and without a trailing slash */
 };
-/* LETHE_INVALID says what is wrong: another scheme, a user or a password in it, ... */
+/* LETHE_INVALID says what is wrong: another scheme, a user or a password in it, ... Whose address
+ * it is says the caller. */
 LETHE_MUST_CHECK lethe_result url_parse(const char *text, struct url *out, struct lethe_error *err);
 
 /* "ADDR:PORT", "[ADDR]:PORT": an address to listen on. *is_public: neither loopback nor a Unix
@@ -22,17 +23,5 @@ LETHE_MUST_CHECK lethe_result url_parse_listen(const char *text, struct url *out
 LETHE_MUST_CHECK lethe_result url_decode(const char *text, size_t length, bool plus, char *out,
                                          size_t *out_length);
 void url_encode_part(struct buffer *out, const char *text);
-
-/* One name=value of a query after another, decoded into buffers of the caller. */
-struct url_query { /* struct url_query q = {text, length} */
-    const char *at;
-    size_t length;
-};
-#define URL_QUERY_NAME_MAX 64u
-#define URL_QUERY_VALUE_MAX 1024u
-/* LETHE_NOT_FOUND behind the last one; LETHE_MALFORMED: too long or badly encoded. */
-LETHE_MUST_CHECK lethe_result url_query_next(struct url_query *query,
-                                             char name[URL_QUERY_NAME_MAX + 1],
-                                             char value[URL_QUERY_VALUE_MAX + 1]);
 
 #endif

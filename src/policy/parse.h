@@ -23,7 +23,8 @@ LETHE_MUST_CHECK lethe_result parse_module(struct arena *arena, const struct sou
 LETHE_MUST_CHECK lethe_result parse_query(struct arena *arena, const struct source *source,
                                           const struct parse_options *options, struct body *out,
                                           unsigned *wildcards, struct problems *problems);
-/* One constant term, as a value: sets too, which JSON has not. */
+/* One constant term, as a value: sets too, which JSON has not, and inputs of the conformance suite
+ * have. */
 LETHE_MUST_CHECK lethe_result parse_value(struct arena *arena, const struct source *source,
                                           const struct value **out, struct problems *problems);
 

@@ -30,13 +30,7 @@ const char *call_path(const struct call *call)
 
 const char *call_capture(const struct call *call, const char *name)
 {
-    size_t length = strlen(name);
-    for (size_t i = 0; i < call->match.capture_count; i++) {
-        const struct router_capture *capture = &call->match.captures[i];
-        if (capture->name_bytes == length && memcmp(capture->name, name, length) == 0)
-            return capture->text;
-    }
-    return "";
+    return router_captured(&call->match, name);
 }
 
 uint64_t call_now_s(const struct call *call)

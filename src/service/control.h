@@ -26,8 +26,9 @@ LETHE_MUST_CHECK lethe_result control_pair(int ends[2], struct lethe_error *err)
  * side is gone, or does not read. */
 LETHE_MUST_CHECK lethe_result control_send(int control, enum control_letter letter, int fd,
                                            struct lethe_error *err);
-/* The next message. *fd is the descriptor that came with it, the caller's, or -1. LETHE_NOT_FOUND:
- * none is there; LETHE_UNAVAILABLE: the other side is gone; LETHE_MALFORMED: no message of ours. */
+/* The next message. *fd is the descriptor that came with it, the caller's, or -1: none came, or
+ * more than one, which are closed. LETHE_NOT_FOUND: none is there; LETHE_UNAVAILABLE: the other
+ * side is gone; LETHE_MALFORMED: no message of ours. */
 LETHE_MUST_CHECK lethe_result control_receive(int control, enum control_letter *letter, int *fd,
                                               struct lethe_error *err);
 

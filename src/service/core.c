@@ -10,6 +10,7 @@
 #include "crypto/x509.h"
 #include "service/core_core.h"
 #include "service/routes.h"
+#include "service/serve_log.h"
 
 lethe_result core_create(struct service *service, struct core **out, struct lethe_error *err)
 {
@@ -168,6 +169,14 @@ lethe_result core_look(struct core *core, struct lethe_error *err)
     return LETHE_OK;
 }
 
+/* What fails comes behind the seal, and is nothing that the peer who asked for it has done. */
+static void seal(struct core *core)
+{
+    struct lethe_error err = {0};
+    if (service_seal(core->service, &err) != LETHE_OK)
+        serve_log(SERVE_WARNING, "sealed, but the end of the log is not pinned: %s", err.text);
+}
+
 static lethe_result run_turn(struct core *core, struct core_peer *peer, bool *more,
                              struct lethe_error *err)
 {
@@ -189,7 +198,7 @@ static lethe_result run_turn(struct core *core, struct core_peer *peer, bool *mo
         turns_wait(core); /* what is ended ends behind its answers */
     connections_end_cut_off(core);
     if (core->seal_wanted)
-        TRY(service_seal(core->service, err));
+        seal(core);
     return result == LETHE_OK ? LETHE_OK
                               : error_set(err, result, "a peer does not speak as it must");
 }

@@ -7,10 +7,9 @@
 
 /* ---- whose ----------------------------------------------------------------------------------- */
 
-static bool is_about_a_key(const struct call *call)
+static bool is_about_a_key(const struct routed *routed)
 {
     static const char *const families[] = {"transit/", "lethe/keys/"};
-    const struct routed *routed = call->match.routed;
     for (size_t i = 0; routed != NULL && i < ARRAY_LEN(families); i++) {
         if (strncmp(routed->route->pattern, families[i], strlen(families[i])) == 0)
             return true;
@@ -44,9 +43,14 @@ static void read_name(const char *name, struct resource *out)
     out->model = rest;
 }
 
+void resource_of_match(const struct router_match *match, struct resource *out)
+{
+    read_name(is_about_a_key(match->routed) ? router_captured(match, "name") : "", out);
+}
+
 void resource_of_call(const struct call *call, struct resource *out)
 {
-    read_name(is_about_a_key(call) ? call_capture(call, "name") : "", out);
+    resource_of_match(&call->match, out);
 }
 
 /* ---- what for -------------------------------------------------------------------------------- */
@@ -70,10 +74,9 @@ static unsigned capability_of(struct call *call)
 
 /* Under a model's key lie data keys: who does not say what one is for decrypts with it, as the
  * record says too. */
-static const char *purpose_unsaid(const struct routed *routed, const struct resource *resource)
+const char *resource_purpose(const char *action, const struct resource *resource)
 {
-    bool is_release = routed != NULL && strcmp(routed->route->action, "decrypt") == 0 &&
-                      resource->model[0] != '\0';
+    bool is_release = strcmp(action, "decrypt") == 0 && resource->model[0] != '\0';
     return is_release ? "decrypt" : "";
 }
 
@@ -81,15 +84,16 @@ void resource_question(struct call *call, const struct resource *resource,
                        struct authorise_question *out)
 {
     const struct routed *routed = call->match.routed;
+    const char *action = routed != NULL ? routed->route->action : "";
     *out = (struct authorise_question){
         .caller = &call->caller,
-        .action = routed != NULL ? routed->route->action : "",
+        .action = action,
         .path = call->path,
         .capability = capability_of(call),
         .sudo = routed != NULL && (routed->route->flags & ROUTE_SUDO) != 0,
         .admin = call->caller.kind == CALLER_ADMIN,
         .source = call->connection->source,
-        .purpose = purpose_unsaid(routed, resource),
+        .purpose = resource_purpose(action, resource),
         .model = resource->model,
         .tier = resource->tier,
         .tenant = resource->tenant,

@@ -14,6 +14,10 @@ struct resource {
     const char *tenant, *model, *tier;
 };
 void resource_of_call(const struct call *call, struct resource *out);
+/* The same of a path that is only asked about. */
+void resource_of_match(const struct router_match *match, struct resource *out);
+/* What a call of this action is for, where nothing says so. */
+const char *resource_purpose(const char *action, const struct resource *resource);
 /* The purpose is what it is where the call says none. The texts are the call's and the resource's.
  */
 void resource_question(struct call *call, const struct resource *resource,

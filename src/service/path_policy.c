@@ -300,8 +300,9 @@ static void put_kind(struct buffer *out, const struct path_rules *rules, enum ki
 
 static bool is_json(const char *text, size_t length)
 {
+    static const char blanks[] = {' ', '\t', '\r', '\n'};
     size_t i = 0;
-    while (i < length && memchr(" \t\r\n", text[i], 4) != NULL)
+    while (i < length && memchr(blanks, text[i], sizeof blanks) != NULL)
         i++;
     return i < length && text[i] == '{';
 }

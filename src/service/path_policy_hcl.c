@@ -66,8 +66,9 @@ static lethe_result skip_comment(struct hcl *hcl)
 
 static lethe_result skip_blank(struct hcl *hcl)
 {
+    static const char blanks[] = {' ', '\t', '\r', '\n'};
     while (hcl->at < hcl->end) {
-        if (memchr(" \t\r\n", *hcl->at, 4) != NULL)
+        if (memchr(blanks, *hcl->at, sizeof blanks) != NULL)
             hcl->at++;
         else if (*hcl->at == '#' || starts(hcl, "//"))
             skip_line(hcl);

@@ -184,6 +184,17 @@ static bool find_in(struct routed *list, unsigned method, const char *path, cons
     return false;
 }
 
+const char *router_captured(const struct router_match *match, const char *name)
+{
+    size_t length = strlen(name);
+    for (size_t i = 0; i < match->capture_count; i++) {
+        const struct router_capture *capture = &match->captures[i];
+        if (capture->name_bytes == length && memcmp(capture->name, name, length) == 0)
+            return capture->text;
+    }
+    return "";
+}
+
 void router_find(const struct router *router, unsigned method, const char *path, char *segments,
                  struct router_match *out)
 {

@@ -51,6 +51,8 @@ struct router_match {
 /* `path` is below /v1/; `segments`, with room for as many bytes, is overwritten. */
 void router_find(const struct router *router, unsigned method, const char *path, char *segments,
                  struct router_match *out);
+/* What stands in the path where the pattern has ":<name>"; "" when it has no such part. */
+const char *router_captured(const struct router_match *match, const char *name);
 /* Every row, in the order of the tables; NULL behind the last. */
 struct routed *router_at(struct router *router, size_t index);
 

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "service/authorise.h"
 #include "service/core_core.h"
+#include "service/core_resource.h"
 #include "service/routes_sys.h"
 
 #define CAPABILITY_PATHS_MAX 64u
@@ -23,29 +24,35 @@ static const struct {
     {CAN_LIST, CALL_LIST, "list"},
 };
 
-static const char *action_of(struct call *call, unsigned method, const char *path)
+#define ANY_METHOD (~0u)
+
+static const struct router_match *find(struct call *call, unsigned method, const char *path)
 {
     static char segments[CALL_PATH_MAX + 1];
-    struct router_match match = {0};
+    static struct router_match match;
     router_find(call->core->router, method, path, segments, &match);
-    return match.routed == NULL ? "" : match.routed->route->action;
+    return &match;
 }
 
 static bool may(struct call *call, const char *path, size_t index, bool sudo)
 {
     struct lethe_decision decision;
+    struct resource resource;
+    resource_of_match(find(call, ANY_METHOD, path), &resource);
+    const struct router_match *match = find(call, capabilities[index].method, path);
+    const char *action = match->routed == NULL ? "" : match->routed->route->action;
     const struct authorise_question question = {
         .caller = call_caller(call),
-        .action = action_of(call, capabilities[index].method, path),
+        .action = action,
         .path = path,
         .capability = capabilities[index].capability,
         .sudo = sudo,
         .admin = call_caller(call)->kind == CALLER_ADMIN,
         .source = call_source(call),
-        .purpose = "",
-        .model = "",
-        .tier = "",
-        .tenant = "",
+        .purpose = resource_purpose(action, &resource),
+        .model = resource.model,
+        .tier = resource.tier,
+        .tenant = resource.tenant,
     };
     return authorise(call_service(call)->policies, &question, &decision, NULL) == LETHE_OK;
 }

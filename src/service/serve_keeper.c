@@ -1,4 +1,4 @@
-/* The keeper process, from its fork to its loop; and the service, of all its parts. */
+/* The keeper process, from its start to its loop; and the service, of all its parts. */
 #include <stdlib.h>
 
 #include "base/error.h"

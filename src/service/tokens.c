@@ -186,6 +186,14 @@ const struct token_entry *tokens_entry(struct tokens *tokens, const struct token
     return &slot->entry;
 }
 
+static const struct token_entry *entry_while_valid(struct tokens *tokens, const struct token *token,
+                                                   uint64_t now_s)
+{
+    if (token == NULL || !tokens_is_valid(tokens, token, now_s))
+        return NULL;
+    return tokens_entry(tokens, token);
+}
+
 /* What is compared and looked up is a hash: how long that takes says nothing about a token. */
 const struct token_entry *tokens_find(struct tokens *tokens, const uint8_t *token,
                                       size_t token_bytes, uint64_t now_s)
@@ -193,7 +201,7 @@ const struct token_entry *tokens_find(struct tokens *tokens, const uint8_t *toke
     uint8_t hash[TOKEN_HASH_BYTES];
     sha256(token, token_bytes, hash);
     const struct token *found = token_bytes > 0 ? tokens_at(tokens, hash) : NULL;
-    return tokens_is_valid(tokens, found, now_s) ? tokens_entry(tokens, found) : NULL;
+    return entry_while_valid(tokens, found, now_s);
 }
 
 const struct token_entry *tokens_find_accessor(struct tokens *tokens, const char *accessor,
@@ -204,7 +212,7 @@ const struct token_entry *tokens_find_accessor(struct tokens *tokens, const char
     const struct token *token = tokens->by_accessor[place_of_accessor(tokens, accessor)];
     while (token != NULL && strcmp(token->accessor, accessor) != 0)
         token = token->next_by_accessor;
-    return tokens_is_valid(tokens, token, now_s) ? tokens_entry(tokens, token) : NULL;
+    return entry_while_valid(tokens, token, now_s);
 }
 
 void tokens_present(struct tokens *tokens, const uint8_t *token, size_t token_bytes)

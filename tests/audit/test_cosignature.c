@@ -136,7 +136,7 @@ static void the_types_of_keys_are_told_apart(void **state)
     struct scene scene = fresh_scene();
     struct buffer log_key = {0}, witness_key = {0};
     audit_key_text(&scene.keys[0], &log_key);
-    cosignature_key_text(&scene.keys[0], &witness_key);
+    note_key_text(&scene.keys[0], NOTE_TYPE_COSIGNATURE, &witness_key);
     assert_result(LETHE_OK, audit_key_parse(log_key.bytes, log_key.size_bytes, &key, NULL));
     assert_result(LETHE_OK,
                   cosignature_key_parse(witness_key.bytes, witness_key.size_bytes, &key, NULL));

@@ -189,7 +189,7 @@ def _(place):
         assert served.good("kms", "list", "transit/keys").split() == ["k"]
         assert served.good("kms", "list", "transit/keys", *served.words()).split() == ["k"]
         served.good("kms", "delete", "transit/keys/k")
-        assert served.admin("kms", "list", "transit/keys").code == 1
+        assert served.good("kms", "list", "transit/keys") == ""
         events = served.place.start("kms", "events", env={**place.env, "LETHE_HOME": str(served.home)})
         time.sleep(1)
         served.good("kms", "write", "transit/keys/default.e.hot")
@@ -250,6 +250,36 @@ def _(place):
     told = place.lethe("kms", "status", "--kms", address, "--ca", pem)
     assert told.code == 5 and "sealed                    true" in told.out, told
     stop(process)
+
+
+@case("what is listed and is not there is an empty list; a path that is none is an error")
+def _(place):
+    with service(place) as served:
+        for words in ((), served.words()):
+            assert served.good("kms", "list", "transit/keys", *words) == ""
+            assert json.loads(served.good("kms", "list", "transit/keys", "--json", *words))["data"] == {"keys": []}
+            gone = served.admin("kms", "read", "transit/keys/none", *words)
+            assert gone.code == 1 and "nothing of this name" in gone.err, gone
+            wrong = served.admin("kms", "list", "no/such/path", *words)
+            assert wrong.code == 1 and "there is no such path" in wrong.err, wrong
+        served.good("kms", "write", "transit/keys/k")
+        assert served.good("kms", "list", "transit/keys") == "k\n"
+
+
+@case("an address that is none is called so once")
+def _(place):
+    for address, why in (("http://127.0.0.1:8200", "it does not begin with https://"),
+                         ("https://", "there is no host"), ("https://h:0", "port 0 cannot be connected to"),
+                         ("https://h/a b", "its path has a character that must be percent-encoded")):
+        told = place.refused(2, "kms", "status", "--kms", address)
+        assert told.err.splitlines()[0] == f"lethe: error: the key service's address: {why}", told
+
+
+@case("a backup that is not there is said before a passphrase is asked for")
+def _(place):
+    place.good("init")
+    told = place.refused(1, "kms", "restore", place.work / "none")
+    assert "passphrase" not in told.err and "opening" in told.err, told
 
 
 @case("a backup of a service in use, restored into a new home: the same keys, never an older state unseen")  # K-11

@@ -1,5 +1,7 @@
 /* Configuring, trimming, deleting, exporting keys, and taking them out whole and in again: what is
  * refused changes nothing, and all that happens is on record (A-2, K-4, K-8). */
+#include "check_files.h"
+
 #include "engine_check.h"
 
 #include "base/text.h"
@@ -261,20 +263,20 @@ static void exported_signers_sign_the_same(void **state)
 {
     struct room *room = *state;
     static const enum engine_type curves[] = {ENGINE_ECDSA_P256, ENGINE_ECDSA_P384};
+    CLEANUP(memory_free) char *path = temp_path("key");
+    char command[1200];
     CLEANUP(guarded_clear) struct guarded out = {0};
     for (size_t i = 0; i < ARRAY_LEN(curves); i++) {
         const char *name = engine_type_name(curves[i]);
         CLEANUP(buffer_clear) struct buffer expected = {0};
-        CLEANUP(buffer_clear) struct buffer got = {0};
-        CLEANUP(lethe_secret_free) struct lethe_secret *pem = NULL;
-        CLEANUP(sign_pair_free) struct sign_pair *pair = NULL;
         must_make(room, name, curves[i]);
         assert_ok(export(room, name, ENGINE_EXPORT_SIGNING, &out), &err);
         assert_int_equal(0, strncmp("-----BEGIN EC PRIVATE KEY-----\n", text_of(&out), 31));
-        assert_ok(lethe_secret_create(out.size_bytes, &pem, &err), &err);
-        memcpy(lethe_secret_bytes(pem), out.bytes, out.size_bytes);
-        assert_ok(x509_private_from_pem(pem, &pair, &err), &err);
-        assert_ok(sign_public_pem(sign_pair_public(pair), &got, &err), &err);
+        put_file(path, out.bytes, out.size_bytes);
+        snprintf(command, sizeof command, "openssl pkey -pubout -in %s -out %s.pub", path, path);
+        assert_int_equal(0, system(command));
+        snprintf(command, sizeof command, "%s.pub", path);
+        CLEANUP(buffer_clear) struct buffer got = get_file(command);
         assert_ok(engine_public(room->engine, name, 1, &expected, &err), &err);
         assert_string_equal(expected.bytes, got.bytes);
     }

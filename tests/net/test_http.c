@@ -249,6 +249,15 @@ static const char full[] = "POST /v1/transit/encrypt/k?list=true&a=b HTTP/1.1\r\
                            "\r\n"
                            "hello";
 
+static const char *const full_headers[][2] = {
+    {"Host", "keys.example.org:8200"},
+    {"X-Vault-Token", "hvs.abc"},
+    {"empty", ""},
+    {"Accept", "*/*"},
+    {"accept", "\xc3\xa4"},
+    {"Content-Length", "005"},
+};
+
 static void all_parts_are_there(void **state)
 {
     for (size_t piece = 1; piece <= sizeof full; piece++) {
@@ -258,10 +267,10 @@ static void all_parts_are_there(void **state)
         assert_text(&request.path, "/v1/transit/encrypt/k");
         assert_text(&request.query, "list=true&a=b");
         assert_int_equal(request.header_count, 6);
-        assert_text(http_header(&request, "x-vault-TOKEN"), "hvs.abc");
-        assert_text(http_header(&request, "empty"), "");
-        assert_null(http_header(&request, "accept")); /* two of them */
-        assert_null(http_header(&request, "x-vault-toke"));
+        for (size_t i = 0; i < request.header_count; i++) {
+            assert_text(&request.headers[i].name, full_headers[i][0]);
+            assert_text(&request.headers[i].value, full_headers[i][1]);
+        }
         assert_int_equal(request.body_bytes, 5);
         assert_memory_equal(request.body, "hello", 5);
         assert_true(request.keep_alive);

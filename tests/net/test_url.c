@@ -193,46 +193,6 @@ static void encoding_and_back(void **state)
     assert_string_equal(harmless.bytes, "a%20b%2Fc%3Fd%3D%C3%A4~");
 }
 
-static void queries(void **state)
-{
-    static const char text[] = "list=true&&a=&b&c=d%26e+f&=g";
-    static const char *const expected[][2] = {
-        {"list", "true"}, {"a", ""}, {"b", ""}, {"c", "d&e f"}, {"", "g"}};
-    char name[URL_QUERY_NAME_MAX + 1];
-    char value[URL_QUERY_VALUE_MAX + 1];
-    struct url_query query = {text, sizeof text - 1};
-    for (size_t i = 0; i < ARRAY_LEN(expected); i++) {
-        assert_result(LETHE_OK, url_query_next(&query, name, value));
-        assert_string_equal(name, expected[i][0]);
-        assert_string_equal(value, expected[i][1]);
-    }
-    assert_result(LETHE_NOT_FOUND, url_query_next(&query, name, value));
-    struct url_query none = {NULL, 0};
-    assert_result(LETHE_NOT_FOUND, url_query_next(&none, name, value));
-}
-
-static void queries_are_limited(void **state)
-{
-    char name[URL_QUERY_NAME_MAX + 1];
-    char value[URL_QUERY_VALUE_MAX + 1];
-    char text[8192];
-    for (size_t length = URL_QUERY_VALUE_MAX - 1; length <= URL_QUERY_VALUE_MAX + 1; length++) {
-        memcpy(text, "a=", 2);
-        memset(text + 2, 'v', length);
-        struct url_query query = {text, length + 2};
-        assert_result(length <= URL_QUERY_VALUE_MAX ? LETHE_OK : LETHE_MALFORMED,
-                      url_query_next(&query, name, value));
-    }
-    for (size_t length = URL_QUERY_NAME_MAX; length <= URL_QUERY_NAME_MAX + 1; length++) {
-        memset(text, 'n', length);
-        struct url_query query = {text, length};
-        assert_result(length <= URL_QUERY_NAME_MAX ? LETHE_OK : LETHE_MALFORMED,
-                      url_query_next(&query, name, value));
-    }
-    struct url_query broken = {"a=%4", 4};
-    assert_result(LETHE_MALFORMED, url_query_next(&broken, name, value));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,8 +202,6 @@ int main(void)
         cmocka_unit_test(addresses_to_listen_on),
         cmocka_unit_test(decoding),
         cmocka_unit_test(encoding_and_back),
-        cmocka_unit_test(queries),
-        cmocka_unit_test(queries_are_limited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -353,6 +353,32 @@ static void a_stream_opens_behind_what_waits(void **state)
     stop(&running);
 }
 
+/* K-4: what cannot be pinned at the end is no reason to keep a key, or to lose a door. */
+static void a_seal_that_cannot_be_pinned_is_one(void **state)
+{
+    struct running running;
+    struct wire_frame frame, seal = request("/v1/sys/seal"), ask = request("/v1/sys/health");
+    struct wire door = open_busy_door(&running, *state);
+    const struct check *check = *state;
+    int lock = open(check->home->lock, O_RDWR | O_CLOEXEC);
+    assert_int_equal(0, flock(lock, LOCK_EX));
+    seal.code = CALL_POST;
+    seal.flags = WIRE_HAS_TOKEN;
+    seal.parts[0] = (struct wire_part){(const uint8_t *)check->root, strlen(check->root)};
+    wire_put(&door, &seal);
+    assert_true(next_frame(&door, WIRE_ANSWER, &frame));
+    assert_int_equal(204, frame.code);
+    assert_true(next_frame(&door, WIRE_READY, &frame));
+    assert_int_equal(1, frame.code);
+    wire_put(&door, &ask);
+    assert_true(next_frame(&door, WIRE_ANSWER, &frame));
+    assert_int_equal(503, frame.code);
+    wire_clear(&door);
+    stop(&running);
+    assert_null(check->service->keeper);
+    close(lock);
+}
+
 /* A door that goes, and a supervisor that ends, leave answers for nobody. */
 static void who_goes_gets_nothing(void **state)
 {
@@ -386,6 +412,7 @@ int main(void)
         ON_SERVICE(answers_whose_records_fail_are_withheld),
         ON_SERVICE(sealing_comes_behind_what_waits),
         ON_SERVICE(a_stream_opens_behind_what_waits),
+        ON_SERVICE(a_seal_that_cannot_be_pinned_is_one),
         ON_SERVICE(who_goes_gets_nothing),
     };
     return cmocka_run_group_tests(tests, service_start, NULL);

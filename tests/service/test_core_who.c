@@ -1,4 +1,5 @@
-/* Passphrases that unseal, certificates that prove, and the door's own certificate. */
+/* Passphrases that unseal, certificates that prove, and the door's own certificate: today, and when
+ * the wall clock jumps. */
 #include "service_check.h"
 
 #include "../crypto/x509_check.h"
@@ -8,6 +9,32 @@
 #include "service/identities.h"
 
 #define LOADER "spiffe://example.org/tenant/acme/loader"
+
+/* ---- the clock ------------------------------------------------------------------------------- */
+
+#define HOUR_S 3600
+#define YEAR_S (365 * (int64_t)DAY_S)
+
+static int64_t later_s;
+
+static uint64_t wall_ns(void *context)
+{
+    return clock_wall_ns(&clock_system) + (uint64_t)(later_s * 1000000000);
+}
+
+static uint64_t monotonic_ns(void *context)
+{
+    return clock_monotonic_ns(&clock_system);
+}
+
+static const struct clock_source moved = {.wall_ns = wall_ns, .monotonic_ns = monotonic_ns};
+
+static void move_clock(struct check *check)
+{
+    later_s = 0;
+    check->options.keeper.clock = &moved;
+    reopen(check);
+}
 
 /* ---- a passphrase ---------------------------------------------------------------------------- */
 
@@ -43,6 +70,28 @@ static void a_passphrase_unseals(void **state)
     assert_int_equal(200, call_operator(check, "PUT", "sys/init", "{\"secret_shares\":1}"));
     assert_has(check, "\"keys\":[],\"keys_base64\":[],\"root_token\":\"lethe.");
     assert_int_equal(200, call(check, "GET", "sys/health", NULL, NULL));
+}
+
+#define UNSEAL_RIGHT "{\"key\":\"" CHECK_PASSPHRASE "\"}"
+
+/* K-4: who guesses waits, for a minute and not until a clock that was wrong is right again. */
+static void a_wait_is_over_when_the_clock_jumps(void **state)
+{
+    static const int64_t jumps_s[] = {5, 10 * YEAR_S, -YEAR_S};
+    struct check *check = *state;
+    move_clock(check);
+    for (size_t i = 0; i < ARRAY_LEN(jumps_s); i++) {
+        check->service->core->unseal_failures = 20; /* each costs as much as a right one */
+        assert_int_not_equal(200, call(check, "PUT", "sys/unseal", NULL, "{\"key\":\"x\"}"));
+        later_s += 60; /* not yet */
+        assert_int_equal(503, call(check, "PUT", "sys/unseal", NULL, UNSEAL_RIGHT));
+        assert_has(check, "too many wrong passphrases");
+        assert_null(check->service->keeper);
+        later_s += jumps_s[i];
+        assert_int_equal(200, call(check, "PUT", "sys/unseal", NULL, UNSEAL_RIGHT));
+        assert_int_equal(204, call_operator(check, "PUT", "sys/seal", NULL));
+        assert_null(check->service->keeper);
+    }
 }
 
 /* ---- certificates ---------------------------------------------------------------------------- */
@@ -83,6 +132,32 @@ static void a_certificate_proves(void **state)
     assert_int_equal(1, check->penalties);
 }
 
+static unsigned mounts(struct check *check)
+{
+    return call(check, "GET", "sys/mounts", NULL, NULL);
+}
+
+/* P-2: one that has just been believed, too; and set back, the clock makes it good again. */
+static void a_certificate_follows_the_clock(void **state)
+{
+    static const int64_t outside_s[] = {-DAY_S, -YEAR_S, 2 * YEAR_S, 20 * YEAR_S};
+    struct check *check = *state;
+    move_clock(check);
+    CLEANUP(buffer_clear) struct buffer chain = chain_of(check, LOADER);
+    connect_with_chain(check, chain.bytes, chain.size_bytes);
+    for (size_t i = 0; i < ARRAY_LEN(outside_s); i++) {
+        later_s = 0;
+        assert_int_equal(200, mounts(check)); /* the control */
+        later_s = outside_s[i];
+        assert_int_equal(403, mounts(check));
+        service_tick(check->service);
+        assert_int_equal(403, mounts(check));
+    }
+    later_s = 0;
+    service_tick(check->service);
+    assert_int_equal(200, mounts(check));
+}
+
 /* K-9, P-10: who is revoked is ended in the same moment, wherever it is, and does not come back. */
 static void a_revoked_identity_is_gone(void **state)
 {
@@ -119,24 +194,8 @@ static void a_revoked_identity_is_gone(void **state)
 
 /* ---- the door's own -------------------------------------------------------------------------- */
 
-static uint64_t later_ns;
-
-static uint64_t wall_ns(void *context)
+static void say_hello(struct check *check)
 {
-    return clock_wall_ns(&clock_system) + later_ns;
-}
-
-static uint64_t monotonic_ns(void *context)
-{
-    return clock_monotonic_ns(&clock_system) + later_ns;
-}
-
-static const struct clock_source moved = {.wall_ns = wall_ns, .monotonic_ns = monotonic_ns};
-
-/* P-3: a door gets a certificate for its key, and another one in time. */
-static void a_door_has_a_certificate(void **state)
-{
-    struct check *check = *state;
     struct lethe_error err = {0};
     CLEANUP(buffer_clear) struct buffer request = {0};
     CLEANUP(sign_pair_free) struct sign_pair *pair = fresh_pair(SIGNATURE_ECDSA_P256);
@@ -144,24 +203,49 @@ static void a_door_has_a_certificate(void **state)
     static const char *const names[] = {"localhost", "127.0.0.1", NULL};
     struct wire_frame hello = {.kind = WIRE_HELLO};
     assert_ok(x509_make_request(&subject, pair, &request, &err), &err);
-    later_ns = 0;
-    check->options.keeper.clock = &moved;
-    reopen(check);
     check->service->core->door_names = names;
     hello.parts[0] = (struct wire_part){(const uint8_t *)request.bytes, request.size_bytes};
     wire_put(&check->client, &hello);
     call(check, "GET", "sys/health", NULL, NULL);
     assert_int_equal(1, check->settings);
+}
+
+/* P-3: a door gets a certificate for its key, and another one in time. */
+static void a_door_has_a_certificate(void **state)
+{
+    struct check *check = *state;
+    move_clock(check);
+    say_hello(check);
     for (unsigned hours = 0; hours < 24 * 400 && check->settings == 1; hours++) {
-        later_ns += 3600ull * 1000000000u;
+        later_s += HOUR_S;
         service_tick(check->service);
         call(check, "GET", "sys/health", NULL, NULL);
     }
     assert_int_equal(2, check->settings);
-    later_ns += 1000000000u;
+    later_s++;
     service_tick(check->service); /* not once more */
     call(check, "GET", "sys/health", NULL, NULL);
     assert_int_equal(2, check->settings);
+}
+
+/* Whatever the clock does, what it has is good now and renewed in time. */
+static void a_doors_certificate_follows_the_clock(void **state)
+{
+    struct check *check = *state;
+    move_clock(check);
+    say_hello(check);
+    const struct peer_state *door = core_peer_of(check->service->core, &check->door);
+    /* The authority lasts for ten years. */
+    static const int64_t where_s[] = {DAY_S, 0, 5 * YEAR_S, DAY_S, 9 * YEAR_S, 0, YEAR_S, 60};
+    for (size_t i = 0; i < ARRAY_LEN(where_s); i++) {
+        later_s = where_s[i];
+        service_tick(check->service);
+        call(check, "GET", "sys/health", NULL, NULL);
+        uint64_t now_s = core_now_s(check->service->core);
+        if (now_s < door->from_s || now_s >= door->renew_s)
+            fail_msg("at %lld s", (long long)where_s[i]);
+    }
+    assert_true(check->settings > 5);
 }
 
 int main(void)
@@ -169,9 +253,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_passphrase_unseals, service_setup_sealed,
                                         service_teardown),
+        cmocka_unit_test_setup_teardown(a_wait_is_over_when_the_clock_jumps, service_setup_sealed,
+                                        service_teardown),
         ON_SERVICE(a_certificate_proves),
+        ON_SERVICE(a_certificate_follows_the_clock),
         ON_SERVICE(a_revoked_identity_is_gone),
         ON_SERVICE(a_door_has_a_certificate),
+        ON_SERVICE(a_doors_certificate_follows_the_clock),
     };
     return cmocka_run_group_tests(tests, service_start, NULL);
 }

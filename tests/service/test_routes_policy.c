@@ -25,6 +25,37 @@ static void must_make_token(struct check *check, const char *id, const char *pol
     assert_int_equal(200, call(check, "POST", "auth/token/create", check->root, body));
 }
 
+/* ---- what one may ---------------------------------------------------------------------------- */
+
+/* E-7: a path about another tenant's key is told as it would be answered, whatever the policy says
+ * of paths. */
+static void capabilities_end_at_the_tenant(void **state)
+{
+    static const char policy[] =
+        "{\"policy\":\"path \\\"transit/*\\\" { capabilities = [\\\"create\\\", \\\"read\\\", "
+        "\\\"update\\\", \\\"list\\\", \\\"delete\\\"] }\"}";
+    static const struct {
+        const char *path, *told;
+    } rows[] = {
+        {"transit/keys/acme.m.hot", "[\"create\",\"read\",\"update\",\"delete\",\"list\"]"},
+        {"transit/keys/other.m.hot", "[\"deny\"]"},
+        {"transit/keys/other.m.hot/rotate", "[\"deny\"]"},
+        {"transit/decrypt/other.m.hot", "[\"deny\"]"},
+        {"transit/decrypt/other.signer", "[\"deny\"]"},
+        {"lethe/keys/acme.m.hot", "[\"deny\"]"},
+    };
+    struct check *check = *state;
+    char body[128], told[192];
+    assert_int_equal(204, call_operator(check, "PUT", ACL "nothing", policy));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        snprintf(body, sizeof body, "{\"paths\":[\"%s\"]}", rows[i].path);
+        snprintf(told, sizeof told, "\"%s\":%s", rows[i].path, rows[i].told);
+        assert_int_equal(200, call(check, "POST", "sys/capabilities-self", check->other, body));
+        assert_has(check, told);
+    }
+    assert_int_equal(403, call(check, "GET", "transit/keys/other.m.hot", check->other, NULL));
+}
+
 /* ---- path policies --------------------------------------------------------------------------- */
 
 static void only_operators_write_policies(void **state)
@@ -202,6 +233,7 @@ static void data_binds_roles_and_suspends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        ON_SERVICE(capabilities_end_at_the_tenant),
         ON_SERVICE(only_operators_write_policies),
         ON_SERVICE(policies_are_read_as_they_were_written),
         ON_SERVICE(policies_decide_from_the_answer_on),

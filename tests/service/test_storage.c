@@ -184,17 +184,82 @@ static void an_older_store_is_refused(void **state)
     assert_all_works(check);
 }
 
+/* Whole and good, and not ours: another root key, another log. */
+static void another_homes_store_is_refused(void **state)
+{
+    struct check *check = *state;
+    struct lethe_error err = {0};
+    char aside[160];
+    void *fresh;
+    have_a_key(check);
+    assert_int_equal(0, home_setup(&fresh));
+    struct home *other = fresh;
+    must_make_home(other);
+    snprintf(aside, sizeof aside, "%s.aside", check->home->store);
+    assert_int_equal(0, rename(check->home->store, aside));
+    assert_int_equal(0, rename(other->store, check->home->store));
+    assert_refused_until_reopened(check);
+    (void)!service_seal(check->service, NULL);
+    assert_int_not_equal(LETHE_OK, service_unseal(check->service, NULL, &err));
+    print_message("%s\n", err.text);
+    assert_int_equal(503, ask(check, "GET", "sys/mounts", NULL));
+    assert_int_equal(0, rename(aside, check->home->store)); /* the control */
+    assert_ok(service_unseal(check->service, NULL, &err), &err);
+    assert_all_works(check);
+    assert_int_equal(0, home_teardown(&fresh));
+}
+
+static void have_many_keys(struct check *check, const char *letter)
+{
+    char path[64];
+    for (size_t i = 0; i < 60; i++) { /* more pages than one change writes anew */
+        snprintf(path, sizeof path, "transit/keys/%s%zu", letter, i);
+        assert_int_equal(200, ask(check, "POST", path, "{}"));
+    }
+}
+
+/* An older state written into the same file: the service goes on with what it knows, or refuses,
+ * and what is opened next is the newest state or none. */
+static void an_older_store_in_the_same_file_is_never_believed(void **state)
+{
+    struct check *check = *state;
+    struct lethe_error err = {0};
+    char command[400];
+    have_a_key(check);
+    reopen(check); /* all of it is in the file */
+    save_home(check->home);
+    have_many_keys(check, "later");
+    reopen(check);
+    snprintf(command, sizeof command, "cat -- '%s.saved' > '%s'", check->home->store,
+             check->home->store);
+    assert_int_equal(0, system(command));
+    unsigned read = ask(check, "GET", "transit/keys/later59", NULL);
+    unsigned made = ask(check, "POST", "transit/keys/new", "{}");
+    print_message("read: %u, create: %u\n", read, made);
+    assert_true(read == 200 || read == 503); /* SQLite may have kept all that it needed */
+    assert_true(made == 200 || made == 503);
+    (void)!service_seal(check->service, NULL);
+    lethe_result result = service_unseal(check->service, NULL, &err);
+    print_message("%s\n", result == LETHE_OK ? "the newest" : err.text);
+    assert_true(result == LETHE_OK || result == LETHE_INTEGRITY);
+    if (result == LETHE_OK) {
+        assert_int_equal(200, ask(check, "GET", "transit/keys/later59", NULL));
+        assert_int_equal(made == 200 ? 200 : 404, ask(check, "GET", "transit/keys/new", NULL));
+    }
+    (void)!service_seal(check->service, NULL);
+    put_back(check->home, PART_BOTH); /* the control */
+    remove_side_files(check->home->store);
+    assert_ok(service_unseal(check->service, NULL, &err), &err);
+    assert_int_equal(404, ask(check, "GET", "transit/keys/later59", NULL));
+}
+
 /* Pages overwritten under the running service, and found by the next that opens it. */
 static void a_store_with_false_pages_is_not_opened(void **state)
 {
     struct check *check = *state;
     struct lethe_error err = {0};
-    char path[64];
     have_a_key(check);
-    for (size_t i = 0; i < 60; i++) { /* more pages than one change writes anew */
-        snprintf(path, sizeof path, "transit/keys/n%zu", i);
-        assert_int_equal(200, ask(check, "POST", path, "{}"));
-    }
+    have_many_keys(check, "n");
     reopen(check);
     save_home(check->home);
     int file = open(check->home->store, O_RDWR | O_CLOEXEC);
@@ -227,6 +292,8 @@ int main(void)
         ON_SERVICE(a_home_that_is_let_go_soon_is_waited_for),
         ON_SERVICE(a_store_that_is_removed_is_written_to_no_more),
         ON_SERVICE(an_older_store_is_refused),
+        ON_SERVICE(another_homes_store_is_refused),
+        ON_SERVICE(an_older_store_in_the_same_file_is_never_believed),
         ON_SERVICE(a_store_with_false_pages_is_not_opened),
     };
     return cmocka_run_group_tests(tests, service_start, NULL);
