@@ -27,6 +27,7 @@
     X(kv)                                                                                          \
     X(policy)                                                                                      \
     X(attest)                                                                                      \
+    X(release)                                                                                     \
     X(kms)
 
 #define BENCH_DECLARE(name) void bench_##name(void);

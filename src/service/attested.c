@@ -67,10 +67,16 @@ void attested_free(struct attested *attested)
         return;
     for (size_t i = 0; i < ENROLMENTS_MAX; i++)
         lethe_secret_free(attested->enrolments[i].secret);
+    guarded_clear(&attested->keys);
     sevsnp_cache_free(attested->cache);
     free(attested->machines);
     free(attested->references);
     free(attested);
+}
+
+struct guarded *attested_keys(struct attested *attested)
+{
+    return &attested->keys;
 }
 
 const char *attested_service(const struct attested *attested)
@@ -91,4 +97,19 @@ struct evidence_trust attested_trust(struct attested *attested, uint64_t now_s)
         .snp_anchors_product = options->snp_anchors_product,
         .cache = attested->cache,
     };
+}
+
+void attested_count(struct attested *attested, const char *code)
+{
+    struct attested_count *at = attested->counts;
+    while (at->code != NULL && strcmp(at->code, code) != 0)
+        at++;
+    REQUIRE(at < attested->counts + ATTESTED_CODES_MAX - 1);
+    at->code = code;
+    at->count++;
+}
+
+const struct attested_count *attested_count_at(const struct attested *attested, size_t index)
+{
+    return attested->counts[index].code != NULL ? &attested->counts[index] : NULL;
 }

@@ -55,6 +55,14 @@ static struct challenge *find(struct attested *attested, const uint8_t nonce[CHA
     return NULL;
 }
 
+size_t challenges_pending(const struct attested *attested, uint64_t now_s)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < CHALLENGES_MAX; i++)
+        count += is_live(&attested->challenges[i], now_s);
+    return count;
+}
+
 static lethe_result refuse(const char *code, const char **reason, struct lethe_error *err)
 {
     *reason = code;

@@ -30,6 +30,8 @@ struct attested {
     uint64_t challenge_order;
     struct enrolment enrolments[ENROLMENTS_MAX];
     struct sevsnp_cache *cache;
+    struct guarded keys;
+    struct attested_count counts[ATTESTED_CODES_MAX];
 };
 
 uint64_t attested_now_s(const struct attested *attested);

@@ -23,6 +23,17 @@ static void put_time(struct json_writer *writer, const char *name, uint64_t time
 
 /* ---- machines -------------------------------------------------------------------------------- */
 
+static void put_tcb(struct json_writer *writer, const struct attest_tcb *tcb)
+{
+    json_begin_object(writer, "tcb");
+    json_put_integer(writer, "fmc", tcb->fmc);
+    json_put_integer(writer, "bootloader", tcb->bootloader);
+    json_put_integer(writer, "tee", tcb->tee);
+    json_put_integer(writer, "snp", tcb->snp);
+    json_put_integer(writer, "microcode", tcb->microcode);
+    json_end_object(writer);
+}
+
 void attest_put_machine(struct json_writer *writer, const struct machine *machine)
 {
     json_put_text(writer, "name", machine->name);
@@ -35,6 +46,7 @@ void attest_put_machine(struct json_writer *writer, const struct machine *machin
     put_time(writer, "revoked", machine->revoked_s);
     json_put_integer(writer, "reset_count", machine->counters.reset_count);
     json_put_integer(writer, "restart_count", machine->counters.restart_count);
+    put_tcb(writer, &machine->tcb);
 }
 
 static lethe_result machine_list(struct call *call, struct lethe_error *err)

@@ -83,7 +83,8 @@ LETHE_MUST_CHECK lethe_result service_init(struct service *service,
  * once an hour, certificates of identities that expired days ago. */
 void service_tick(struct service *service);
 /* Tells the streams of events: key_rotated, keys_rotated (on schedule), key_revoked,
- * identity_revoked, token_revoked, policy_changed, sealed, unsealed. Each has a tenant, which its
+ * identity_revoked, token_revoked, machine_revoked, reference_revoked, policy_changed, sealed,
+ * unsealed. Each has a tenant, which its
  * JSON object says first: "" for what is the whole service's. It goes to whom the policy lets read
  * lethe/events of that tenant at that moment, and to nobody else (E-7). `members` are what the
  * object has besides ("" for nothing); the other function gives it one, whose value needs no
