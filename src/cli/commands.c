@@ -28,12 +28,14 @@ static const struct option verify_options[] = {
     {"threads", 0, "N", "threads to work on (default: one per CPU)", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
     KMS_OPTIONS_BUT_KEY,
+    ATTEST_OPTIONS,
     {0}};
 static const struct option decrypt_options[] = {
     {"output", 'o', "DIR", "the directory to make", false},
     {"threads", 0, "N", "threads to work on (default: one per CPU)", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
     KMS_OPTIONS,
+    ATTEST_OPTIONS,
     {0}};
 static const struct option exec_options[] = {
     {"with", 0, "NAME=MODEL", "one more model, as {NAME}", true},
@@ -48,6 +50,7 @@ static const struct option exec_options[] = {
     {"threads", 0, "N", "threads to load with (default: one per CPU)", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
     KMS_OPTIONS,
+    ATTEST_OPTIONS,
     {0}};
 static const struct option key_list_options[] = {
     {"json", 0, NULL, "print JSON instead of text", false},
