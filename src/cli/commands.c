@@ -308,6 +308,58 @@ static const struct option pki_crl_options[] = {
     {"output", 'o', "FILE", "where to write it (default: stdout)", false},
     KMS_OPTIONS,
     {0}};
+static const struct option attest_show_options[] = {
+    {"json", 0, NULL, "print JSON instead of text", false},
+    ATTEST_DEVICE_OPTIONS,
+    KMS_OPTIONS,
+    {0}};
+static const struct option attest_evidence_options[] = {
+    {"kind", 0, "KIND", "tpm2 or sev-snp (default: tpm2)", false},
+    {"nonce", 0, "HEX", "32 bytes that are signed with it (default: zeros)", false},
+    {"pcrs", 0, "LIST", "tpm2: which are quoted: 0-7 or 0,7 (default: 0-7)", false},
+    {"output", 'o', "FILE", "where to write it; - is stdout", false},
+    ATTEST_DEVICE_OPTIONS,
+    {0}};
+static const struct option attest_verify_options[] = {
+    {"kind", 0, "KIND", "tpm2 or sev-snp", false},
+    {"report", 0, "FILE", "sev-snp: the report, 1184 bytes", false},
+    {"vek", 0, "FILE", "sev-snp: the certificate of VCEK or VLEK (DER or PEM)", false},
+    {"at", 0, "TIME", "sev-snp: when certificates must be valid, as 2026-11-20T12:00:00Z (default: now)", false},
+    {"quote", 0, "FILE", "tpm2: what was signed, as tpm2_quote -m writes it", false},
+    {"signature", 0, "FILE", "tpm2: its signature, as tpm2_quote -s writes it", false},
+    {"ak", 0, "FILE", "tpm2: the attestation key, as tpm2_createak -u writes it; or PEM", false},
+    {"pcrs", 0, "FILE", "tpm2: the values, as tpm2_quote -o -F values writes them", false},
+    {"nonce", 0, "HEX", "tpm2: the qualifying data, as tpm2_quote -q was given it", false},
+    {"json", 0, NULL, "print JSON instead of text", false},
+    {0}};
+static const struct option attest_enroll_options[] = {
+    {"identity", 0, "ID", "the only SPIFFE id that may use this machine (default: any)", false},
+    {"chip", 0, "HEX", "enrol a chip with SEV-SNP by its CHIP_ID, in place of this machine's TPM", false},
+    {"json", 0, NULL, "print the answer as it comes", false},
+    ATTEST_DEVICE_OPTIONS,
+    KMS_OPTIONS,
+    {0}};
+static const struct option attest_reference_options[] = {
+    {"from-machine", 0, NULL, "the PCRs of this machine as they are now", false},
+    {"pcrs", 0, "LIST", "with it, and with show: which: 0-7 or 0,7 (default: 0-7)", false},
+    {"loader", 0, "FILE", "with it, and with show: a lethe that may be in the IMA log", true},
+    {"output", 'o', "FILE", "with show: where to write it (default: stdout)", false},
+    {"json", 0, NULL, "print the answer as it comes", false},
+    ATTEST_DEVICE_OPTIONS,
+    KMS_OPTIONS,
+    {0}};
+static const struct option attest_revoke_options[] = {
+    {"reason", 0, "TEXT", "for the record", false},
+    {"version", 0, "N", "this version of a reference value alone", false},
+    KMS_OPTIONS,
+    {0}};
+static const struct option release_options[] = {
+    {"dry-run", 0, NULL, "release nothing, and say what would be", false},
+    {"tier", 0, "TIER", "of which tier's shards (default: the first shard's)", false},
+    {"json", 0, NULL, "print the answer as it comes", false},
+    KMS_OPTIONS,
+    ATTEST_OPTIONS,
+    {0}};
 static const struct option doctor_options[] = {
     {"json", 0, NULL, "print JSON instead of text", false},
     {0}};
@@ -492,6 +544,38 @@ const struct command commands[] = {
      kms_options, 1, 1, false, command_pki_revoke},
     {"pki crl", "[-o FILE]", "Get the list of certificates that were revoked", NULL,
      pki_crl_options, 0, 0, false, command_pki_crl},
+    {"attest show", "", "Show what this machine can prove of itself", "Its TPM with PCRs and attestation key, and whether it is an SEV-SNP guest. With --kms the service is\n"
+     "asked whether it knows the key. Nothing is made or changed.",
+     attest_show_options, 0, 0, false, command_attest_show},
+    {"attest evidence", "[--kind KIND] [--nonce HEX] -o FILE", "Write evidence, as a key service gets it",
+     "The attestation key is made when there is none.",
+     attest_evidence_options, 0, 0, false, command_attest_evidence},
+    {"attest verify", "--kind KIND ...", "Check evidence in files, without network or service",
+     "The exit code is 3 when it is not good. AMD's roots are built in. A key that comes as PEM does not say\n"
+     "that it lies in a TPM: then the signature is checked, and no more, and the output says so.",
+     attest_verify_options, 0, 0, false, command_attest_verify},
+    {"attest enroll", "NAME [--identity ID]", "Make this machine's TPM known to a key service",
+     "The service encrypts a secret that only the TPM with this endorsement key gives up, and only if the\n"
+     "attestation key lies in it. Whoever enrols needs sudo on lethe/attest/machines/*; the attestation key\n"
+     "is made when there is none.",
+     attest_enroll_options, 1, 1, false, command_attest_enroll},
+    {"attest machines", "", "List the machines that a key service knows", NULL,
+     kms_options, 0, 0, false, command_attest_machines},
+    {"attest references", "", "List the states of machines that a key service takes for good", NULL,
+     kms_options, 0, 0, false, command_attest_references},
+    {"attest reference", "add NAME FILE | add NAME --from-machine | show",
+     "Add a reference value: a state of machines that is good",
+     "A version more of NAME; older ones stay good until they are revoked. FILE is JSON: kind, pcrs, loaders,\n"
+     "measurement, least_tcb, vmpl_max; show prints it of this machine. Adding is for operators on the\n"
+     "service's own machine.",
+     attest_reference_options, 1, 3, false, command_attest_reference},
+    {"attest revoke", "machine NAME | reference NAME [--version N]",
+     "Refuse a machine, or a state of machines, from now on", "For operators on the service's own machine.",
+     attest_revoke_options, 2, 2, false, command_attest_revoke},
+    {"release", "--dry-run MODEL [--tier TIER]", "Ask whether a model's keys would be released to this machine",
+     "Real evidence is made and sent, and nothing is released. What comes back says which check or rule\n"
+     "denied, and what the policy saw. The exit code is 3 when they would not.",
+     release_options, 1, 1, false, command_release},
     {"doctor", "", "Say what this host can protect, and what to do about the rest", NULL,
      doctor_options, 0, 0, false, command_doctor},
     {"version", "", "Print the version", NULL, NULL, 0, 0, false, command_version},

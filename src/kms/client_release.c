@@ -63,7 +63,7 @@ static const struct {
     {"measurement_unknown",
      "if this state of the machine is good, its operator says so to the service: lethe attest "
      "reference add NAME --from-machine"},
-    {"machine_unknown", "lethe attest enroll NAME --tpm, by whoever may enrol machines"},
+    {"machine_unknown", "lethe attest enroll NAME, by whoever may enrol machines"},
     {"machine_revoked",
      "a machine that was revoked gets a new attestation key and is enrolled anew"},
     {"machine_foreign", "lethe attest machines shows which identity it was enrolled for"},
