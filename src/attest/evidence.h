@@ -7,7 +7,7 @@
 
 #include "attest/tpm2.h"
 
-#define EVIDENCE_TEXT_MAX (1u << 20)
+#define EVIDENCE_TEXT_MAX (2u << 20)
 
 struct evidence {
     enum attest_kind kind;

@@ -1,6 +1,5 @@
 #include "attest/ima.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/cursor.h"
@@ -14,6 +13,7 @@
 #define PATH_MAX_BYTES 4096u   /* PATH_MAX, with its NUL */
 #define FIELD_MAX (256u << 10) /* a kernel's command line, a policy, a signature: all less */
 #define DATA_MAX (2u * FIELD_MAX)
+#define LOADER_TEXT_MAX 71u
 #define DIGEST_NAME_MAX 16u /* "sha512:" and its like */
 
 static lethe_result refuse(struct lethe_error *err, const char *what)
@@ -171,7 +171,10 @@ static lethe_result digest_text(const struct entry *entry, char out[72], struct 
     hex_encode(digest.at, MIN(digest.size_bytes, 31), hex);
     if (digest.size_bytes == 32 && strcmp(algorithm, "sha256:") == 0)
         hex_encode(digest.at, 32, hex);
-    (void)snprintf(out, 72, "%s%s", algorithm, hex);
+    size_t head = strlen(algorithm), tail = MIN(strlen(hex), LOADER_TEXT_MAX - head);
+    memcpy(out, algorithm, head);
+    memcpy(out + head, hex, tail);
+    out[head + tail] = '\0';
     return LETHE_OK;
 }
 

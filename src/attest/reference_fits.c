@@ -52,6 +52,9 @@ static bool fit_loaders(const struct attest_reference *r, const struct attest_cl
         return true;
     if (!claims->ima_replayed)
         return differs(why, "there is no IMA log that says which loader ran");
+    if (claims->ima_violations > 0) /* such an entry could be renamed: no digest covers it */
+        return differs(why, "the IMA log has %u files that changed while they were measured",
+                       (unsigned)claims->ima_violations);
     if (claims->loader_count == 0)
         return differs(why, "the IMA log names no loader");
     for (size_t i = 0; i < claims->loader_count; i++)

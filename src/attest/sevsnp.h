@@ -3,7 +3,10 @@
  *
  * The roots of AMD (Milan, Genoa, Turin) are built in and pinned; nothing is fetched. The debug
  * bit, a migration agent, and reserved bits that are set are refused here; measurement, least TCB
- * and VMPL are the reference value's. Thread rule: one thread at a time for a cache. */
+ * and VMPL are the reference value's. A report of a VCEK says of which chip it is, and that is the
+ * certificate's; one of a VLEK (a cloud's) need not. From version 3 on the report names the CPU,
+ * which is of the product that the chain is for; before, the chain alone says what it is. Thread
+ * rule: one thread at a time for a cache. */
 #ifndef ATTEST_SEVSNP_H
 #define ATTEST_SEVSNP_H
 
@@ -13,12 +16,13 @@
 #define SEVSNP_DATA_BYTES 64u
 
 /* Certificates whose chain was verified, so that the next report of that chip costs one P-384
- * verification: bounded, by the SHA-256 of the DER, until the first certificate expires. */
+ * verification: bounded, by the SHA-256 of certificate, anchors and CRLs, until the first of them
+ * expires. The one not used for longest goes first. */
 struct sevsnp_cache;
 LETHE_MUST_CHECK lethe_result sevsnp_cache_create(size_t capacity, struct sevsnp_cache **out,
                                                   struct lethe_error *err);
 void sevsnp_cache_free(struct sevsnp_cache *cache);   /* NULL is fine */
-void sevsnp_cache_forget(struct sevsnp_cache *cache); /* when CRLs have changed */
+void sevsnp_cache_forget(struct sevsnp_cache *cache); /* frees what other CRLs have led to */
 
 struct sevsnp_check {
     const void *report;
@@ -37,7 +41,8 @@ struct sevsnp_check {
 LETHE_MUST_CHECK lethe_result sevsnp_verify(const struct sevsnp_check *check,
                                             struct attest_claims *out, struct lethe_error *err);
 
-/* Reads without verifying anything, for showing. */
+/* Reads without verifying anything, for showing. Of a report of version 2, which names no CPU,
+ * product and TCBs are left out. LETHE_DENIED: not of a size and version that are known. */
 LETHE_MUST_CHECK lethe_result sevsnp_read(const void *report, size_t size_bytes,
                                           struct attest_claims *out, struct lethe_error *err);
 

@@ -116,7 +116,9 @@ void events_tick(struct core *core, uint64_t now_s)
 {
     for (size_t i = core->stream_count; i > 0; i--) {
         const struct event_stream *stream = &core->streams[i - 1];
-        if (stream->is_open && !core_wait_is_over(now_s, stream->ends_s, CORE_STREAM_S))
+        bool is_expected = !stream->is_open && core->waiting_turns > 0;
+        bool is_due = core_wait_is_over(now_s, stream->ends_s, CORE_STREAM_S);
+        if (is_expected || (stream->is_open && !is_due))
             continue;
         if (stream->is_open) /* otherwise its answer could not be given */
             put(stream, WIRE_FINISH, NULL);

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "check_files.h"
-#include "snp_pki.h"
+#include "snp_scene.h"
 
 int __real_mkdirat(int dir_fd, const char *path, mode_t mode);
 int __wrap_mkdirat(int dir_fd, const char *path, mode_t mode);

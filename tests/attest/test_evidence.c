@@ -1,4 +1,4 @@
-/* Evidence as it travels: made, read, and verified for one binding (K-5). */
+/* Evidence as it travels: made, read, and verified for one binding (E-3). */
 #include "fake_tsm.h"
 
 #include "attest/evidence.h"

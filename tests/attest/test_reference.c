@@ -1,4 +1,4 @@
-/* Reference values: what may be one, and which claims fit it (K-5). */
+/* Reference values: what may be one, and which claims fit it (E-3). */
 #include "check.h"
 
 #include "attest/attest.h"
@@ -147,6 +147,9 @@ static void every_loader_is_among_the_expected(void **state)
     struct attest_claims claims = of_tpm();
     assert_why(&r, &claims, "there is no IMA log that says which loader ran");
     claims.ima_replayed = true;
+    claims.ima_violations = 1;
+    assert_why(&r, &claims, "the IMA log has 1 files that changed while they were measured");
+    claims.ima_violations = 0;
     assert_why(&r, &claims, "the IMA log names no loader");
     claims.loader_count = 1;
     strcpy(claims.loaders[0], "sha256:" B64);

@@ -1,6 +1,6 @@
-/* Reports that a test's own AMD has signed: every version, every product (K-5), and what no
+/* Reports that a test's own AMD has signed: every version, every product (E-3), and what no
  * signature excuses. */
-#include "snp_pki.h"
+#include "snp_scene.h"
 
 static void reports_of_every_version_and_product_are_believed(void **state)
 {

@@ -1,6 +1,6 @@
-/* From a chip's key to the root (K-5): who has signed what, with which algorithm, until when, and
+/* From a chip's key to the root (E-3): who has signed what, with which algorithm, until when, and
  * what was taken back. And what a cache may remember of it. */
-#include "snp_pki.h"
+#include "snp_scene.h"
 
 static const struct machine *const milan = &machines[0];
 

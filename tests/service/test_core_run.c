@@ -189,6 +189,7 @@ static void sealing_is_told_to_every_door(void **state)
 
 /* ---- replies that wait for the disk ---------------------------------------------------------- */
 
+#define TWO_TICKS_MS 2200
 #define QUIET_MS 100 /* an answer that comes too early comes in this time */
 
 /* While somebody holds the log's lock, no record becomes durable. */
@@ -318,6 +319,40 @@ static void sealing_comes_behind_what_waits(void **state)
     stop(&running);
 }
 
+/* The service has ticked when the answer leaves: the stream is still expected. */
+static void a_stream_opens_behind_what_waits(void **state)
+{
+    struct running running;
+    struct check *check = *state;
+    struct wire_frame frame, seal = request("sys/seal"), events = request("/v1/lethe/events");
+    struct wire door = open_busy_door(&running, check);
+    struct wire program = open_operator(&running);
+    int lock = hold_log(check);
+    ask_to_encrypt(&running, &door, 2);
+    assert_quiet(&door);
+    events.flags = WIRE_HAS_TOKEN;
+    events.number = 3;
+    events.parts[0] = (struct wire_part){(const uint8_t *)check->root, strlen(check->root)};
+    bool left;
+    wire_put(&door, &events);
+    assert_ok(wire_flush(&door, &left, &running.err), &running.err);
+    struct pollfd ready = {.fd = door.fd, .events = POLLIN};
+    assert_int_equal(0, poll(&ready, 1, TWO_TICKS_MS));
+    close(lock);
+    assert_answered(&door, 2, 200);
+    assert_true(next_frame(&door, WIRE_ANSWER, &frame));
+    assert_int_equal(3, frame.number);
+    assert_int_equal(200, frame.code);
+    seal.code = CALL_POST;
+    wire_put(&program, &seal);
+    assert_true(next_frame(&program, WIRE_ANSWER, &frame));
+    assert_true(next_frame(&door, WIRE_PIECE, &frame));
+    assert_int_equal(3, frame.number);
+    wire_clear(&program);
+    wire_clear(&door);
+    stop(&running);
+}
+
 /* A door that goes, and a supervisor that ends, leave answers for nobody. */
 static void who_goes_gets_nothing(void **state)
 {
@@ -350,6 +385,7 @@ int main(void)
         ON_SERVICE(answers_wait_for_their_records),
         ON_SERVICE(answers_whose_records_fail_are_withheld),
         ON_SERVICE(sealing_comes_behind_what_waits),
+        ON_SERVICE(a_stream_opens_behind_what_waits),
         ON_SERVICE(who_goes_gets_nothing),
     };
     return cmocka_run_group_tests(tests, service_start, NULL);
