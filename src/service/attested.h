@@ -37,6 +37,7 @@ struct machine {
 const struct machine *machines_find(const struct attested *attested, const char *name);
 const struct machine *machines_by_id(const struct attested *attested, const char *id);
 const struct machine *machines_at(const struct attested *attested, size_t index);
+LETHE_MUST_CHECK lethe_result machines_check_name(const char *name, struct lethe_error *err);
 /* LETHE_EXISTS: the name, or the id under another name. */
 LETHE_MUST_CHECK lethe_result machines_enrol(struct attested *attested,
                                              const struct machine *machine,
@@ -78,9 +79,10 @@ LETHE_MUST_CHECK lethe_result references_add(struct attested *attested,
 LETHE_MUST_CHECK lethe_result references_revoke(struct attested *attested, const char *name,
                                                 uint64_t version, const char *reason,
                                                 struct lethe_error *err);
-/* The newest that fits; NULL, and `why` says how the one that came nearest differs. */
+/* The newest that fits; NULL, and `why` says how the one that came nearest differs. `reported`:
+ * only those count that name the measurement of a guest's report. */
 const struct attest_reference *references_match(const struct attested *attested,
-                                                const struct attest_claims *claims,
+                                                const struct attest_claims *claims, bool reported,
                                                 char why[ATTEST_WHY_SIZE]);
 /* PCRs that any reference names which is in force; 0 to 7 when there is none. */
 uint32_t references_pcrs(const struct attested *attested);

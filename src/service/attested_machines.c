@@ -134,7 +134,7 @@ static lethe_result make_change(struct attested *attested, struct change *c,
     return machines_refresh(attested, err);
 }
 
-static lethe_result check_name(const char *name, struct lethe_error *err)
+lethe_result machines_check_name(const char *name, struct lethe_error *err)
 {
     static const char letters[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
@@ -151,7 +151,7 @@ lethe_result machines_enrol(struct attested *attested, const struct machine *mac
 {
     const struct machine *same = machines_by_id(attested, machine->id);
     struct change c = {.machine = *machine, .what = "enrolled"};
-    TRY(check_name(machine->name, err));
+    TRY(machines_check_name(machine->name, err));
     if (same != NULL)
         return error_set(err, LETHE_EXISTS, "this machine is enrolled already, as %s%s", same->name,
                          same->revoked_s != 0 ? ", and was revoked" : "");

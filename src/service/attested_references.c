@@ -99,16 +99,18 @@ uint32_t references_pcrs(const struct attested *attested)
 
 /* The newest that fits; else the sentence is that of the newest of its kind. */
 const struct attest_reference *references_match(const struct attested *attested,
-                                                const struct attest_claims *claims,
+                                                const struct attest_claims *claims, bool reported,
                                                 char why[ATTEST_WHY_SIZE])
 {
     const struct attest_reference *best = NULL, *nearest = NULL;
     char difference[ATTEST_WHY_SIZE];
-    snprintf(why, ATTEST_WHY_SIZE, "there is no reference value for %s",
-             attest_kind_name(claims->kind));
+    snprintf(why, ATTEST_WHY_SIZE, "there is no reference value for %s%s",
+             attest_kind_name(claims->kind),
+             reported ? " that names the measurement of the report which vouches for it" : "");
     for (size_t i = 0; i < attested->reference_count; i++) {
         const struct attest_reference *at = &attested->references[i];
-        if (at->revoked_s != 0 || at->kind != claims->kind)
+        if (at->revoked_s != 0 || at->kind != claims->kind ||
+            (reported && at->measurement[0] == '\0'))
             continue;
         if (attest_reference_fits(at, claims, difference)) {
             if (best == NULL || at->added_s >= best->added_s)

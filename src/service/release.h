@@ -82,7 +82,8 @@ struct release {
     struct release_request request;
     struct evidence evidence;
     struct attest_claims claims;
-    const struct machine *machine;
+    struct machine known; /* what `machine` points to: a change moves all that are remembered */
+    const struct machine *machine; /* NULL: none that was enrolled */
     const struct attest_reference *reference;
     char key[KEY_NAME_MAX + 1];
     struct lethe_decision decision;
@@ -102,13 +103,17 @@ LETHE_MUST_CHECK lethe_result release_decide(struct release *release, struct let
 /* The policy's answer to what is known, whatever was decided: for explaining. */
 void release_ask_policy(struct release *release);
 /* Opens every key and wraps them to the requester's public key. On record; a failure releases
- * nothing, and is on record too. */
+ * nothing, and is for release_record_denied() when it is LETHE_DENIED. */
 LETHE_MUST_CHECK lethe_result release_keys(struct release *release,
                                            uint8_t encapsulated[HPKE_ENCAPSULATED_BYTES],
                                            struct buffer *cipher, struct lethe_error *err);
 /* The policy's input as one JSON object, from what is known. */
 LETHE_MUST_CHECK lethe_result release_input(const struct release *release, struct buffer *out,
                                             struct lethe_error *err);
+/* Whether evidence and machine are good, whatever else was wrong. */
+bool release_is_attested(const struct release *release);
+/* Whether every key opens, as release_keys() would find; nothing is kept of them, or recorded. */
+LETHE_MUST_CHECK lethe_result release_try_keys(struct release *release, struct lethe_error *err);
 /* Records the refusal: key_denied, and attestation_failed where it is about evidence. */
 void release_record_denied(const struct release *release);
 

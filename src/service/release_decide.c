@@ -4,8 +4,14 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
+#include "crypto/hash.h"
 #include "service/policies.h"
 #include "service/release.h"
+
+/* CHIP_ID of a report (AMD 56860, table 23). */
+#define CHIP_AT 0x1a0u
+#define CHIP_BYTES 64u
 
 static const char *const codes[] = {
 #define RELEASE_REASON_ROW(name, code) code,
@@ -93,6 +99,17 @@ static const char *principal_of(const struct caller *caller)
     return slash != NULL ? slash + 1 : caller->name;
 }
 
+/* All of them, before anything is looked at that costs more. */
+static lethe_result read_shards(const struct release_request *request, struct lethe_error *err)
+{
+    struct release_shard shard;
+    struct json_walk walk = json_walk_over(&request->shards);
+    lethe_result result = LETHE_OK;
+    while (result == LETHE_OK)
+        result = release_shard_next(&walk, &shard, err);
+    return result == LETHE_NOT_FOUND ? LETHE_OK : result;
+}
+
 static lethe_result read_request(struct release *release, const char *text, size_t length,
                                  struct lethe_error *err)
 {
@@ -100,6 +117,8 @@ static lethe_result read_request(struct release *release, const char *text, size
     enum key_kind kind;
     struct release_request *request = &release->request;
     lethe_result result = release_request_read(text, length, request, &why);
+    if (result == LETHE_OK)
+        result = read_shards(request, &why);
     if (result != LETHE_OK)
         return deny(release, RELEASE_REQUEST_MALFORMED, why.text, err);
     snprintf(release->key, sizeof release->key, "%s.%s.%s", request->tenant, request->model,
@@ -151,6 +170,17 @@ static lethe_result deny_evidence(struct release *release, const struct lethe_er
     return error_set(err, LETHE_DENIED, "%s: %s", release->code, release->why);
 }
 
+/* So that what could not be read has a digest on record, too. */
+static void name_evidence(struct release *release, const char *text, size_t length)
+{
+    static const char prefix[] = "sha256:";
+    uint8_t hash[SHA256_BYTES];
+    char *digest = release->evidence.digest;
+    sha256(text, length, hash);
+    memcpy(digest, prefix, sizeof prefix);
+    hex_encode(hash, sizeof hash, digest + strlen(prefix));
+}
+
 static lethe_result check_evidence(struct release *release, const char *text, size_t length,
                                    struct lethe_error *err)
 {
@@ -160,6 +190,7 @@ static lethe_result check_evidence(struct release *release, const char *text, si
     lethe_result result = evidence_read(text, length, &release->evidence, &why);
     if (result == LETHE_MALFORMED) {
         release->claims.reason = ATTEST_MALFORMED;
+        name_evidence(release, text, length);
         return deny_evidence(release, &why, err);
     }
     if (result == LETHE_OK)
@@ -190,10 +221,30 @@ static lethe_result check_shown(struct release *release, const struct machine *m
     return LETHE_OK;
 }
 
+/* The chip whose report vouches for a TPM. */
+static lethe_result check_chip(struct release *release, struct lethe_error *err)
+{
+    char id[ATTEST_MACHINE_SIZE];
+    const struct sevsnp_check *report = &release->evidence.sevsnp;
+    if (release->claims.kind != ATTEST_TPM2 || !release->claims.has_report)
+        return LETHE_OK;
+    REQUIRE(report->report_bytes == SEVSNP_REPORT_BYTES);
+    hex_encode((const uint8_t *)report->report + CHIP_AT, CHIP_BYTES, id);
+    const struct machine *chip = machines_by_id(attested_of(release), id);
+    if (chip == NULL || chip->revoked_s == 0)
+        return LETHE_OK;
+    return deny(release, RELEASE_MACHINE_REVOKED,
+                "the chip whose report vouches for this machine was revoked", err);
+}
+
 static lethe_result check_machine(struct release *release, struct lethe_error *err)
 {
-    const struct machine *machine = machines_by_id(attested_of(release), release->claims.machine);
+    const struct machine *found = machines_by_id(attested_of(release), release->claims.machine);
+    const struct machine *machine = found != NULL ? &release->known : NULL;
+    if (found != NULL)
+        release->known = *found;
     release->machine = machine;
+    TRY(check_chip(release, err));
     if (machine == NULL && release->claims.kind == ATTEST_TPM2 && !release->claims.has_report)
         return deny(release, RELEASE_MACHINE_UNKNOWN,
                     "this attestation key is not enrolled: lethe attest enroll", err);
@@ -219,11 +270,16 @@ void release_ask_policy(struct release *release)
                         release->input.size_bytes, &release->decision);
 }
 
+/* A TPM that nobody enrolled is believed for a guest's report alone. Anybody's guest can report on
+ * a TPM of its own making, so the report's measurement must be one that a reference value names. */
 static lethe_result check_policy(struct release *release, struct lethe_error *err)
 {
     char why[ATTEST_WHY_SIZE];
-    release->reference = references_match(attested_of(release), &release->claims, why);
+    bool is_reported = release->claims.kind == ATTEST_TPM2 && release->machine == NULL;
+    release->reference = references_match(attested_of(release), &release->claims, is_reported, why);
     release_ask_policy(release);
+    if (is_reported && release->reference == NULL)
+        return deny(release, RELEASE_MEASUREMENT_UNKNOWN, why, err);
     if (release->decision.allowed)
         return LETHE_OK;
     if (release->reference == NULL)

@@ -51,7 +51,7 @@ static void put_claims(struct buffer *out, const struct buffer *claims)
     buffer_append(out, claims->bytes + 1, claims->size_bytes - 1);
 }
 
-static bool is_valid(const struct release *release)
+bool release_is_attested(const struct release *release)
 {
     return release->claims.verified && release->reason != RELEASE_MACHINE_UNKNOWN &&
            release->reason != RELEASE_MACHINE_REVOKED &&
@@ -62,7 +62,7 @@ static bool is_valid(const struct release *release)
 static void put_report(struct buffer *out, const struct release *release)
 {
     buffer_format(out, "\"attestation_report\":{\"valid\":%s",
-                  is_valid(release) ? "true" : "false");
+                  release_is_attested(release) ? "true" : "false");
     put_text(out, ",\"machine\":", release->machine != NULL ? release->machine->name : "");
     put_reference(out, release->reference);
     put_claims(out, &release->claims.json);

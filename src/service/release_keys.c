@@ -70,8 +70,8 @@ static void record_attestation(const struct release *release)
     const char *who = call_caller(release->call)->name;
     const char *digest = release->evidence.digest;
     const struct audit_event event =
-        release->claims.verified ? audit_attestation_verified(kind, who, digest)
-                                 : audit_attestation_failed(kind, who, digest, release->code);
+        release_is_attested(release) ? audit_attestation_verified(kind, who, digest)
+                                     : audit_attestation_failed(kind, who, digest, release->code);
     call_record(release->call, &event);
 }
 
@@ -80,7 +80,7 @@ void release_record_denied(const struct release *release)
     char shards[32];
     if (release->reason == RELEASE_NONE)
         return;
-    if (release->reason >= RELEASE_EVIDENCE)
+    if (release->reason >= RELEASE_EVIDENCE || release->claims.verified)
         record_attestation(release);
     snprintf(shards, sizeof shards, "%zu in all", release->request.shard_count);
     const struct audit_event event = audit_key_denied(
@@ -116,22 +116,24 @@ static lethe_result open_keys(const struct release *release, struct guarded *key
 {
     struct release_shard shard;
     struct json_walk walk = json_walk_over(&release->request.shards);
-    for (;;) {
+    for (size_t i = 0;; i++) {
         lethe_result result = release_shard_next(&walk, &shard, err);
         if (result == LETHE_NOT_FOUND)
             return LETHE_OK;
         TRY(result);
-        TRY(open_key(release, &shard, keys, err));
+        result = open_key(release, &shard, keys, err);
+        if (result != LETHE_OK)
+            return error_context(err, result, "shard %zu of %zu", i + 1,
+                                 release->request.shard_count);
     }
 }
 
-static lethe_result refuse_keys(struct release *release, const struct lethe_error *why,
-                                struct lethe_error *err)
+static lethe_result refuse(struct release *release, enum release_reason reason,
+                           const struct lethe_error *why, struct lethe_error *err)
 {
-    release->reason = RELEASE_KEY_UNUSABLE;
-    snprintf(release->code, sizeof release->code, "%s", release_reason_code(RELEASE_KEY_UNUSABLE));
+    release->reason = reason;
+    snprintf(release->code, sizeof release->code, "%s", release_reason_code(reason));
     snprintf(release->why, sizeof release->why, "%s", why->text);
-    release_record_denied(release);
     return error_set(err, LETHE_DENIED, "%s: %s", release->code, release->why);
 }
 
@@ -150,22 +152,45 @@ static lethe_result note_machine(struct release *release, struct lethe_error *er
     return machines_note(attested, release->machine->name, &release->claims, err);
 }
 
-lethe_result release_keys(struct release *release, uint8_t encapsulated[HPKE_ENCAPSULATED_BYTES],
-                          struct buffer *cipher, struct lethe_error *err)
+static lethe_result open_or_refuse(struct release *release, struct guarded *keys,
+                                   struct lethe_error *err)
 {
     struct lethe_error why = {0};
+    lethe_result result = open_keys(release, keys, &why);
+    if (is_the_callers(result))
+        return refuse(release, RELEASE_KEY_UNUSABLE, &why, err);
+    return result == LETHE_OK ? LETHE_OK : error_set(err, result, "%s", why.text);
+}
+
+lethe_result release_try_keys(struct release *release, struct lethe_error *err)
+{
     CLEANUP(guarded_clear) struct guarded keys = {0};
+    return open_or_refuse(release, &keys, err);
+}
+
+static lethe_result seal_keys(struct release *release, const struct guarded *keys,
+                              uint8_t encapsulated[HPKE_ENCAPSULATED_BYTES], struct buffer *cipher,
+                              struct lethe_error *err)
+{
+    struct lethe_error why = {0};
     const struct hpke_context context = {.info = release->binding,
                                          .info_bytes = sizeof release->binding,
                                          .aad = RELEASE_AAD,
                                          .aad_bytes = strlen(RELEASE_AAD)};
-    lethe_result result = open_keys(release, &keys, &why);
-    if (is_the_callers(result))
-        return refuse_keys(release, &why, err);
-    if (result != LETHE_OK)
-        return error_set(err, result, "%s", why.text);
+    lethe_result result =
+        hpke_seal(release->public_bytes, &context, keys, encapsulated, cipher, &why);
+    if (result == LETHE_INVALID)
+        return refuse(release, RELEASE_REQUEST_MALFORMED, &why, err);
+    return result == LETHE_OK ? LETHE_OK : error_set(err, result, "%s", why.text);
+}
+
+lethe_result release_keys(struct release *release, uint8_t encapsulated[HPKE_ENCAPSULATED_BYTES],
+                          struct buffer *cipher, struct lethe_error *err)
+{
+    CLEANUP(guarded_clear) struct guarded keys = {0};
+    TRY(open_or_refuse(release, &keys, err));
+    TRY(seal_keys(release, &keys, encapsulated, cipher, err));
     TRY(note_machine(release, err));
-    TRY(hpke_seal(release->public_bytes, &context, &keys, encapsulated, cipher, err));
     record_attestation(release);
     record_released(release);
     return LETHE_OK;

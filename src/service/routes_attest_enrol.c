@@ -1,5 +1,4 @@
 /* A machine is enrolled by what only its TPM can answer (docs/release-protocol.md). */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -33,7 +32,8 @@ static lethe_result read_common(struct call *call, struct machine *out, struct l
     struct spiffe_id id;
     const struct field_value *identity = call_field(call, ENROL_IDENTITY);
     *out = (struct machine){0};
-    snprintf(out->name, sizeof out->name, "%s", call_capture(call, "name"));
+    TRY(machines_check_name(call_capture(call, "name"), err));
+    strcpy(out->name, call_capture(call, "name"));
     TRY(field_copy(call_field(call, ENROL_KIND), "kind", kind, sizeof kind, err));
     if (attest_kind_parse(kind, &out->kind) != LETHE_OK)
         return error_set(err, LETHE_INVALID, "kind: expected tpm2 or sev-snp");

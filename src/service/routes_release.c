@@ -74,10 +74,11 @@ static lethe_result release_handler(struct call *call, struct lethe_error *err)
     CLEANUP(release_clear) struct release release = release_of(call);
     CLEANUP(buffer_clear) struct buffer cipher = {0};
     lethe_result result = release_decide(&release, err);
+    if (result == LETHE_OK)
+        result = release_keys(&release, encapsulated, &cipher, err);
     if (result == LETHE_DENIED)
         release_record_denied(&release);
     TRY(result);
-    TRY(release_keys(&release, encapsulated, &cipher, err));
     struct json_writer *writer = answer_data(call);
     json_put_base64(writer, "encapsulated_key", encapsulated, sizeof encapsulated);
     json_put_base64(writer, "ciphertext", cipher.bytes, cipher.size_bytes);
@@ -94,6 +95,8 @@ static lethe_result check_handler(struct call *call, struct lethe_error *err)
     struct lethe_error why = {0};
     CLEANUP(release_clear) struct release release = release_of(call);
     lethe_result result = release_decide(&release, &why);
+    if (result == LETHE_OK)
+        result = release_try_keys(&release, &why);
     if (result != LETHE_OK && release.reason == RELEASE_NONE)
         return error_set(err, result, "%s", why.text);
     bool is_asked = release.input.size_bytes > 0;

@@ -1,6 +1,7 @@
 #include "service/serve_files.h"
 
 #include <fcntl.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -60,6 +61,36 @@ lethe_result serve_files_roots(const char *path, struct buffer *out, struct leth
         TRY(error_context(err, result, "%s", path));
         at += 4 + size_bytes;
     }
+    buffer_append(out, text.bytes, text.size_bytes);
+    return buffer_result(out, err);
+}
+
+/* The words between the dashes of a block. */
+static const char *const pem_ends[] = {
+    [X509_PEM_CERTIFICATE] = "-----END CERTIFICATE-----",
+    [X509_PEM_CRL] = "-----END X509 CRL-----",
+};
+
+lethe_result serve_files_pem(const char *path, enum x509_pem kind, struct buffer *out,
+                             struct lethe_error *err)
+{
+    CLEANUP(buffer_clear) struct buffer text = {0};
+    CLEANUP(buffer_clear) struct buffer blocks = {0};
+    const char *end = pem_ends[kind];
+    TRY(file_read_all(AT_FDCWD, path, PEM_MAX, &text, err));
+    const char *at = text.bytes != NULL ? text.bytes : "";
+    bool is_text = strlen(at) == text.size_bytes;
+    size_t count = 0;
+    for (const char *behind; (behind = strstr(at, end)) != NULL; at = behind) {
+        behind += strlen(end);
+        TRY(error_context(err, x509_pem_read(kind, at, (size_t)(behind - at), &blocks, err), "%s",
+                          path));
+        buffer_truncate(&blocks, 0);
+        count++;
+    }
+    if (!is_text || count == 0)
+        return error_set(err, LETHE_MALFORMED, "%s: expected PEM, with at least one \"%s\"", path,
+                         end);
     buffer_append(out, text.bytes, text.size_bytes);
     return buffer_result(out, err);
 }
