@@ -57,8 +57,8 @@ static void put_sized(struct buffer *out, const void *bytes, size_t size_bytes)
     buffer_append(out, bytes, size_bytes);
 }
 
-/* Up to its type's own parameters, with neither a symmetric cipher nor a scheme of its own. */
-static void put_beginning(struct buffer *out, unsigned type)
+/* Up to its type's own parameters, without a symmetric cipher. */
+static void put_beginning(struct buffer *out, unsigned type, unsigned scheme)
 {
     put_u16(out, type);
     put_u16(out, TPM2_ALG_SHA256);
@@ -66,7 +66,8 @@ static void put_beginning(struct buffer *out, unsigned type)
                      TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_SIGN_ENCRYPT);
     put_u16(out, 0);
     put_u16(out, TPM2_ALG_NULL);
-    put_u16(out, TPM2_ALG_NULL);
+    put_u16(out, scheme);
+    put_u16(out, TPM2_ALG_SHA256);
 }
 
 static lethe_result from_ecc(const struct sign_public *key, struct buffer *ak,
@@ -78,7 +79,7 @@ static lethe_result from_ecc(const struct sign_public *key, struct buffer *ak,
     sign_public_raw(key, raw, &raw_bytes);
     if (sign_public_kind(key) != SIGNATURE_ECDSA_P256)
         return error_set(err, LETHE_MALFORMED, "the key is neither RSA nor ECDSA P-256");
-    put_beginning(ak, TPM2_ALG_ECC);
+    put_beginning(ak, TPM2_ALG_ECC, TPM2_ALG_ECDSA);
     put_u16(ak, TPM2_ECC_NIST_P256);
     put_u16(ak, TPM2_ALG_NULL);
     put_sized(ak, raw + 1, half);
@@ -86,31 +87,41 @@ static lethe_result from_ecc(const struct sign_public *key, struct buffer *ak,
     return buffer_result(ak, err);
 }
 
-static lethe_result from_pem(const char *pem, size_t length, struct buffer *ak,
+static unsigned rsa_scheme(const struct tpm2_key_file *file)
+{
+    uint16_t scheme;
+    struct cursor cursor = cursor_over(file->signature, file->signature_bytes);
+    bool is_pss = tpm2_take_u16(&cursor, &scheme) == ATTEST_VERIFIED && scheme == TPM2_ALG_RSAPSS;
+    return is_pss ? TPM2_ALG_RSAPSS : TPM2_ALG_RSASSA;
+}
+
+static lethe_result from_pem(const struct tpm2_key_file *file, struct buffer *ak,
                              struct lethe_error *err)
 {
     CLEANUP(sign_public_free) struct sign_public *key = NULL;
     CLEANUP(buffer_clear) struct buffer modulus = {0};
-    if (sign_public_from_pem(pem, length, &key, NULL) == LETHE_OK)
+    if (sign_public_from_pem(file->bytes, file->size_bytes, &key, NULL) == LETHE_OK)
         return from_ecc(key, ak, err);
-    TRY(rsa_modulus_from_pem(pem, length, &modulus, err));
-    put_beginning(ak, TPM2_ALG_RSA);
+    TRY(rsa_modulus_from_pem(file->bytes, file->size_bytes, &modulus, err));
+    put_beginning(ak, TPM2_ALG_RSA, rsa_scheme(file));
     put_u16(ak, (unsigned)modulus.size_bytes * 8);
     put_u32(ak, 0);
     put_sized(ak, modulus.bytes, modulus.size_bytes);
     return buffer_result(ak, err);
 }
 
-lethe_result tpm2_files_key(const void *bytes, size_t size_bytes, struct buffer *ak,
+lethe_result tpm2_files_key(const struct tpm2_key_file *file, struct buffer *ak,
                             bool *has_attributes, struct lethe_error *err)
 {
+    const void *bytes = file->bytes;
+    size_t size_bytes = file->size_bytes;
     struct cursor cursor = cursor_over(bytes, size_bytes);
     struct tpm2_bytes sized;
     struct tpm2_public key;
     *has_attributes = true;
     if (size_bytes > sizeof pem_begin && memcmp(bytes, pem_begin, strlen(pem_begin)) == 0) {
         *has_attributes = false;
-        return from_pem(bytes, size_bytes, ak, err);
+        return from_pem(file, ak, err);
     }
     if (tpm2_take_sized(&cursor, &sized) == ATTEST_VERIFIED && cursor_left(&cursor) == 0) {
         bytes = sized.at;

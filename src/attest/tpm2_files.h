@@ -12,9 +12,15 @@ LETHE_MUST_CHECK lethe_result tpm2_files_pcrs(const void *quote, size_t quote_by
                                               struct tpm2_pcrs *out, struct lethe_error *err);
 /* TPM2B_PUBLIC (tpm2_readpublic -f tss), TPMT_PUBLIC (-f tpmt), or PEM: appends TPMT_PUBLIC. PEM
  * says nothing of what the key may be used for: then *has_attributes is false, and those of an
- * attestation key are put there, for nothing but checking the signature. LETHE_MALFORMED. */
-LETHE_MUST_CHECK lethe_result tpm2_files_key(const void *bytes, size_t size_bytes,
-                                             struct buffer *ak, bool *has_attributes,
-                                             struct lethe_error *err);
+ * attestation key are put there, with the scheme that the signature names, for nothing but checking
+ * it. LETHE_MALFORMED. */
+struct tpm2_key_file {
+    const void *bytes;
+    size_t size_bytes;
+    const void *signature; /* TPMT_SIGNATURE */
+    size_t signature_bytes;
+};
+LETHE_MUST_CHECK lethe_result tpm2_files_key(const struct tpm2_key_file *file, struct buffer *ak,
+                                             bool *has_attributes, struct lethe_error *err);
 
 #endif

@@ -133,8 +133,9 @@ static lethe_result read_quote(const struct invocation *invocation, struct quote
     TRY(read_option(invocation, "signature", &files->signature, err));
     TRY(read_option(invocation, "ak", &files->key_file, err));
     TRY(read_option(invocation, "pcrs", &files->values, err));
-    TRY(tpm2_files_key(files->key_file.bytes, files->key_file.size_bytes, &files->ak,
-                       has_attributes, err));
+    const struct tpm2_key_file key = {files->key_file.bytes, files->key_file.size_bytes,
+                                      files->signature.bytes, files->signature.size_bytes};
+    TRY(tpm2_files_key(&key, &files->ak, has_attributes, err));
     TRY(tpm2_files_pcrs(files->quote.bytes, files->quote.size_bytes, files->values.bytes,
                         files->values.size_bytes, &check->pcrs, err));
     check->quote = files->quote.bytes;
@@ -159,7 +160,7 @@ static lethe_result verify_quote(struct invocation *invocation, struct lethe_err
         answer(invocation, &claims, result, &why,
                has_attributes ? NULL
                               : "the key came as PEM, which does not say that it lies in a TPM "
-                                "or what it may sign: the signature is good, and no more");
+                                "or what it may sign: nothing but the signature was checked");
     return result == LETHE_OK ? LETHE_OK : error_set(err, result, "%s", why.text);
 }
 
