@@ -6,18 +6,23 @@ import hashlib
 import json
 import os
 import shutil
+import struct
 import subprocess
 import time
 
-from scenario import TIMEOUT_S, Skip, case, finish
-from kms_service import DOMAIN, KEY, engine_on, identity, service, with_model
+from scenario import LETHE, TESTS, TIMEOUT_S, Skip, case, finish
+from kms_service import DOMAIN, KEY, Service, engine_on, identity, with_model
 
+SAMPLES = TESTS / "vectors" / "sevsnp"
 POLICY = b"""
 path "lethe/release" { capabilities = ["update"] }
 path "lethe/release/*" { capabilities = ["update"] }
 path "transit/keys/*" { capabilities = ["read"] }
 path "lethe/keys/*" { capabilities = ["read", "update"] }
 path "lethe/attest/*" { capabilities = ["read", "list"] }
+"""
+WITHOUT = b"""
+path "transit/decrypt/default.*" { capabilities = ["update"] }
 """
 LOADER = "model-loader-sa"
 PLAIN = "a" * 3000
@@ -75,6 +80,26 @@ def allow(served, **tenants):
     served.good("kms", "write", "lethe/policies/data", f"document=@{document}")
 
 
+class InEarnest(Service):
+    """Not --dev: whoever is no operator on the service's machine is none."""
+
+    def __init__(self, place, settings):
+        super().__init__(place)
+        self.token, self.ca = place.work / "root.token", self.home / "ca.pem"
+        self.good("kms", "init", "--root", f"file:{place.root / 'service.key'}", "-o", self.token)
+        conf = self.home / "kms.conf"
+        conf.write_text(f"[attest]\n{settings}\n")
+        conf.chmod(0o600)
+
+    def start(self, listen="127.0.0.1:0"):
+        self.process = self.place.start("kms", "serve", "--json", "--listen", listen,
+                                        env={**self.place.env, "LETHE_HOME": str(self.home)})
+        line = self.process.stdout.readline()
+        assert line, self.process.communicate(timeout=20)[1].decode()
+        self.address = json.loads(line)["address"]
+        return self
+
+
 class World:
     """A service, a model under its keys, and a node with a TPM, which is enrolled and in a good state."""
 
@@ -124,9 +149,22 @@ class World:
 
 
 @contextlib.contextmanager
-def world(place, **options):
-    with tpm(place) as device, service(place) as served:
-        yield World(place, served, device, **options)
+def world(place, settings=""):
+    """`settings`: the service's own, below [attest]."""
+    with tpm(place) as device:
+        served = InEarnest(place, settings)
+        try:
+            yield World(place, served.start(), device)
+        finally:
+            served.stop()
+
+
+def ima_entry(path, digest):
+    """A measurement as the kernel lists it (template ima-ng), and what PCR 10 is extended with."""
+    fields = (b"sha256:\0" + digest, path.encode() + b"\0")
+    data = b"".join(struct.pack("<I", len(field)) + field for field in fields)
+    head = struct.pack("<I", 10) + hashlib.sha1(data).digest() + struct.pack("<I", 6) + b"ima-ng"
+    return head + struct.pack("<I", len(data)) + data, data
 
 
 @case("a machine is enrolled, its state is good, and an engine runs; nothing went without evidence")
@@ -303,6 +341,54 @@ test_nobody if not data.model_serving.decryption.allow_decrypt with input as {}
         assert refused.code == 4 and "policy_denied: " in refused.err and not (place.root / "out").exists(), refused
 
 
+@case("the IMA log says which loader ran: the one that is listed gets keys, until another one has run")
+def _(place):
+    with world(place, f"loader = {LETHE}") as w:
+        log = place.work / "ima"
+
+        def measured(path, digest):
+            entry, data = ima_entry(path, digest)
+            with log.open("ab") as file:
+                file.write(entry)
+            w.device.extend(10, data)
+
+        w.enroll()
+        w.served.configure(token_file="", certificate=w.certificate, key=w.key, attest="tpm2", tpm=w.device.tcti, ima_log=log)
+        w.served.good("attest", "reference", "add", "prod", "--from-machine", "--pcrs", "0,7", "--loader", LETHE,
+                      "--tpm", w.device.tcti)
+        measured("boot_aggregate", bytes(32))
+        with open(LETHE, "rb") as file:
+            measured(LETHE, hashlib.file_digest(file, "sha256").digest())
+        w.runs()
+        measured("/usr/bin/other", bytes(range(32)))
+        w.runs()  # the log grows with every program, and the measurement stays
+        entry, _ = ima_entry("/usr/bin/hidden", bytes(32))
+        whole = log.read_bytes()
+        log.write_bytes(whole[:-1])
+        w.denied("ima_log")
+        log.write_bytes(entry + whole)
+        w.denied("ima_log")
+        log.write_bytes(whole)
+        w.runs()
+        measured(LETHE, hashlib.sha256(b"another loader").digest())
+        w.denied("measurement_unknown", "loader")
+
+
+@case("a service that releases keys of models to attested machines only: no other way leads to them")
+def _(place):
+    with world(place, "only = yes") as w:
+        w.enroll()
+        w.reference()
+        w.served.good("kms", "write", "sys/policy/loader", f"policy=@{place.write('more.hcl', POLICY + WITHOUT)}")
+        w.runs()
+        w.served.configure(token_file="", certificate=w.certificate, key=w.key)
+        refused = w.run()
+        assert refused.code == 4 and refused.out == "" and "attested" in refused.err, refused
+        w.served.configure()  # nor with the root token
+        refused = w.run()
+        assert refused.code == 4 and refused.out == "", refused
+
+
 @case("a kept key spares a release as long as it may, and only with a time to live")  # K-10
 def _(place):
     with world(place) as w:
@@ -405,6 +491,16 @@ def _(place):
                            device.state / "our.signature", "--ak", device.state / "our.ak", "--pcrs", device.state / "our.pcrs",
                            "--nonce", "ab" * 32)
         assert done.code == 0 and "verified" in done.out, done
+    guest = ("attest", "verify", "--kind", "sev-snp", "--vek", SAMPLES / "trustee-test-vcek.der")
+    done = place.lethe(*guest, "--report", SAMPLES / "trustee-test-report.bin", "--at", "2026-01-01T00:00:00Z", "--json")
+    shown = json.loads(done.out)
+    assert done.code == 0 and shown["verified"] is True and shown["kind"] == "sev-snp", done
+    done = place.lethe(*guest, "--report", SAMPLES / "trustee-test-report.bin", "--at", "2020-01-01T00:00:00Z")
+    assert done.code == 3 and "certificate_dates" in done.out, done
+    changed = bytearray((SAMPLES / "trustee-test-report.bin").read_bytes())
+    changed[0x90] ^= 1  # in its measurement
+    done = place.lethe(*guest, "--report", place.write("report", changed), "--at", "2026-01-01T00:00:00Z")
+    assert done.code == 3 and "signature" in done.out, done
     refused = place.refused(5, "attest", "evidence", "--kind", "tpm2", "--tpm", f"swtpm:path={place.work}/nothing",
                             "-o", place.work / "none")
     assert "hint" in refused.err and not (place.work / "none").exists(), refused
