@@ -29,6 +29,9 @@ LETHE_MUST_CHECK lethe_result tpm2_device_activate(struct tpm2_device *device, c
                                                    size_t blob_bytes, const void *seed,
                                                    size_t seed_bytes, struct lethe_secret **out,
                                                    struct lethe_error *err);
+/* Reads PCRs of the SHA-256 bank; no key is needed. */
+LETHE_MUST_CHECK lethe_result tpm2_device_pcrs(struct tpm2_device *device, uint32_t pcr_mask,
+                                               struct tpm2_pcrs *out, struct lethe_error *err);
 /* Quotes the PCRs of the SHA-256 bank, and reads them; again, when one changed in between. */
 struct tpm2_quote {
     struct buffer quote, signature;

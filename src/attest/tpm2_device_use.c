@@ -153,6 +153,12 @@ static lethe_result read_pcrs(struct tpm2_device *device, uint32_t mask, struct 
     return LETHE_OK;
 }
 
+lethe_result tpm2_device_pcrs(struct tpm2_device *device, uint32_t pcr_mask, struct tpm2_pcrs *out,
+                              struct lethe_error *err)
+{
+    return read_pcrs(device, pcr_mask, out, err);
+}
+
 static lethe_result make_quote(struct tpm2_device *device, uint32_t mask, const TPM2B_DATA *binding,
                                struct tpm2_quote *out, struct lethe_error *err)
 {

@@ -6,13 +6,17 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/param_build.h>
+#include <openssl/pem.h>
 #include <openssl/rsa.h>
 
 #include "crypto/x509_openssl.h"
 
+DEFINE_CLEANUP(BIO_free_all, BIO *);
 DEFINE_CLEANUP(BN_free, BIGNUM *);
 DEFINE_CLEANUP(OSSL_PARAM_BLD_free, OSSL_PARAM_BLD *);
 DEFINE_CLEANUP(OSSL_PARAM_free, OSSL_PARAM *);
+
+#define PEM_MAX ((size_t)16 << 10)
 
 struct rsa_public {
     EVP_PKEY *pkey;
@@ -65,6 +69,34 @@ lethe_result rsa_public_create(const void *modulus, size_t modulus_bytes, uint32
         return openssl_failed(err, LETHE_MALFORMED, "reading an RSA key");
     *out = MOVE(key);
     return LETHE_OK;
+}
+
+static bool has_our_form(const EVP_PKEY *pkey)
+{
+    CLEANUP(BN_free) BIGNUM *e = NULL;
+    int bits = EVP_PKEY_get_bits(pkey);
+    return EVP_PKEY_is_a(pkey, "RSA") && bits >= (int)RSA_BITS_MIN && bits <= (int)RSA_BITS_MAX &&
+           bits % 8 == 0 && EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) == 1 &&
+           BN_is_word(e, RSA_EXPONENT);
+}
+
+lethe_result rsa_modulus_from_pem(const char *pem, size_t size_bytes, struct buffer *modulus,
+                                  struct lethe_error *err)
+{
+    uint8_t bytes[RSA_MAX_BYTES];
+    openssl_begin();
+    CLEANUP(BN_free) BIGNUM *n = NULL;
+    CLEANUP(BIO_free_all)
+    BIO *bio = size_bytes > PEM_MAX ? NULL : BIO_new_mem_buf(pem, (int)size_bytes);
+    CLEANUP(EVP_PKEY_free)
+    EVP_PKEY *pkey = bio != NULL ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
+    if (pkey == NULL || !has_our_form(pkey) ||
+        EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_N, &n) != 1)
+        return openssl_failed(err, LETHE_MALFORMED,
+                              "reading the PEM of an RSA public key of 2048 to 4096 bits");
+    int length = BN_bn2bin(n, bytes);
+    buffer_append(modulus, bytes, (size_t)length);
+    return buffer_result(modulus, err);
 }
 
 static bool prepare_to_verify(EVP_MD_CTX *context, const struct rsa_public *key,

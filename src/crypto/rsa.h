@@ -21,6 +21,11 @@ LETHE_MUST_CHECK lethe_result rsa_public_create(const void *modulus, size_t modu
 void rsa_public_free(struct rsa_public *key); /* NULL is fine */
 DEFINE_CLEANUP(rsa_public_free, struct rsa_public *);
 
+/* Of SubjectPublicKeyInfo as PEM, with our exponent and size: appends it, big-endian.
+ * LETHE_MALFORMED. */
+LETHE_MUST_CHECK lethe_result rsa_modulus_from_pem(const char *pem, size_t size_bytes,
+                                                   struct buffer *modulus, struct lethe_error *err);
+
 /* With SHA-256; the salt of PSS may have any length. LETHE_INTEGRITY. */
 enum rsa_scheme { RSA_PKCS1, RSA_PSS };
 struct rsa_signature {
