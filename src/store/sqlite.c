@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "store/store.h"
@@ -117,17 +118,28 @@ static void bind_blob(sqlite3_stmt *statement, int parameter, const void *bytes,
 
 /* ---- views ----------------------------------------------------------------------------------- */
 
+static lethe_result has_moved(const struct sqlite_file *file, bool *moved, struct lethe_error *err)
+{
+    int is_elsewhere = 0;
+    int code = sqlite3_file_control(file->db, "main", SQLITE_FCNTL_HAS_MOVED, &is_elsewhere);
+    *moved = is_elsewhere != 0;
+    return code == SQLITE_OK ? LETHE_OK : sqlite_failed(file, code, "looking for the file", err);
+}
+
 /* A file that has lost its name is nobody's: what is written to it is gone when it is closed, and
- * what others put in its place would not be seen. */
+ * what others put in its place would not be seen. SQLite says so, too, when it could not look. */
 static lethe_result check_in_place(const struct sqlite_file *file, struct lethe_error *err)
 {
-    int moved = 0;
-    int code = sqlite3_file_control(file->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
-    if (code != SQLITE_OK)
-        return sqlite_failed(file, code, "looking for the file", err);
-    if (moved == 0)
+    bool moved;
+    struct stat there;
+    TRY(has_moved(file, &moved, err));
+    if (!moved)
         return LETHE_OK;
-    return sqlite_foreign(file, "it was removed or replaced while it was open", err);
+    if (stat(file->path, &there) != 0 && errno != ENOENT && errno != ENOTDIR)
+        return error_from_errno(err, "%s", file->path);
+    TRY(has_moved(file, &moved, err));
+    return moved ? sqlite_foreign(file, "it was removed or replaced while it was open", err)
+                 : LETHE_OK;
 }
 
 static lethe_result sqlite_begin(void *state, enum store_access access, struct lethe_error *err)

@@ -751,9 +751,9 @@ def _(world):
     few.read("sys/mounts")
     few.read("sys/mounts")
     refused(exceptions.Forbidden, few.read, "sys/mounts")
-    short = world.as_token(world.client.auth.token.create(policies=["root"], ttl="1s")["auth"]["client_token"])
+    short = world.as_token(world.client.auth.token.create(policies=["root"], ttl="4s")["auth"]["client_token"])
     assert short.is_authenticated()
-    time.sleep(2.1)
+    time.sleep(5.1)
     assert not short.is_authenticated()
 
 
