@@ -120,7 +120,7 @@ static void set_mode(struct kms_client *client, const char *mode)
 
 struct asked {
     struct key_unwrap items[MANY];
-    char ids[MANY][8];
+    char ids[MANY][24];
     struct lethe_secret *keys[MANY];
     size_t count;
 };
