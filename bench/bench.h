@@ -26,6 +26,8 @@
     X(reencrypt)                                                                                   \
     X(kv)                                                                                          \
     X(policy)                                                                                      \
+    X(attest)                                                                                      \
+    X(release)                                                                                     \
     X(kms)
 
 #define BENCH_DECLARE(name) void bench_##name(void);

@@ -3,8 +3,9 @@
  * those about tokens.
  *
  * The first byte says who asks (an operator, a token, nobody) and how; then path, query and body,
- * with a newline between them. With the highest bit the rest is frames as they are. A service lives
- * for many inputs, as making one takes long; then it gets a new home. */
+ * with a newline between them; an identity with a certificate asks with bit 4, and 44 times N in
+ * the body becomes a nonce that it was given. With the highest bit the rest is frames as they are.
+ * A service lives for many inputs, as making one takes long; then it gets a new home. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,10 +16,14 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "crypto/crypto.h"
+#include "crypto/x509.h"
 #include "fuzz.h"
+#include "service/attested.h"
 #include "service/call.h"
 #include "service/core.h"
+#include "service/identities.h"
 #include "service/tokens.h"
 
 #define INPUTS_OF_A_HOME 500u
@@ -30,6 +35,7 @@ static struct {
     struct core_peer peers[2]; /* CORE_NETWORK, CORE_ADMIN */
     int ends[2];
     struct lethe_secret *token;
+    struct buffer chain; /* of the identity, as net/tls.h gives it */
     unsigned inputs;
 } world;
 
@@ -45,12 +51,23 @@ static void make_peer(enum core_origin origin)
     world.ends[origin] = ends[1];
 }
 
+enum { ANYBODY = 1, IDENTITY = 2 }; /* connections */
+
+static void connect_as(uint64_t connection, const struct buffer *chain)
+{
+    struct wire_frame frame = {.kind = WIRE_CONNECTION, .connection = connection};
+    frame.parts[0] = (struct wire_part){(const uint8_t *)"192.0.2.7", 9};
+    if (chain->size_bytes > 0)
+        frame.parts[1] = (struct wire_part){(const uint8_t *)chain->bytes, chain->size_bytes};
+    wire_append(&world.peers[CORE_NETWORK].wire.in, &frame);
+}
+
 static void introduce(void)
 {
-    struct wire_frame frame = {.kind = WIRE_CONNECTION, .connection = 1};
-    frame.parts[0] = (struct wire_part){(const uint8_t *)"192.0.2.7", 9};
+    static const struct buffer none;
     struct core_peer *peer = &world.peers[CORE_NETWORK];
-    wire_append(&peer->wire.in, &frame);
+    connect_as(ANYBODY, &none);
+    connect_as(IDENTITY, &world.chain);
     REQUIRE(core_handle(world.service, peer, NULL) == LETHE_OK);
     guarded_wipe(&peer->wire.in);
     peer->wire.in_done = 0;
@@ -71,6 +88,7 @@ static void end_world(void)
     remove_peer(CORE_ADMIN);
     service_free(world.service);
     lethe_secret_free(world.token);
+    buffer_clear(&world.chain);
     (void)!file_remove_tree(AT_FDCWD, world.directory, NULL);
     memset(&world, 0, sizeof world);
 }
@@ -82,6 +100,26 @@ static void make_token(void)
     lethe_secret_free(world.token);
     world.token = NULL;
     REQUIRE(tokens_create(world.service->tokens, &entry, &world.token, NULL) == LETHE_OK);
+}
+
+/* Who wants keys: with the policy "root", in a tenant. */
+static void make_identity(void)
+{
+    struct identity_entry entry = {.policy_count = 1, .certificate_ttl_s = IDENTITY_TTL_S};
+    const struct x509_subject nobody = {.common_name = "x"};
+    static const char id[] = "spiffe://example.org/tenant/acme/model-loader-sa";
+    CLEANUP(lethe_secret_free) struct lethe_secret *secret = NULL;
+    CLEANUP(sign_pair_free) struct sign_pair *pair = NULL;
+    CLEANUP(buffer_clear) struct buffer request = {0}, der = {0};
+    REQUIRE(spiffe_read(id, strlen(id), &entry.id, NULL) == LETHE_OK);
+    strcpy(entry.policies[0], "root");
+    REQUIRE(identities_put(world.service->identities, &entry, NULL) == LETHE_OK);
+    REQUIRE(sign_generate(SIGNATURE_ECDSA_P256, &secret, NULL) == LETHE_OK);
+    REQUIRE(sign_pair_create(SIGNATURE_ECDSA_P256, secret, &pair, NULL) == LETHE_OK);
+    REQUIRE(x509_make_request(&nobody, pair, &request, NULL) == LETHE_OK);
+    REQUIRE(identities_issue(world.service->identities, id, request.bytes, request.size_bytes, 0,
+                             &der, NULL) == LETHE_OK);
+    buffer_prefixed(&world.chain, der.bytes, der.size_bytes);
 }
 
 static void name_places(void)
@@ -115,6 +153,7 @@ static void make_world(void)
     REQUIRE(service_create(&options, &world.service, &err) == LETHE_OK);
     REQUIRE(service_unseal(world.service, NULL, &err) == LETHE_OK);
     REQUIRE(service_init(world.service, &world.token, &err) == LETHE_OK);
+    make_identity();
     make_peer(CORE_NETWORK);
     make_peer(CORE_ADMIN);
     introduce();
@@ -198,13 +237,32 @@ static unsigned take_answers(struct core_peer *peer)
     return count;
 }
 
+#define NONCE_LENGTH 44u
+
+/* In place of each row of N: nobody can guess one. */
+static void fill_in_nonce(uint8_t *body, size_t size_bytes)
+{
+    static const char marks[] = "NNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNN";
+    uint8_t nonce[CHALLENGE_BYTES];
+    uint8_t *at = size_bytes == 0 ? NULL : memmem(body, size_bytes, marks, NONCE_LENGTH);
+    if (at == NULL || world.service->attested == NULL)
+        return;
+    REQUIRE(challenges_draw(world.service->attested,
+                            "spiffe://example.org/tenant/acme/model-loader-sa",
+                            clock_wall_ns(&clock_system) / 1000000000u, nonce, NULL) == LETHE_OK);
+    base64_write(nonce, sizeof nonce, (char *)at);
+}
+
 static void try_request(uint8_t how, const uint8_t *data, size_t size)
 {
     static const uint16_t methods[] = {CALL_GET, CALL_POST, CALL_DELETE, CALL_LIST};
     enum core_origin origin = (how & 4) != 0 ? CORE_ADMIN : CORE_NETWORK;
-    bool has_token = (how & 8) != 0;
+    bool is_identity = (how & 16) != 0;
+    bool has_token = (how & 8) != 0 && !is_identity;
     struct core_peer *peer = &world.peers[origin];
-    struct wire_frame frame = {.kind = WIRE_REQUEST, .connection = 1, .code = methods[how & 3]};
+    struct wire_frame frame = {.kind = WIRE_REQUEST,
+                               .code = methods[how & 3],
+                               .connection = is_identity ? IDENTITY : ANYBODY};
     frame.flags = has_token ? WIRE_HAS_TOKEN : 0;
     const uint8_t *end = data + size;
     if (has_token)
@@ -212,7 +270,11 @@ static void try_request(uint8_t how, const uint8_t *data, size_t size)
             (struct wire_part){lethe_secret_bytes(world.token), lethe_secret_size(world.token)};
     frame.parts[1] = next_part(&data, end);
     frame.parts[2] = next_part(&data, end);
-    frame.parts[3] = (struct wire_part){data, (size_t)(end - data)};
+    CLEANUP(guarded_clear) struct guarded body = {0};
+    guarded_append(&body, data, (size_t)(end - data));
+    if (is_identity)
+        fill_in_nonce(body.bytes, body.size_bytes);
+    frame.parts[3] = (struct wire_part){body.bytes, body.size_bytes};
     tells_token = memmem(frame.parts[1].at, frame.parts[1].size_bytes, "auth/", 5) != NULL;
     wire_append(&peer->wire.in, &frame);
     FUZZ_PROPERTY(core_handle(world.service, peer, NULL) == LETHE_OK);

@@ -56,3 +56,18 @@ test_without_data_nothing_is_released if {
 	not decryption.allow_decrypt with input as good with data.required_measurement as "sha256:good"
 	not decryption.allow_decrypt with input as good with data.tenant_models as {"acme": {"llama": true}}
 }
+
+with_reference(reference) := json.patch(
+	with_change("/environment/attestation_report/measurement", "sha256:bad"),
+	[{"op": "add", "path": "/environment/attestation_report/reference", "value": reference}],
+)
+
+test_a_reference_value_is_as_good if {
+	decide(with_reference({"name": "prod", "version": 2})).allowed
+	not decide(with_reference(null))
+	not decide(with_reference("prod"))
+	not decide(json.patch(
+		with_reference({"name": "prod", "version": 2}),
+		[{"op": "replace", "path": "/environment/attestation_report/valid", "value": false}],
+	))
+}

@@ -3,6 +3,8 @@
  *
  *     load MODEL URL CA TOKEN               with a token, in a file
  *     load MODEL URL CA CERTIFICATE KEY     with the node's certificate, in two
+ *     load MODEL URL CA CERTIFICATE KEY TPM the same, with evidence of this machine's TPM, named
+ *                                           as tpm2-tss does: device:/dev/tpmrm0
  *
  * It waits for a line on its standard input before each look at the weights, and ends with it. */
 #include <stdio.h>
@@ -27,8 +29,10 @@ static lethe_result connect(struct program *program, int argc, char **argv, stru
         .url = argv[2],
         .ca_path = argv[3],
         .token_path = argc == 5 ? argv[4] : NULL,
-        .certificate_path = argc == 6 ? argv[4] : NULL,
-        .key_path = argc == 6 ? argv[5] : NULL,
+        .certificate_path = argc >= 6 ? argv[4] : NULL,
+        .key_path = argc >= 6 ? argv[5] : NULL,
+        .attest = argc == 7 ? "tpm2" : NULL,
+        .tpm = argc == 7 ? argv[6] : NULL,
         .offline_s = 30, /* as long as the service may be away before this program stops */
     };
     lethe_result result = lethe_home_open(NULL, &program->home, err);
@@ -104,8 +108,8 @@ int main(int argc, char **argv)
 {
     struct lethe_error err = {0};
     struct program program = {0};
-    if (argc != 5 && argc != 6) {
-        fprintf(stderr, "usage: load MODEL URL CA TOKEN|CERTIFICATE [KEY]\n");
+    if (argc < 5 || argc > 7) {
+        fprintf(stderr, "usage: load MODEL URL CA TOKEN|CERTIFICATE [KEY [TPM]]\n");
         return 2;
     }
     prctl(PR_SET_DUMPABLE, 0); /* what it opens is in no core file, and no debugger's */

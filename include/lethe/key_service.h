@@ -13,6 +13,9 @@
  *     ...
  *     lethe_home_check_keys(home, model, &err)             every second or so, while it is used
  *
+ * A service that releases keys to machines which have proven what they run is given that proof:
+ * .attest = "tpm2". Evidence is made when keys are asked for, one piece for all that a call needs.
+ *
  * What the service releases is on record there, and what was done with it in the home's log. A home
  * whose lethe.conf names a service in [kms] asks that one without this call.
  *
@@ -44,6 +47,19 @@ struct lethe_key_service {
     uint64_t cache_ttl_s;         /* how long a data key is kept here; 0: not at all           */
     uint64_t offline_s;           /* how long keys in use outlive a service that is out of     */
                                   /* reach; 0: 60                                              */
+    const char *service;          /* the identity ("lethe-kms:...") that it must have; NULL:   */
+                                  /* any that ca_path vouches for                              */
+    /* What this machine proves to get data keys (docs/release-protocol.md); it needs a        */
+    /* certificate with a SPIFFE id.                                                           */
+    const char *attest;          /* "tpm2", "sev-snp"; NULL: nothing                          */
+    const char *tpm;             /* the way to the TPM, a TCTI of tpm2-tss; NULL: the         */
+                                 /* system's                                                  */
+    const char *attest_key_path; /* the TPM's attestation key, made when it is not there;     */
+                                 /* NULL: attest.key in the home                              */
+    const char *ima_log_path;    /* what IMA has measured; NULL: the kernel's, when a service */
+                                 /* asks for PCR 10                                           */
+    const char *vek_path;        /* sev-snp: the VCEK's or VLEK's certificate; NULL: the      */
+                                 /* host's                                                    */
 };
 
 /* From now on the service is asked for everything about keys. It comes behind lethe_home_open() and

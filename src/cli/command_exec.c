@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/common.h"
+#include "cli/engine_words.h"
 #include "cli/kms_options.h"
 #include "cli/progress.h"
 #include "engine/engine.h"
@@ -153,9 +154,9 @@ static lethe_result prepare(struct run *run, struct lethe_error *err)
     TRY(keeper_peek_root(run->paths.store, &root, err));
     TRY(root_locate(&root, &root_file, err));
     TRY(read_kms(run, err));
-    const char *hidden[5] = {run->paths.directory};
+    const char *hidden[6] = {run->paths.directory};
     size_t hidden_count = 1;
-    const char *const files[] = {root_file, run->kms.token_file, run->kms.key};
+    const char *const files[] = {root_file, run->kms.token_file, run->kms.key, run->kms.attest_key};
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         if (files[i] != NULL && files[i][0] != '\0')
             hidden[hidden_count++] = files[i];
@@ -223,10 +224,22 @@ static lethe_result check_leave(void *context, char *key, size_t key_bytes)
     return LETHE_OK;
 }
 
+/* A key service that asks for evidence is told which engine it is for. */
+static lethe_result name_engine(const struct run *run, struct lethe_error *err)
+{
+    CLEANUP(buffer_clear) struct buffer words = {0};
+    if (run->home->attesting == NULL)
+        return LETHE_OK;
+    TRY(engine_words(run->invocation->rest, handover_name(engine_handover(run->engine)), &words,
+                     err));
+    return kms_client_set_engine(run->home->client, words.bytes, err);
+}
+
 static lethe_result run_engine(struct run *run, int *exit_code, struct lethe_error *err)
 {
     struct engine_watch watch = {.check = check_leave, .context = run};
     TRY(read_on_revoke(run->invocation, &watch.finish, err));
+    TRY(name_engine(run, err));
     TRY(check_signatures(run, err));
     for (size_t i = 0; i < run->models.count; i++)
         home_report_usage(run->home, run->models.list[i].model);

@@ -22,12 +22,52 @@ static lethe_result show_state(const struct invocation *invocation, const struct
     return kms_print_answer(answer, option_given(invocation, "json"), err);
 }
 
+/* "machines": N, "machines_revoked": M, when whoever asks may know. */
+static void put_count(struct kms_call *call, const char *path, const char *name,
+                      struct guarded *out)
+{
+    struct json_piece answer, list, none, row, revoked;
+    char member[64];
+    uint64_t count = 0, revoked_count = 0;
+    snprintf(member, sizeof member, "data/%s", name);
+    if (kms_call_ask(call, HTTP_LIST, path, &answer, NULL) != LETHE_OK ||
+        json_piece_find(&answer, member, &list) != LETHE_OK || list.kind != JSON_PIECE_ARRAY)
+        return;
+    struct json_walk walk = json_walk_over(&list);
+    while (json_walk_next(&walk, &none, &row) == LETHE_OK) {
+        count++;
+        revoked_count += json_piece_find(&row, "revoked", &revoked) == LETHE_OK &&
+                         revoked.kind == JSON_PIECE_TEXT && revoked.length > 0;
+    }
+    client_put_number(out, name, count);
+    snprintf(member, sizeof member, "%s_revoked", name);
+    client_put_number(out, member, revoked_count);
+}
+
+/* What the service says of itself, and of machines, as one object. */
+static lethe_result join_state(struct kms_call *call, struct guarded *out, struct lethe_error *err)
+{
+    struct json_piece whole = {0}, sealed = {0};
+    TRY(client_answer(&call->answer, &whole, err));
+    bool may_ask = call->is_proven && json_piece_find(&whole, "sealed", &sealed) == LETHE_OK &&
+                   sealed.kind == JSON_PIECE_FALSE;
+    guarded_append(out, whole.at, whole.length - 1);
+    if (may_ask) {
+        put_count(call, "lethe/attest/machines", "machines", out);
+        put_count(call, "lethe/attest/references", "references", out);
+    }
+    client_put_close(out, '}');
+    return guarded_result(out, err);
+}
+
 COMMAND_FUNCTION(kms_status)
 {
     CLEANUP(kms_call_close) struct kms_call call = {0};
+    CLEANUP(guarded_clear) struct guarded state = {0};
     TRY(kms_call_open(invocation, &call, err));
     TRY(kms_call_do(&call, HTTP_GET, "sys/seal-status", NULL, err));
-    return show_state(invocation, &call.answer, &invocation->exit_code, err);
+    TRY(join_state(&call, &state, err));
+    return show_state(invocation, &state, &invocation->exit_code, err);
 }
 
 /* A root that is no passphrase is where the service was told, and it needs no more than the word.

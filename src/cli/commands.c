@@ -1,4 +1,5 @@
 /* The table of commands, and the options of each. */
+#include "cli/attest_options.h"
 #include "cli/command.h"
 #include "cli/kms_options.h"
 
@@ -28,12 +29,14 @@ static const struct option verify_options[] = {
     {"threads", 0, "N", "threads to work on (default: one per CPU)", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
     KMS_OPTIONS_BUT_KEY,
+    ATTEST_OPTIONS,
     {0}};
 static const struct option decrypt_options[] = {
     {"output", 'o', "DIR", "the directory to make", false},
     {"threads", 0, "N", "threads to work on (default: one per CPU)", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
     KMS_OPTIONS,
+    ATTEST_OPTIONS,
     {0}};
 static const struct option exec_options[] = {
     {"with", 0, "NAME=MODEL", "one more model, as {NAME}", true},
@@ -48,6 +51,7 @@ static const struct option exec_options[] = {
     {"threads", 0, "N", "threads to load with (default: one per CPU)", false},
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
     KMS_OPTIONS,
+    ATTEST_OPTIONS,
     {0}};
 static const struct option key_list_options[] = {
     {"json", 0, NULL, "print JSON instead of text", false},
@@ -489,6 +493,38 @@ const struct command commands[] = {
      kms_options, 1, 1, false, command_pki_revoke},
     {"pki crl", "[-o FILE]", "Get the list of certificates that were revoked", NULL,
      pki_crl_options, 0, 0, false, command_pki_crl},
+    {"attest show", "", "Show what this machine can prove of itself", "Its TPM with PCRs and attestation key, and whether it is an SEV-SNP guest. With --kms the service is\n"
+     "asked whether it knows the key. Nothing is made or changed.",
+     attest_show_options, 0, 0, false, command_attest_show},
+    {"attest evidence", "[--kind KIND] [--nonce HEX] -o FILE", "Write evidence, as a key service gets it",
+     "The attestation key is made when there is none.",
+     attest_evidence_options, 0, 0, false, command_attest_evidence},
+    {"attest verify", "--kind KIND ...", "Check evidence in files, without network or service",
+     "The exit code is 3 when it is not good. AMD's roots are built in. A key that comes as PEM does not say\n"
+     "that it lies in a TPM: then the signature is checked, and no more, and the output says so.",
+     attest_verify_options, 0, 0, false, command_attest_verify},
+    {"attest enroll", "NAME [--identity ID]", "Make this machine's TPM known to a key service",
+     "The service encrypts a secret that only the TPM with this endorsement key gives up, and only if the\n"
+     "attestation key lies in it. Whoever enrols needs sudo on lethe/attest/machines/*; the attestation key\n"
+     "is made when there is none.",
+     attest_enroll_options, 1, 1, false, command_attest_enroll},
+    {"attest machines", "", "List the machines that a key service knows", NULL,
+     kms_options, 0, 0, false, command_attest_machines},
+    {"attest references", "", "List the states of machines that a key service takes for good", NULL,
+     kms_options, 0, 0, false, command_attest_references},
+    {"attest reference", "add NAME FILE | add NAME --from-machine | show",
+     "Add a reference value: a state of machines that is good",
+     "A version more of NAME; older ones stay good until they are revoked. FILE is JSON: kind, pcrs, loaders,\n"
+     "measurement, least_tcb, vmpl_max; show prints it of this machine. Adding is for operators on the\n"
+     "service's own machine.",
+     attest_reference_options, 1, 3, false, command_attest_reference},
+    {"attest revoke", "machine NAME | reference NAME [--version N]",
+     "Refuse a machine, or a state of machines, from now on", "For operators on the service's own machine.",
+     attest_revoke_options, 2, 2, false, command_attest_revoke},
+    {"release", "--dry-run MODEL [--tier TIER]", "Ask whether a model's keys would be released to this machine",
+     "Real evidence is made and sent, and nothing is released. What comes back says which check or rule\n"
+     "denied, and what the policy saw. The exit code is 3 when they would not.",
+     release_options, 1, 1, false, command_release},
     {"doctor", "", "Say what this host can protect, and what to do about the rest", NULL,
      doctor_options, 0, 0, false, command_doctor},
     {"version", "", "Print the version", NULL, NULL, 0, 0, false, command_version},

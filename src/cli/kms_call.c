@@ -14,14 +14,22 @@ static const char *or_null(const char *text)
     return text[0] != '\0' ? text : NULL;
 }
 
+void kms_call_client_options(const struct kms_settings *kms, struct kms_client_options *out)
+{
+    *out = (struct kms_client_options){.address = kms->address,
+                                       .ca_path = or_null(kms->ca),
+                                       .certificate_path = or_null(kms->certificate),
+                                       .key_path = or_null(kms->key),
+                                       .token_path = or_null(kms->token_file),
+                                       .service = or_null(kms->service)};
+}
+
 static lethe_result open_client(const struct kms_settings *kms, struct kms_call *out,
                                 struct lethe_error *err)
 {
-    const struct kms_client_options options = {.address = kms->address,
-                                               .ca_path = or_null(kms->ca),
-                                               .certificate_path = or_null(kms->certificate),
-                                               .key_path = or_null(kms->key),
-                                               .token_path = or_null(kms->token_file)};
+    struct kms_client_options options;
+    kms_call_client_options(kms, &options);
+    out->is_proven = options.token_path != NULL || options.certificate_path != NULL;
     return kms_client_open(&options, &out->client, err);
 }
 
@@ -40,6 +48,7 @@ lethe_result kms_call_open(const struct invocation *invocation, struct kms_call 
     CLEANUP(memory_free) char *socket = path_join(paths.run, KMS_ADMIN_SOCKET);
     if (socket == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a path");
+    out->is_proven = true;
     return admin_client_open(socket, &out->admin, err);
 }
 

@@ -4,6 +4,7 @@
 #define CLI_KMS_CALL_H
 
 #include "cli/command.h"
+#include "home/configuration.h"
 #include "kms/client.h"
 #include "kms/client_json.h"
 #include "service/admin_client.h"
@@ -15,6 +16,7 @@ struct kms_call {
     struct admin_client *admin;
     struct guarded request; /* what is sent with the next call, and wiped behind it */
     struct guarded answer;
+    bool is_proven; /* it is shown something that says who asks */
 };
 /* By --kms and what goes with it, the environment, lethe.conf, or the home's admin socket. */
 LETHE_MUST_CHECK lethe_result kms_call_open(const struct invocation *invocation,
@@ -24,6 +26,9 @@ static inline void kms_call_close_at_scope_end(struct kms_call *call)
 {
     kms_call_close(call);
 }
+
+/* What settings say of a service: borrowed. */
+void kms_call_client_options(const struct kms_settings *kms, struct kms_client_options *out);
 
 /* `path` is below /v1/, decoded; `query` (encoded) may be NULL. HTTP_GET, POST, DELETE, LIST. The
  * answer, empty for 204, is valid until the next call. Results as kms_client_call(). */

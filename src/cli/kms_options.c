@@ -16,6 +16,11 @@ static const struct {
     {"token-file", "LETHE_KMS_TOKEN_FILE", offsetof(struct kms_settings, token_file)},
     {"certificate", "LETHE_KMS_CERTIFICATE", offsetof(struct kms_settings, certificate)},
     {"key", "LETHE_KMS_KEY", offsetof(struct kms_settings, key)},
+    {"attest", "LETHE_ATTEST", offsetof(struct kms_settings, attest)},
+    {"tpm", "LETHE_TPM", offsetof(struct kms_settings, tpm)},
+    {"attest-key", "LETHE_ATTEST_KEY", offsetof(struct kms_settings, attest_key)},
+    {"ima-log", "LETHE_IMA_LOG", offsetof(struct kms_settings, ima_log)},
+    {"vek", "LETHE_VEK", offsetof(struct kms_settings, vek)},
 };
 
 static bool has_option(const struct command *command, const char *name)

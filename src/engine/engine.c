@@ -246,6 +246,11 @@ enum swap_safety engine_swap_safety(const struct engine *engine)
     return engine->ready.safety;
 }
 
+enum handover engine_handover(const struct engine *engine)
+{
+    return engine->ready.handover;
+}
+
 static void forget_signals(const struct engine *engine)
 {
     struct signalfd_siginfo ignored;

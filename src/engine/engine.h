@@ -71,6 +71,8 @@ LETHE_MUST_CHECK lethe_result engine_prepare(const struct engine_options *option
 
 /* What the weights of a prepared engine are kept from swap by. */
 enum swap_safety engine_swap_safety(const struct engine *engine);
+/* How it will get at them. */
+enum handover engine_handover(const struct engine *engine);
 
 struct engine_exit {
     int exit_code;   /* the engine's own; 128 + N for a signal; 127 not found, 126 not runnable */

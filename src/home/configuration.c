@@ -13,6 +13,12 @@ static const struct conf_row rows[] = {
     {"kms", "certificate", CONF_PATH, 0, 0, false, 0, KMS(certificate), NULL},
     {"kms", "key", CONF_PATH, 0, 0, false, 0, KMS(key), NULL},
     {"kms", "token_file", CONF_PATH, 0, 0, false, 0, KMS(token_file), NULL},
+    {"kms", "service", CONF_TEXT, 0, 0, false, 0, KMS(service), NULL},
+    {"kms", "attest", CONF_TEXT, 0, 0, false, 0, KMS(attest), NULL},
+    {"kms", "tpm", CONF_TEXT, 0, 0, false, 0, KMS(tpm), NULL},
+    {"kms", "attest_key", CONF_PATH, 0, 0, false, 0, KMS(attest_key), NULL},
+    {"kms", "ima_log", CONF_PATH, 0, 0, false, 0, KMS(ima_log), NULL},
+    {"kms", "vek", CONF_PATH, 0, 0, false, 0, KMS(vek), NULL},
     {"kms", "cache_ttl", CONF_SECONDS, 1, 3600, true, 0, KMS(cache_ttl_s), NULL},
     {"kms", "offline", CONF_SECONDS, 1, 3600, false, 0, KMS(offline_s), NULL},
 };

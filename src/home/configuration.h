@@ -11,6 +11,13 @@ struct kms_settings { /* where keys come from; "" is not set, and without an add
     char certificate[CONF_TEXT_SIZE];
     char key[CONF_TEXT_SIZE]; /* the name of its file */
     char token_file[CONF_TEXT_SIZE];
+    char service[CONF_TEXT_SIZE]; /* the identity that it must have */
+    /* What this machine proves to it: the kind, and with what. */
+    char attest[CONF_TEXT_SIZE];
+    char tpm[CONF_TEXT_SIZE];
+    char attest_key[CONF_TEXT_SIZE]; /* the name of its file */
+    char ima_log[CONF_TEXT_SIZE];
+    char vek[CONF_TEXT_SIZE];
     uint64_t cache_ttl_s;
     uint64_t offline_s;
 };

@@ -218,6 +218,7 @@ lethe_result home_close(struct home *home, struct lethe_error *err)
 {
     kms_client_close(home->client); /* what it kept is wiped while that can be recorded */
     home->client = NULL;
+    attesting_free(MOVE(home->attesting));
     lethe_mem_observe(NULL);
     lethe_result result = keeper_close(home->keeper, err);
     home->keeper = NULL;
@@ -230,6 +231,7 @@ void home_abandon(struct home *home)
     if (home == NULL)
         return;
     kms_client_close(home->client);
+    attesting_free(home->attesting);
     lethe_mem_observe(NULL);
     if (home->keeper != NULL)
         (void)!keeper_close(home->keeper, NULL);

@@ -9,6 +9,7 @@
 #define HOME_HOME_H
 
 #include "base/validate.h"
+#include "home/attesting.h"
 #include "home/configuration.h"
 #include "kms/client.h"
 #include "kms/keeper.h"
@@ -64,9 +65,10 @@ struct home {
     char node[NAME_PART_MAX + 1];
     struct configuration configuration;
     struct keeper *keeper;
-    struct kms_client *client; /* NULL: keys come from the keeper */
-    struct lethe_log recorder; /* for the client */
-    size_t settled_runs;       /* traces of engines whose supervisor died, settled on opening */
+    struct kms_client *client;   /* NULL: keys come from the keeper */
+    struct attesting *attesting; /* for the client; NULL: it asks without evidence */
+    struct lethe_log recorder;   /* for the client */
+    size_t settled_runs;         /* traces of engines whose supervisor died, settled on opening */
 };
 /* Opens keeper and log, sends reports of wiped memory to the log, and settles the traces of engines
  * whose supervisor died. `directory` as for home_locate; -1: a passphrase is asked for on the
@@ -80,10 +82,12 @@ LETHE_MUST_CHECK lethe_result home_open(const char *directory, int passphrase_fd
  * home_open(), and before anybody borrows home_keys(). */
 LETHE_MUST_CHECK lethe_result home_connect(struct home *home, const struct kms_settings *settings,
                                            struct lethe_error *err);
-/* The same for a service that is named in another way; whose log is the home's. */
+/* The same for a service that is named in another way; log and evidence are the home's. */
 LETHE_MUST_CHECK lethe_result home_connect_to(struct home *home,
                                               const struct kms_client_options *service,
+                                              const struct attesting_settings *attesting,
                                               struct lethe_error *err);
+struct attesting_settings kms_settings_attesting(const struct kms_settings *kms); /* borrows */
 /* The table for the model room; valid until close. */
 const struct key_source *home_keys(struct home *home);
 /* Whether a version of a key may still be used, as the keeper or the service says: LETHE_REVOKED,

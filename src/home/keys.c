@@ -7,19 +7,33 @@ static const char *or_null(const char *text)
 }
 
 lethe_result home_connect_to(struct home *home, const struct kms_client_options *service,
-                             struct lethe_error *err)
+                             const struct attesting_settings *settings, struct lethe_error *err)
 {
     struct kms_client_options options = *service;
     struct kms_client *client = NULL;
+    CLEANUP(attesting_free) struct attesting *attesting = NULL;
+    TRY(attesting_create(settings, home->paths.directory, &attesting, err));
     home->recorder = (struct lethe_log){.log = keeper_log(home->keeper),
                                         .actor = home->actor,
                                         .signer = keeper_log_signer(home->keeper),
                                         .node = home->node};
     options.log = &home->recorder;
+    options.evidence = attesting_source(attesting);
     TRY(kms_client_open(&options, &client, err));
     kms_client_close(home->client);
+    attesting_free(home->attesting);
     home->client = client;
+    home->attesting = MOVE(attesting);
     return LETHE_OK;
+}
+
+struct attesting_settings kms_settings_attesting(const struct kms_settings *kms)
+{
+    return (struct attesting_settings){.kind = kms->attest,
+                                       .tpm = kms->tpm,
+                                       .key_path = kms->attest_key,
+                                       .ima_log = kms->ima_log,
+                                       .vek_path = kms->vek};
 }
 
 lethe_result home_connect(struct home *home, const struct kms_settings *settings,
@@ -31,9 +45,11 @@ lethe_result home_connect(struct home *home, const struct kms_settings *settings
                                                .certificate_path = or_null(kms->certificate),
                                                .key_path = or_null(kms->key),
                                                .token_path = or_null(kms->token_file),
+                                               .service = or_null(kms->service),
                                                .cache_ttl_s = kms->cache_ttl_s,
                                                .offline_s = kms->offline_s};
-    return kms->address[0] == '\0' ? LETHE_OK : home_connect_to(home, &options, err);
+    const struct attesting_settings attesting = kms_settings_attesting(kms);
+    return kms->address[0] == '\0' ? LETHE_OK : home_connect_to(home, &options, &attesting, err);
 }
 
 const struct key_source *home_keys(struct home *home)
@@ -45,6 +61,7 @@ const struct key_source *home_keys(struct home *home)
 lethe_result home_check_usable(struct home *home, const char *key, uint64_t version,
                                struct lethe_error *err)
 {
+    attesting_rest(home->attesting); /* keys that are in use were released */
     return home->client != NULL ? kms_client_check_usable(home->client, key, version, err)
                                 : keeper_check_usable(home->keeper, key, version, err);
 }

@@ -125,6 +125,7 @@ lethe_result lethe_home_use_key_service(struct lethe_home *home,
                                                .certificate_path = service->certificate_path,
                                                .key_path = service->key_path,
                                                .token_path = service->token_path,
+                                               .service = service->service,
                                                .cache_ttl_s = service->cache_ttl_s,
                                                .offline_s = service->offline_s};
     if (home->lent_keys || home->has_service)
@@ -132,7 +133,12 @@ lethe_result lethe_home_use_key_service(struct lethe_home *home,
                          "a key service is chosen once, before the home's first model is opened");
     if (options.address == NULL)
         return error_set(err, LETHE_INVALID, "a key service has a URL: https://HOST:PORT");
-    TRY(home_connect_to(home->home, &options, err));
+    const struct attesting_settings attesting = {.kind = service->attest,
+                                                 .tpm = service->tpm,
+                                                 .key_path = service->attest_key_path,
+                                                 .ima_log = service->ima_log_path,
+                                                 .vek_path = service->vek_path};
+    TRY(home_connect_to(home->home, &options, &attesting, err));
     home->has_service = true;
     return LETHE_OK;
 }

@@ -10,6 +10,21 @@
 
 #define TARGET_SIZE (HTTP_TARGET_MAX + 1)
 
+static lethe_result copy_text(const char *text, char **out, struct lethe_error *err)
+{
+    free(*out);
+    *out = text != NULL ? strdup(text) : NULL;
+    return text == NULL || *out != NULL
+               ? LETHE_OK
+               : error_set(err, LETHE_NO_MEMORY, "no memory for a key service");
+}
+
+lethe_result kms_client_set_engine(struct kms_client *client, const char *json,
+                                   struct lethe_error *err)
+{
+    return copy_text(json, &client->engine, err);
+}
+
 lethe_result kms_client_open(const struct kms_client_options *options, struct kms_client **out,
                              struct lethe_error *err)
 {
@@ -21,6 +36,9 @@ lethe_result kms_client_open(const struct kms_client_options *options, struct km
     client->cache_ttl_s = options->cache_ttl_s;
     client->offline_s = options->offline_s > 0 ? options->offline_s : CLIENT_OFFLINE_S;
     client->answered_ns = clock_monotonic_ns(&clock_system);
+    client->evidence = options->evidence;
+    TRY(copy_text(options->service, &client->service, err));
+    TRY(copy_text(options->operation, &client->operation, err));
     client_keys_init(client);
     TRY(error_context(err, url_parse(options->address, &client->url, err),
                       "the key service's address"));
@@ -41,6 +59,9 @@ void kms_client_close(struct kms_client *client)
     lethe_secret_free(client->token);
     guarded_clear(&client->request);
     guarded_clear(&client->answer);
+    free(client->service);
+    free(client->operation);
+    free(client->engine);
     free(client);
 }
 
@@ -189,7 +210,7 @@ static lethe_result exchange(struct kms_client *client, const struct client_ask 
                                    .body = client->request.bytes,
                                    .body_bytes = client->request.size_bytes,
                                    .timeout_ms = ask->timeout_ms,
-                                   .may_repeat = true};
+                                   .may_repeat = !ask->is_once};
     TRY(guarded_result(&client->request, err));
     TRY(make_target(ask->path, target, err));
     TRY(call_link(client, &call, status, &client->answer, err));

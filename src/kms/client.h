@@ -10,6 +10,7 @@
 #ifndef KMS_CLIENT_H
 #define KMS_CLIENT_H
 
+#include "attest/evidence.h"
 #include "audit/recorder.h"
 #include "model/key_source.h"
 #include "net/http_client.h"
@@ -23,6 +24,12 @@ struct kms_client_options {
     uint64_t cache_ttl_s;         /* 0: nothing is kept */
     uint64_t offline_s;           /* 0: 60: how long keys in use outlive a service out of reach */
     const struct lethe_log *log;  /* for records of kept keys; may be NULL; outlives the client */
+    /* Keys come by attested release (docs/release-protocol.md), with evidence of this machine, for
+     * the identity of the certificate. NULL: they are asked for as of any service; outlives the
+     * client. */
+    const struct evidence_source *evidence;
+    const char *service;   /* the identity ("lethe-kms:...") that it must have; NULL: any */
+    const char *operation; /* of requests; NULL: "decrypt_for_vram_load" */
 };
 struct kms_client;
 LETHE_MUST_CHECK lethe_result kms_client_open(const struct kms_client_options *options,
@@ -36,6 +43,18 @@ const struct key_source *kms_client_key_source(struct kms_client *client);
  * LETHE_UNAVAILABLE: out of reach for longer than `offline_s`. */
 LETHE_MUST_CHECK lethe_result kms_client_check_usable(struct kms_client *client, const char *key,
                                                       uint64_t version, struct lethe_error *err);
+
+/* What requests for attested release say of the engine that is to be started: a JSON object, which
+ * is copied; NULL: nothing. */
+LETHE_MUST_CHECK lethe_result kms_client_set_engine(struct kms_client *client, const char *json,
+                                                    struct lethe_error *err);
+/* Whether keys of one key, purpose and release would be released: real evidence is made, and
+ * nothing is released. The whole answer of lethe/release/check, which holds no secret.
+ * LETHE_INVALID: the client has no evidence. */
+LETHE_MUST_CHECK lethe_result kms_client_check_release(struct kms_client *client,
+                                                       const struct key_unwrap *items, size_t count,
+                                                       struct guarded *answer,
+                                                       struct lethe_error *err);
 
 struct kms_client_count {
     uint64_t version;

@@ -7,6 +7,7 @@
 #include "kms/client.h"
 #include "kms/client_json.h"
 #include "kms/keyring.h"
+#include "net/identity.h"
 
 #define CLIENT_OFFLINE_S 60u
 #define CLIENT_ASK_AGAIN_MS 1000u
@@ -42,6 +43,7 @@ struct client_proof {
     uint64_t renew_s;     /* when two thirds of the certificate's life are over; 0: never */
     uint64_t try_again_s; /* after one that failed */
     bool is_renewing;
+    struct spiffe_id identity; /* of the certificate; "": it has none */
 };
 
 struct client_kept; /* a data key that is kept, in client_cache.c */
@@ -63,6 +65,8 @@ struct kms_client {
     struct client_signer *signers;
     struct client_usable *usable;
     struct client_kept *kept;
+    const struct evidence_source *evidence; /* NULL: keys are asked for without */
+    char *service, *operation, *engine;     /* NULL: nothing said */
 };
 
 /* Sends what was put into client->request, which is wiped; the answer is in client->answer until
@@ -71,6 +75,7 @@ struct client_ask {
     enum http_method method;
     const char *path; /* below /v1/ */
     uint64_t timeout_ms;
+    bool is_once; /* what was sent is not sent again, when a connection breaks */
 };
 LETHE_MUST_CHECK lethe_result client_ask(struct kms_client *client, const struct client_ask *ask,
                                          unsigned *status, struct json_piece *answer,
@@ -92,6 +97,7 @@ void client_proof_refresh(struct kms_client *client);
 bool client_proof_look(struct kms_client *client);
 /* client_renew.c: a new key and certificate, when it is time. What fails is tried again later. */
 uint64_t client_renewal_s(const char *certificates_pem, size_t length);
+void client_read_identity(const char *certificates_pem, size_t length, struct spiffe_id *out);
 void client_renew_if_due(struct kms_client *client);
 void client_proof_clear(struct client_proof *proof);
 
@@ -130,6 +136,34 @@ lethe_result client_sign(void *context, const char *tenant, const void *bytes, s
 lethe_result client_signer(void *context, const char *tenant, const char *hint,
                            const struct sign_public **out, struct lethe_error *err);
 void client_signers_clear(struct kms_client *client);
+
+/* client_release.c: keys by attested release. */
+#define CLIENT_RELEASE_MAX 10000u /* shards in one call */
+bool client_releases(const struct kms_client *client, const struct key_use *use);
+struct client_shards { /* `taken`: which of the items; NULL: the first */
+    const struct key_unwrap *items;
+    const size_t *taken;
+    size_t count;
+};
+/* What an item takes of a request; and what all of them may: the service takes 8 MiB. */
+size_t client_shard_bytes(const struct key_unwrap *item);
+#define CLIENT_SHARD_BYTES_MAX ((size_t)7 << 20)
+/* Of one key, purpose and release. Some may be set when it fails: the caller frees them. */
+LETHE_MUST_CHECK lethe_result client_release(struct kms_client *client,
+                                             const struct client_shards *shards,
+                                             struct lethe_error *err);
+/* client_release_texts.c: what is asked, and what comes back. */
+void client_put_request(struct kms_client *client, const struct client_shards *shards,
+                        struct guarded *out);
+LETHE_MUST_CHECK lethe_result client_open_keys(const struct guarded *plain,
+                                               const struct client_shards *shards,
+                                               struct lethe_error *err);
+/* Of a text of base64: appends its bytes, which are no secret. */
+LETHE_MUST_CHECK lethe_result client_answer_bytes(const struct json_piece *answer, const char *path,
+                                                  struct buffer *out, struct lethe_error *err);
+/* client_keys.c: what a refusal to open a key may have been about. */
+lethe_result client_explain(struct kms_client *client, const struct key_use *use, uint64_t version,
+                            lethe_result refused, struct lethe_error *err);
 
 /* client_usable.c: asks at once. LETHE_REVOKED (with a hint when it may be this node, not the key,
  * that is refused), LETHE_NOT_FOUND, or that the service cannot be asked. */

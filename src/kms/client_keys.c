@@ -94,7 +94,7 @@ static lethe_result ask_for_key(struct kms_client *client, const char *path,
 }
 
 /* "Bad request" and "denied" may be about the key, of which the service says more elsewhere. */
-static lethe_result explain(struct kms_client *client, const struct key_use *use, uint64_t version,
+lethe_result client_explain(struct kms_client *client, const struct key_use *use, uint64_t version,
                             lethe_result refused, struct lethe_error *err)
 {
     struct lethe_error why = {0};
@@ -116,6 +116,20 @@ static lethe_result explain(struct kms_client *client, const struct key_use *use
     return LETHE_INTEGRITY;
 }
 
+/* By evidence of this machine. */
+static lethe_result release_one(struct kms_client *client, const struct key_use *use,
+                                const char *wrapped, struct lethe_secret **data_key,
+                                struct lethe_error *err)
+{
+    CLEANUP(lethe_secret_free) struct lethe_secret *opened = NULL;
+    const struct key_unwrap item = {.use = *use, .wrapped = wrapped, .data_key = &opened};
+    const struct client_shards shards = {.items = &item, .count = 1};
+    TRY(client_release(client, &shards, err));
+    TRY(client_cache_keep(client, use, wrapped, opened, err));
+    *data_key = MOVE(opened);
+    return LETHE_OK;
+}
+
 static lethe_result source_unwrap(void *context, const struct key_use *use, const char *wrapped,
                                   struct lethe_secret **data_key, struct lethe_error *err)
 {
@@ -128,11 +142,13 @@ static lethe_result source_unwrap(void *context, const struct key_use *use, cons
     lethe_result result = client_cache_find(client, use, wrapped, data_key, err);
     if (result != LETHE_NOT_FOUND)
         return result;
+    if (client_releases(client, use))
+        return release_one(client, use, wrapped, data_key, err);
     CLEANUP(lethe_secret_free) struct lethe_secret *opened = NULL;
     result = ask_for_key(client, path, use, wrapped, &opened, err);
     client_wipe(client);
     if (result != LETHE_OK)
-        return explain(client, use, version, result, err);
+        return client_explain(client, use, version, result, err);
     TRY(client_cache_keep(client, use, wrapped, opened, err));
     *data_key = MOVE(opened);
     return LETHE_OK;

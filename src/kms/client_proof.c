@@ -57,11 +57,14 @@ static lethe_result read_tls(struct client_proof *proof, struct tls_context **ou
     }
     TRY(read_pem(proof->ca_path, &roots, &tls.roots_pem, err));
     TRY(read_pem(proof->certificate_path, &certificates, &tls.certificates_pem, err));
+    struct spiffe_id identity = {0};
+    client_read_identity(tls.certificates_pem, certificates.size_bytes, &identity);
     if (proof->key_path != NULL)
         TRY(secret_file_read(proof->key_path, &key, err));
     tls.key_pem = key;
     TRY(tls_client_create(&tls, out, err));
     proof->renew_s = client_renewal_s(tls.certificates_pem, certificates.size_bytes);
+    proof->identity = identity;
     return LETHE_OK;
 }
 

@@ -16,20 +16,36 @@
 #define TRY_AGAIN_S 60u
 #define PATH_SIZE 4096u
 
-uint64_t client_renewal_s(const char *certificates_pem, size_t length)
+/* LETHE_NOT_FOUND: it is no identity's. */
+static lethe_result read_leaf(const char *certificates_pem, size_t length,
+                              struct x509_summary *leaf)
 {
     CLEANUP(buffer_clear) struct buffer chain = {0};
-    CLEANUP(x509_summary_clear) struct x509_summary leaf = {0};
     const uint8_t *der;
     uint32_t size_bytes;
-    if (certificates_pem == NULL || length == 0 ||
-        x509_pem_read(X509_PEM_CERTIFICATE, certificates_pem, length - 1, &chain, NULL) != LETHE_OK)
-        return 0;
+    if (certificates_pem == NULL || length == 0)
+        return LETHE_NOT_FOUND;
+    TRY(x509_pem_read(X509_PEM_CERTIFICATE, certificates_pem, length - 1, &chain, NULL));
     struct cursor cursor = cursor_over(chain.bytes, chain.size_bytes);
-    if (cursor_le32(&cursor, &size_bytes) != LETHE_OK ||
-        cursor_bytes(&cursor, size_bytes, &der) != LETHE_OK ||
-        x509_read(der, size_bytes, &leaf, NULL) != LETHE_OK ||
-        leaf.subject.uris.count != 1 || /* no identity's: nobody here renews it */
+    TRY(cursor_le32(&cursor, &size_bytes));
+    TRY(cursor_bytes(&cursor, size_bytes, &der));
+    TRY(x509_read(der, size_bytes, leaf, NULL));
+    return leaf->subject.uris.count == 1 ? LETHE_OK : LETHE_NOT_FOUND;
+}
+
+void client_read_identity(const char *certificates_pem, size_t length, struct spiffe_id *out)
+{
+    CLEANUP(x509_summary_clear) struct x509_summary leaf = {0};
+    if (read_leaf(certificates_pem, length, &leaf) != LETHE_OK ||
+        spiffe_parse(leaf.subject.uris.at[0], strlen(leaf.subject.uris.at[0]), out, NULL) !=
+            LETHE_OK)
+        *out = (struct spiffe_id){0};
+}
+
+uint64_t client_renewal_s(const char *certificates_pem, size_t length)
+{
+    CLEANUP(x509_summary_clear) struct x509_summary leaf = {0};
+    if (read_leaf(certificates_pem, length, &leaf) != LETHE_OK || /* nobody here renews it */
         leaf.not_after_s <= leaf.not_before_s)
         return 0;
     return leaf.not_before_s + (leaf.not_after_s - leaf.not_before_s) / 3 * 2;

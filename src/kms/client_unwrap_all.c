@@ -11,9 +11,10 @@
 /* Items that one call can take: of one key, one release, for one purpose. */
 struct batch {
     const struct key_unwrap *items;
-    size_t count; /* of all items */
-    size_t first; /* which says for what */
-    size_t taken[BATCH_MAX];
+    size_t count;  /* of all items */
+    size_t first;  /* which says for what */
+    size_t *taken; /* of `room` */
+    size_t room;
     size_t taken_count;
 };
 
@@ -24,13 +25,18 @@ static bool fits(const struct key_use *use, const struct key_use *first)
 }
 
 /* Those that have no key yet, and belong together. */
-static void choose(struct batch *batch)
+static void choose(struct batch *batch, size_t room)
 {
     const struct key_use *first = &batch->items[batch->first].use;
+    size_t bytes = 0;
     batch->taken_count = 0;
-    for (size_t i = batch->first; i < batch->count && batch->taken_count < BATCH_MAX; i++) {
-        if (*batch->items[i].data_key == NULL && fits(&batch->items[i].use, first))
-            batch->taken[batch->taken_count++] = i;
+    for (size_t i = batch->first; i < batch->count && batch->taken_count < room; i++) {
+        if (*batch->items[i].data_key != NULL || !fits(&batch->items[i].use, first))
+            continue;
+        bytes += client_shard_bytes(&batch->items[i]);
+        if (batch->taken_count > 0 && bytes > CLIENT_SHARD_BYTES_MAX)
+            break;
+        batch->taken[batch->taken_count++] = i;
     }
 }
 
@@ -76,13 +82,29 @@ static lethe_result read_items(struct kms_client *client, const struct json_piec
     return client_results_end(&walk, err);
 }
 
+/* By evidence of this machine: one piece of it for all of them. */
+static lethe_result ask_release(struct kms_client *client, struct batch *batch,
+                                struct lethe_error *err)
+{
+    choose(batch, batch->room);
+    const struct client_shards shards = {batch->items, batch->taken, batch->taken_count};
+    TRY(client_release(client, &shards, err));
+    for (size_t i = 0; i < batch->taken_count; i++) {
+        const struct key_unwrap *item = &batch->items[batch->taken[i]];
+        TRY(client_cache_keep(client, &item->use, item->wrapped, *item->data_key, err));
+    }
+    return LETHE_OK;
+}
+
 static lethe_result ask(struct kms_client *client, struct batch *batch, struct lethe_error *err)
 {
     char path[CLIENT_PATH_SIZE];
     struct json_piece answer;
     unsigned status;
+    if (client_releases(client, &batch->items[batch->first].use))
+        return ask_release(client, batch, err);
     TRY(client_key_path("transit/decrypt/", batch->items[batch->first].use.key, path, err));
-    choose(batch);
+    choose(batch, MIN(batch->room, (size_t)BATCH_MAX));
     guarded_wipe(&client->request);
     put(&client->request, batch);
     TRY(client_post(client, path, &status, &answer, err));
@@ -115,10 +137,15 @@ lethe_result client_unwrap_all(void *context, const struct key_unwrap *items, si
                                struct lethe_error *err)
 {
     struct kms_client *client = context;
-    struct batch batch = {.items = items, .count = count};
+    struct batch batch = {
+        .items = items, .count = count, .room = MIN(count, (size_t)CLIENT_RELEASE_MAX)};
     for (size_t i = 0; i < count; i++)
         *items[i].data_key = NULL;
-    lethe_result result = unwrap_all(client, &batch, err);
+    batch.taken = calloc(MAX(batch.room, (size_t)1), sizeof *batch.taken);
+    lethe_result result = batch.taken != NULL
+                              ? unwrap_all(client, &batch, err)
+                              : error_set(err, LETHE_NO_MEMORY, "no memory for a list of keys");
+    free(batch.taken);
     client_wipe(client);
     for (size_t i = 0; result != LETHE_OK && i < count; i++) {
         lethe_secret_free(*items[i].data_key);

@@ -65,7 +65,8 @@ struct route {
 /* Each family of routes is one table that ends with a row without pattern; service/routes.c lists
  * the tables. */
 extern const struct route routes_transit[], routes_token[], routes_cert[], routes_policy[],
-    routes_identity[], routes_pki[], routes_sys[], routes_lethe[], routes_keys[];
+    routes_identity[], routes_pki[], routes_sys[], routes_lethe[], routes_keys[], routes_attest[],
+    routes_release[];
 
 /* ---- who asks -------------------------------------------------------------------------------- */
 

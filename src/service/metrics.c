@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "base/error.h"
+#include "service/attested_core.h"
 #include "service/core_core.h"
 
 struct metric {
@@ -67,10 +68,31 @@ static void put_numbers(struct core *core, struct guarded *out)
     }
 }
 
+/* Codes are few, and ours. */
+static void put_releases(struct core *core, struct guarded *out)
+{
+    static const struct metric releases = {"lethe_releases_total", "counter",
+                                           "Attested releases since it was unsealed, by what came "
+                                           "of them: released, or why not."};
+    static const struct metric pending = {"lethe_challenges_pending", "gauge",
+                                          "Challenges that wait for an answer."};
+    const struct attested *attested = core->service->attested;
+    const struct attested_count *at;
+    if (attested == NULL)
+        return;
+    describe(out, &pending);
+    guarded_format(out, "%s %zu\n", pending.name,
+                   challenges_pending(attested, attested_now_s(attested)));
+    describe(out, &releases);
+    for (size_t i = 0; (at = attested_count_at(attested, i)) != NULL; i++)
+        guarded_format(out, "%s{code=\"%s\"} %" PRIu64 "\n", releases.name, at->code, at->count);
+}
+
 void metrics_write(struct core *core, struct guarded *out)
 {
     put_numbers(core, out);
     put_calls(core, out);
+    put_releases(core, out);
     for (size_t i = 0; i < CORE_PEERS_MAX; i++) {
         const struct buffer *counts = &core->peers[i].counts;
         if (core->peers[i].peer != NULL && counts->size_bytes > 0)

@@ -189,6 +189,15 @@ static lethe_result check_release(struct transit_work *work, const char *model,
                      model, minimum);
 }
 
+/* Where machines must attest themselves, nobody but an operator gets a data key in another way. */
+static lethe_result check_attested(const struct transit_work *work, struct lethe_error *err)
+{
+    if (!call_service(work->call)->options.attest.only || call_is_admin(work->call))
+        return LETHE_OK;
+    return error_set(err, LETHE_DENIED,
+                     "this service gives keys of models to attested machines only: lethe/release");
+}
+
 static lethe_result begin_release(struct transit_work *work, struct lethe_error *err)
 {
     char model[RELEASE_NAME_MAX + 1];
@@ -204,7 +213,9 @@ static lethe_result begin_release(struct transit_work *work, struct lethe_error 
     TRY(read_purpose(work, release->purpose, err));
     if (!is_models)
         return LETHE_OK;
-    lethe_result result = check_release(work, model, err);
+    lethe_result result = check_attested(work, err);
+    if (result == LETHE_OK)
+        result = check_release(work, model, err);
     return result == LETHE_DENIED ? transit_refuse(work, result) : result;
 }
 

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "service/control.h"
 #include "service/serve_child.h"
+#include "service/serve_files.h"
 #include "service/serve_listen.h"
 #include "service/serve_log.h"
 #include "service/serve_parts.h"
@@ -28,6 +29,8 @@ enum phase { RUNNING, DRAINING, CLOSING };
 
 struct supervisor {
     const struct serve_options *options;
+    struct serve_options own; /* what `options` points to: as given, with texts of files */
+    struct buffer ek_roots, snp_crls;
     struct serve_listeners listeners;
     int admin;
     int signals;
@@ -291,6 +294,27 @@ static lethe_result take_over_signals(struct supervisor *supervisor, struct leth
     return supervisor->signals < 0 ? error_from_errno(err, "signalfd") : LETHE_OK;
 }
 
+static lethe_result read_text(const char *path, enum x509_pem kind, struct buffer *text,
+                              const char **out, struct lethe_error *err)
+{
+    if (path == NULL)
+        return LETHE_OK;
+    TRY(serve_files_pem(path, kind, text, err));
+    *out = text->bytes;
+    return LETHE_OK;
+}
+
+/* The keeper opens no files: it gets their texts. */
+static lethe_result read_texts(struct supervisor *supervisor, struct lethe_error *err)
+{
+    struct serve_options *own = &supervisor->own;
+    struct attest_options *attest = &own->service.attest;
+    TRY(read_text(own->ek_roots_path, X509_PEM_CERTIFICATE, &supervisor->ek_roots,
+                  &attest->ek_roots, err));
+    return read_text(own->snp_crls_path, X509_PEM_CRL, &supervisor->snp_crls, &attest->snp_crls,
+                     err);
+}
+
 static lethe_result prepare(struct supervisor *supervisor, struct lethe_error *err)
 {
     const struct serve_options *options = supervisor->options;
@@ -298,6 +322,7 @@ static lethe_result prepare(struct supervisor *supervisor, struct lethe_error *e
     TRY(serve_listen(options, &supervisor->listeners, err));
     if (options->user != NULL)
         TRY(serve_become_user(options->user, err));
+    TRY(read_texts(supervisor, err));
     if (options->admin_path != NULL)
         TRY(serve_listen_unix(options->admin_path, 0600, &supervisor->admin, err));
     return take_over_signals(supervisor, err);
@@ -312,6 +337,8 @@ static void clear(struct supervisor *supervisor)
     if (supervisor->signals >= 0)
         sigprocmask(SIG_SETMASK, &supervisor->signals_before, NULL);
     fd_close(supervisor->signals);
+    buffer_clear(&supervisor->ek_roots);
+    buffer_clear(&supervisor->snp_crls);
 }
 
 static void describe_children(struct supervisor *supervisor)
@@ -329,7 +356,8 @@ static void describe_children(struct supervisor *supervisor)
 
 lethe_result serve(const struct serve_options *options, struct lethe_error *err)
 {
-    struct supervisor supervisor = {.options = options, .admin = -1, .signals = -1, .err = err};
+    struct supervisor supervisor = {.own = *options, .admin = -1, .signals = -1, .err = err};
+    supervisor.options = &supervisor.own;
     lethe_result result = prepare(&supervisor, err);
     if (result == LETHE_OK) {
         describe_children(&supervisor);

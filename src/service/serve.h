@@ -32,7 +32,9 @@ struct serve_options {
      * and the addresses that it listens on, and renewed. */
     const char *certificate_path, *key_path;
     const char *client_roots_path; /* more roots to believe clients by; NULL: the service's own */
-    const char *const *names;      /* ends with NULL */
+    /* Files that service.attest is filled from, before anything is confined; NULL: none. */
+    const char *ek_roots_path, *snp_crls_path;
+    const char *const *names; /* ends with NULL */
     enum tls_client_proof client_proof;
     struct http_limits limits;
     uint64_t answer_ms; /* for the keeper's answer to a request; 0: 30 s */

@@ -86,6 +86,27 @@ static void check_clients(const struct check *check)
         say(check, true, "client_roots: %s", why.text);
 }
 
+static void check_pem(const struct check *check, const char *key, const char *path,
+                      enum x509_pem kind)
+{
+    CLEANUP(buffer_clear) struct buffer text = {0};
+    struct lethe_error why = {0};
+    if (path[0] != '\0' && serve_files_pem(path, kind, &text, &why) != LETHE_OK)
+        say(check, true, "%s: %s", key, why.text);
+}
+
+static void check_attest(const struct check *check)
+{
+    const struct serve_configuration *configuration = check->configuration;
+    check_pem(check, "ek_roots", configuration->attest_ek_roots, X509_PEM_CERTIFICATE);
+    check_pem(check, "snp_crls", configuration->attest_snp_crls, X509_PEM_CRL);
+    if (configuration->attest_only != 0 &&
+        configuration->client_certificates == TLS_CLIENT_NOT_ASKED)
+        say(check, false,
+            "only: keys of models are released to who comes with a certificate, and nobody is "
+            "asked for one");
+}
+
 static void check_tokens(const struct check *check)
 {
     if (check->configuration->default_ttl_s > check->configuration->max_ttl_s)
@@ -138,7 +159,7 @@ static void run_checks(const struct check *check)
 {
     static void (*const checks[])(const struct check *) = {
         check_addresses, check_certificate, check_clients, check_tokens,
-        check_identity,  check_root,        check_uses,
+        check_identity,  check_root,        check_uses,    check_attest,
     };
     for (size_t i = 0; i < ARRAY_LEN(checks); i++)
         checks[i](check);

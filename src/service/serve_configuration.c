@@ -56,6 +56,10 @@ static const struct conf_row rows[] = {
     TEXT("identity", "trust_domain", CONF_TEXT, trust_domain),
     TEXT("identity", "names", CONF_LIST, names),
     TEXT("root", "files", CONF_LIST, root_files),
+    TEXT("attest", "loader", CONF_PATH, attest_loader),
+    TEXT("attest", "ek_roots", CONF_PATH, attest_ek_roots),
+    TEXT("attest", "snp_crls", CONF_PATH, attest_snp_crls),
+    YES_NO("attest", "only", attest_only),
     AUDIT_CONF_ROWS(AUDIT),
 };
 const struct conf_table serve_configuration_table = {rows, ARRAY_LEN(rows)};
@@ -139,5 +143,9 @@ void serve_configuration_apply(const struct serve_configuration *configuration,
     out->service.max_ttl_s = configuration->max_ttl_s;
     out->service.upsert = configuration->upsert != 0;
     out->service.emit_uses = configuration->durable_use == 0;
+    out->service.attest.loader_path = path_or_null(configuration->attest_loader);
+    out->service.attest.only = configuration->attest_only != 0;
+    out->ek_roots_path = path_or_null(configuration->attest_ek_roots);
+    out->snp_crls_path = path_or_null(configuration->attest_snp_crls);
     out->service.keeper.audit_limits = configuration->audit;
 }

@@ -23,6 +23,10 @@ struct serve_configuration {
     char trust_domain[CONF_TEXT_SIZE];
     struct conf_list names;
     struct conf_list root_files;
+    char attest_loader[CONF_TEXT_SIZE];
+    char attest_ek_roots[CONF_TEXT_SIZE];
+    char attest_snp_crls[CONF_TEXT_SIZE];
+    uint64_t attest_only;
     struct audit_limits audit;
     uint64_t set; /* a bit for each row of the table that the file has */
 };

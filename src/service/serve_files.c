@@ -1,7 +1,9 @@
 #include "service/serve_files.h"
 
 #include <fcntl.h>
+#include <string.h>
 
+#include "base/cursor.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "crypto/x509.h"
@@ -42,24 +44,65 @@ lethe_result serve_files_context(const struct serve_files *files, struct tls_con
                          files->certificate_path, files->key_path);
 }
 
+/* In the form of crypto/x509.h: each can be read. */
+static lethe_result check_certificates(const struct buffer *blocks, struct lethe_error *err)
+{
+    struct cursor cursor = cursor_over(blocks->bytes, blocks->size_bytes);
+    while (cursor_left(&cursor) > 0) {
+        uint32_t size_bytes;
+        const uint8_t *der;
+        struct x509_summary summary = {0};
+        TRY(cursor_le32(&cursor, &size_bytes));
+        TRY(cursor_bytes(&cursor, size_bytes, &der));
+        lethe_result result = x509_read(der, size_bytes, &summary, err);
+        x509_summary_clear(&summary);
+        TRY(result);
+    }
+    return LETHE_OK;
+}
+
+static lethe_result check_blocks(enum x509_pem kind, const char *pem, size_t size_bytes,
+                                 struct lethe_error *err)
+{
+    CLEANUP(buffer_clear) struct buffer blocks = {0};
+    TRY(x509_pem_read(kind, pem, size_bytes, &blocks, err));
+    return kind == X509_PEM_CERTIFICATE ? check_certificates(&blocks, err) : LETHE_OK;
+}
+
 lethe_result serve_files_roots(const char *path, struct buffer *out, struct lethe_error *err)
 {
     CLEANUP(buffer_clear) struct buffer text = {0};
-    CLEANUP(buffer_clear) struct buffer certificates = {0};
     TRY(file_read_all(AT_FDCWD, path, PEM_MAX, &text, err));
     TRY(error_context(err,
-                      x509_pem_read(X509_PEM_CERTIFICATE, text.bytes == NULL ? "" : text.bytes,
-                                    text.size_bytes, &certificates, err),
+                      check_blocks(X509_PEM_CERTIFICATE, text.bytes == NULL ? "" : text.bytes,
+                                   text.size_bytes, err),
                       "%s", path));
-    for (size_t at = 0; at + 4 <= certificates.size_bytes;) {
-        const uint8_t *length = (const uint8_t *)certificates.bytes + at;
-        size_t size_bytes = (size_t)length[0] | (size_t)length[1] << 8 | (size_t)length[2] << 16;
-        struct x509_summary summary = {0};
-        lethe_result result = x509_read(length + 4, size_bytes, &summary, err);
-        x509_summary_clear(&summary);
-        TRY(error_context(err, result, "%s", path));
-        at += 4 + size_bytes;
+    buffer_append(out, text.bytes, text.size_bytes);
+    return buffer_result(out, err);
+}
+
+/* The words between the dashes of a block. */
+static const char *const pem_ends[] = {
+    [X509_PEM_CERTIFICATE] = "-----END CERTIFICATE-----",
+    [X509_PEM_CRL] = "-----END X509 CRL-----",
+};
+
+lethe_result serve_files_pem(const char *path, enum x509_pem kind, struct buffer *out,
+                             struct lethe_error *err)
+{
+    CLEANUP(buffer_clear) struct buffer text = {0};
+    const char *end = pem_ends[kind];
+    TRY(file_read_all(AT_FDCWD, path, PEM_MAX, &text, err));
+    const char *at = text.bytes != NULL ? text.bytes : "";
+    bool is_text = strlen(at) == text.size_bytes;
+    size_t count = 0;
+    for (const char *behind; (behind = strstr(at, end)) != NULL; at = behind, count++) {
+        behind += strlen(end);
+        TRY(error_context(err, check_blocks(kind, at, (size_t)(behind - at), err), "%s", path));
     }
+    if (!is_text || count == 0)
+        return error_set(err, LETHE_MALFORMED, "%s: expected PEM, with at least one \"%s\"", path,
+                         end);
     buffer_append(out, text.bytes, text.size_bytes);
     return buffer_result(out, err);
 }

@@ -3,6 +3,7 @@
 #ifndef SERVICE_SERVE_FILES_H
 #define SERVICE_SERVE_FILES_H
 
+#include "crypto/x509.h"
 #include "net/tls.h"
 
 struct serve_files {
@@ -19,5 +20,9 @@ LETHE_MUST_CHECK lethe_result serve_files_context(const struct serve_files *file
 /* Appends the file's text, which has at least one certificate in it, all of which can be read. */
 LETHE_MUST_CHECK lethe_result serve_files_roots(const char *path, struct buffer *out,
                                                 struct lethe_error *err);
+/* Appends the file's text, which has at least one of these in it, all of which can be read: more
+ * than one chain may have. For the keeper, which gets texts and opens no files. */
+LETHE_MUST_CHECK lethe_result serve_files_pem(const char *path, enum x509_pem kind,
+                                              struct buffer *out, struct lethe_error *err);
 
 #endif

@@ -26,6 +26,11 @@ static const size_t texts[] = {
     AT(service.keeper.actor),
     AT(service.trust_domain),
     AT(service.policy_directory),
+    AT(service.attest.loader_path),
+    AT(service.attest.ek_roots),
+    AT(service.attest.snp_crls),
+    AT(service.attest.snp_anchors),
+    AT(service.attest.snp_anchors_product),
     AT(user),
     AT(admin_path),
     AT(home),
@@ -33,6 +38,8 @@ static const size_t texts[] = {
     AT(certificate_path),
     AT(key_path),
     AT(client_roots_path),
+    AT(ek_roots_path),
+    AT(snp_crls_path),
     AT(listen[0]),
     AT(listen[1]),
     AT(listen[2]),
@@ -50,7 +57,7 @@ _Static_assert(ARRAY_LEN(lists) == SERVE_HANDED_LISTS, "each has its room");
 
 /* A pointer that is no row here would point to nothing in a child. */
 _Static_assert(
-    sizeof(struct serve_options) == 480,
+    sizeof(struct serve_options) == 544,
     "a new member: with a pointer in it, it is a row above; then write the new size here");
 
 /* With its NUL, so that it can be used where it lies; a missing one has no bytes at all. */

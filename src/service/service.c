@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "service/attested.h"
 #include "service/authority.h"
 #include "service/core_core.h"
 #include "service/identities.h"
@@ -50,7 +51,7 @@ void service_free(struct service *service)
 /* ---- parts ----------------------------------------------------------------------------------- */
 
 /* X(name): opened in this order, closed in the other, each with what the earlier ones hold. */
-#define SERVICE_PARTS(X) X(authority) X(identities) X(tokens) X(policies)
+#define SERVICE_PARTS(X) X(authority) X(identities) X(tokens) X(policies) X(attested)
 
 static lethe_result open_parts(struct service *service, struct lethe_error *err)
 {
@@ -64,6 +65,7 @@ static lethe_result open_parts(struct service *service, struct lethe_error *err)
 static void close_parts(struct service *service)
 {
     core_sealing(service->core);
+    attested_free(MOVE(service->attested));
     policies_free(MOVE(service->policies));
     tokens_free(MOVE(service->tokens));
     identities_free(MOVE(service->identities));

@@ -9,6 +9,7 @@
  *     identities  service/identities.h  who may come with a certificate
  *     authority   service/authority.h   the PKI: roots, roles, certificates, CRLs
  *     policies    service/policies.h    path policies, modules, what is asked
+ *     attested    service/attested.h    machines, reference values, challenges
  *
  * Thread rule: the keeper's one thread. */
 #ifndef SERVICE_SERVICE_H
@@ -26,6 +27,16 @@ struct identities;
 struct authority;
 struct policies;
 
+/* What attested release is told by the configuration (docs/kms-configuration.md, [attest]). Texts
+ * are the caller's. */
+struct attest_options {
+    const char *loader_path; /* whose digests in IMA logs count; NULL: /usr/bin/lethe */
+    const char *ek_roots;    /* PEM: endorsement keys must be certified by one; NULL: need not */
+    const char *snp_crls;    /* PEM; NULL: none */
+    bool only; /* data keys of models leave by attested release only, or by the admin socket */
+    const char *snp_anchors, *snp_anchors_product; /* for tests: attest/sevsnp.h */
+};
+
 struct service_options {
     struct keeper_options keeper;
     bool dev;                     /* admin calls over the network, too */
@@ -35,6 +46,7 @@ struct service_options {
     bool upsert;                  /* encrypting under an unknown key makes it */
     bool emit_uses;               /* uses are recorded, but nobody waits until they are durable */
     const char *policy_directory; /* NULL: the built-in modules */
+    struct attest_options attest;
 };
 
 struct service {
@@ -45,6 +57,7 @@ struct service {
     struct identities *identities;
     struct authority *authority;
     struct policies *policies;
+    struct attested *attested;
     struct core *core; /* connections, streams, counters: service/core.h */
 };
 
@@ -70,7 +83,8 @@ LETHE_MUST_CHECK lethe_result service_init(struct service *service,
  * once an hour, certificates of identities that expired days ago. */
 void service_tick(struct service *service);
 /* Tells the streams of events: key_rotated, keys_rotated (on schedule), key_revoked,
- * identity_revoked, token_revoked, policy_changed, sealed, unsealed. Each has a tenant, which its
+ * identity_revoked, token_revoked, machine_revoked, reference_revoked, policy_changed, sealed,
+ * unsealed. Each has a tenant, which its
  * JSON object says first: "" for what is the whole service's. It goes to whom the policy lets read
  * lethe/events of that tenant at that moment, and to nobody else (E-7). `members` are what the
  * object has besides ("" for nothing); the other function gives it one, whose value needs no

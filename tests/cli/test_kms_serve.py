@@ -125,7 +125,9 @@ def _(place):
               "[listen]\ncertificate = /nowhere/cert.pem\nkey = /nowhere/key.pem\n",
               "[listen]\nclient_roots = /nowhere/roots.pem\n",
               "[tokens]\ndefault_ttl = 2h\nmax_ttl = 1h\n", "[identity]\ntrust_domain = A/b\n",
-              "[identity]\nnames = a_b\n")
+              "[identity]\nnames = a_b\n", "[attest]\nek_roots = /nowhere/roots.pem\n",
+              f"[attest]\nek_roots = {place.work / 'text'}\n", f"[attest]\nsnp_crls = {place.work / 'text'}\n")
+    (place.work / "text").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     for text in errors:
         settings(place, text)
         shown = place.lethe("kms", "check-config")
@@ -181,6 +183,30 @@ def _(place):
         assert service.end() == 0, service.stderr()
     for path in (*place.home.rglob("*"), place.root / "errors"):
         assert not path.is_file() or service.token.encode() not in path.read_bytes(), path
+
+
+@case("[attest]: the keeper is given the roots' text, and no key of a model leaves in another way")
+def _(place):
+    vectors = pathlib.Path(__file__).resolve().parent.parent / "vectors/tpm2"
+    def text(name):
+        return base64.b64encode((vectors / name).read_bytes()).decode()
+    settings(place, f"[attest]\nek_roots = {vectors / 'ca.pem'}\nonly = yes\n")
+    path = "/v1/lethe/attest/machines/m/enroll"
+    keys = {"kind": "tpm2", "ek": text("ecc.ek"), "ak": text("ecdsa.ak")}
+    with dev(place) as service:
+        status, refused = service.call("POST", path, keys)
+        assert status == 403 and "ek_certificate is missing" in refused["errors"][0], refused
+        status, refused = service.call("POST", path, {**keys, "ek_certificate": text("rsa.der")})
+        assert status == 403, refused
+        status, begun = service.call("POST", path, {**keys, "ek_certificate": text("ecc.der")})
+        assert status == 200 and begun["data"]["credential_blob"], begun
+        assert service.call("POST", "/v1/transit/keys/acme.llama.hot")[0] == 200
+        assert service.end() == 0
+    settings(place, f"[attest]\nek_roots = {vectors / 'other-ca.pem'}\n")
+    with dev(place) as service:
+        status, refused = service.call("POST", path, {**keys, "ek_certificate": text("ecc.der")})
+        assert status == 403, refused
+        assert service.end() == 0
 
 
 @case("--dev on top of an earlier home keeps it")

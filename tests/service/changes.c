@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "crypto/x509.h"
 
 #define MODULE "{\"rego\":\"package lethe.m\\n\"}"
@@ -12,6 +13,13 @@
 #define TOKEN "{\"token\":\"$TOKEN\"}"
 #define ROOT_NAME "{\"common_name\":\"r\"}"
 #define WITHOUT_ROOT .method_before = "DELETE", .path_before = "pki/root"
+
+#define H16(b) b b b b b b b b b b b b b b b b
+#define CHIP(b) "{\"kind\":\"sev-snp\",\"chip_id\":\"" H16(b) H16(b) H16(b) H16(b) "\"}"
+#define REFERENCE                                                                                  \
+    "{\"document\":\"{\\\"kind\\\":\\\"tpm2\\\",\\\"pcrs\\\":{\\\"7\\\":\\\"" H16("11")            \
+        H16("11") "\\\"}}\"}"
+#define TPM_KEYS "{\"kind\":\"tpm2\",\"ek\":\"$EK\",\"ak\":\"$AK\"}"
 
 const struct change changes[] = {
     {"POST", "auth/token/create", "{\"policies\":[\"p\"]}", "token_created"},
@@ -63,6 +71,13 @@ const struct change changes[] = {
      "identity_revoked", true},
     {"POST", "lethe/identities/roots", "{\"certificates\":\"$ABOVE\"}", "permission_changed", true},
     {"DELETE", "lethe/identities/roots", NULL, "permission_changed", true},
+    {"POST", "lethe/attest/machines/new/enroll", CHIP("22"), "permission_changed", true,
+     .again = 400},
+    {"POST", "lethe/attest/machines/tpm/enroll", TPM_KEYS, NULL, true},
+    {"POST", "lethe/attest/machines/m/revoke", "{\"reason\":\"x\"}", "permission_changed", true},
+    {"POST", "lethe/attest/references/r", REFERENCE, "permission_changed", true},
+    {"POST", "lethe/attest/references/r/revoke", "{\"reason\":\"x\"}", "permission_changed", true,
+     .again = 404},
     {"DELETE", "pki/root", NULL, "identity_revoked"},
     {"POST", "pki/root/generate/internal", ROOT_NAME, "identity_issued", .in_steps = true,
      .again = 400, WITHOUT_ROOT}, /* the CRL comes second, or when somebody asks for it */
@@ -104,7 +119,9 @@ const size_t change_count = ARRAY_LEN(changes) - 1;
     X(TEXT_COUNTED, "$COUNTED")                                                                    \
     X(TEXT_SERIAL, "$SERIAL")                                                                      \
     X(TEXT_BACKUP, "$BACKUP")                                                                      \
-    X(TEXT_REQUEST, "$REQUEST")         /* of a node's key: PKCS#10, as JSON has PEM */            \
+    X(TEXT_REQUEST, "$REQUEST") /* of a node's key: PKCS#10, as JSON has PEM */                    \
+    X(TEXT_EK, "$EK")           /* of a TPM, TPMT_PUBLIC */                                        \
+    X(TEXT_AK, "$AK")                                                                              \
     X(TEXT_CERTIFICATE, "$CERTIFICATE") /* of the identity */                                      \
     X(TEXT_WAITING, "$WAITING")         /* the request of an intermediate authority ... */         \
     X(TEXT_SIGNED, "$SIGNED")           /* ... the certificate for it ... */                       \
@@ -264,6 +281,27 @@ static void make_identities(struct check *check)
     must(check, true, "POST", "lethe/identities/roots", body);
 }
 
+static void keep_vector(size_t which, const char *name)
+{
+    char path[512];
+    uint8_t *bytes;
+    snprintf(path, sizeof path, TEST_VECTORS "/tpm2/%s", name);
+    size_t size_bytes = read_file(path, &bytes);
+    assert_true(BASE64_LENGTH(size_bytes) < sizeof texts[0]);
+    base64_write(bytes, size_bytes, texts[which]);
+    texts[which][BASE64_LENGTH(size_bytes)] = '\0';
+    free(bytes);
+}
+
+/* A machine and a state of machines; and a TPM's keys, as recorded. */
+static void make_attested(struct check *check)
+{
+    keep_vector(TEXT_EK, "ecc.ek");
+    keep_vector(TEXT_AK, "ecdsa.ak");
+    must(check, true, "POST", "lethe/attest/machines/m/enroll", CHIP("33"));
+    must(check, true, "POST", "lethe/attest/references/r", REFERENCE);
+}
+
 /* A token with two children, and one below them. */
 static void make_family(struct check *check)
 {
@@ -316,6 +354,7 @@ void changes_make_home(struct home *home)
     make_pki(check);
     make_identities(check);
     make_tokens(check);
+    make_attested(check);
     check_free(check);
     write_texts(home);
 }

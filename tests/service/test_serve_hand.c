@@ -42,7 +42,8 @@ static struct serve_options full(void)
         .keeper = {.store_path = "/store", .node = "n", .audit_limits = {.keep_s = 9}},
         .dev = true,
         .max_ttl_s = 10,
-        .policy_directory = "/policies"};
+        .policy_directory = "/policies",
+        .attest = {.loader_path = "/loader", .ek_roots = "roots", .only = true}};
     return options;
 }
 
@@ -79,6 +80,11 @@ static void assert_same_options(struct serve_options *a, struct serve_options *b
         {&a->certificate_path, &b->certificate_path},
         {&a->key_path, &b->key_path},
         {&a->client_roots_path, &b->client_roots_path},
+        {&a->ek_roots_path, &b->ek_roots_path},
+        {&a->snp_crls_path, &b->snp_crls_path},
+        {&a->service.attest.loader_path, &b->service.attest.loader_path},
+        {&a->service.attest.ek_roots, &b->service.attest.ek_roots},
+        {&a->service.attest.snp_crls, &b->service.attest.snp_crls},
         {&a->listen[0], &b->listen[0]},
         {&a->listen[1], &b->listen[1]},
         {&a->listen[7], &b->listen[7]},
