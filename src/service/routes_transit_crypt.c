@@ -192,7 +192,8 @@ static lethe_result check_release(struct transit_work *work, const char *model,
 /* Where machines must attest themselves, nobody but an operator gets a data key in another way. */
 static lethe_result check_attested(const struct transit_work *work, struct lethe_error *err)
 {
-    if (!call_service(work->call)->options.attest.only || call_is_admin(work->call))
+    if (!call_service(work->call)->options.attest.only ||
+        call_caller(work->call)->kind == CALLER_ADMIN)
         return LETHE_OK;
     return error_set(err, LETHE_DENIED,
                      "this service gives keys of models to attested machines only: lethe/release");
