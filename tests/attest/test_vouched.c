@@ -1,5 +1,5 @@
 /* E-2: a virtual TPM is as good as the guest whose report has its key in it. */
-#include "snp_pki.h"
+#include "snp_scene.h"
 
 #include "attest/tpm2.h"
 #include "crypto/hash.h"
