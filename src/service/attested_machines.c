@@ -194,12 +194,13 @@ lethe_result machines_note(struct attested *attested, const char *name,
     if (before == NULL)
         return error_set(err, LETHE_NOT_FOUND, "there is no such machine");
     struct change c = {.machine = *before, .what = "started anew, or with other firmware"};
-    c.machine.counters =
-        (struct tpm2_counters){claims->clock_ms, claims->reset_count, claims->restart_count};
+    if (before->kind == ATTEST_TPM2) /* a chip may have vouched for one */
+        c.machine.counters =
+            (struct tpm2_counters){claims->clock_ms, claims->reset_count, claims->restart_count};
     if (claims->has_report)
         c.machine.tcb = claims->tcb;
     if (!has_moved(before, &c.machine)) {
-        before->counters.clock_ms = claims->clock_ms;
+        before->counters.clock_ms = c.machine.counters.clock_ms;
         return LETHE_OK;
     }
     return make_change(attested, &c, err);

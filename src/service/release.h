@@ -61,7 +61,7 @@ LETHE_MUST_CHECK lethe_result release_request_read(const char *text, size_t leng
 #define RELEASE_WRAPPED_MAX 512u
 #define RELEASE_AAD_MAX 4096u
 struct release_shard {
-    char id[64 + 1];
+    char id[64 + 1]; /* printable, no space, no comma, not empty */
     char wrapped[RELEASE_WRAPPED_MAX + 1];
     uint8_t aad[RELEASE_AAD_MAX];
     size_t aad_bytes;
@@ -110,6 +110,9 @@ LETHE_MUST_CHECK lethe_result release_keys(struct release *release,
 /* The policy's input as one JSON object, from what is known. */
 LETHE_MUST_CHECK lethe_result release_input(const struct release *release, struct buffer *out,
                                             struct lethe_error *err);
+/* The chip whose report vouches for a TPM, where it is enrolled; NULL. Borrowed until the next
+ * change. */
+const struct machine *release_chip(const struct release *release);
 /* Whether evidence and machine are good, whatever else was wrong. */
 bool release_is_attested(const struct release *release);
 /* Whether every key opens, as release_keys() would find; nothing is kept of them, or recorded. */

@@ -221,20 +221,27 @@ static lethe_result check_shown(struct release *release, const struct machine *m
     return LETHE_OK;
 }
 
-/* The chip whose report vouches for a TPM. */
-static lethe_result check_chip(struct release *release, struct lethe_error *err)
+const struct machine *release_chip(const struct release *release)
 {
     char id[ATTEST_MACHINE_SIZE];
     const struct sevsnp_check *report = &release->evidence.sevsnp;
     if (release->claims.kind != ATTEST_TPM2 || !release->claims.has_report)
-        return LETHE_OK;
+        return NULL;
     REQUIRE(report->report_bytes == SEVSNP_REPORT_BYTES);
     hex_encode((const uint8_t *)report->report + CHIP_AT, CHIP_BYTES, id);
-    const struct machine *chip = machines_by_id(attested_of(release), id);
-    if (chip == NULL || chip->revoked_s == 0)
-        return LETHE_OK;
-    return deny(release, RELEASE_MACHINE_REVOKED,
-                "the chip whose report vouches for this machine was revoked", err);
+    return machines_by_id(attested_of(release), id);
+}
+
+static lethe_result check_chip(struct release *release, struct lethe_error *err)
+{
+    const struct machine *chip = release_chip(release);
+    if (chip != NULL && chip->revoked_s != 0)
+        return deny(release, RELEASE_MACHINE_REVOKED,
+                    "the chip whose report vouches for this machine was revoked", err);
+    if (chip != NULL && is_lower(&release->claims.tcb, &chip->tcb))
+        return deny(release, RELEASE_TCB_BACK,
+                    "the TCB is older than what the chip that vouches has shown before", err);
+    return LETHE_OK;
 }
 
 static lethe_result check_machine(struct release *release, struct lethe_error *err)

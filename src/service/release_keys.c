@@ -25,19 +25,21 @@ static const char *evidence_digest(const struct release *release)
 struct tally {
     const struct release *release;
     uint64_t version;
+    size_t count;
     char shards[AUDIT_TEXT_MAX];
 };
 
 static void flush(struct tally *tally)
 {
     const struct release *release = tally->release;
-    if (tally->shards[0] == '\0')
+    if (tally->count == 0)
         return;
     const struct audit_event event = audit_key_released(
         release->key, tally->version, release->request.purpose, call_caller(release->call)->name,
         evidence_digest(release), policy_digest(release), tally->shards);
     call_record(release->call, &event);
     tally->shards[0] = '\0';
+    tally->count = 0;
 }
 
 static void add(struct tally *tally, uint64_t version, const char *shard)
@@ -47,6 +49,7 @@ static void add(struct tally *tally, uint64_t version, const char *shard)
         flush(tally);
     used = strlen(tally->shards);
     tally->version = version;
+    tally->count++;
     snprintf(tally->shards + used, sizeof tally->shards - used, "%s%s", used > 0 ? "," : "", shard);
 }
 
@@ -150,9 +153,16 @@ static bool is_the_callers(lethe_result result)
            result == LETHE_MALFORMED || result == LETHE_INTEGRITY;
 }
 
-static lethe_result note_machine(struct release *release, struct lethe_error *err)
+/* The machine, and the chip whose report vouches for it. */
+static lethe_result note_machines(struct release *release, struct lethe_error *err)
 {
+    char name[MACHINE_NAME_MAX + 1];
     struct attested *attested = call_service(release->call)->attested;
+    const struct machine *chip = release_chip(release);
+    if (chip != NULL) {
+        strcpy(name, chip->name); /* the change moves what is borrowed */
+        TRY(machines_note(attested, name, &release->claims, err));
+    }
     if (release->machine == NULL)
         return LETHE_OK;
     return machines_note(attested, release->machine->name, &release->claims, err);
@@ -201,7 +211,7 @@ lethe_result release_keys(struct release *release, uint8_t encapsulated[HPKE_ENC
         result = seal_keys(release, keys, encapsulated, cipher, err);
     guarded_wipe(keys);
     TRY(result);
-    TRY(note_machine(release, err));
+    TRY(note_machines(release, err));
     record_attestation(release);
     record_released(release);
     count(release, release_reason_code(RELEASE_NONE));

@@ -129,6 +129,17 @@ lethe_result release_request_read(const char *text, size_t length, struct releas
     return count_shards(out, err);
 }
 
+/* Records name shards by their ids, a list of them in one text: each stands there as it is, once.
+ */
+static bool is_id(const char *id)
+{
+    for (const char *at = id; *at != '\0'; at++) {
+        if (*at <= ' ' || *at > '~' || *at == ',')
+            return false;
+    }
+    return *id != '\0';
+}
+
 lethe_result release_shard_next(struct json_walk *walk, struct release_shard *out,
                                 struct lethe_error *err)
 {
@@ -144,6 +155,8 @@ lethe_result release_shard_next(struct json_walk *walk, struct release_shard *ou
     if (result != LETHE_OK)
         return result;
     TRY(read_members(&value, members, err));
+    if (!is_id(out->id))
+        return refuse("id", err);
     if (base64_decode(aad, strlen(aad), out->aad, sizeof out->aad, &out->aad_bytes) != LETHE_OK)
         return refuse("aad", err);
     return LETHE_OK;

@@ -281,6 +281,15 @@ static void a_vouched_tpm_needs_a_guest_that_is_known(void **state)
     assert_released(scene);
     assert_has(scene->check, "\"reference\":\"virtual\"");
     enrol_chip(scene, "chip");
+    assert_int_equal(200, ask_as_vouched(scene, &made_up));
+    guest_roll_back(scene->guest, 1); /* what a chip has shown counts by whichever way it came */
+    assert_int_equal(403, ask_as_vouched(scene, &made_up));
+    assert_has(scene->check, "tcb_rolled_back");
+    add_guest_reference(scene, "guests", "");
+    assert_int_equal(403, ask_as_guest(scene));
+    assert_has(scene->check, "tcb_rolled_back");
+    guest_roll_back(scene->guest, (uint8_t)-1);
+    assert_int_equal(200, ask_as_vouched(scene, &made_up));
     must_ask(scene, "POST", "lethe/attest/machines/chip/revoke", REVOKE);
     assert_int_equal(403, ask_as_vouched(scene, &made_up));
     assert_has(scene->check, "machine_revoked");
