@@ -21,12 +21,16 @@ void tpm2_pcr_digest(const struct tpm2_pcrs *pcrs, uint8_t out[SHA256_BYTES])
     sha256(joined, used, out);
 }
 
-/* Without PCR 10 when its log was replayed: that one changes with every program that starts. */
-void tpm2_measure(struct attest_claims *claims)
+/* Without PCR 10 when its log was replayed: that one changes with every program that starts. And of
+ * those alone that were asked for, where any were: software makes any value that it has the events
+ * of in PCRs that can be reset, or that nothing uses, and the digest does not say where it was. */
+void tpm2_measure(struct attest_claims *claims, uint32_t asked)
 {
     uint8_t digest[SHA256_BYTES];
     struct tpm2_pcrs pcrs = {.mask = claims->pcr_mask};
     memcpy(pcrs.values, claims->pcrs, sizeof pcrs.values);
+    if (asked != 0)
+        pcrs.mask &= asked;
     if (claims->ima_replayed)
         pcrs.mask &= ~(1u << IMA_PCR);
     tpm2_pcr_digest(&pcrs, digest);

@@ -79,7 +79,7 @@ lethe_result tpm2_refuse(struct attest_claims *claims, enum attest_reason reason
                          struct lethe_error *err, const char *detail);
 
 /* Measurement and JSON of claims that are complete. `report`: NULL, or of what vouches. */
-void tpm2_measure(struct attest_claims *claims);
+void tpm2_measure(struct attest_claims *claims, uint32_t asked);
 LETHE_MUST_CHECK lethe_result tpm2_claims_json(struct attest_claims *claims,
                                                const struct attest_claims *report,
                                                struct lethe_error *err);

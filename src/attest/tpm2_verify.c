@@ -150,7 +150,7 @@ static lethe_result verify(struct verifying *v, struct lethe_error *err)
     };
     for (size_t i = 0; i < ARRAY_LEN(checks); i++)
         TRY(checks[i](v, err));
-    tpm2_measure(v->out);
+    tpm2_measure(v->out, v->check->pcr_mask);
     TRY(tpm2_claims_json(v->out, v->check->vouched != NULL ? &v->report : NULL, err));
     v->out->verified = true;
     return LETHE_OK;
