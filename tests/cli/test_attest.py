@@ -8,7 +8,7 @@ import struct
 import subprocess
 import time
 
-from attest_world import LOADER, POLICY, allow, tpm, world
+from attest_world import LOADER, PLAIN, POLICY, allow, tpm, world
 from kms_service import KEY, engine_on
 from scenario import LETHE, TESTS, TIMEOUT_S, Skip, case, finish
 
