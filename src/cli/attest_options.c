@@ -6,7 +6,7 @@
 /* clang-format off */
 const struct option attest_show_options[] = {
     {"json", 0, NULL, "print JSON instead of text", false},
-    ATTEST_DEVICE_OPTIONS,
+    ATTEST_TPM_OPTIONS,
     KMS_OPTIONS,
     {0}};
 const struct option attest_evidence_options[] = {
@@ -32,7 +32,7 @@ const struct option attest_enroll_options[] = {
     {"identity", 0, "ID", "the only SPIFFE id that may use this machine (default: any)", false},
     {"chip", 0, "HEX", "enrol a chip with SEV-SNP by its CHIP_ID, in place of this machine's TPM", false},
     {"json", 0, NULL, "print the answer as it comes", false},
-    ATTEST_DEVICE_OPTIONS,
+    ATTEST_TPM_OPTIONS,
     KMS_OPTIONS,
     {0}};
 const struct option attest_reference_options[] = {
@@ -41,7 +41,7 @@ const struct option attest_reference_options[] = {
     {"loader", 0, "FILE", "with it, and with show: a lethe that may be in the IMA log", true},
     {"output", 'o', "FILE", "with show: where to write it (default: stdout)", false},
     {"json", 0, NULL, "print the answer as it comes", false},
-    ATTEST_DEVICE_OPTIONS,
+    ATTEST_TPM_OPTIONS,
     KMS_OPTIONS,
     {0}};
 const struct option attest_revoke_options[] = {

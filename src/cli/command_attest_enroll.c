@@ -41,6 +41,13 @@ static lethe_result make_path(const struct invocation *invocation, const char *b
     return LETHE_OK;
 }
 
+static lethe_result check_identity(const struct invocation *invocation, struct lethe_error *err)
+{
+    struct spiffe_id id;
+    const char *text = option_text(invocation, "identity");
+    return text != NULL ? spiffe_read(text, strlen(text), &id, err) : LETHE_OK;
+}
+
 static lethe_result put_identity(const struct invocation *invocation, struct guarded *request,
                                  struct lethe_error *err)
 {
@@ -140,7 +147,8 @@ COMMAND_FUNCTION(attest_enroll)
     char path[PATH_SIZE];
     CLEANUP(enrolling_clear) struct enrolling enrolling = {.invocation = invocation};
     const char *chip = option_text(invocation, "chip");
-    TRY(make_path(invocation, "", path, err)); /* a mistake in the name comes first */
+    TRY(make_path(invocation, "", path, err)); /* mistakes in names come first */
+    TRY(check_identity(invocation, err));
     TRY(kms_call_open(invocation, &enrolling.call, err));
     TRY(chip != NULL ? enroll_chip(&enrolling, chip, err) : enroll_tpm(&enrolling, err));
     return kms_print_answer(&enrolling.call.answer, option_given(invocation, "json"), err);

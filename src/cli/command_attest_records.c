@@ -135,10 +135,12 @@ static lethe_result read_reference(const struct invocation *invocation, int at, 
 {
     struct attest_reference reference;
     bool has_file = invocation->positional_count > at;
-    if (has_file == option_given(invocation, "from-machine"))
-        return error_set(err, LETHE_INVALID,
-                         "name a FILE with the reference value, or give "
-                         "--from-machine: one of them");
+    if (has_file == option_given(invocation, "from-machine")) {
+        error_set(err, LETHE_INVALID,
+                  "name a FILE with the reference value, or give --from-machine: one of them");
+        error_hint(err, "lethe attest reference show -o FILE writes one, on the machine itself");
+        return LETHE_INVALID;
+    }
     TRY(has_file ? common_read_text(invocation->positional[at], REFERENCE_MAX, json, err)
                  : describe_machine(invocation, json, err));
     return attest_reference_parse(json->bytes != NULL ? json->bytes : "", json->size_bytes,
@@ -199,8 +201,11 @@ COMMAND_FUNCTION(attest_revoke)
     int64_t version;
     CLEANUP(kms_call_close) struct kms_call call = {0};
     bool is_machine = strcmp(what, "machine") == 0;
-    if (!is_machine && strcmp(what, "reference") != 0)
-        return error_set(err, LETHE_INVALID, "expected: machine NAME, or reference NAME");
+    if (!is_machine && strcmp(what, "reference") != 0) {
+        error_set(err, LETHE_INVALID, "expected: machine NAME, or reference NAME");
+        error_hint(err, "lethe attest machines and lethe attest references list them");
+        return LETHE_INVALID;
+    }
     TRY(option_number(invocation, "version", 1, INT64_MAX, 0, &version, err));
     if (is_machine && version != 0)
         return error_set(err, LETHE_INVALID, "a machine has no versions");

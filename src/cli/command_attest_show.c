@@ -79,6 +79,17 @@ static const char *ask_machine(const struct invocation *invocation,
     return find_machine(&answer, key, name, ATTEST_MACHINE_SIZE) ? name : "no";
 }
 
+/* Why there is no evidence of this kind, and what would help. */
+static void put_why(struct buffer *json, const char *kind, const struct lethe_error *why)
+{
+    buffer_format(json, ",\"%s_why\":", kind);
+    json_append_string(json, why->text, strlen(why->text));
+    if (why->hint[0] == '\0')
+        return;
+    buffer_format(json, ",\"%s_hint\":", kind);
+    json_append_string(json, why->hint, strlen(why->hint));
+}
+
 static void put_tpm(const struct invocation *invocation, const struct attest_place *place,
                     struct buffer *json)
 {
@@ -90,8 +101,7 @@ static void put_tpm(const struct invocation *invocation, const struct attest_pla
     buffer_format(json, ",\"tpm2\":\"%s\",\"tpm2_key_file\":", is_there ? "yes" : "no");
     json_append_string(json, options->key_path, strlen(options->key_path));
     if (!is_there) {
-        buffer_text(json, ",\"tpm2_why\":");
-        json_append_string(json, why.text, strlen(why.text));
+        put_why(json, "tpm2", &why);
         return;
     }
     buffer_format(json, ",\"tpm2_key\":\"%s\"",
@@ -117,8 +127,7 @@ static void put_guest(struct buffer *json)
         result = sevsnp_read(report.bytes, report.size_bytes, &claims, &why);
     buffer_format(json, ",\"sev-snp\":\"%s\"", result == LETHE_OK ? "yes" : "no");
     if (result != LETHE_OK) {
-        buffer_text(json, ",\"sev-snp_why\":");
-        json_append_string(json, why.text, strlen(why.text));
+        put_why(json, attest_kind_name(ATTEST_SEV_SNP), &why);
         return;
     }
     buffer_format(json,

@@ -17,12 +17,19 @@
 #define NONCE_MAX 64u
 #define NS_PER_S 1000000000u
 
+static lethe_result is_missing(struct lethe_error *err, const char *name)
+{
+    error_set(err, LETHE_INVALID, "--%s FILE is missing", name);
+    error_hint(err, "lethe attest verify --help says which files a kind has");
+    return LETHE_INVALID;
+}
+
 static lethe_result read_option(const struct invocation *invocation, const char *name,
                                 struct buffer *out, struct lethe_error *err)
 {
     const char *path = option_text(invocation, name);
     if (path == NULL)
-        return error_set(err, LETHE_INVALID, "--%s FILE is missing", name);
+        return is_missing(err, name);
     return file_read_all(AT_FDCWD, path, FILE_MAX, out, err);
 }
 
@@ -168,7 +175,10 @@ COMMAND_FUNCTION(attest_verify)
 {
     enum attest_kind kind;
     const char *text = option_text(invocation, "kind");
-    if (text == NULL || attest_kind_parse(text, &kind) != LETHE_OK)
-        return error_set(err, LETHE_INVALID, "--kind is tpm2 or sev-snp");
+    if (text == NULL || attest_kind_parse(text, &kind) != LETHE_OK) {
+        error_set(err, LETHE_INVALID, "say of which kind it is: --kind tpm2 or --kind sev-snp");
+        error_hint(err, "lethe attest verify --help says which files a kind has");
+        return LETHE_INVALID;
+    }
     return kind == ATTEST_TPM2 ? verify_quote(invocation, err) : verify_guest(invocation, err);
 }

@@ -379,16 +379,16 @@ const struct command commands[] = {
     {"key minimum", "TENANT.MODEL [--set RELEASE]", "The smallest release of a model that gets keys",
      "An old manifest is signed as well as a new one; below the minimum it is refused (exit 4).",
      key_minimum_options, 1, 1, false, command_key_minimum},
-    {"root rotate", "", "Give the home a new store key, and a root file a new root key",
-     "Every key stays. Older copies of store.db no longer open with the new root file; copies of the\n"
-     "root file made before no longer open the home, so make a new one. A passphrase and a credential\n"
-     "stay what they are.",
-     root_options, 0, 0, false, command_root_rotate},
     {"key list", "", "List keys, their versions and use", NULL,
      key_list_options, 0, 0, false, command_key_list},
     {"key export", "NAME --public | --shard ID MODEL --tink-keyset -o FILE",
      "Export a public key, or one shard's data key (on record)", NULL,
      key_export_options, 1, 1, false, command_key_export},
+    {"root rotate", "", "Give the home a new store key, and a root file a new root key",
+     "Every key stays. Older copies of store.db no longer open with the new root file; copies of the\n"
+     "root file made before no longer open the home, so make a new one. A passphrase and a credential\n"
+     "stay what they are.",
+     root_options, 0, 0, false, command_root_rotate},
     {"audit show", "", "Show the log, checked on the way", NULL,
      audit_show_options, 0, 0, false, command_audit_show},
     {"audit tail", "[-n N] [--follow]", "Show the newest records, and those to come", NULL,
@@ -430,7 +430,7 @@ const struct command commands[] = {
      "The exit code is 1 when the service would not start with them.",
      kms_check_options, 0, 0, false, command_kms_check_config},
     {"kms status", "", "Ask a key service whether it is sealed; exit 5: it is",
-     "Every command of the kms, token, identity and pki families asks the service of --kms, of\n"
+     "Every command of the kms, token, identity, pki and attest families asks the service of --kms, of\n"
      "LETHE_KMS_ADDR, or of [kms] in lethe.conf; without one, the service on this machine, by the admin\n"
      "socket of the home, where operators need no token.",
      kms_options, 0, 0, false, command_kms_status},
@@ -438,7 +438,7 @@ const struct command commands[] = {
      kms_unseal_options, 0, 0, false, command_kms_unseal},
     {"kms seal", "", "Have a service forget all keys, until it is unsealed", NULL,
      kms_options, 0, 0, false, command_kms_seal},
-    {"kms read", "PATH [--field NAME]", "Read a path: transit/keys/NAME, sys/policy/NAME, ...", NULL,
+    {"kms read", "PATH [--field NAME]", "Read a path, as transit/keys/NAME or sys/policy/NAME", NULL,
      kms_path_options, 1, 1, false, command_kms_read},
     {"kms write", "PATH [NAME=VALUE | NAME=@FILE | NAME=- | -]...",
      "Write to a path, and print the answer",
@@ -503,7 +503,7 @@ const struct command commands[] = {
      "The exit code is 3 when it is not good. AMD's roots are built in. A key that comes as PEM does not say\n"
      "that it lies in a TPM: then the signature is checked, and no more, and the output says so.",
      attest_verify_options, 0, 0, false, command_attest_verify},
-    {"attest enroll", "NAME [--identity ID]", "Make this machine's TPM known to a key service",
+    {"attest enroll", "NAME [--identity ID] [--chip HEX]", "Make this machine's TPM known to a key service",
      "The service encrypts a secret that only the TPM with this endorsement key gives up, and only if the\n"
      "attestation key lies in it. Whoever enrols needs sudo on lethe/attest/machines/*; the attestation key\n"
      "is made when there is none.",

@@ -69,7 +69,13 @@ static bool begins_paragraph(const struct command *command)
     X("LETHE_KMS_CA", "whom to believe that it is the service, as --ca")                           \
     X("LETHE_KMS_TOKEN_FILE", "the file of the token, as --token-file")                            \
     X("LETHE_KMS_CERTIFICATE", "the certificate that says who this is, as --certificate")          \
-    X("LETHE_KMS_KEY", "the file of its key, as --key")
+    X("LETHE_KMS_KEY", "the file of its key, as --key")                                            \
+    X("LETHE_ATTEST", "what this machine proves to get keys, as --attest")                         \
+    X("LETHE_TPM", "the way to its TPM, as --tpm")                                                 \
+    X("LETHE_ATTEST_KEY", "the TPM's attestation key, as --attest-key")                            \
+    X("LETHE_IMA_LOG", "what IMA has measured, as --ima-log")                                      \
+    X("LETHE_VEK", "the SEV-SNP chip's certificate, as --vek")                                     \
+    X("LETHE_AEAD", "which library encrypts: ipsec or openssl (default: the faster one)")
 
 void help_all(void)
 {

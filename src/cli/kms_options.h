@@ -18,9 +18,11 @@
     KMS_OPTIONS_BUT_KEY,                                                                           \
     {"key", 0, "FILE", "the certificate's key (PEM, mode 0600)", false}
 /* For who opens models: keys are released to machines that have proven what they run. */
-#define ATTEST_DEVICE_OPTIONS                                                                      \
+#define ATTEST_TPM_OPTIONS                                                                         \
     {"tpm", 0, "TCTI", "tpm2: the way to the TPM (default: device:/dev/tpmrm0)", false},           \
-    {"attest-key", 0, "FILE", "tpm2: its attestation key (default: attest.key in the home)", false}, \
+    {"attest-key", 0, "FILE", "tpm2: its attestation key (default: attest.key in the home)", false}
+#define ATTEST_DEVICE_OPTIONS                                                                      \
+    ATTEST_TPM_OPTIONS,                                                                            \
     {"ima-log", 0, "FILE", "tpm2: what IMA has measured (default: the kernel's)", false},          \
     {"vek", 0, "FILE", "sev-snp: the chip's certificate, where the host gives none", false}
 #define ATTEST_OPTIONS                                                                             \
