@@ -10,6 +10,7 @@
 #include "cli/kms_call.h"
 
 #define PATH_SIZE 192u
+#define CELL_SIZE 4096u /* a reference value with every PCR and all loaders */
 #define REFERENCE_MAX ((size_t)64 << 10)
 #define MACHINES "lethe/attest/machines"
 #define REFERENCES "lethe/attest/references"
@@ -19,7 +20,7 @@
 static void print_piece(const struct json_piece *row, const char *name, int width,
                         const char *behind)
 {
-    char text[512];
+    char text[CELL_SIZE];
     struct json_piece piece;
     size_t length = 0;
     if (json_piece_find(row, name, &piece) != LETHE_OK)
@@ -217,7 +218,11 @@ COMMAND_FUNCTION(attest_revoke)
     if (version != 0)
         client_put_number(&call.request, "version", (uint64_t)version);
     client_put_close(&call.request, '}');
-    TRY(kms_call_do(&call, HTTP_POST, path, NULL, err));
+    lethe_result result = kms_call_do(&call, HTTP_POST, path, NULL, err);
+    if (result == LETHE_NOT_FOUND)
+        error_hint(err, "lethe attest %s lists them, and those that were revoked",
+                   is_machine ? "machines" : "references");
+    TRY(result);
     fprintf(stderr, "lethe: revoked: %s\n",
             is_machine ? "nothing is released to this machine any more"
                        : "nothing is released to machines in this state any more");
