@@ -262,8 +262,12 @@ static lethe_result run_engine(struct run *run, int *exit_code, struct lethe_err
         error_hint(err, "lethe doctor lists what can");
         return LETHE_UNPROTECTED;
     }
-    if (exited.revoked && run->home->client != NULL)
-        return error_set(err, LETHE_REVOKED, "%.400s: the engine was ended", run->why.text);
+    if (exited.revoked && run->home->client != NULL) {
+        error_set(err, LETHE_REVOKED, "%.400s: the engine was ended", run->why.text);
+        if (run->why.hint[0] != '\0')
+            error_hint(err, "%s", run->why.hint);
+        return LETHE_REVOKED;
+    }
     if (exited.revoked)
         return error_set(err, LETHE_REVOKED,
                          "a key of the model was revoked: the engine was ended");
