@@ -1,4 +1,5 @@
-/* crypto/sign.h -- Ed25519 (RFC 8032), over libsodium, and ECDSA (FIPS 186-5), over OpenSSL.
+/* crypto/sign.h -- Ed25519 (RFC 8032), over libsodium, and ECDSA (FIPS 186-5), over OpenSSL;
+ * nettle verifies P-384.
  *
  * We sign with Ed25519, and with P-256 (SHA-256) and P-384 (SHA-384) or over any digest; other
  * people's P-521 (SHA-512) signatures can be verified too. The private part of a pair lives in a
@@ -9,9 +10,10 @@
  * Ed25519 signatures are deterministic. They are checked strictly, without the cofactor: one whose
  * s is not below the group's order, whose R is of small order, or whose public key is of small
  * order or not written canonically fits nothing, although RFC 8032 leaves some of that open, and
- * OpenSSL takes the last three. So whatever fits here fits there. Certificates and TLS are
- * OpenSSL's to check. Thread rule: a pair may sign, and a public key verify, on many threads at
- * once, but for create and free. */
+ * OpenSSL takes the last three. Of P-384, a signature whose two products are the same point fits
+ * nothing: only who has the private key can make one. So whatever fits here fits there.
+ * Certificates and TLS are OpenSSL's to check. Thread rule: a pair may sign, and a public key
+ * verify, on many threads at once, but for create and free. */
 #ifndef CRYPTO_SIGN_H
 #define CRYPTO_SIGN_H
 

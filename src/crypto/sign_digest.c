@@ -34,12 +34,17 @@ lethe_result sign_digest(const struct sign_pair *pair, const void *digest, size_
     return openssl_failed(err, LETHE_FAILED, "signing");
 }
 
-lethe_result sign_verify_digest(const struct sign_public *key, const void *digest,
-                                size_t digest_bytes, const struct signature *signature,
-                                struct lethe_error *err)
+static lethe_result does_not_fit(const struct sign_public *key, struct lethe_error *err)
 {
-    REQUIRE(signature->size_bytes <= sizeof signature->bytes);
-    TRY(require_ecdsa(key->kind, err));
+    return error_set(err, LETHE_INTEGRITY,
+                     "the signature is not one of this %s key over this digest",
+                     sign_kinds[key->kind].name);
+}
+
+static lethe_result openssl_verify(const struct sign_public *key, const void *digest,
+                                   size_t digest_bytes, const struct signature *signature,
+                                   struct lethe_error *err)
+{
     openssl_begin();
     CLEANUP(EVP_PKEY_CTX_free)
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
@@ -51,9 +56,19 @@ lethe_result sign_verify_digest(const struct sign_public *key, const void *diges
     if (openssl_was_starved())
         return openssl_failed(err, LETHE_NO_MEMORY, "checking a signature");
     ERR_clear_error();
-    return error_set(err, LETHE_INTEGRITY,
-                     "the signature is not one of this %s key over this digest",
-                     sign_kinds[key->kind].name);
+    return does_not_fit(key, err);
+}
+
+lethe_result sign_verify_digest(const struct sign_public *key, const void *digest,
+                                size_t digest_bytes, const struct signature *signature,
+                                struct lethe_error *err)
+{
+    REQUIRE(signature->size_bytes <= sizeof signature->bytes);
+    TRY(require_ecdsa(key->kind, err));
+    if (key->kind != SIGNATURE_ECDSA_P384)
+        return openssl_verify(key, digest, digest_bytes, signature, err);
+    lethe_result result = p384_verify(key, digest, digest_bytes, signature, err);
+    return result == LETHE_INTEGRITY ? does_not_fit(key, err) : result;
 }
 
 /* ---- forms ----------------------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
-/* crypto/sign_kind.h -- what the kinds of signature are to OpenSSL, how keys of them are made, and
- * Ed25519 by libsodium. Not for other rooms. */
+/* crypto/sign_kind.h -- what the kinds of signature are to OpenSSL, how keys of them are made,
+ * Ed25519 by libsodium, and P-384 by nettle. Not for other rooms. */
 #ifndef CRYPTO_SIGN_KIND_H
 #define CRYPTO_SIGN_KIND_H
 
@@ -56,5 +56,12 @@ void ed25519_sign(const struct lethe_secret *pair, const void *bytes, size_t siz
                   uint8_t out[ED25519_SIGNATURE_BYTES]);
 bool ed25519_verifies(const uint8_t public_key[ED25519_PUBLIC_BYTES], const void *bytes,
                       size_t size_bytes, const uint8_t signature[ED25519_SIGNATURE_BYTES]);
+
+/* ---- P-384 ----------------------------------------------------------------------------------- */
+
+/* LETHE_INTEGRITY, and nothing is said, when it does not fit. */
+LETHE_MUST_CHECK lethe_result p384_verify(const struct sign_public *key, const void *digest,
+                                          size_t digest_bytes, const struct signature *signature,
+                                          struct lethe_error *err);
 
 #endif

@@ -112,6 +112,17 @@ static lethe_result does_not_fit(const struct sign_public *key, struct lethe_err
                      sign_kinds[key->kind].name);
 }
 
+static lethe_result p384_verify_message(const struct sign_public *key, const void *bytes,
+                                        size_t size_bytes, const struct signature *signature,
+                                        struct lethe_error *err)
+{
+    uint8_t hash[DIGEST_MAX_BYTES];
+    if (digest_compute(DIGEST_SHA2_384, bytes, size_bytes, hash) != LETHE_OK)
+        return error_set(err, LETHE_NO_MEMORY, "no memory to hash what is signed");
+    lethe_result result = p384_verify(key, hash, digest_bytes(DIGEST_SHA2_384), signature, err);
+    return result == LETHE_INTEGRITY ? does_not_fit(key, err) : result;
+}
+
 static lethe_result ecdsa_verify(const struct sign_public *key, const void *bytes,
                                  size_t size_bytes, const struct signature *signature,
                                  struct lethe_error *err)
@@ -136,6 +147,8 @@ lethe_result sign_verify(const struct sign_public *key, const void *bytes, size_
                          const struct signature *signature, struct lethe_error *err)
 {
     REQUIRE(signature->size_bytes <= sizeof signature->bytes);
+    if (key->kind == SIGNATURE_ECDSA_P384)
+        return p384_verify_message(key, bytes, size_bytes, signature, err);
     if (key->kind != SIGNATURE_ED25519)
         return ecdsa_verify(key, bytes, size_bytes, signature, err);
     bool fits = signature->size_bytes == ED25519_SIGNATURE_BYTES &&
