@@ -12,10 +12,13 @@
 #include "device/cuda.h"
 
 #define KEY_BYTES 32u
-#define TEXTS_AT_ONCE 256u /* of a MiB each, KERNEL_LANES threads to each */
+#define TAGS_AT_ONCE 256u    /* brought back from the device */
+#define SEGMENTS_AT_ONCE TAGS_AT_ONCE
+#define CHUNKS_AT_ONCE 2048u /* GMAC alone is so fast that launches would be seen in its time */
 
 _Static_assert(sizeof(struct kernel_text) == KERNEL_TEXT_BYTES, "as the kernels count");
-_Static_assert(TEXTS_AT_ONCE *DEVICE_TAG_BYTES <= LETHE_SECRET_MAX_BYTES, "tags fit in the slab");
+_Static_assert(TAGS_AT_ONCE *DEVICE_TAG_BYTES <= LETHE_SECRET_MAX_BYTES, "tags fit in the slab");
+_Static_assert(DEVICE_CHUNK_BYTES == 16u * TEXT_TILES * TILE_BLOCKS, "a chunk is a GMAC's text");
 
 lethe_result cuda_key_create(struct device_key *key, const struct lethe_secret *bytes,
                              struct lethe_error *err)
@@ -38,7 +41,8 @@ void cuda_key_clear(struct device_key *key)
 struct work {
     const struct cuda_device *device;
     struct cuda_scratch scratch;
-    cuda_address key, prepared, texts, tags, partials;
+    cuda_address key, prepared, texts, tags, partials, sums;
+    uint64_t partials_each;
     bool is_gcm;
 };
 
@@ -52,14 +56,17 @@ static uint64_t round_up(uint64_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
-static lethe_result work_begin(struct work *work, const struct device_key *key, uint64_t texts,
-                               struct lethe_error *err)
+/* Places for so much of each in one allocation. */
+static lethe_result work_alloc(struct work *work, uint64_t texts, struct lethe_error *err)
 {
-    const uint64_t at_once = MIN(texts, TEXTS_AT_ONCE);
-    const uint64_t sizes[] = {KEY_BYTES, PREPARED_BYTES, at_once * KERNEL_TEXT_BYTES,
-                              at_once * DEVICE_TAG_BYTES, at_once * KERNEL_LANES * 16};
-    cuda_address *const places[] = {&work->key, &work->prepared, &work->texts, &work->tags,
-                                    &work->partials};
+    const uint64_t sizes[] = {KEY_BYTES,
+                              PREPARED_BYTES,
+                              texts * KERNEL_TEXT_BYTES,
+                              texts * DEVICE_TAG_BYTES,
+                              texts * work->partials_each * 16,
+                              work->is_gcm ? 0 : texts * TEXT_TILES * TILE_SUM_BYTES};
+    cuda_address *const places[] = {&work->key,  &work->prepared, &work->texts,
+                                    &work->tags, &work->partials, &work->sums};
     uint64_t total = 0;
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
         *places[i] = total;
@@ -68,33 +75,79 @@ static lethe_result work_begin(struct work *work, const struct device_key *key, 
     TRY(cuda_scratch_begin(work->device, total, &work->scratch, err));
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
         *places[i] += work->scratch.address;
-
-    struct prepare_key_task first = {.threads = 1, .key = work->key, .prepared = work->prepared};
-    struct prepare_powers_task second = {.threads = KERNEL_LANES + 1, .prepared = work->prepared};
-    TRY(cuda_upload(work->device, work->key, key->private, KEY_BYTES, err));
-    TRY(cuda_run(work->device, CUDA_KERNEL_prepare_key, &first, err));
-    return cuda_run(work->device, CUDA_KERNEL_prepare_powers, &second, err);
+    return LETHE_OK;
 }
 
-/* Computes the tags of up to TEXTS_AT_ONCE texts, and decrypts them if that is the work. */
-static lethe_result work_on(const struct work *work, const struct kernel_text *texts, size_t count,
-                            uint8_t *tags, struct lethe_error *err)
+/* For as many texts at once. */
+static lethe_result work_begin(struct work *work, const struct device_key *key, uint64_t texts,
+                               struct lethe_error *err)
 {
-    struct gmac_task task = {.threads = (uint64_t)count * KERNEL_LANES,
-                             .texts = work->texts,
-                             .prepared = work->prepared,
-                             .partials = work->partials};
+    work->partials_each = work->is_gcm ? KERNEL_LANES : TEXT_TILES;
+    TRY(work_alloc(work, texts, err));
+    struct prepare_key_task first = {.threads = 1, .key = work->key, .prepared = work->prepared};
+    struct prepare_powers_task second = {.threads = PREPARE_POWERS_THREADS,
+                                         .prepared = work->prepared};
+    struct prepare_matrices_task third = {.threads = MATRICES_WORDS, .prepared = work->prepared};
+    TRY(cuda_upload(work->device, work->key, key->private, KEY_BYTES, err));
+    TRY(cuda_run(work->device, CUDA_KERNEL_prepare_key, &first, err));
+    TRY(cuda_run(work->device, CUDA_KERNEL_prepare_powers, &second, err));
+    if (work->is_gcm)
+        return LETHE_OK;
+    return cuda_run(work->device, CUDA_KERNEL_prepare_matrices, &third, err);
+}
+
+static lethe_result run_gmac(const struct work *work, size_t count, struct lethe_error *err)
+{
+    struct gmac_task first = {.threads = (uint64_t)count * TEXT_TILES * WARP_LANES,
+                              .texts = work->texts,
+                              .prepared = work->prepared,
+                              .sums = work->sums};
+    struct add_columns_task second = {.threads = (uint64_t)count * TEXT_TILES,
+                                      .texts = work->texts,
+                                      .prepared = work->prepared,
+                                      .sums = work->sums,
+                                      .partials = work->partials};
+    TRY(cuda_run(work->device, CUDA_KERNEL_gmac, &first, err));
+    return cuda_run(work->device, CUDA_KERNEL_add_columns, &second, err);
+}
+
+static lethe_result run_gcm(const struct work *work, size_t count, struct lethe_error *err)
+{
+    struct gcm_task task = {.threads = (uint64_t)count * KERNEL_LANES,
+                            .texts = work->texts,
+                            .prepared = work->prepared,
+                            .partials = work->partials};
+    return cuda_run(work->device, CUDA_KERNEL_gcm, &task, err);
+}
+
+/* Computes the tags of the first texts, and decrypts them if that is the work. */
+static lethe_result work_on(const struct work *work, size_t count, struct lethe_error *err)
+{
     struct finish_tags_task finish = {.threads = count,
                                       .texts = work->texts,
                                       .prepared = work->prepared,
                                       .partials = work->partials,
+                                      .partials_each = work->partials_each,
                                       .tags = work->tags,
                                       .is_gcm = work->is_gcm};
-    TRY(cuda_upload(work->device, work->texts, texts, count * sizeof *texts, err));
-    TRY(cuda_run(work->device, work->is_gcm ? CUDA_KERNEL_gcm : CUDA_KERNEL_gmac, &task, err));
+    TRY((work->is_gcm ? run_gcm : run_gmac)(work, count, err));
     TRY(cuda_run(work->device, CUDA_KERNEL_finish_tags, &finish, err));
-    TRY(cuda_wait(work->device, err));
-    return cuda_download(work->device, tags, work->tags, (uint64_t)count * DEVICE_TAG_BYTES, err);
+    return cuda_wait(work->device, err);
+}
+
+static lethe_result put_texts(const struct work *work, uint64_t first,
+                              const struct kernel_text *texts, size_t count,
+                              struct lethe_error *err)
+{
+    return cuda_upload(work->device, work->texts + first * KERNEL_TEXT_BYTES, texts,
+                       count * sizeof *texts, err);
+}
+
+static lethe_result get_tags(const struct work *work, uint64_t first, size_t count, uint8_t *tags,
+                             struct lethe_error *err)
+{
+    return cuda_download(work->device, tags, work->tags + first * DEVICE_TAG_BYTES,
+                         (uint64_t)count * DEVICE_TAG_BYTES, err);
 }
 
 /* ---- tags of chunks -------------------------------------------------------------------------- */
@@ -123,28 +176,57 @@ static lethe_result compare(const struct device_memory *memory, uint64_t first, 
     return LETHE_OK;
 }
 
-/* One of `out` and `known` is NULL. */
+static lethe_result put_chunks(const struct device_memory *memory, const struct work *work,
+                               uint64_t first, size_t count, struct lethe_error *err)
+{
+    struct kernel_text texts[TAGS_AT_ONCE];
+    for (size_t done = 0; done < count; done += TAGS_AT_ONCE) {
+        const size_t some = MIN(count - done, TAGS_AT_ONCE);
+        for (size_t i = 0; i < some; i++)
+            texts[i] = chunk_text(memory, first + done + i);
+        TRY(put_texts(work, done, texts, some, err));
+    }
+    return LETHE_OK;
+}
+
+/* What the tags of chunks are for: to be written down, or to be compared. One is NULL. */
+struct purpose {
+    uint8_t *out;
+    const uint8_t *known;
+};
+
+static lethe_result use_tags(const struct device_memory *memory, const struct work *work,
+                             uint64_t first, size_t count, struct purpose purpose,
+                             struct lethe_error *err)
+{
+    void *computed;
+    TRY(slab_alloc(TAGS_AT_ONCE * DEVICE_TAG_BYTES, &computed, err));
+    CLEANUP(slab_free) void *tags = computed;
+    for (size_t done = 0; done < count; done += TAGS_AT_ONCE) {
+        const size_t some = MIN(count - done, TAGS_AT_ONCE);
+        const uint64_t at = (first + done) * DEVICE_TAG_BYTES;
+        TRY(get_tags(work, done, some, tags, err));
+        if (purpose.out != NULL)
+            memcpy(purpose.out + at, tags, some * DEVICE_TAG_BYTES);
+        else
+            TRY(compare(memory, first + done, some, tags, purpose.known + at, err));
+    }
+    return LETHE_OK;
+}
+
 static lethe_result over_chunks(const struct device_memory *memory, const struct device_key *key,
-                                uint8_t *out, const uint8_t *known, struct lethe_error *err)
+                                struct purpose purpose, struct lethe_error *err)
 {
     const uint64_t chunks = device_chunk_count(memory->size_bytes);
-    struct kernel_text texts[TEXTS_AT_ONCE];
-    void *computed;
     CLEANUP(cuda_leave) struct cuda_scope scope = {0};
     CLEANUP(work) struct work work = {.device = cuda_device_of(memory)};
-    TRY(slab_alloc(TEXTS_AT_ONCE * DEVICE_TAG_BYTES, &computed, err));
-    CLEANUP(slab_free) void *tags = computed;
     TRY(cuda_enter(work.device, &scope, err));
-    TRY(work_begin(&work, key, chunks, err));
-    for (uint64_t first = 0; first < chunks; first += TEXTS_AT_ONCE) {
-        const size_t count = (size_t)MIN(chunks - first, TEXTS_AT_ONCE);
-        for (size_t i = 0; i < count; i++)
-            texts[i] = chunk_text(memory, first + i);
-        TRY(work_on(&work, texts, count, tags, err));
-        if (out != NULL)
-            memcpy(out + first * DEVICE_TAG_BYTES, tags, count * DEVICE_TAG_BYTES);
-        else
-            TRY(compare(memory, first, count, tags, known + first * DEVICE_TAG_BYTES, err));
+    TRY(work_begin(&work, key, MIN(chunks, CHUNKS_AT_ONCE), err));
+    for (uint64_t first = 0; first < chunks; first += CHUNKS_AT_ONCE) {
+        const size_t count = (size_t)MIN(chunks - first, CHUNKS_AT_ONCE);
+        TRY(put_chunks(memory, &work, first, count, err));
+        TRY(work_on(&work, count, err));
+        TRY(use_tags(memory, &work, first, count, purpose, err));
     }
     return cuda_scratch_end(&work.scratch, err);
 }
@@ -152,13 +234,13 @@ static lethe_result over_chunks(const struct device_memory *memory, const struct
 lethe_result cuda_tags(const struct device_memory *memory, const struct device_key *key,
                        unsigned threads, uint8_t *tags, struct lethe_error *err)
 {
-    return over_chunks(memory, key, tags, NULL, err);
+    return over_chunks(memory, key, (struct purpose){.out = tags}, err);
 }
 
 lethe_result cuda_check_tags(const struct device_memory *memory, const struct device_key *key,
                              unsigned threads, const uint8_t *tags, struct lethe_error *err)
 {
-    return over_chunks(memory, key, NULL, tags, err);
+    return over_chunks(memory, key, (struct purpose){.known = tags}, err);
 }
 
 /* ---- segments -------------------------------------------------------------------------------- */
@@ -181,13 +263,15 @@ static lethe_result open_some(const struct device_memory *memory, const struct w
                               const struct device_segment *segments, size_t count, size_t *done,
                               struct lethe_error *err)
 {
-    struct kernel_text texts[TEXTS_AT_ONCE];
+    struct kernel_text texts[SEGMENTS_AT_ONCE];
     void *computed;
-    TRY(slab_alloc(TEXTS_AT_ONCE * DEVICE_TAG_BYTES, &computed, err));
+    TRY(slab_alloc(TAGS_AT_ONCE * DEVICE_TAG_BYTES, &computed, err));
     CLEANUP(slab_free) void *tags = computed;
     for (size_t i = 0; i < count; i++)
         TRY(upload(memory, &segments[i], &texts[i], err));
-    TRY(work_on(work, texts, count, tags, err));
+    TRY(put_texts(work, 0, texts, count, err));
+    TRY(work_on(work, count, err));
+    TRY(get_tags(work, 0, count, tags, err));
     for (size_t i = 0; i < count; i++) {
         const uint8_t *known = (const uint8_t *)segments[i].cipher + segments[i].plain_bytes;
         if (!bytes_equal((const uint8_t *)tags + i * DEVICE_TAG_BYTES, known, DEVICE_TAG_BYTES))
@@ -203,9 +287,9 @@ static lethe_result open_all(const struct device_memory *memory, const struct de
                              struct lethe_error *err)
 {
     CLEANUP(work) struct work work = {.device = cuda_device_of(memory), .is_gcm = true};
-    TRY(work_begin(&work, key, count, err));
-    for (size_t first = 0; first < count; first += TEXTS_AT_ONCE)
-        TRY(open_some(memory, &work, segments + first, MIN(count - first, TEXTS_AT_ONCE), done,
+    TRY(work_begin(&work, key, MIN(count, SEGMENTS_AT_ONCE), err));
+    for (size_t first = 0; first < count; first += SEGMENTS_AT_ONCE)
+        TRY(open_some(memory, &work, segments + first, MIN(count - first, SEGMENTS_AT_ONCE), done,
                       err));
     return cuda_scratch_end(&work.scratch, err);
 }

@@ -177,27 +177,57 @@ struct gcm_run {
     uint8_t key[32] __attribute__((aligned(64)));
     uint8_t prepared[PREPARED_BYTES] __attribute__((aligned(64)));
     uint8_t partials[16 * KERNEL_LANES] __attribute__((aligned(64)));
+    uint8_t sums[TEXT_TILES * TILE_SUM_BYTES] __attribute__((aligned(64)));
     uint8_t tag[16] __attribute__((aligned(64)));
     struct kernel_text text;
 };
 
-static void run_kernels(struct gcm_run *run, bool is_gcm)
+static void run_prepare(struct gcm_run *run)
 {
     const struct prepare_key_task key = {1, (uintptr_t)run->key, (uintptr_t)run->prepared};
-    const struct prepare_powers_task powers = {KERNEL_LANES + 1, (uintptr_t)run->prepared};
-    const struct gmac_task task = {KERNEL_LANES, (uintptr_t)&run->text, (uintptr_t)run->prepared,
-                                   (uintptr_t)run->partials};
+    const struct prepare_powers_task powers = {PREPARE_POWERS_THREADS, (uintptr_t)run->prepared};
+    const struct prepare_matrices_task matrices = {MATRICES_WORDS, (uintptr_t)run->prepared};
+    prepare_key_thread(&key, 0);
+    for (uint64_t i = 0; i < powers.threads; i++)
+        prepare_powers_thread(&powers, i);
+    for (uint64_t i = 0; i < matrices.threads; i++)
+        prepare_matrices_thread(&matrices, i);
+}
+
+static void run_gmac(struct gcm_run *run)
+{
+    const struct gmac_task sums = {TEXT_TILES * WARP_LANES, (uintptr_t)&run->text,
+                                   (uintptr_t)run->prepared, (uintptr_t)run->sums};
+    const struct add_columns_task columns = {TEXT_TILES, (uintptr_t)&run->text,
+                                             (uintptr_t)run->prepared, (uintptr_t)run->sums,
+                                             (uintptr_t)run->partials};
+    for (uint64_t i = 0; i < sums.threads; i++)
+        gmac_thread(&sums, i);
+    for (uint64_t i = 0; i < columns.threads; i++)
+        add_columns_thread(&columns, i);
+}
+
+static void run_gcm(struct gcm_run *run)
+{
+    const struct gcm_task task = {KERNEL_LANES, (uintptr_t)&run->text, (uintptr_t)run->prepared,
+                                  (uintptr_t)run->partials};
+    for (uint64_t i = 0; i < task.threads; i++)
+        gcm_thread(&task, i);
+}
+
+static void run_kernels(struct gcm_run *run, bool is_gcm)
+{
     const struct finish_tags_task finish = {1,
                                             (uintptr_t)&run->text,
                                             (uintptr_t)run->prepared,
                                             (uintptr_t)run->partials,
+                                            is_gcm ? KERNEL_LANES : TEXT_TILES,
                                             (uintptr_t)run->tag,
                                             is_gcm};
-    prepare_key_thread(&key, 0);
-    for (uint64_t i = 0; i <= KERNEL_LANES; i++)
-        prepare_powers_thread(&powers, i);
-    for (uint64_t i = 0; i < KERNEL_LANES; i++)
-        is_gcm ? gcm_thread(&task, i) : gmac_thread(&task, i);
+    run_prepare(run);
+    memset(run->sums, 0xa5, sizeof run->sums); /* nothing relies on what was there */
+    memset(run->partials, 0xa5, sizeof run->partials);
+    (is_gcm ? run_gcm : run_gmac)(run);
     finish_tags_thread(&finish, 0);
 }
 

@@ -7,8 +7,7 @@
 #ifndef DEVICE_ARITHMETIC_KERNELS_H
 #define DEVICE_ARITHMETIC_KERNELS_H
 
-#include "device/arithmetic/aes.h"
-#include "device/arithmetic/ghash.h"
+#include "device/arithmetic/gmac.h"
 #include "device/arithmetic/sha256.h"
 
 /* X(name): the kernel lethe_<name> takes a struct <name>_task and runs <name>_thread. */
@@ -19,11 +18,13 @@
     X(hash_stream)                                                                                 \
     X(prepare_key)                                                                                 \
     X(prepare_powers)                                                                              \
+    X(prepare_matrices)                                                                            \
     X(gmac)                                                                                        \
+    X(add_columns)                                                                                 \
     X(gcm)                                                                                         \
     X(finish_tags)
 
-#define KERNEL_BLOCK_THREADS 256u
+#define KERNEL_BLOCK_THREADS 128u
 
 /* ---- wipe and prove -------------------------------------------------------------------------- */
 
@@ -177,130 +178,24 @@ ARITHMETIC void hash_stream_thread(const struct hash_stream_task *task, uint64_t
     store_hash(task->state, &state);
 }
 
-/* ---- keys ------------------------------------------------------------------------------------ */
+/* ---- GCM, and the end of both ---------------------------------------------------------------- */
 
-/* Threads that share the GHASH of one text. */
-#define KERNEL_LANES 1024u
-#define KERNEL_DOUBLINGS 11u /* H^(2^0) to H^(2^10): enough for H^(KERNEL_LANES + 1) */
-
-/* What a key becomes, in device memory. */
-#define PREPARED_SCHEDULE_AT 0u
-#define PREPARED_DOUBLINGS_AT AES_SCHEDULE_BYTES
-#define PREPARED_POWERS_AT (PREPARED_DOUBLINGS_AT + 16u * KERNEL_DOUBLINGS)
-#define PREPARED_POWERS (KERNEL_LANES + 2u) /* H^0 (unused) to H^(KERNEL_LANES + 1) */
-#define PREPARED_BYTES (PREPARED_POWERS_AT + 16u * PREPARED_POWERS)
-
-ARITHMETIC struct field load_field(uint64_t address)
-{
-    const struct words block = gpu_load16(address);
-    return field_of(&block);
-}
-
-/* First of two: the round keys, H, and H squared over and over. */
-struct prepare_key_task {
-    uint64_t threads; /* 1 */
-    uint64_t key;     /* address of 32 bytes */
-    uint64_t prepared;
-};
-
-ARITHMETIC void prepare_key_thread(const struct prepare_key_task *task, uint64_t thread)
-{
-    struct words zero = {{0, 0, 0, 0}}, unused = {{0, 0, 0, 0}};
-    aes_expand(task->key, task->prepared + PREPARED_SCHEDULE_AT);
-    aes_encrypt(task->prepared + PREPARED_SCHEDULE_AT, &zero, &unused);
-    struct field power = field_of(&zero);
-    for (unsigned i = 0; i < KERNEL_DOUBLINGS; i++) {
-        gpu_store16(task->prepared + PREPARED_DOUBLINGS_AT + 16 * i, field_words(power));
-        power = field_multiply(power, power);
-    }
-}
-
-/* Second of two: thread t makes H^(t + 1). */
-struct prepare_powers_task {
-    uint64_t threads; /* KERNEL_LANES + 1 */
-    uint64_t prepared;
-};
-
-ARITHMETIC void prepare_powers_thread(const struct prepare_powers_task *task, uint64_t thread)
-{
-    const uint64_t power = thread + 1;
-    struct field product = {0x8000000000000000u, 0}; /* one */
-    for (unsigned i = 0; i < KERNEL_DOUBLINGS; i++)
-        if (power >> i & 1)
-            product = field_multiply(product,
-                                     load_field(task->prepared + PREPARED_DOUBLINGS_AT + 16 * i));
-    gpu_store16(task->prepared + PREPARED_POWERS_AT + 16 * power, field_words(product));
-}
-
-/* ---- GMAC and GCM ---------------------------------------------------------------------------- */
-
-/* A text that has a tag, in device memory. */
-struct kernel_text {
-    uint64_t address;
-    uint64_t size_bytes;
-    uint8_t nonce[12];
-    uint8_t unused[4];
-};
-#define KERNEL_TEXT_BYTES 32u
-
-/* Also for gcm, by the name below. */
-struct gmac_task {
+struct gcm_task {
     uint64_t threads; /* KERNEL_LANES a text */
     uint64_t texts;   /* address of struct kernel_text */
     uint64_t prepared;
     uint64_t partials; /* address of 16 bytes a thread */
 };
-#define gcm_task gmac_task
-
-ARITHMETIC uint64_t load_u64(uint64_t address)
-{
-    return gpu_load4(address) | (uint64_t)gpu_load4(address + 4) << 32;
-}
-
-ARITHMETIC uint64_t blocks_of(uint64_t size_bytes)
-{
-    return size_bytes / 16 + (size_bytes % 16 > 0);
-}
-
-ARITHMETIC unsigned block_bytes(uint64_t size_bytes, uint64_t block)
-{
-    const uint64_t left = size_bytes - 16 * block;
-    return left < 16 ? (unsigned)left : 16;
-}
-
-ARITHMETIC struct field power_of_h(uint64_t prepared, uint64_t power)
-{
-    return load_field(prepared + PREPARED_POWERS_AT + 16 * power);
-}
 
 /* A text counts as preceded by so many zero blocks that every lane gets the same number; lane l
  * takes blocks l, l + KERNEL_LANES, and so on. Zeros in front do not change the hash. So, whatever
  * the text, what lane l has summed up is followed by KERNEL_LANES - l blocks, the last of them that
  * of the lengths. */
-ARITHMETIC void store_partial(const struct gmac_task *task, uint64_t thread, struct field sum)
+ARITHMETIC void store_partial(const struct gcm_task *task, uint64_t thread, struct field sum)
 {
     const uint64_t lane = thread % KERNEL_LANES;
     const struct field rest = power_of_h(task->prepared, KERNEL_LANES - lane + 1);
     gpu_store16(task->partials + 16 * thread, field_words(field_multiply(sum, rest)));
-}
-
-ARITHMETIC void gmac_thread(const struct gmac_task *task, uint64_t thread)
-{
-    const uint64_t text = task->texts + thread / KERNEL_LANES * KERNEL_TEXT_BYTES;
-    const uint64_t address = load_u64(text), size_bytes = load_u64(text + 8);
-    const uint64_t blocks = blocks_of(size_bytes);
-    const uint64_t padding = (KERNEL_LANES - blocks % KERNEL_LANES) % KERNEL_LANES;
-    const struct field stride = power_of_h(task->prepared, KERNEL_LANES);
-    struct field sum = {0, 0};
-    for (uint64_t i = thread % KERNEL_LANES; i < blocks + padding; i += KERNEL_LANES) {
-        sum = field_multiply(sum, stride);
-        if (i < padding)
-            continue;
-        const struct words block =
-            gpu_load_block(address + 16 * (i - padding), block_bytes(size_bytes, i - padding));
-        sum = field_add(sum, field_of(&block));
-    }
-    store_partial(task, thread, sum);
 }
 
 /* Counters of a message start at 2; 1 is the tag's. */
@@ -326,9 +221,9 @@ ARITHMETIC void open_block(uint64_t address, unsigned size_bytes, const struct w
     gpu_store_block(address, size_bytes, block);
 }
 
-/* As gmac, and decrypts in place. A lane goes two blocks at a time, which are KERNEL_LANES apart.
+/* Hashes, and decrypts in place. A lane goes two blocks at a time, which are KERNEL_LANES apart.
  */
-ARITHMETIC void gcm_thread(const struct gmac_task *task, uint64_t thread)
+ARITHMETIC void gcm_thread(const struct gcm_task *task, uint64_t thread)
 {
     const uint64_t text = task->texts + thread / KERNEL_LANES * KERNEL_TEXT_BYTES;
     const uint64_t address = load_u64(text), size_bytes = load_u64(text + 8);
@@ -359,8 +254,9 @@ struct finish_tags_task {
     uint64_t texts;
     uint64_t prepared;
     uint64_t partials;
-    uint64_t tags;   /* address of 16 bytes a text */
-    uint64_t is_gcm; /* the text is encrypted; otherwise it is associated data */
+    uint64_t partials_each; /* of a text */
+    uint64_t tags;          /* address of 16 bytes a text */
+    uint64_t is_gcm;        /* the text is encrypted; otherwise it is associated data */
 };
 
 ARITHMETIC void finish_tags_thread(const struct finish_tags_task *task, uint64_t thread)
@@ -369,8 +265,9 @@ ARITHMETIC void finish_tags_thread(const struct finish_tags_task *task, uint64_t
     const uint64_t bits = 8 * load_u64(text + 8);
     struct field lengths = {task->is_gcm ? 0 : bits, task->is_gcm ? bits : 0};
     struct field sum = field_multiply(lengths, power_of_h(task->prepared, 1));
-    for (uint64_t lane = 0; lane < KERNEL_LANES; lane++)
-        sum = field_add(sum, load_field(task->partials + 16 * (thread * KERNEL_LANES + lane)));
+    const uint64_t partials = task->partials + 16 * thread * task->partials_each;
+    for (uint64_t i = 0; i < task->partials_each; i++)
+        sum = field_add(sum, load_field(partials + 16 * i));
 
     struct words mask = counter_block(text, 1), unused = mask, tag = field_words(sum);
     aes_encrypt(task->prepared + PREPARED_SCHEDULE_AT, &mask, &unused);

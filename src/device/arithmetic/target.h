@@ -19,10 +19,12 @@
 #define ARITHMETIC __device__ static __forceinline__
 #define ARITHMETIC_TABLE __device__ __constant__ static const
 #define ARITHMETIC_UNROLL _Pragma("unroll")
+#define ARITHMETIC_LOOP _Pragma("unroll 1")
 #else
 #define ARITHMETIC __attribute__((unused)) static inline
 #define ARITHMETIC_TABLE __attribute__((unused)) static const
 #define ARITHMETIC_UNROLL
+#define ARITHMETIC_LOOP
 #endif
 
 /* 16 bytes as they lie in memory, in little-endian words. */
