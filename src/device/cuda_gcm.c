@@ -12,7 +12,7 @@
 #include "device/cuda.h"
 
 #define KEY_BYTES 32u
-#define TAGS_AT_ONCE 256u    /* brought back from the device */
+#define TAGS_AT_ONCE 256u /* brought back from the device */
 #define SEGMENTS_AT_ONCE TAGS_AT_ONCE
 #define CHUNKS_AT_ONCE 2048u /* GMAC alone is so fast that launches would be seen in its time */
 
@@ -42,7 +42,7 @@ struct work {
     const struct cuda_device *device;
     struct cuda_scratch scratch;
     cuda_address key, prepared, texts, tags, partials, sums;
-    uint64_t partials_each;
+    uint64_t sums_each; /* of a text */
     bool is_gcm;
 };
 
@@ -59,12 +59,13 @@ static uint64_t round_up(uint64_t bytes)
 /* Places for so much of each in one allocation. */
 static lethe_result work_alloc(struct work *work, uint64_t texts, struct lethe_error *err)
 {
+    const uint64_t partials = work->is_gcm ? KERNEL_LANES * 16 : TEXT_TILES * TILE_SUM_BYTES;
     const uint64_t sizes[] = {KEY_BYTES,
                               PREPARED_BYTES,
                               texts * KERNEL_TEXT_BYTES,
                               texts * DEVICE_TAG_BYTES,
-                              texts * work->partials_each * 16,
-                              work->is_gcm ? 0 : texts * TEXT_TILES * TILE_SUM_BYTES};
+                              texts * partials,
+                              texts * work->sums_each * 16};
     cuda_address *const places[] = {&work->key,  &work->prepared, &work->texts,
                                     &work->tags, &work->partials, &work->sums};
     uint64_t total = 0;
@@ -82,7 +83,7 @@ static lethe_result work_alloc(struct work *work, uint64_t texts, struct lethe_e
 static lethe_result work_begin(struct work *work, const struct device_key *key, uint64_t texts,
                                struct lethe_error *err)
 {
-    work->partials_each = work->is_gcm ? KERNEL_LANES : TEXT_TILES;
+    work->sums_each = work->is_gcm ? ADD_LANES_THREADS : TEXT_TILES;
     TRY(work_alloc(work, texts, err));
     struct prepare_key_task first = {.threads = 1, .key = work->key, .prepared = work->prepared};
     struct prepare_powers_task second = {.threads = PREPARE_POWERS_THREADS,
@@ -101,23 +102,27 @@ static lethe_result run_gmac(const struct work *work, size_t count, struct lethe
     struct gmac_task first = {.threads = (uint64_t)count * TEXT_TILES * WARP_LANES,
                               .texts = work->texts,
                               .prepared = work->prepared,
-                              .sums = work->sums};
+                              .partials = work->partials};
     struct add_columns_task second = {.threads = (uint64_t)count * TEXT_TILES,
                                       .texts = work->texts,
                                       .prepared = work->prepared,
-                                      .sums = work->sums,
-                                      .partials = work->partials};
+                                      .partials = work->partials,
+                                      .sums = work->sums};
     TRY(cuda_run(work->device, CUDA_KERNEL_gmac, &first, err));
     return cuda_run(work->device, CUDA_KERNEL_add_columns, &second, err);
 }
 
 static lethe_result run_gcm(const struct work *work, size_t count, struct lethe_error *err)
 {
-    struct gcm_task task = {.threads = (uint64_t)count * KERNEL_LANES,
-                            .texts = work->texts,
-                            .prepared = work->prepared,
-                            .partials = work->partials};
-    return cuda_run(work->device, CUDA_KERNEL_gcm, &task, err);
+    struct gcm_task first = {.threads = (uint64_t)count * KERNEL_LANES,
+                             .texts = work->texts,
+                             .prepared = work->prepared,
+                             .partials = work->partials};
+    struct add_lanes_task second = {.threads = (uint64_t)count * ADD_LANES_THREADS,
+                                    .partials = work->partials,
+                                    .sums = work->sums};
+    TRY(cuda_run(work->device, CUDA_KERNEL_gcm, &first, err));
+    return cuda_run(work->device, CUDA_KERNEL_add_lanes, &second, err);
 }
 
 /* Computes the tags of the first texts, and decrypts them if that is the work. */
@@ -126,8 +131,8 @@ static lethe_result work_on(const struct work *work, size_t count, struct lethe_
     struct finish_tags_task finish = {.threads = count,
                                       .texts = work->texts,
                                       .prepared = work->prepared,
-                                      .partials = work->partials,
-                                      .partials_each = work->partials_each,
+                                      .sums = work->sums,
+                                      .sums_each = work->sums_each,
                                       .tags = work->tags,
                                       .is_gcm = work->is_gcm};
     TRY((work->is_gcm ? run_gcm : run_gmac)(work, count, err));

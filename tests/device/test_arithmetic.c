@@ -176,8 +176,9 @@ static void the_field_multiplies_as_defined(void **state)
 struct gcm_run {
     uint8_t key[32] __attribute__((aligned(64)));
     uint8_t prepared[PREPARED_BYTES] __attribute__((aligned(64)));
-    uint8_t partials[16 * KERNEL_LANES] __attribute__((aligned(64)));
-    uint8_t sums[TEXT_TILES * TILE_SUM_BYTES] __attribute__((aligned(64)));
+    uint8_t partials[MAX(16 * KERNEL_LANES, TEXT_TILES *TILE_SUM_BYTES)]
+        __attribute__((aligned(64)));
+    uint8_t sums[16 * MAX(ADD_LANES_THREADS, TEXT_TILES)] __attribute__((aligned(64)));
     uint8_t tag[16] __attribute__((aligned(64)));
     struct kernel_text text;
 };
@@ -196,23 +197,27 @@ static void run_prepare(struct gcm_run *run)
 
 static void run_gmac(struct gcm_run *run)
 {
-    const struct gmac_task sums = {TEXT_TILES * WARP_LANES, (uintptr_t)&run->text,
-                                   (uintptr_t)run->prepared, (uintptr_t)run->sums};
+    const struct gmac_task tiles = {TEXT_TILES * WARP_LANES, (uintptr_t)&run->text,
+                                    (uintptr_t)run->prepared, (uintptr_t)run->partials};
     const struct add_columns_task columns = {TEXT_TILES, (uintptr_t)&run->text,
-                                             (uintptr_t)run->prepared, (uintptr_t)run->sums,
-                                             (uintptr_t)run->partials};
-    for (uint64_t i = 0; i < sums.threads; i++)
-        gmac_thread(&sums, i);
+                                             (uintptr_t)run->prepared, (uintptr_t)run->partials,
+                                             (uintptr_t)run->sums};
+    for (uint64_t i = 0; i < tiles.threads; i++)
+        gmac_thread(&tiles, i);
     for (uint64_t i = 0; i < columns.threads; i++)
         add_columns_thread(&columns, i);
 }
 
 static void run_gcm(struct gcm_run *run)
 {
-    const struct gcm_task task = {KERNEL_LANES, (uintptr_t)&run->text, (uintptr_t)run->prepared,
-                                  (uintptr_t)run->partials};
-    for (uint64_t i = 0; i < task.threads; i++)
-        gcm_thread(&task, i);
+    const struct gcm_task lanes = {KERNEL_LANES, (uintptr_t)&run->text, (uintptr_t)run->prepared,
+                                   (uintptr_t)run->partials};
+    const struct add_lanes_task sums = {ADD_LANES_THREADS, (uintptr_t)run->partials,
+                                        (uintptr_t)run->sums};
+    for (uint64_t i = 0; i < lanes.threads; i++)
+        gcm_thread(&lanes, i);
+    for (uint64_t i = 0; i < sums.threads; i++)
+        add_lanes_thread(&sums, i);
 }
 
 static void run_kernels(struct gcm_run *run, bool is_gcm)
@@ -220,13 +225,13 @@ static void run_kernels(struct gcm_run *run, bool is_gcm)
     const struct finish_tags_task finish = {1,
                                             (uintptr_t)&run->text,
                                             (uintptr_t)run->prepared,
-                                            (uintptr_t)run->partials,
-                                            is_gcm ? KERNEL_LANES : TEXT_TILES,
+                                            (uintptr_t)run->sums,
+                                            is_gcm ? ADD_LANES_THREADS : TEXT_TILES,
                                             (uintptr_t)run->tag,
                                             is_gcm};
     run_prepare(run);
-    memset(run->sums, 0xa5, sizeof run->sums); /* nothing relies on what was there */
-    memset(run->partials, 0xa5, sizeof run->partials);
+    memset(run->partials, 0xa5, sizeof run->partials); /* nothing relies on what was there */
+    memset(run->sums, 0xa5, sizeof run->sums);
     (is_gcm ? run_gcm : run_gmac)(run);
     finish_tags_thread(&finish, 0);
 }

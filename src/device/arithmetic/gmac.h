@@ -77,7 +77,7 @@ struct gmac_task {
     uint64_t threads; /* TEXT_TILES warps a text */
     uint64_t texts;   /* address of struct kernel_text, of at most TEXT_TILES tiles */
     uint64_t prepared;
-    uint64_t sums; /* address of TILE_SUM_BYTES a warp */
+    uint64_t partials; /* address of TILE_SUM_BYTES a warp */
 };
 
 /* For each two columns 8 words; half-words of the first are the low halves. */
@@ -100,9 +100,9 @@ ARITHMETIC void add_step(const struct gmac_task *task, uint64_t thread, unsigned
     const struct field stride = power_of_h(task->prepared, TILE_STEP_BLOCKS);
     ARITHMETIC_UNROLL
     for (unsigned i = 0; i < 2; i++)
-        EACH_LANE (held)
-            sums[i].sum[held] = field_add(field_multiply(sums[i].sum[held], stride),
-                                          field_of(&blocks[i].block[held]));
+        EACH_LANE(held)
+    sums[i].sum[held] =
+        field_add(field_multiply(sums[i].sum[held], stride), field_of(&blocks[i].block[held]));
 }
 
 /* Of four lanes, the first has four blocks behind it, and the last has one. */
@@ -110,12 +110,14 @@ ARITHMETIC void store_columns(const struct gmac_task *task, uint64_t thread, uin
                               const struct column_sums *sums)
 {
     struct words blocks[LANES_HELD];
-    EACH_LANE (held) {
+    EACH_LANE(held)
+    {
         const struct field rest = power_of_h(task->prepared, 4 - lane_of(thread, held) % 4);
         blocks[held] = field_words(field_multiply(sums->sum[held], rest));
     }
     add_four_lanes(blocks);
-    EACH_LANE (held) {
+    EACH_LANE(held)
+    {
         const unsigned lane = lane_of(thread, held), column = lane / 4, part = lane % 4;
         const uint64_t pair = to + 32 * (column / 2) + 2 * (column % 2) + 8 * part;
         uint32_t word = 0;
@@ -142,14 +144,15 @@ ARITHMETIC void add_words(uint64_t rows_at, uint64_t thread, unsigned first,
     struct bit_columns columns[2][LANES_HELD];
     ARITHMETIC_UNROLL
     for (unsigned i = 0; i < 2; i++)
-        EACH_LANE (held) {
+        EACH_LANE(held)
+        {
             columns[i][held].low = blocks[i].block[held].w[first];
             columns[i][held].high = blocks[i].block[held].w[first + 1];
         }
     ARITHMETIC_UNROLL
     for (unsigned m = 0; m < 8; m++) {
-        EACH_LANE (held)
-            rows[held] = gpu_load16(rows_at + 16 * (m * WARP_LANES + lane_of(thread, held)));
+        EACH_LANE(held)
+        rows[held] = gpu_load16(rows_at + 16 * (m * WARP_LANES + lane_of(thread, held)));
         ARITHMETIC_UNROLL
         for (unsigned i = 0; i < 2; i++)
             count_bits(rows, columns[i], sums[i].counts[m]);
@@ -167,7 +170,8 @@ ARITHMETIC void add_step(const struct gmac_task *task, uint64_t thread, unsigned
 ARITHMETIC void store_columns(const struct gmac_task *task, uint64_t thread, uint64_t to,
                               const struct column_sums *sums)
 {
-    EACH_LANE (held) {
+    EACH_LANE(held)
+    {
         const unsigned lane = lane_of(thread, held);
         uint32_t pair = 0;
         ARITHMETIC_UNROLL
@@ -191,8 +195,7 @@ ARITHMETIC struct words text_block(uint64_t address, uint64_t size_bytes, int64_
     const struct words zero = {{0, 0, 0, 0}};
     if (block < 0)
         return zero;
-    return gpu_load_block(address + 16 * (uint64_t)block,
-                          block_bytes(size_bytes, (uint64_t)block));
+    return gpu_load_block(address + 16 * (uint64_t)block, block_bytes(size_bytes, (uint64_t)block));
 }
 
 ARITHMETIC void load_step(uint64_t text, uint64_t thread, int64_t first,
@@ -201,18 +204,17 @@ ARITHMETIC void load_step(uint64_t text, uint64_t thread, int64_t first,
     const uint64_t address = load_u64(text), size_bytes = load_u64(text + 8);
     ARITHMETIC_UNROLL
     for (unsigned i = 0; i < 2; i++)
-        EACH_LANE (held)
-            blocks[i].block[held] =
-                text_block(address, size_bytes, first + WARP_LANES * i + lane_of(thread, held));
+        EACH_LANE(held)
+    blocks[i].block[held] =
+        text_block(address, size_bytes, first + WARP_LANES * i + lane_of(thread, held));
 }
 
 ARITHMETIC void load_whole_step(uint64_t address, uint64_t thread, struct lane_blocks blocks[2])
 {
     ARITHMETIC_UNROLL
     for (unsigned i = 0; i < 2; i++)
-        EACH_LANE (held)
-            blocks[i].block[held] =
-                gpu_load16(address + 16 * (WARP_LANES * i + lane_of(thread, held)));
+        EACH_LANE(held)
+    blocks[i].block[held] = gpu_load16(address + 16 * (WARP_LANES * i + lane_of(thread, held)));
 }
 
 ARITHMETIC void start_columns(struct column_sums sums[2])
@@ -259,7 +261,7 @@ ARITHMETIC void gmac_thread(const struct gmac_task *task, uint64_t thread)
     const uint64_t text = task->texts + warp / TEXT_TILES * KERNEL_TEXT_BYTES;
     const int64_t left = blocks_left(text, tile), first = left - TILE_BLOCKS;
     const uint64_t address = load_u64(text) + 16 * (uint64_t)first;
-    const uint64_t sum = task->sums + warp * TILE_SUM_BYTES;
+    const uint64_t sum = task->partials + warp * TILE_SUM_BYTES;
     struct column_sums sums[2];
     if (left <= 0 || another_lane_does_it(thread))
         return;
@@ -278,8 +280,8 @@ struct add_columns_task {
     uint64_t threads; /* TEXT_TILES a text */
     uint64_t texts;
     uint64_t prepared;
-    uint64_t sums;
-    uint64_t partials; /* address of 16 bytes a thread */
+    uint64_t partials;
+    uint64_t sums; /* address of 16 bytes a thread */
 };
 
 ARITHMETIC struct field load_column(uint64_t sum, unsigned column)
@@ -304,9 +306,9 @@ ARITHMETIC void add_columns_thread(const struct add_columns_task *task, uint64_t
     struct field sum = {0, 0};
     for (unsigned column = 0; column < TILE_COLUMNS && blocks_left(text, tile) > 0; column++)
         sum = field_add(
-            sum, field_multiply(load_column(task->sums + thread * TILE_SUM_BYTES, column),
+            sum, field_multiply(load_column(task->partials + thread * TILE_SUM_BYTES, column),
                                 load_field(powers + 16 * (TILE_COLUMNS - 1 - column))));
-    gpu_store16(task->partials + 16 * thread, field_words(sum));
+    gpu_store16(task->sums + 16 * thread, field_words(sum));
 }
 
 #endif

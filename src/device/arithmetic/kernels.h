@@ -22,6 +22,7 @@
     X(gmac)                                                                                        \
     X(add_columns)                                                                                 \
     X(gcm)                                                                                         \
+    X(add_lanes)                                                                                   \
     X(finish_tags)
 
 #define KERNEL_BLOCK_THREADS 128u
@@ -248,15 +249,33 @@ ARITHMETIC void gcm_thread(const struct gcm_task *task, uint64_t thread)
     store_partial(task, thread, sum);
 }
 
+/* What lanes summed up, added by fewer threads and more than the one that makes the tag. */
+#define ADD_LANES_THREADS 32u
+
+struct add_lanes_task {
+    uint64_t threads; /* ADD_LANES_THREADS a text */
+    uint64_t partials;
+    uint64_t sums; /* address of 16 bytes a thread */
+};
+
+ARITHMETIC void add_lanes_thread(const struct add_lanes_task *task, uint64_t thread)
+{
+    const uint64_t partials = task->partials + thread / ADD_LANES_THREADS * KERNEL_LANES * 16;
+    struct field sum = {0, 0};
+    for (uint64_t lane = thread % ADD_LANES_THREADS; lane < KERNEL_LANES; lane += ADD_LANES_THREADS)
+        sum = field_add(sum, load_field(partials + 16 * lane));
+    gpu_store16(task->sums + 16 * thread, field_words(sum));
+}
+
 /* One thread a text. */
 struct finish_tags_task {
     uint64_t threads;
     uint64_t texts;
     uint64_t prepared;
-    uint64_t partials;
-    uint64_t partials_each; /* of a text */
-    uint64_t tags;          /* address of 16 bytes a text */
-    uint64_t is_gcm;        /* the text is encrypted; otherwise it is associated data */
+    uint64_t sums;      /* address of 16 bytes each */
+    uint64_t sums_each; /* of a text */
+    uint64_t tags;      /* address of 16 bytes a text */
+    uint64_t is_gcm;    /* the text is encrypted; otherwise it is associated data */
 };
 
 ARITHMETIC void finish_tags_thread(const struct finish_tags_task *task, uint64_t thread)
@@ -265,9 +284,9 @@ ARITHMETIC void finish_tags_thread(const struct finish_tags_task *task, uint64_t
     const uint64_t bits = 8 * load_u64(text + 8);
     struct field lengths = {task->is_gcm ? 0 : bits, task->is_gcm ? bits : 0};
     struct field sum = field_multiply(lengths, power_of_h(task->prepared, 1));
-    const uint64_t partials = task->partials + 16 * thread * task->partials_each;
-    for (uint64_t i = 0; i < task->partials_each; i++)
-        sum = field_add(sum, load_field(partials + 16 * i));
+    const uint64_t sums = task->sums + 16 * thread * task->sums_each;
+    for (uint64_t i = 0; i < task->sums_each; i++)
+        sum = field_add(sum, load_field(sums + 16 * i));
 
     struct words mask = counter_block(text, 1), unused = mask, tag = field_words(sum);
     aes_encrypt(task->prepared + PREPARED_SCHEDULE_AT, &mask, &unused);

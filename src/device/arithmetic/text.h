@@ -1,4 +1,5 @@
-/* device/arithmetic/text.h -- texts that have tags. On GPUs only: see device/arithmetic/target.h. */
+/* device/arithmetic/text.h -- texts that have tags. On GPUs only: see device/arithmetic/target.h.
+ */
 #ifndef DEVICE_ARITHMETIC_TEXT_H
 #define DEVICE_ARITHMETIC_TEXT_H
 
