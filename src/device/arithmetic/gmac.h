@@ -42,13 +42,22 @@ ARITHMETIC struct field times_x(struct field y)
     return y;
 }
 
+/* What falls out at the end comes back with x^128 = x^7 + x^2 + x + 1. */
+ARITHMETIC struct field times_x32(struct field y)
+{
+    const uint64_t out = y.low << 32;
+    y.low = y.low >> 32 | y.high << 32;
+    y.high = y.high >> 32 ^ out ^ out >> 1 ^ out >> 2 ^ out >> 7;
+    return y;
+}
+
 /* The word of a row that says which bits of a word of the block change this coefficient of the
  * product. */
 ARITHMETIC uint32_t matrix_word(struct field power, unsigned row, unsigned word)
 {
     uint32_t out = 0;
-    for (unsigned i = 0; i < 32 * word; i++)
-        power = times_x(power);
+    for (unsigned i = 0; i < word; i++)
+        power = times_x32(power);
     for (unsigned i = 0; i < 32; i++) {
         const uint64_t half = row < 64 ? power.high : power.low;
         out |= (uint32_t)(half >> (63 - row % 64) & 1) << (i / 8 * 8 + 7 - i % 8);

@@ -84,18 +84,19 @@ ARITHMETIC void count_bits(const struct words rows[1], const struct bit_columns 
 
 #else
 
+/* Of what tensor cores count, only whether it is odd is ever used; the twin counts no further. */
 ARITHMETIC void count_bits(const struct words rows[WARP_LANES],
                            const struct bit_columns columns[WARP_LANES],
                            struct bit_counts counts[WARP_LANES])
 {
     for (unsigned lane = 0; lane < WARP_LANES; lane++)
-        for (unsigned i = 0; i < 16; i++) {
-            const unsigned part = i % 4, row = i / 8, column = i / 4 % 2;
-            const struct words *a = &rows[lane / 4 * 4 + part];
-            const struct bit_columns *b = &columns[(lane % 4 * 2 + column) * 4 + part];
-            counts[lane].c[2 * row + column] +=
-                (uint32_t)(__builtin_popcount(a->w[row] & b->low) +
-                           __builtin_popcount(a->w[2 + row] & b->high));
+        for (unsigned i = 0; i < 4; i++) {
+            const struct words *a = &rows[lane / 4 * 4];
+            const struct bit_columns *b = &columns[(lane % 4 * 2 + i % 2) * 4];
+            uint32_t both = 0;
+            for (unsigned part = 0; part < 4; part++)
+                both ^= (a[part].w[i / 2] & b[part].low) ^ (a[part].w[2 + i / 2] & b[part].high);
+            counts[lane].c[i] += (uint32_t)__builtin_parity(both);
         }
 }
 
