@@ -67,6 +67,18 @@ LETHE_MUST_CHECK lethe_result cuda_wait(const struct cuda_device *device, struct
 LETHE_MUST_CHECK lethe_result cuda_upload(const struct cuda_device *device, cuda_address to,
                                           const void *from, uint64_t size_bytes,
                                           struct lethe_error *err);
+/* Rows of host memory that lie from_pitch bytes apart (CUDA_PITCH_MAX at most), one behind the
+ * other.
+ */
+struct cuda_upload_rows {
+    cuda_address to;
+    const void *from;
+    uint64_t from_pitch;
+    uint64_t row_bytes, rows;
+};
+LETHE_MUST_CHECK lethe_result cuda_upload_rows(const struct cuda_device *device,
+                                               const struct cuda_upload_rows *upload,
+                                               struct lethe_error *err);
 LETHE_MUST_CHECK lethe_result cuda_download(const struct cuda_device *device, void *to,
                                             cuda_address from, uint64_t size_bytes,
                                             struct lethe_error *err);

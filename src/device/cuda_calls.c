@@ -87,6 +87,20 @@ lethe_result cuda_upload(const struct cuda_device *device, cuda_address to, cons
                       "copying to it", err);
 }
 
+lethe_result cuda_upload_rows(const struct cuda_device *device,
+                              const struct cuda_upload_rows *upload, struct lethe_error *err)
+{
+    const struct cuda_rows copy = {.from_kind = CUDA_MEMORY_HOST,
+                                   .from_host = upload->from,
+                                   .from_pitch = upload->from_pitch,
+                                   .to_kind = CUDA_MEMORY_DEVICE,
+                                   .to_device = upload->to,
+                                   .to_pitch = upload->row_bytes,
+                                   .row_bytes = upload->row_bytes,
+                                   .rows = upload->rows};
+    return cuda_check(device->driver, device->driver->copy_rows(&copy), "copying to it", err);
+}
+
 lethe_result cuda_download(const struct cuda_device *device, void *to, cuda_address from,
                            uint64_t size_bytes, struct lethe_error *err)
 {

@@ -19,6 +19,27 @@ typedef struct CUstream_st *cuda_stream;
 
 #define CUDA_OUT_OF_MEMORY 2 /* CUDA_ERROR_OUT_OF_MEMORY */
 
+/* CUDA_MEMCPY2D_v2: rows that lie so many bytes apart, which a copy of each would make slow. */
+#define CUDA_MEMORY_HOST 1
+#define CUDA_MEMORY_DEVICE 2
+#define CUDA_PITCH_MAX ((uint64_t)INT32_MAX) /* as the least that GPUs can */
+struct cuda_rows {
+    size_t from_x, from_y;
+    int from_kind;
+    const void *from_host;
+    cuda_address from_device;
+    void *from_array;
+    size_t from_pitch;
+    size_t to_x, to_y;
+    int to_kind;
+    void *to_host;
+    cuda_address to_device;
+    void *to_array;
+    size_t to_pitch;
+    size_t row_bytes, rows;
+};
+_Static_assert(sizeof(struct cuda_rows) == 128, "as the driver has it");
+
 /* X(field, symbol, arguments) */
 #define CUDA_ENTRY_POINTS(X)                                                                       \
     X(init, "cuInit", (unsigned flags))                                                            \
@@ -41,6 +62,7 @@ typedef struct CUstream_st *cuda_stream;
     X(mem_free, "cuMemFree_v2", (cuda_address address))                                            \
     X(memset_bytes, "cuMemsetD8_v2", (cuda_address address, unsigned char value, size_t count))    \
     X(copy_to_device, "cuMemcpyHtoD_v2", (cuda_address to, const void *from, size_t bytes))        \
+    X(copy_rows, "cuMemcpy2D_v2", (const struct cuda_rows *copy))                                  \
     X(copy_to_host, "cuMemcpyDtoH_v2", (void *to, cuda_address from, size_t bytes))                \
     X(launch, "cuLaunchKernel",                                                                    \
       (cuda_function function, unsigned grid_x, unsigned grid_y, unsigned grid_z,                  \

@@ -250,17 +250,53 @@ lethe_result cuda_check_tags(const struct device_memory *memory, const struct de
 
 /* ---- segments -------------------------------------------------------------------------------- */
 
-/* Ciphertext goes where its plaintext will be. */
-static lethe_result upload(const struct device_memory *memory, const struct device_segment *segment,
-                           struct kernel_text *text, struct lethe_error *err)
+static struct kernel_text segment_text(const struct device_memory *memory,
+                                       const struct device_segment *segment)
 {
-    *text = (struct kernel_text){.address = cuda_address_of(memory) + segment->offset_bytes,
-                                 .size_bytes = segment->plain_bytes};
-    memcpy(text->nonce, segment->nonce, sizeof text->nonce);
-    if (segment->plain_bytes == 0)
-        return LETHE_OK;
-    return cuda_upload(cuda_device_of(memory), text->address, segment->cipher, segment->plain_bytes,
-                       err);
+    struct kernel_text text = {.address = cuda_address_of(memory) + segment->offset_bytes,
+                               .size_bytes = segment->plain_bytes};
+    memcpy(text.nonce, segment->nonce, sizeof text.nonce);
+    return text;
+}
+
+/* How many segments lie behind one another on both sides, all of a size. */
+static size_t rows_of(const struct device_segment *segments, size_t count)
+{
+    const uint64_t plain = segments[0].plain_bytes, pitch = plain + DEVICE_TAG_BYTES;
+    size_t rows = 1;
+    if (plain == 0 || plain > CUDA_PITCH_MAX - DEVICE_TAG_BYTES)
+        return 1;
+    while (rows < count && segments[rows].plain_bytes == plain &&
+           (uintptr_t)segments[rows].cipher == (uintptr_t)segments[0].cipher + rows * pitch &&
+           segments[rows].offset_bytes == segments[0].offset_bytes + rows * plain)
+        rows++;
+    return rows;
+}
+
+/* Ciphertext goes where its plaintext will be. One copy for many segments: each would wait for the
+ * one before. */
+static lethe_result upload(const struct device_memory *memory,
+                           const struct device_segment *segments, size_t count,
+                           struct lethe_error *err)
+{
+    const struct cuda_device *device = cuda_device_of(memory);
+    for (size_t first = 0, rows; first < count; first += rows) {
+        const struct device_segment *segment = &segments[first];
+        const cuda_address to = cuda_address_of(memory) + segment->offset_bytes;
+        rows = rows_of(segment, count - first);
+        if (rows > 1)
+            TRY(cuda_upload_rows(
+                device,
+                &(struct cuda_upload_rows){.to = to,
+                                           .from = segment->cipher,
+                                           .from_pitch = segment->plain_bytes + DEVICE_TAG_BYTES,
+                                           .row_bytes = segment->plain_bytes,
+                                           .rows = rows},
+                err));
+        else if (segment->plain_bytes > 0)
+            TRY(cuda_upload(device, to, segment->cipher, segment->plain_bytes, err));
+    }
+    return LETHE_OK;
 }
 
 /* *done counts segments whose tags fitted. */
@@ -273,7 +309,8 @@ static lethe_result open_some(const struct device_memory *memory, const struct w
     TRY(slab_alloc(TAGS_AT_ONCE * DEVICE_TAG_BYTES, &computed, err));
     CLEANUP(slab_free) void *tags = computed;
     for (size_t i = 0; i < count; i++)
-        TRY(upload(memory, &segments[i], &texts[i], err));
+        texts[i] = segment_text(memory, &segments[i]);
+    TRY(upload(memory, segments, count, err));
     TRY(put_texts(work, 0, texts, count, err));
     TRY(work_on(work, count, err));
     TRY(get_tags(work, 0, count, tags, err));

@@ -197,6 +197,20 @@ int cuMemsetD8_v2(cuda_address address, unsigned char value, size_t count)
     return OK;
 }
 
+SHOWN int cuMemcpy2D_v2(const struct cuda_rows *copy);
+int cuMemcpy2D_v2(const struct cuda_rows *copy)
+{
+    ENTER_CONTEXT("cuMemcpy2D_v2");
+    if (copy->from_kind != CUDA_MEMORY_HOST || copy->to_kind != CUDA_MEMORY_DEVICE ||
+        copy->from_pitch < copy->row_bytes || copy->to_pitch < copy->row_bytes ||
+        copy->from_pitch > CUDA_PITCH_MAX || copy->from_x + copy->from_y + copy->to_x + copy->to_y)
+        return INVALID_VALUE;
+    for (size_t row = 0; row < copy->rows; row++)
+        memcpy(at(copy->to_device + row * copy->to_pitch, copy->row_bytes),
+               (const uint8_t *)copy->from_host + row * copy->from_pitch, copy->row_bytes);
+    return OK;
+}
+
 SHOWN int cuMemcpyHtoD_v2(cuda_address to, const void *from, size_t size_bytes);
 int cuMemcpyHtoD_v2(cuda_address to, const void *from, size_t size_bytes)
 {

@@ -43,6 +43,7 @@ static void no_managed_or_pinned_memory_is_ever_asked_for(void **state)
                                           "cuMemFree_v2",
                                           "cuMemsetD8_v2",
                                           "cuMemcpyHtoD_v2",
+                                          "cuMemcpy2D_v2",
                                           "cuMemcpyDtoH_v2",
                                           "cuLaunchKernel",
                                           "cuGetErrorName"};

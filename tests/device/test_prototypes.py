@@ -20,6 +20,7 @@ SAME = {
     "unsigned": "u32", "unsigned int": "u32", "unsigned char": "u8",
     "cuda_context": "context", "CUcontext": "context", "cuda_module": "module", "CUmodule": "module",
     "cuda_function": "function", "CUfunction": "function", "cuda_stream": "stream", "CUstream": "stream",
+    "struct cuda_rows": "rows", "CUDA_MEMCPY2D": "rows",
 }
 
 
@@ -44,7 +45,7 @@ def main():
     theirs = subprocess.run(["cc", "-E", "-x", "c", str(HEADER)], capture_output=True, text=True,
                             check=True).stdout
     print(f"1..{len(ours) + 2}")
-    fine = [len(ours) == 21, signature("CUdeviceptr a, int b") != signature("int *a, int b")]
+    fine = [len(ours) == 22, signature("CUdeviceptr a, int b") != signature("int *a, int b")]
     for number, (passed, what) in enumerate(zip(fine, ("all are found", "a difference is seen")), 1):
         print("ok" if passed else "not ok", number, "-", what)
     for number, (_, symbol, parameters) in enumerate(ours, 3):
