@@ -67,22 +67,32 @@ static void a_discarded_memory_on_a_failed_device_ends_nothing(void **state)
 
 /* ---- every call fails once ------------------------------------------------------------------- */
 
+#define SEGMENTS 2u /* behind one another, so that they are uploaded together */
+#define SEGMENT_PLAIN 500u
+
 struct life {
-    uint8_t bytes[3000], sealed[1000 + 16], key_bytes[32], nonce[12], tags[16];
-    struct device_segment segment;
+    uint8_t bytes[3000], sealed[SEGMENTS][SEGMENT_PLAIN + 16], key_bytes[32], nonces[SEGMENTS][12],
+        tags[16];
+    struct device_segment segments[SEGMENTS];
 };
 
 static void life_init(struct life *life)
 {
     struct aead_key *key;
     fill_random(life, sizeof *life);
-    const struct aead_message message = {
-        .nonce = life->nonce, .in = life->bytes, .out = life->sealed, .size_bytes = 1000};
     assert_ok(aead_key_create(life->key_bytes, 32, AEAD_BACKEND_OPENSSL, &key, &err), &err);
-    assert_result(LETHE_OK, aead_seal(key, &message, life->sealed + 1000));
+    for (size_t i = 0; i < SEGMENTS; i++) {
+        const struct aead_message message = {.nonce = life->nonces[i],
+                                             .in = life->bytes + i * SEGMENT_PLAIN,
+                                             .out = life->sealed[i],
+                                             .size_bytes = SEGMENT_PLAIN};
+        assert_result(LETHE_OK, aead_seal(key, &message, life->sealed[i] + SEGMENT_PLAIN));
+        life->segments[i] = (struct device_segment){.nonce = life->nonces[i],
+                                                    .cipher = life->sealed[i],
+                                                    .plain_bytes = SEGMENT_PLAIN,
+                                                    .offset_bytes = 1500 + i * SEGMENT_PLAIN};
+    }
     aead_key_free(key);
-    life->segment = (struct device_segment){
-        .nonce = life->nonce, .cipher = life->sealed, .plain_bytes = 1000, .offset_bytes = 1500};
 }
 
 static bool device_is_lost; /* nothing more can be done there, not even a wipe */
@@ -100,7 +110,8 @@ static lethe_result life_open(struct life *life, struct device_memory *memory,
                               struct device_key *key)
 {
     size_t failed;
-    lethe_result result = device_open_segments(memory, key, &life->segment, 1, &failed, &err);
+    lethe_result result =
+        device_open_segments(memory, key, life->segments, SEGMENTS, &failed, &err);
     if (result == LETHE_OK)
         return result;
     assert_int_not_equal(result, LETHE_INTEGRITY);
