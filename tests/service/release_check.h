@@ -52,6 +52,9 @@ const char *guest_chip(const struct guest *guest); /* CHIP_ID in hex */
 /* The microcode's level goes down by this; its certificate is made anew. */
 void guest_roll_back(struct guest *guest, uint8_t by);
 void guest_measure(struct guest *guest, uint8_t byte); /* all of its measurement: this */
+/* These bits of a byte of its report are the other way round, and signed; 0: none. */
+void guest_change(struct guest *guest, size_t at, uint8_t bits);
+void guest_expire(struct guest *guest, bool is_expired); /* its certificate */
 void guest_prove(const struct guest *guest, const uint8_t data[32], struct buffer *json);
 
 /* ---- a scene --------------------------------------------------------------------------------- */

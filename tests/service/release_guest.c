@@ -13,6 +13,9 @@ struct guest {
     uint64_t now_s;
     uint8_t measurement;
     char chip[129];
+    size_t change_at; /* of the report, before it is signed; 0: nothing */
+    uint8_t change;
+    bool is_expired;
 };
 
 struct guest *guest_make(uint64_t now_s);
@@ -21,6 +24,8 @@ const char *guest_anchors(const struct guest *guest);
 const char *guest_chip(const struct guest *guest);
 void guest_roll_back(struct guest *guest, uint8_t by);
 void guest_measure(struct guest *guest, uint8_t byte);
+void guest_change(struct guest *guest, size_t at, uint8_t bits);
+void guest_expire(struct guest *guest, bool is_expired);
 void guest_prove(const struct guest *guest, const uint8_t data[32], struct buffer *json);
 
 static struct certificate_spec dated(const struct guest *guest, struct certificate_spec spec)
@@ -32,7 +37,9 @@ static struct certificate_spec dated(const struct guest *guest, struct certifica
 
 static void certify(struct guest *guest)
 {
-    const struct certificate_spec vek = dated(guest, vek_spec(&guest->machine));
+    struct certificate_spec vek = dated(guest, vek_spec(&guest->machine));
+    if (guest->is_expired)
+        vek.not_after_s = guest->now_s - PKI_DAY_S;
     buffer_clear(&guest->vek);
     pki_make(&vek, &guest->vek);
 }
@@ -87,6 +94,18 @@ void guest_measure(struct guest *guest, uint8_t byte)
     guest->measurement = byte;
 }
 
+void guest_change(struct guest *guest, size_t at, uint8_t bits)
+{
+    guest->change_at = at;
+    guest->change = bits;
+}
+
+void guest_expire(struct guest *guest, bool is_expired)
+{
+    guest->is_expired = is_expired;
+    certify(guest);
+}
+
 void guest_prove(const struct guest *guest, const uint8_t data[32], struct buffer *json)
 {
     uint8_t report[SEVSNP_REPORT_BYTES];
@@ -94,6 +113,7 @@ void guest_prove(const struct guest *guest, const uint8_t data[32], struct buffe
     memset(report + 0x50, 0, 64);
     memcpy(report + 0x50, data, 32);
     memset(report + 0x90, guest->measurement, 48);
+    report[guest->change_at] ^= guest->change;
     sign_report(pki.vek, report);
     buffer_clear(json);
     buffer_text(json, "{\"kind\":\"sev-snp\",\"report\":\"");

@@ -159,6 +159,26 @@ static void another_tenants_shard_among_ones_own_releases_nothing(void **state)
     assert_int_equal(200, ask_release(scene, &all_well));
 }
 
+/* The longest ids there may be: each is on record, in as many records as that takes. */
+static void as_many_shards_as_there_can_be_are_on_record(void **state)
+{
+    struct scene *scene = *state;
+    const struct wanted most = {.shards = 10000};
+    char whole[96];
+    take_challenge(scene);
+    write_request(scene, &most);
+    change_request(scene, "{\"id\":\"",
+                   "{\"id\":\"idididididididididididididididididididididididididididididid");
+    finish(scene);
+    assert_released(scene);
+    for (unsigned i = 0; i < 10000; i += 1111) {
+        snprintf(whole, sizeof whole,
+                 "idididididididididididididididididididididididididididididid%04u", i);
+        assert_int_equal(1, records(scene->check, "key_released", whole));
+    }
+    assert_log_verifies(scene->check->home);
+}
+
 /* ---- between challenge and release ----------------------------------------------------------- */
 
 static void revoke_machine(struct scene *scene)
@@ -179,6 +199,12 @@ static void revoke_key(struct scene *scene)
 static void change_policy(struct scene *scene)
 {
     must_ask(scene, "POST", "lethe/policies/data", "{\"document\":\"{}\"}");
+}
+
+static void revoke_identity(struct scene *scene)
+{
+    must_ask(scene, "POST", "lethe/identities/revoke",
+             "{\"id\":\"" LOADER_ID "\",\"reason\":\"stolen\"}");
 }
 
 static void take_permission(struct scene *scene)
@@ -223,9 +249,46 @@ static void a_policy_changed_meanwhile_decides(void **state)
     a_change_before_the_release_counts(state, change_policy, "policy_denied");
 }
 
+static void an_identity_revoked_meanwhile_is_nobody(void **state)
+{
+    a_change_before_the_release_counts(state, revoke_identity, NULL);
+}
+
 static void a_permission_taken_meanwhile_is_missing(void **state)
 {
     a_change_before_the_release_counts(state, take_permission, NULL);
+}
+
+static void a_token_learns_nothing_by_asking_whether(void **state)
+{
+    struct scene *scene = *state;
+    struct check *check = scene->check;
+    begin(scene);
+    bind_request(scene);
+    prove_tpm(scene);
+    assert_int_equal(200, send_release(scene, "lethe/release/check")); /* makes the body */
+    connect_with_chain(check, NULL, 0);
+    assert_int_equal(200,
+                     call(check, "POST", "lethe/release/check", check->root, scene->body.bytes));
+    assert_has(check, "\"allowed\":false");
+    assert_has(check, "\"reason\":\"certificate_needed\"");
+    assert_has(check, "valid\\\":false");
+    assert_has_not(check, "acme");
+    assert_has_not(check, "rack7");
+}
+
+static void fields_come_once(void **state)
+{
+    struct scene *scene = *state;
+    begin(scene);
+    bind_request(scene);
+    prove_tpm(scene);
+    send_release(scene, "lethe/release/check");
+    scene->body.bytes[0] = ' ';
+    CLEANUP(buffer_clear) struct buffer twice = {0};
+    buffer_format(&twice, "{\"public_key\":\"AAAA\",%s", scene->body.bytes);
+    assert_int_equal(400, call(scene->check, "POST", "lethe/release", NULL, twice.bytes));
+    assert_int_equal(0, records(scene->check, "key_released", NULL));
 }
 
 static void one_nonce_is_one_release(void **state)
@@ -282,11 +345,15 @@ int main(void)
         ON_SCENE(a_request_reads_in_one_way_only),
         ON_SCENE(nesting_ends),
         ON_SCENE(another_tenants_shard_among_ones_own_releases_nothing),
+        ON_SCENE(as_many_shards_as_there_can_be_are_on_record),
         ON_SCENE(a_machine_revoked_meanwhile_gets_nothing),
         ON_SCENE(a_reference_revoked_meanwhile_is_good_no_more),
         ON_SCENE(a_key_revoked_meanwhile_is_not_released),
         ON_SCENE(a_policy_changed_meanwhile_decides),
+        ON_SCENE(an_identity_revoked_meanwhile_is_nobody),
         ON_SCENE(a_permission_taken_meanwhile_is_missing),
+        ON_SCENE(a_token_learns_nothing_by_asking_whether),
+        ON_SCENE(fields_come_once),
         ON_SCENE(one_nonce_is_one_release),
         ON_SCENE(values_in_other_pcrs_are_no_measurement),
     };
