@@ -126,6 +126,9 @@ lethe_result release_request_read(const char *text, size_t length, struct releas
                          RELEASE_REQUEST_MAX);
     TRY(json_scan(text, length, &document, err));
     TRY(read_members(&document, members, err));
+    if (out->engine.length > RELEASE_ENGINE_MAX)
+        return error_set(err, LETHE_MALFORMED, "the request: engine is longer than %zu bytes",
+                         RELEASE_ENGINE_MAX);
     return count_shards(out, err);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "crypto/hash.h"
+#include "service/release.h"
 
 #define REVOKE "{\"reason\":\"stolen\"}"
 
@@ -135,6 +136,28 @@ static void nesting_ends(void **state)
     send_release(scene, "lethe/release");
     assert_denied(scene, "evidence_malformed");
     buffer_clear(&engine);
+}
+
+/* The policy takes it apart, and everybody else waits meanwhile. */
+static void an_engine_has_a_limit(void **state)
+{
+    struct scene *scene = *state;
+    for (size_t over = 0; over <= 1; over++) {
+        CLEANUP(buffer_clear) struct buffer engine = {0};
+        size_t fill = RELEASE_ENGINE_MAX - strlen("{\"a\":\"\"}") + over;
+        buffer_text(&engine, ",\"engine\":{\"a\":\"");
+        memset(buffer_extend(&engine, fill), 'a', fill);
+        buffer_text(&engine, "\"}");
+        buffer_byte(&engine, '\0');
+        take_challenge(scene);
+        write_request(scene, &(struct wanted){.members = engine.bytes});
+        finish(scene);
+        if (over == 0)
+            assert_released(scene);
+        else
+            assert_has(scene->check, "request_malformed: the request: engine is longer");
+    }
+    assert_int_equal(1, records(scene->check, "key_denied", "request_malformed"));
 }
 
 /* ---- keys ------------------------------------------------------------------------------------ */
@@ -344,6 +367,7 @@ int main(void)
         ON_SCENE(no_name_of_a_shard_keeps_a_release_off_the_record),
         ON_SCENE(a_request_reads_in_one_way_only),
         ON_SCENE(nesting_ends),
+        ON_SCENE(an_engine_has_a_limit),
         ON_SCENE(another_tenants_shard_among_ones_own_releases_nothing),
         ON_SCENE(as_many_shards_as_there_can_be_are_on_record),
         ON_SCENE(a_machine_revoked_meanwhile_gets_nothing),
