@@ -7,7 +7,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -101,6 +103,17 @@ __attribute__((unused)) static int shell(const struct tpm *tpm, const char *comm
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
+/* Its sockets are there before it listens; the one for control is the later one. */
+static bool listens(const char *control)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", control);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool connected = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    close(fd);
+    return connected;
+}
+
 __attribute__((unused)) static bool start_tpm(struct tpm *tpm)
 {
     char state[128], server[160], control[160];
@@ -116,10 +129,11 @@ __attribute__((unused)) static bool start_tpm(struct tpm *tpm)
                "--ctrl", control, "--flags", "not-need-init,startup-clear", (char *)NULL);
         _exit(127);
     }
-    snprintf(server, sizeof server, "%s/s", tpm->directory);
-    for (int i = 0; i < 500 && access(server, F_OK) != 0; i++)
+    snprintf(control, sizeof control, "%s/s.ctrl", tpm->directory);
+    bool up = listens(control);
+    for (int i = 0; i < 1000 && !up; i++, up = listens(control))
         usleep(10000);
-    return access(server, F_OK) == 0;
+    return up;
 }
 
 __attribute__((unused)) static void stop_tpm(struct tpm *tpm)
@@ -128,6 +142,8 @@ __attribute__((unused)) static void stop_tpm(struct tpm *tpm)
     kill(tpm->pid, SIGTERM);
     waitpid(tpm->pid, NULL, 0);
     snprintf(server, sizeof server, "%s/s", tpm->directory);
+    unlink(server);
+    snprintf(server, sizeof server, "%s/s.ctrl", tpm->directory);
     unlink(server);
 }
 
