@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/validate.h"
 #include "cli/attest_place.h"
 #include "cli/common.h"
 #include "cli/kms_call.h"
@@ -20,7 +21,7 @@
 static void print_piece(const struct json_piece *row, const char *name, int width,
                         const char *behind)
 {
-    char text[CELL_SIZE];
+    char text[CELL_SIZE], clean[sizeof text];
     struct json_piece piece;
     size_t length = 0;
     if (json_piece_find(row, name, &piece) != LETHE_OK)
@@ -30,11 +31,8 @@ static void print_piece(const struct json_piece *row, const char *name, int widt
         length = 0;
     if (piece.kind == JSON_PIECE_NUMBER)
         memcpy(text, piece.at, length = MIN(piece.length, sizeof text - 1));
-    text[length] = '\0';
-    for (char *at = text; *at != '\0'; at++)
-        if ((unsigned char)*at < ' ' || *at == 0x7f)
-            *at = '?';
-    printf("%-*s%s", width, text[0] != '\0' ? text : "-", behind);
+    text_sanitise(text, length, clean, sizeof clean);
+    printf("%-*s%s", width, clean[0] != '\0' ? clean : "-", behind);
 }
 
 /* A column for each name; the last one as wide as it is. */
