@@ -147,5 +147,8 @@ void attest_reference_format(const struct attest_reference *reference, struct bu
 #define ATTEST_WHY_SIZE 256u
 bool attest_reference_fits(const struct attest_reference *reference,
                            const struct attest_claims *claims, char why[ATTEST_WHY_SIZE]);
+/* How many of its PCRs differ, or were not quoted. */
+unsigned attest_reference_distance(const struct attest_reference *reference,
+                                   const struct attest_claims *claims);
 
 #endif

@@ -36,6 +36,17 @@ static bool fit_pcrs(const struct attest_reference *r, const struct attest_claim
     return true;
 }
 
+unsigned attest_reference_distance(const struct attest_reference *r,
+                                   const struct attest_claims *claims)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < ATTEST_PCRS; i++) {
+        bool is_meant = (r->pcr_mask >> i & 1) != 0, is_quoted = (claims->pcr_mask >> i & 1) != 0;
+        count += is_meant && (!is_quoted || memcmp(r->pcrs[i], claims->pcrs[i], DIGEST_BYTES) != 0);
+    }
+    return count;
+}
+
 static bool is_loader(const struct attest_reference *r, const char *loader)
 {
     for (size_t i = 0; i < r->loader_count; i++)

@@ -16,6 +16,12 @@ const struct option attest_evidence_options[] = {
     {"output", 'o', "FILE", "where to write it; - is stdout", false},
     ATTEST_DEVICE_OPTIONS,
     {0}};
+const struct option attest_service_options[] = {
+    {"reference", 0, "FILE", "a reference value that the service's machine must fit", false},
+    {"machine", 0, "HEX", "which it must be: tpm2_key, or sev-snp_chip, of lethe attest show there", false},
+    {"json", 0, NULL, "print JSON instead of text", false},
+    KMS_OPTIONS,
+    {0}};
 const struct option attest_verify_options[] = {
     {"kind", 0, "KIND", "tpm2 or sev-snp", false},
     {"report", 0, "FILE", "sev-snp: the report, 1184 bytes", false},

@@ -121,6 +121,7 @@ COMMAND_FUNCTION(pki_issue);
 COMMAND_FUNCTION(pki_sign);
 COMMAND_FUNCTION(pki_revoke);
 COMMAND_FUNCTION(pki_crl);
+COMMAND_FUNCTION(attest_service);
 COMMAND_FUNCTION(attest_show);
 COMMAND_FUNCTION(attest_verify);
 COMMAND_FUNCTION(attest_evidence);

@@ -499,6 +499,12 @@ const struct command commands[] = {
     {"attest evidence", "[--kind KIND] [--nonce HEX] -o FILE", "Write evidence, as a key service gets it",
      "The attestation key is made when there is none.",
      attest_evidence_options, 0, 0, false, command_attest_evidence},
+    {"attest service", "[--reference FILE] [--machine HEX]", "Have a key service prove the machine that it runs on",
+     "The exit code is 3 when it does not, or is another machine than --machine, or in another state than\n"
+     "FILE says (lethe attest reference show prints it there). Of a TPM --machine is needed: anybody can make\n"
+     "up a key. [kms] service_reference and service_machine of lethe.conf have it done before keys are asked\n"
+     "for.",
+     attest_service_options, 0, 0, false, command_attest_service},
     {"attest verify", "--kind KIND ...", "Check evidence in files, without network or service",
      "The exit code is 3 when it is not good. AMD's roots are built in. A key that comes as PEM does not say\n"
      "that it lies in a TPM: then the signature is checked, and no more, and the output says so.",

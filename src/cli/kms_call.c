@@ -21,7 +21,9 @@ void kms_call_client_options(const struct kms_settings *kms, struct kms_client_o
                                        .certificate_path = or_null(kms->certificate),
                                        .key_path = or_null(kms->key),
                                        .token_path = or_null(kms->token_file),
-                                       .service = or_null(kms->service)};
+                                       .service = or_null(kms->service),
+                                       .service_reference_path = or_null(kms->service_reference),
+                                       .service_machine = or_null(kms->service_machine)};
 }
 
 static lethe_result open_client(const struct kms_settings *kms, struct kms_call *out,

@@ -16,6 +16,8 @@ static const struct {
     {"token-file", "LETHE_KMS_TOKEN_FILE", offsetof(struct kms_settings, token_file)},
     {"certificate", "LETHE_KMS_CERTIFICATE", offsetof(struct kms_settings, certificate)},
     {"key", "LETHE_KMS_KEY", offsetof(struct kms_settings, key)},
+    {"reference", "LETHE_KMS_REFERENCE", offsetof(struct kms_settings, service_reference)},
+    {"machine", "LETHE_KMS_MACHINE", offsetof(struct kms_settings, service_machine)},
     {"attest", "LETHE_ATTEST", offsetof(struct kms_settings, attest)},
     {"tpm", "LETHE_TPM", offsetof(struct kms_settings, tpm)},
     {"attest-key", "LETHE_ATTEST_KEY", offsetof(struct kms_settings, attest_key)},

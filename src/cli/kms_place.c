@@ -74,6 +74,41 @@ static lethe_result find_root(struct kms_place *place, struct lethe_error *err)
     return LETHE_OK;
 }
 
+static const char **end_of(const char **list)
+{
+    while (*list != NULL)
+        list++;
+    return list;
+}
+
+/* What the keeper proves its own machine with: opened when it is asked for, when nothing else can
+ * be opened any more. */
+static lethe_result find_evidence(struct kms_place *place, struct lethe_error *err)
+{
+    static const char guest_reports[] = "/sys/kernel/config/tsm/report";
+    struct evidence_options *own = &place->serve.service.attest.own;
+    struct root_spec tpm = {.kind = ROOT_TPM2};
+    place->attest_key_path = path_join(place->paths.directory, "attest.key");
+    if (place->attest_key_path == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for a path");
+    own->key_path = place->attest_key_path;
+    place->serve.root_readable = place->root_readable;
+    place->serve.root_writable = place->root_writable;
+    if (own->kind == ATTEST_SEV_SNP) {
+        *end_of(place->root_writable) = guest_reports;
+        if (own->vek_path != NULL)
+            *end_of(place->root_readable) = own->vek_path;
+        return LETHE_OK;
+    }
+    place->serve.root_is_device = true;
+    if (own->tcti == NULL)
+        return LETHE_OK;
+    snprintf(tpm.where, sizeof tpm.where, "@%s", own->tcti);
+    TRY(root_places(&tpm, &place->attest_places, err));
+    (void)add_file(end_of(place->root_writable), place->attest_places.device);
+    return LETHE_OK;
+}
+
 static lethe_result check_private(const struct kms_place *place, struct lethe_error *err)
 {
     struct stat status;
@@ -100,6 +135,8 @@ lethe_result kms_place_fill(struct kms_place *place, struct lethe_error *err)
     TRY(find_root(place, err));
     snprintf(place->actor, sizeof place->actor, "uid:%u", (unsigned)geteuid());
     serve_configuration_apply(&place->configuration, place->names, &place->serve);
+    if (place->serve.service.attest.proves)
+        TRY(find_evidence(place, err));
     place->serve.home = place->paths.directory;
     place->serve.admin_path = place->admin_path;
     struct keeper_options *keeper = &place->serve.service.keeper;
@@ -119,6 +156,7 @@ void kms_place_clear(struct kms_place *place)
     free(place->ca_path);
     place->admin_path = NULL;
     place->ca_path = NULL;
+    free(MOVE(place->attest_key_path));
 }
 
 lethe_result kms_write_ca(const struct kms_place *place, struct service *service,

@@ -16,8 +16,9 @@ struct kms_place {
     char actor[HOME_ACTOR_SIZE];
     struct root_spec root;
     char root_directory[KMS_DIRECTORY_SIZE];
-    struct root_places root_places;
-    const char *root_readable[3], *root_writable[CONF_LIST_MAX + 2];
+    struct root_places root_places, attest_places;
+    char *attest_key_path;
+    const char *root_readable[4], *root_writable[CONF_LIST_MAX + 3];
     const char *names[SERVE_NAMES_MAX];
     struct serve_options serve; /* borrows of all of this: it stays where it is */
 };

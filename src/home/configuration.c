@@ -14,6 +14,8 @@ static const struct conf_row rows[] = {
     {"kms", "key", CONF_PATH, 0, 0, false, 0, KMS(key), NULL},
     {"kms", "token_file", CONF_PATH, 0, 0, false, 0, KMS(token_file), NULL},
     {"kms", "service", CONF_TEXT, 0, 0, false, 0, KMS(service), NULL},
+    {"kms", "service_reference", CONF_PATH, 0, 0, false, 0, KMS(service_reference), NULL},
+    {"kms", "service_machine", CONF_TEXT, 0, 0, false, 0, KMS(service_machine), NULL},
     {"kms", "attest", CONF_TEXT, 0, 0, false, 0, KMS(attest), NULL},
     {"kms", "tpm", CONF_TEXT, 0, 0, false, 0, KMS(tpm), NULL},
     {"kms", "attest_key", CONF_PATH, 0, 0, false, 0, KMS(attest_key), NULL},

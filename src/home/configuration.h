@@ -11,7 +11,9 @@ struct kms_settings { /* where keys come from; "" is not set, and without an add
     char certificate[CONF_TEXT_SIZE];
     char key[CONF_TEXT_SIZE]; /* the name of its file */
     char token_file[CONF_TEXT_SIZE];
-    char service[CONF_TEXT_SIZE]; /* the identity that it must have */
+    char service[CONF_TEXT_SIZE];           /* the identity that it must have */
+    char service_reference[CONF_TEXT_SIZE]; /* the name of a file: what its machine must fit */
+    char service_machine[CONF_TEXT_SIZE];   /* and which it must be */
     /* What this machine proves to it: the kind, and with what. */
     char attest[CONF_TEXT_SIZE];
     char tpm[CONF_TEXT_SIZE];

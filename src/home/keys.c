@@ -41,6 +41,9 @@ lethe_result home_connect(struct home *home, const struct kms_settings *settings
 {
     const struct kms_settings *kms = settings != NULL ? settings : &home->configuration.kms;
     const struct kms_client_options options = {.address = kms->address,
+                                               .service_reference_path =
+                                                   or_null(kms->service_reference),
+                                               .service_machine = or_null(kms->service_machine),
                                                .ca_path = or_null(kms->ca),
                                                .certificate_path = or_null(kms->certificate),
                                                .key_path = or_null(kms->key),

@@ -39,6 +39,8 @@ lethe_result kms_client_open(const struct kms_client_options *options, struct km
     client->evidence = options->evidence;
     TRY(copy_text(options->service, &client->service, err));
     TRY(copy_text(options->operation, &client->operation, err));
+    TRY(copy_text(options->service_machine, &client->service_machine, err));
+    TRY(client_service_open(client, options, err));
     client_keys_init(client);
     TRY(error_context(err, url_parse(options->address, &client->url, err),
                       "the key service's address"));
@@ -62,6 +64,8 @@ void kms_client_close(struct kms_client *client)
     free(client->service);
     free(client->operation);
     free(client->engine);
+    free(client->service_reference);
+    free(client->service_machine);
     free(client);
 }
 
@@ -228,7 +232,11 @@ lethe_result client_ask(struct kms_client *client, const struct client_ask *ask,
     client_cache_sweep(client);
     client_proof_refresh(client);
     guarded_wipe(&client->answer);
-    lethe_result result = exchange(client, ask, status, answer, err);
+    lethe_result result = client_require_service(client, CLIENT_BEFORE_ASKING, err);
+    if (result == LETHE_OK)
+        result = exchange(client, ask, status, answer, err);
+    if (result == LETHE_OK) /* the connection may have been lost, and be another one now */
+        result = client_require_service(client, CLIENT_HAS_ASKED, err);
     guarded_wipe(&client->request);
     if (result != LETHE_OK)
         guarded_wipe(&client->answer);

@@ -28,8 +28,13 @@ struct kms_client_options {
      * the identity of the certificate. NULL: they are asked for as of any service; outlives the
      * client. */
     const struct evidence_source *evidence;
-    const char *service;   /* the identity ("lethe-kms:...") that it must have; NULL: any */
-    const char *operation; /* of requests; NULL: "decrypt_for_vram_load" */
+    const char *service; /* the identity ("lethe-kms:...") that it must have; NULL: any */
+    /* K-13: before keys are asked for over a connection, the service proves its machine. Both NULL:
+     * it need not. */
+    const char *service_reference_path; /* a reference value that it must fit; NULL: any state */
+    const char *service_machine; /* the hex name of its attestation key, or its chip; NULL: any, but
+                                    not of a TPM, whose key anybody could have made up */
+    const char *operation;       /* of requests; NULL: "decrypt_for_vram_load" */
 };
 struct kms_client;
 LETHE_MUST_CHECK lethe_result kms_client_open(const struct kms_client_options *options,
@@ -65,6 +70,15 @@ struct kms_client_count {
  * call, is no failure. */
 void kms_client_report(struct kms_client *client, const char *key, const char *model,
                        const struct kms_client_count *counts, size_t count);
+
+/* Has the service prove its machine, for a nonce of this client's, and holds it against what the
+ * options say. Claims (and `service`, who it says it is) are there as far as they were read, also
+ * when the result is LETHE_DENIED. LETHE_NOT_FOUND: it makes no evidence. */
+#define KMS_SERVICE_SIZE 129u
+LETHE_MUST_CHECK lethe_result kms_client_prove_service(struct kms_client *client,
+                                                       struct attest_claims *claims,
+                                                       char service[KMS_SERVICE_SIZE],
+                                                       struct lethe_error *err);
 
 /* Any call, for the commands: `path` is below /v1/, and encoded. Results that are not 2xx become an
  * error with the service's text: 400 LETHE_INVALID, 403 LETHE_DENIED, 404 LETHE_NOT_FOUND, 429 and

@@ -46,6 +46,17 @@ struct client_proof {
     struct spiffe_id identity; /* of the certificate; "": it has none */
 };
 
+/* An attested release of many that was denied. Whoever then asks for each learns the same, and it
+ * is not on record again. */
+#define CLIENT_REFUSAL_MS 1000u
+struct client_refusal {
+    char key[KEY_NAME_MAX + 1]; /* "": none */
+    char purpose[64];
+    uint64_t release;
+    uint64_t at_ns; /* monotonic */
+    struct lethe_error error;
+};
+
 struct client_kept; /* a data key that is kept, in client_cache.c */
 
 struct kms_client {
@@ -65,8 +76,12 @@ struct kms_client {
     struct client_signer *signers;
     struct client_usable *usable;
     struct client_kept *kept;
-    const struct evidence_source *evidence; /* NULL: keys are asked for without */
-    char *service, *operation, *engine;     /* NULL: nothing said */
+    const struct evidence_source *evidence;     /* NULL: keys are asked for without */
+    char *service, *operation, *engine;         /* NULL: nothing said */
+    struct attest_reference *service_reference; /* NULL: any state */
+    char *service_machine;                      /* NULL: any */
+    struct client_refusal refusal;              /* the last of an attested release of many */
+    uint64_t proven_connection;                 /* the service was, over it; 0: not yet */
 };
 
 /* Sends what was put into client->request, which is wiped; the answer is in client->answer until
@@ -161,6 +176,15 @@ LETHE_MUST_CHECK lethe_result client_open_keys(const struct guarded *plain,
 /* Of a text of base64: appends its bytes, which are no secret. */
 LETHE_MUST_CHECK lethe_result client_answer_bytes(const struct json_piece *answer, const char *path,
                                                   struct buffer *out, struct lethe_error *err);
+enum client_moment { CLIENT_BEFORE_ASKING, CLIENT_HAS_ASKED };
+/* client_service.c (K-13): what the options say; and, where they ask for it, that the service has
+ * proven its machine over the connection that there is. */
+LETHE_MUST_CHECK lethe_result client_service_open(struct kms_client *client,
+                                                  const struct kms_client_options *options,
+                                                  struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result client_require_service(struct kms_client *client,
+                                                     enum client_moment moment,
+                                                     struct lethe_error *err);
 /* client_keys.c: what a refusal to open a key may have been about. */
 lethe_result client_explain(struct kms_client *client, const struct key_use *use, uint64_t version,
                             lethe_result refused, struct lethe_error *err);

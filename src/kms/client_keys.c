@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "kms/client_core.h"
 #include "kms/transit.h"
@@ -116,6 +117,15 @@ lethe_result client_explain(struct kms_client *client, const struct key_use *use
     return LETHE_INTEGRITY;
 }
 
+static bool was_refused(const struct kms_client *client, const struct key_use *use)
+{
+    const struct client_refusal *refusal = &client->refusal;
+    return strcmp(refusal->key, use->key) == 0 && strcmp(refusal->purpose, use->purpose) == 0 &&
+           refusal->release == use->release &&
+           clock_monotonic_ns(&clock_system) - refusal->at_ns <
+               CLIENT_REFUSAL_MS * UINT64_C(1000000);
+}
+
 /* By evidence of this machine. */
 static lethe_result release_one(struct kms_client *client, const struct key_use *use,
                                 const char *wrapped, struct lethe_secret **data_key,
@@ -124,6 +134,11 @@ static lethe_result release_one(struct kms_client *client, const struct key_use 
     CLEANUP(lethe_secret_free) struct lethe_secret *opened = NULL;
     const struct key_unwrap item = {.use = *use, .wrapped = wrapped, .data_key = &opened};
     const struct client_shards shards = {.items = &item, .count = 1};
+    if (was_refused(client, use)) {
+        if (err != NULL)
+            *err = client->refusal.error;
+        return LETHE_DENIED;
+    }
     TRY(client_release(client, &shards, err));
     TRY(client_cache_keep(client, use, wrapped, opened, err));
     *data_key = MOVE(opened);

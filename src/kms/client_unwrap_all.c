@@ -1,7 +1,9 @@
 /* Data keys opened by the service, many in one call: all of them, or none. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "kms/client_core.h"
 #include "kms/transit.h"
@@ -82,13 +84,33 @@ static lethe_result read_items(struct kms_client *client, const struct json_piec
     return client_results_end(&walk, err);
 }
 
+static lethe_result release_many(struct kms_client *client, const struct client_shards *shards,
+                                 struct lethe_error *err)
+{
+    struct lethe_error why = {0};
+    struct client_refusal *refusal = &client->refusal;
+    const struct key_use *use = &shards->items[shards->taken[0]].use;
+    *refusal = (struct client_refusal){0};
+    lethe_result result = client_release(client, shards, &why);
+    if (result == LETHE_DENIED) {
+        snprintf(refusal->key, sizeof refusal->key, "%s", use->key);
+        snprintf(refusal->purpose, sizeof refusal->purpose, "%s", use->purpose);
+        refusal->release = use->release;
+        refusal->at_ns = clock_monotonic_ns(&clock_system);
+        refusal->error = why;
+    }
+    if (result != LETHE_OK && err != NULL)
+        *err = why;
+    return result;
+}
+
 /* By evidence of this machine: one piece of it for all of them. */
 static lethe_result ask_release(struct kms_client *client, struct batch *batch,
                                 struct lethe_error *err)
 {
     choose(batch, batch->room);
     const struct client_shards shards = {batch->items, batch->taken, batch->taken_count};
-    TRY(client_release(client, &shards, err));
+    TRY(release_many(client, &shards, err));
     for (size_t i = 0; i < batch->taken_count; i++) {
         const struct key_unwrap *item = &batch->items[batch->taken[i]];
         TRY(client_cache_keep(client, &item->use, item->wrapped, *item->data_key, err));

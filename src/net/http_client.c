@@ -15,6 +15,7 @@ struct http_client {
     struct url url;
     struct tls_context *tls;
     struct tls_connection *link; /* kept between calls; NULL: none */
+    uint64_t connections;        /* that were made */
     struct guarded request;      /* wiped after each call, as is what was read */
     struct guarded received;
 };
@@ -54,6 +55,18 @@ void http_client_free(struct http_client *client)
     guarded_clear(&client->request);
     guarded_clear(&client->received);
     free(client);
+}
+
+uint64_t http_client_connections(const struct http_client *client)
+{
+    return client->connections;
+}
+
+bool http_client_is_connected(struct http_client *client)
+{
+    if (client->link != NULL && http_link_look(client->link, NULL) != LETHE_OK)
+        drop_link(client);
+    return client->link != NULL;
 }
 
 /* ---- the request ----------------------------------------------------------------------------- */
@@ -160,12 +173,11 @@ static lethe_result read_answer(struct exchange *exchange, struct lethe_error *e
 static lethe_result take_link(struct exchange *exchange, struct lethe_error *err)
 {
     struct http_client *client = exchange->client;
-    if (client->link != NULL && http_link_look(client->link, NULL) != LETHE_OK)
-        drop_link(client);
-    exchange->on_kept_link = client->link != NULL;
-    if (client->link != NULL)
+    exchange->on_kept_link = http_client_is_connected(client);
+    if (exchange->on_kept_link)
         return LETHE_OK;
     TRY(http_link_open(&client->url, client->tls, &exchange->deadline, &client->link, err));
+    client->connections++;
     lethe_result result = http_link_look(client->link, err);
     if (result != LETHE_OK)
         drop_link(client);

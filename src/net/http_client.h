@@ -20,6 +20,10 @@ void http_client_free(struct http_client *client);
 /* From the next call on: over a new connection. The context is shared. */
 void http_client_set_tls(struct http_client *client, struct tls_context *tls);
 DEFINE_CLEANUP(http_client_free, struct http_client *);
+/* How many connections were made so far, and whether the last of them is still there for the next
+ * call: for whoever must know with whom a call speaks. */
+uint64_t http_client_connections(const struct http_client *client);
+bool http_client_is_connected(struct http_client *client);
 
 struct http_call {
     enum http_method method;

@@ -97,7 +97,18 @@ uint32_t references_pcrs(const struct attested *attested)
 
 /* ---- matching -------------------------------------------------------------------------------- */
 
-/* The newest that fits; else the sentence is that of the newest of its kind. */
+/* Fewer PCRs differ; of as many, the newer one. */
+static bool is_nearer(const struct attest_reference *one, const struct attest_reference *nearest,
+                      const struct attest_claims *claims)
+{
+    if (nearest == NULL)
+        return true;
+    unsigned ours = attest_reference_distance(one, claims);
+    unsigned theirs = attest_reference_distance(nearest, claims);
+    return ours < theirs || (ours == theirs && one->added_s >= nearest->added_s);
+}
+
+/* The newest that fits; else the sentence is that of the nearest of its kind. */
 const struct attest_reference *references_match(const struct attested *attested,
                                                 const struct attest_claims *claims, bool reported,
                                                 char why[ATTEST_WHY_SIZE])
@@ -115,7 +126,7 @@ const struct attest_reference *references_match(const struct attested *attested,
         if (attest_reference_fits(at, claims, difference)) {
             if (best == NULL || at->added_s >= best->added_s)
                 best = at;
-        } else if (nearest == NULL || at->added_s >= nearest->added_s) {
+        } else if (is_nearer(at, nearest, claims)) {
             nearest = at;
             snprintf(why, ATTEST_WHY_SIZE, "%.*s (reference value %s, version %" PRIu64 ")", 150,
                      difference, at->name, at->version);

@@ -204,6 +204,8 @@ static lethe_result reference_revoke(struct call *call, struct lethe_error *err)
 }
 
 const struct route routes_attest[] = {
+    {CALL_POST, "lethe/attest/service", 0, "service_attest", NULL, attest_service_fields,
+     attest_service, "Evidence of the machine that the service itself runs on"},
     {CALL_POST, "lethe/attest/machines/:name/enroll", ROUTE_SUDO, "machine_enrol", NULL,
      attest_enrol_fields, attest_enrol,
      "Begins to enrol a machine, by what only its TPM can answer"},

@@ -8,7 +8,7 @@
 /* Members of an object that was begun. */
 void attest_put_machine(struct json_writer *writer, const struct machine *machine);
 
-extern const struct field attest_enrol_fields[], attest_activate_fields[];
-call_handler attest_enrol, attest_activate;
+extern const struct field attest_enrol_fields[], attest_activate_fields[], attest_service_fields[];
+call_handler attest_enrol, attest_activate, attest_service;
 
 #endif

@@ -12,6 +12,9 @@
 static const char *const proofs[] = {
     [TLS_CLIENT_NOT_ASKED] = "no", [TLS_CLIENT_MAY] = "may", [TLS_CLIENT_MUST] = "must", NULL};
 
+static const char *const evidence_kinds[] = {"none", [ATTEST_TPM2 + 1] = "tpm2",
+                                             [ATTEST_SEV_SNP + 1] = "sev-snp", NULL};
+
 #define AT(member) offsetof(struct serve_configuration, member)
 #define AUDIT(member) offsetof(struct serve_configuration, audit.member)
 #define TEXT(section, key, type, member)                                                           \
@@ -60,6 +63,10 @@ static const struct conf_row rows[] = {
     TEXT("attest", "ek_roots", CONF_PATH, attest_ek_roots),
     TEXT("attest", "snp_crls", CONF_PATH, attest_snp_crls),
     YES_NO("attest", "only", attest_only),
+    {"attest", "evidence", CONF_CHOICE, .max = ATTEST_SEV_SNP + 1, .offset = AT(attest_evidence),
+     .words = evidence_kinds},
+    TEXT("attest", "tpm", CONF_TEXT, attest_tpm),
+    TEXT("attest", "vek", CONF_PATH, attest_vek),
     AUDIT_CONF_ROWS(AUDIT),
 };
 const struct conf_table serve_configuration_table = {rows, ARRAY_LEN(rows)};
@@ -120,6 +127,21 @@ static const char *path_or_null(const char *text)
     return text[0] == '\0' ? NULL : text;
 }
 
+/* A TPM that is named is used. */
+static void apply_evidence(const struct serve_configuration *configuration,
+                           struct attest_options *out)
+{
+    uint64_t kind = configuration->attest_evidence;
+    if (kind == 0 && configuration->attest_tpm[0] != '\0')
+        kind = ATTEST_TPM2 + 1;
+    out->proves = kind != 0;
+    if (!out->proves)
+        return;
+    out->own.kind = (enum attest_kind)(kind - 1);
+    out->own.tcti = path_or_null(configuration->attest_tpm);
+    out->own.vek_path = path_or_null(configuration->attest_vek);
+}
+
 void serve_configuration_apply(const struct serve_configuration *configuration,
                                const char *names[SERVE_NAMES_MAX], struct serve_options *out)
 {
@@ -145,6 +167,7 @@ void serve_configuration_apply(const struct serve_configuration *configuration,
     out->service.emit_uses = configuration->durable_use == 0;
     out->service.attest.loader_path = path_or_null(configuration->attest_loader);
     out->service.attest.only = configuration->attest_only != 0;
+    apply_evidence(configuration, &out->service.attest);
     out->ek_roots_path = path_or_null(configuration->attest_ek_roots);
     out->snp_crls_path = path_or_null(configuration->attest_snp_crls);
     out->service.keeper.audit_limits = configuration->audit;

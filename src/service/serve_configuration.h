@@ -27,6 +27,9 @@ struct serve_configuration {
     char attest_ek_roots[CONF_TEXT_SIZE];
     char attest_snp_crls[CONF_TEXT_SIZE];
     uint64_t attest_only;
+    uint64_t attest_evidence; /* 0: none; else enum attest_kind and 1 */
+    char attest_tpm[CONF_TEXT_SIZE];
+    char attest_vek[CONF_TEXT_SIZE];
     struct audit_limits audit;
     uint64_t set; /* a bit for each row of the table that the file has */
 };

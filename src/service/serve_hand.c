@@ -31,6 +31,11 @@ static const size_t texts[] = {
     AT(service.attest.snp_crls),
     AT(service.attest.snp_anchors),
     AT(service.attest.snp_anchors_product),
+    AT(service.attest.own.tcti),
+    AT(service.attest.own.key_path),
+    AT(service.attest.own.ima_log),
+    AT(service.attest.own.tsm_root),
+    AT(service.attest.own.vek_path),
     AT(user),
     AT(admin_path),
     AT(home),
@@ -57,7 +62,7 @@ _Static_assert(ARRAY_LEN(lists) == SERVE_HANDED_LISTS, "each has its room");
 
 /* A pointer that is no row here would point to nothing in a child. */
 _Static_assert(
-    sizeof(struct serve_options) == 544,
+    sizeof(struct serve_options) == 600,
     "a new member: with a pointer in it, it is a row above; then write the new size here");
 
 /* With its NUL, so that it can be used where it lies; a missing one has no bytes at all. */

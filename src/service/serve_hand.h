@@ -14,7 +14,7 @@
 enum { SERVE_FD_CONTROL = 3, SERVE_FD_OPTIONS, SERVE_FD_FIRST };
 
 #define SERVE_HANDED_LISTS 3
-#define SERVE_HANDED_LIST_MAX (CONF_LIST_MAX + 2) /* with the NULL at its end */
+#define SERVE_HANDED_LIST_MAX (CONF_LIST_MAX + 3) /* with the NULL at its end */
 struct serve_handed {
     pid_t supervisor;
     struct serve_options options;

@@ -15,6 +15,7 @@
 #ifndef SERVICE_SERVICE_H
 #define SERVICE_SERVICE_H
 
+#include "attest/evidence.h"
 #include "kms/change.h"
 #include "kms/engine.h"
 
@@ -35,6 +36,8 @@ struct attest_options {
     const char *snp_crls;    /* PEM; NULL: none */
     bool only; /* data keys of models leave by attested release only, or by the admin socket */
     const char *snp_anchors, *snp_anchors_product; /* for tests: attest/sevsnp.h */
+    bool proves; /* the service's own machine, to clients that ask for it (K-13), by this: */
+    struct evidence_options own;
 };
 
 struct service_options {

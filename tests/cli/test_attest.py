@@ -365,4 +365,107 @@ def _(place):
     assert "hint" in refused.err and not (place.work / "none").exists(), refused
 
 
+@case("a denial of many shards is asked for once, and on record once")
+def _(place):
+    with world(place) as w:
+        w.enroll()
+        w.reference()
+        files = [place.write(f"{n}.bin", bytes([97 + n]) * 3000) for n in range(3)]
+        model = place.work / "many"
+        place.good("encrypt", *files, "--model", "many", "-o", model, *w.served.words(),
+                   env={**place.env, "LETHE_KMS_CERTIFICATE": "", "LETHE_KMS_KEY": ""})
+        allow(w.served, default={"many": True})
+        place.good("verify", model)
+        assert len(w.served.records("key_released")) >= 1
+        w.device.extend(7, b"another kernel")
+        w.device.extend(0, b"other firmware")
+        w.served.good("attest", "reference", "add", "nearest", "--from-machine", "--tpm", w.device.tcti)
+        w.device.extend(7, b"a third kernel")
+        before = len(w.served.records("key_denied"))
+        refused = place.lethe("decrypt", model, "-o", place.root / "out")
+        assert refused.code == 4 and "measurement_unknown: " in refused.err and "PCR 7" in refused.err, refused
+        assert "nearest" in refused.err, refused
+        assert len(w.served.records("key_denied")) == before + 1, w.served.records("key_denied")[before:]
+
+
+@contextlib.contextmanager
+def proving(place, settings="evidence = tpm2"):
+    """A service whose own machine has a TPM, and a model under its keys."""
+    with tpm(place, "own") as device:
+        served = InEarnest(place, f"{settings}\ntpm = {device.tcti}" if "tpm2" in settings else settings)
+        try:
+            yield served.start(), device
+        finally:
+            served.stop()
+
+
+def shown_service(served, *words):
+    done = served.place.lethe("attest", "service", *served.words(), "--json", *words)
+    return done, (json.loads(done.out) if done.code in (0, 3) else None)
+
+
+@case("a service proves its own machine, and what it is not is found out")  # K-13
+def _(place):
+    with proving(place) as (served, device):
+        done, shown = shown_service(served)
+        assert done.code == 3 and shown["reason"] == "unexpected" and "nothing says" in shown["detail"], done
+        machine = shown["machine"]
+        home = {**place.env, "LETHE_HOME": str(served.home)}
+        there = json.loads(place.good("attest", "show", "--json", "--tpm", device.tcti, env=home).out)
+        assert there["tpm2_key"] == machine and (served.home / "attest.key").exists(), there
+        done, shown = shown_service(served, "--machine", machine)
+        assert done.code == 0 and shown["verified"] is True and shown["service"].startswith("lethe-kms:"), done
+        done, shown = shown_service(served, "--machine", "00" * 34)
+        assert done.code == 3 and "another machine" in shown["detail"], done
+        reference = place.work / "service.json"
+        place.good("attest", "reference", "show", "--pcrs", "0,7", "-o", reference, "--tpm", device.tcti)
+        done, shown = shown_service(served, "--machine", machine, "--reference", reference)
+        assert done.code == 0, done
+        device.extend(7, b"another kernel")
+        done, shown = shown_service(served, "--machine", machine, "--reference", reference)
+        assert done.code == 3 and "PCR 7" in shown["detail"] and shown["verified"] is False, done
+        for nonce in (15, 65):
+            refused = served.place.lethe("kms", "write", "lethe/attest/service", *served.words(),
+                                         f"nonce={base64.b64encode(bytes(nonce)).decode()}")
+            assert refused.code == 2 and "16 to 64" in refused.err, refused
+        first, second = (json.loads(served.place.good(
+            "kms", "write", "lethe/attest/service", *served.words(), "--json",
+            f"nonce={base64.b64encode(bytes([n]) * 32).decode()}").out)["data"]["evidence"] for n in (1, 2))
+        assert json.loads(base64.b64decode(first))["quote"] != json.loads(base64.b64decode(second))["quote"]
+
+
+@case("keys are asked for only of a service that has proven its machine")  # K-13
+def _(place):
+    with proving(place) as (served, device):
+        model = with_model(place, served, *served.words())
+        machine = shown_service(served)[1]["machine"]
+        reference = place.work / "service.json"
+        place.good("attest", "reference", "show", "--pcrs", "0,7", "-o", reference, "--tpm", device.tcti)
+        run = ("exec", model, "--", "/bin/cat", "{model}")
+        served.configure(service_machine="00" * 34)
+        before = len(served.records("key_released"))
+        refused = place.lethe(*run)
+        assert refused.code == 4 and refused.out == "" and "another machine" in refused.err, refused
+        served.configure(service_reference=reference)
+        refused = place.lethe(*run)
+        assert refused.code == 4 and "nothing says that a TPM" in refused.err, refused
+        assert len(served.records("key_released")) == before
+        served.configure(service_machine=machine, service_reference=reference)
+        assert place.good(*run).out == PLAIN
+        device.extend(0, b"other firmware")
+        refused = place.lethe(*run)
+        assert refused.code == 4 and refused.out == "" and "PCR 0" in refused.err, refused
+
+
+@case("a service that makes no evidence says so, and who demands it asks for no keys")  # K-13
+def _(place):
+    with proving(place, "evidence = none") as (served, _):
+        model = with_model(place, served, *served.words())
+        refused = place.lethe("attest", "service", *served.words())
+        assert "makes no evidence" in refused.err, refused
+        served.configure(service_machine="00" * 34)
+        refused = place.lethe("exec", model, "--", "/bin/cat", "{model}")
+        assert refused.code != 0 and refused.out == "" and "makes no evidence" in refused.err, refused
+
+
 finish()
