@@ -82,7 +82,7 @@ static lethe_result ask_status(struct kms_client *client, const char *key, uint6
     lethe_result by_transit = ask_transit(client, key, version, &why);
     if (!is_answer(by_transit) && result == LETHE_DENIED)
         return result;
-    client->speaks_transit_only = by_transit == LETHE_OK;
+    client->speaks_transit_only = result == LETHE_NOT_FOUND && by_transit == LETHE_OK;
     if (err != NULL)
         *err = why;
     return by_transit;

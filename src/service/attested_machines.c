@@ -146,10 +146,24 @@ lethe_result machines_check_name(const char *name, struct lethe_error *err)
                      MACHINE_NAME_MAX);
 }
 
+/* One with this key or chip; or one that was revoked with this TPM, which can make keys at will. */
+static const struct machine *same_machine(const struct attested *attested,
+                                          const struct machine *machine)
+{
+    for (size_t i = 0; i < attested->machine_count; i++) {
+        const struct machine *at = &attested->machines[i];
+        bool is_same_tpm = at->revoked_s != 0 && at->ek_fingerprint[0] != '\0' &&
+                           strcmp(at->ek_fingerprint, machine->ek_fingerprint) == 0;
+        if (is_same_tpm || strcmp(at->id, machine->id) == 0)
+            return at;
+    }
+    return NULL;
+}
+
 lethe_result machines_enrol(struct attested *attested, const struct machine *machine,
                             struct lethe_error *err)
 {
-    const struct machine *same = machines_by_id(attested, machine->id);
+    const struct machine *same = same_machine(attested, machine);
     struct change c = {.machine = *machine, .what = "enrolled"};
     TRY(machines_check_name(machine->name, err));
     if (same != NULL)

@@ -105,6 +105,16 @@ static void a_revoked_machine_is_refused_for_good(void **state)
     assert_int_equal(400,
                      call_operator(check, "POST", "lethe/attest/machines/again/activate", body));
     assert_has(check, "was revoked");
+    struct tpm fresh, of_same = scene->tpm; /* the same TPM, which has made another key */
+    tpm_make(&fresh);
+    of_same.ak = fresh.ak;
+    of_same.ak_public = fresh.ak_public;
+    assert_int_equal(200, begin_enrolment(scene, "again", &of_same, ""));
+    enrolment_answer(scene, &of_same, body);
+    assert_int_equal(400,
+                     call_operator(check, "POST", "lethe/attest/machines/again/activate", body));
+    assert_has(check, "was revoked");
+    tpm_clear(&fresh);
     scene_reopen(scene);
     ask_release(scene, &all_well);
     assert_denied(scene, "machine_revoked");
