@@ -70,6 +70,8 @@ static bool begins_paragraph(const struct command *command)
     X("LETHE_KMS_TOKEN_FILE", "the file of the token, as --token-file")                            \
     X("LETHE_KMS_CERTIFICATE", "the certificate that says who this is, as --certificate")          \
     X("LETHE_KMS_KEY", "the file of its key, as --key")                                            \
+    X("LETHE_KMS_REFERENCE", "the state that the key service's machine must be in: a file")        \
+    X("LETHE_KMS_MACHINE", "the machine that the key service must run on, in hex")                 \
     X("LETHE_ATTEST", "what this machine proves to get keys, as --attest")                         \
     X("LETHE_TPM", "the way to its TPM, as --tpm")                                                 \
     X("LETHE_ATTEST_KEY", "the TPM's attestation key, as --attest-key")                            \
