@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Attested release from end to end: a software TPM, a real service over TLS, and an engine that gets keys or not."""
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -8,8 +9,8 @@ import struct
 import subprocess
 import time
 
-from attest_world import LOADER, PLAIN, POLICY, allow, tpm, world
-from kms_service import KEY, engine_on
+from attest_world import LOADER, PLAIN, POLICY, InEarnest, allow, tpm, world
+from kms_service import KEY, engine_on, with_model
 from scenario import LETHE, TESTS, TIMEOUT_S, Skip, case, finish
 
 SAMPLES = TESTS / "vectors" / "sevsnp"
