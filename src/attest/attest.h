@@ -106,6 +106,12 @@ static inline void attest_claims_clear_at_scope_end(struct attest_claims *claims
     attest_claims_clear(claims);
 }
 
+/* What both ends of an exchange begin their bindings with, and seal keys with
+ * (docs/release-protocol.md). */
+#define ATTEST_RELEASE_LABEL "lethe-release-v1"
+#define ATTEST_SERVICE_LABEL "lethe-service-v1"
+#define ATTEST_KEYS_AAD "lethe-keys-v1"
+
 /* SHA-256 over the parts, each behind its length (4 bytes, little-endian). */
 struct attest_part {
     const void *bytes;

@@ -208,4 +208,7 @@ void client_cache_sweep(struct kms_client *client);
 /* Wipes what is kept under a version of a key; `key` NULL: under all. */
 void client_cache_forget(struct kms_client *client, const char *key, uint64_t version);
 
+/* Whether that is the service that was named ([kms] service), if one was. */
+bool client_is_expected(const struct kms_client *client, const struct buffer *service);
+
 #endif

@@ -9,8 +9,6 @@
 #include "kms/client_core.h"
 #include "kms/transit.h"
 
-#define LABEL "lethe-release-v1"
-#define KEYS_AAD "lethe-keys-v1"
 #define NONCE_BYTES 32u
 #define SERVICE_MAX 128u
 #define CHALLENGE "lethe/release/challenge"
@@ -65,13 +63,14 @@ static const struct {
      "reference add NAME --from-machine"},
     {"machine_unknown", "lethe attest enroll NAME, by whoever may enrol machines"},
     {"machine_revoked",
-     "a machine that was revoked gets a new attestation key and is enrolled anew"},
+     "a machine that was revoked stays so, and its TPM with it: use another machine"},
     {"machine_foreign", "lethe attest machines shows which identity it was enrolled for"},
     {"certificate_needed", "give --certificate and --key: lethe identity issue makes them"},
     {"identity_mismatch", "the model's tenant is another one than the certificate's"},
     {"policy_denied", "lethe release --dry-run MODEL shows what the policy saw"},
     {"release_too_old", "lethe key minimum shows the smallest release that gets keys"},
-    {"counter_rolled_back", "was the TPM's state restored from a copy? enrol it anew"},
+    {"counter_rolled_back", "was the TPM's state restored from a copy? enrol it under another "
+                            "name, with a new --attest-key"},
 };
 
 /* "PATH: the key service answered 403: CODE: sentence" is said as what it is. */
@@ -119,12 +118,10 @@ static lethe_result read_pcrs(const struct json_piece *answer, uint32_t *mask,
 /* Another service than the one that was named gets no evidence to see. */
 static lethe_result check_service(const struct exchange *exchange, struct lethe_error *err)
 {
-    const char *expected = exchange->client->service;
     const struct buffer *service = &exchange->service;
     if (service->size_bytes == 0 || service->size_bytes > SERVICE_MAX)
         return error_set(err, LETHE_MALFORMED, "the key service does not say which it is");
-    if (expected == NULL || (strlen(expected) == service->size_bytes &&
-                             memcmp(expected, service->bytes, service->size_bytes) == 0))
+    if (client_is_expected(exchange->client, service))
         return LETHE_OK;
     error_set(err, LETHE_DENIED, "this is another key service than the one that was named: %.*s",
               (int)service->size_bytes, service->bytes);
@@ -162,7 +159,7 @@ static lethe_result bind(struct exchange *exchange, struct lethe_error *err)
 {
     const char *id = exchange->client->proof.identity.text;
     const struct attest_part parts[] = {
-        {LABEL, strlen(LABEL)},
+        {ATTEST_RELEASE_LABEL, strlen(ATTEST_RELEASE_LABEL)},
         {exchange->service.bytes, exchange->service.size_bytes},
         {exchange->nonce.bytes, exchange->nonce.size_bytes},
         {id, strlen(id)},
@@ -205,8 +202,8 @@ static lethe_result open_answer(const struct exchange *exchange, const struct js
     CLEANUP(guarded_clear) struct guarded plain = {0};
     const struct hpke_context context = {.info = exchange->binding,
                                          .info_bytes = sizeof exchange->binding,
-                                         .aad = KEYS_AAD,
-                                         .aad_bytes = strlen(KEYS_AAD)};
+                                         .aad = ATTEST_KEYS_AAD,
+                                         .aad_bytes = strlen(ATTEST_KEYS_AAD)};
     TRY(client_answer_bytes(answer, "data/encapsulated_key", &encapsulated, err));
     TRY(client_answer_bytes(answer, "data/ciphertext", &cipher, err));
     if (encapsulated.size_bytes != HPKE_ENCAPSULATED_BYTES)

@@ -9,7 +9,6 @@
 #include "base/file.h"
 #include "kms/client_core.h"
 
-#define LABEL "lethe-service-v1"
 #define PATH "lethe/attest/service"
 #define NONCE_BYTES 32u
 #define NS_PER_S UINT64_C(1000000000)
@@ -72,7 +71,7 @@ static lethe_result verify(const struct kms_client *client, const struct proof *
                            struct attest_claims *claims, struct lethe_error *err)
 {
     uint8_t binding[ATTEST_BINDING_BYTES];
-    const struct attest_part parts[] = {{LABEL, strlen(LABEL)},
+    const struct attest_part parts[] = {{ATTEST_SERVICE_LABEL, strlen(ATTEST_SERVICE_LABEL)},
                                         {proof->service.bytes, proof->service.size_bytes},
                                         {proof->nonce, sizeof proof->nonce}};
     const struct attest_reference *reference = client->service_reference;
@@ -93,11 +92,11 @@ static lethe_result verify(const struct kms_client *client, const struct proof *
     return result;
 }
 
-static bool is_service(const struct kms_client *client, const struct proof *proof)
+bool client_is_expected(const struct kms_client *client, const struct buffer *service)
 {
     return client->service == NULL ||
-           (strlen(client->service) == proof->service.size_bytes &&
-            memcmp(client->service, proof->service.bytes, proof->service.size_bytes) == 0);
+           (strlen(client->service) == service->size_bytes &&
+            memcmp(client->service, service->bytes, service->size_bytes) == 0);
 }
 
 /* Whether it is the machine, and in the state, that are expected. */
@@ -105,7 +104,7 @@ static lethe_result check_expected(const struct kms_client *client, const struct
                                    const struct attest_claims *claims, struct lethe_error *err)
 {
     char why[ATTEST_WHY_SIZE];
-    if (!is_service(client, proof))
+    if (!client_is_expected(client, &proof->service))
         return error_set(err, LETHE_DENIED, "this is another key service than the one named");
     if (client->service_machine == NULL && claims->kind == ATTEST_TPM2) {
         error_set(err, LETHE_DENIED, "nothing says that a TPM holds the key that signed: %s",

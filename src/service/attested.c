@@ -21,6 +21,20 @@ lethe_result attested_random(const struct attested *attested, void *out, size_t 
     return random_fill(random != NULL ? random : &random_system, out, size_bytes);
 }
 
+_Static_assert(ATTEST_REFERENCE_NAME_MAX == ATTESTED_NAME_MAX, "one rule for names");
+
+lethe_result attested_check_name(const char *what, const char *name, struct lethe_error *err)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    size_t length = strlen(name);
+    if (length > 0 && length <= ATTESTED_NAME_MAX && strspn(name, letters) == length &&
+        name[0] != '.')
+        return LETHE_OK;
+    return error_set(err, LETHE_INVALID, "names of %s are 1 to %u of [A-Za-z0-9._-]", what,
+                     ATTESTED_NAME_MAX);
+}
+
 static lethe_result name_service(struct attested *attested, struct lethe_error *err)
 {
     struct audit_key key;

@@ -17,10 +17,16 @@ LETHE_MUST_CHECK lethe_result attested_open(struct service *service, struct atte
 void attested_free(struct attested *attested);
 LETHE_MUST_CHECK lethe_result attested_refresh(struct attested *attested, struct lethe_error *err);
 
+/* What machines and reference values may be called: 1 to 64 of [A-Za-z0-9._-], without a dot in
+ * front. `what` is for the error. LETHE_INVALID. */
+#define ATTESTED_NAME_MAX 64u
+LETHE_MUST_CHECK lethe_result attested_check_name(const char *what, const char *name,
+                                                  struct lethe_error *err);
+
 /* ---- machines -------------------------------------------------------------------------------- */
 
 #define MACHINES_MAX 65536u
-#define MACHINE_NAME_MAX 64u /* [A-Za-z0-9._-] */
+#define MACHINE_NAME_MAX ATTESTED_NAME_MAX
 
 struct machine {
     char name[MACHINE_NAME_MAX + 1];
@@ -37,8 +43,7 @@ struct machine {
 const struct machine *machines_find(const struct attested *attested, const char *name);
 const struct machine *machines_by_id(const struct attested *attested, const char *id);
 const struct machine *machines_at(const struct attested *attested, size_t index);
-LETHE_MUST_CHECK lethe_result machines_check_name(const char *name, struct lethe_error *err);
-/* LETHE_EXISTS: the name, or the id under another name. */
+/* LETHE_EXISTS: the name, the id under another name, or a TPM that was revoked. */
 LETHE_MUST_CHECK lethe_result machines_enrol(struct attested *attested,
                                              const struct machine *machine,
                                              struct lethe_error *err);

@@ -134,18 +134,6 @@ static lethe_result make_change(struct attested *attested, struct change *c,
     return machines_refresh(attested, err);
 }
 
-lethe_result machines_check_name(const char *name, struct lethe_error *err)
-{
-    static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    size_t length = strlen(name);
-    if (length > 0 && length <= MACHINE_NAME_MAX && strspn(name, letters) == length &&
-        name[0] != '.')
-        return LETHE_OK;
-    return error_set(err, LETHE_INVALID, "names of machines are 1 to %u of [A-Za-z0-9._-]",
-                     MACHINE_NAME_MAX);
-}
-
 /* One with this key or chip; or one that was revoked with this TPM, which can make keys at will. */
 static const struct machine *same_machine(const struct attested *attested,
                                           const struct machine *machine)
@@ -165,7 +153,7 @@ lethe_result machines_enrol(struct attested *attested, const struct machine *mac
 {
     const struct machine *same = same_machine(attested, machine);
     struct change c = {.machine = *machine, .what = "enrolled"};
-    TRY(machines_check_name(machine->name, err));
+    TRY(attested_check_name("machines", machine->name, err));
     if (same != NULL)
         return error_set(err, LETHE_EXISTS, "this machine is enrolled already, as %s%s", same->name,
                          same->revoked_s != 0 ? ", and was revoked" : "");

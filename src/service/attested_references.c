@@ -195,23 +195,11 @@ static uint64_t newest_version(const struct attested *attested, const char *name
     return newest;
 }
 
-static lethe_result check_name(const char *name, struct lethe_error *err)
-{
-    static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    size_t length = strlen(name);
-    if (length > 0 && length <= ATTEST_REFERENCE_NAME_MAX && strspn(name, letters) == length &&
-        name[0] != '.')
-        return LETHE_OK;
-    return error_set(err, LETHE_INVALID, "names of reference values are 1 to %u of [A-Za-z0-9._-]",
-                     ATTEST_REFERENCE_NAME_MAX);
-}
-
 lethe_result references_add(struct attested *attested, const struct attest_reference *reference,
                             uint64_t *version, struct lethe_error *err)
 {
     struct change c = {.attested = attested, .reference = *reference, .is_new = true};
-    TRY(check_name(reference->name, err));
+    TRY(attested_check_name("reference values", reference->name, err));
     if (attested->reference_count >= REFERENCES_MAX)
         return error_set(err, LETHE_LIMIT, "there are %u reference values, as many as there can be",
                          REFERENCES_MAX);
@@ -229,7 +217,7 @@ lethe_result references_revoke(struct attested *attested, const char *name, uint
 {
     bool any = false;
     struct change c = {.attested = attested, .now_s = attested_now_s(attested)};
-    TRY(check_name(name, err));
+    TRY(attested_check_name("reference values", name, err));
     strcpy(c.reference.name, name);
     c.reference.version = version;
     for (size_t i = 0; i < attested->reference_count; i++)

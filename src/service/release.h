@@ -44,8 +44,6 @@ const char *release_reason_code(enum release_reason reason);
 #define RELEASE_ENGINE_MAX                                                                         \
     ((size_t)64 << 10) /* the policy takes all of it apart, in our one thread */
 #define RELEASE_RULE "data.model_serving.decryption.allow_decrypt"
-#define RELEASE_BINDING_LABEL "lethe-release-v1"
-#define RELEASE_AAD "lethe-keys-v1"
 
 /* What the requester asks for, as it says. JSON borrows of the text. */
 struct release_request {

@@ -151,7 +151,7 @@ static lethe_result bind(struct release *release, const uint8_t nonce[CHALLENGE_
     const char *service = attested_service(attested_of(release));
     const char *id = call_caller(release->call)->name;
     const struct attest_part parts[] = {
-        {RELEASE_BINDING_LABEL, strlen(RELEASE_BINDING_LABEL)},
+        {ATTEST_RELEASE_LABEL, strlen(ATTEST_RELEASE_LABEL)},
         {service, strlen(service)},
         {nonce, CHALLENGE_BYTES},
         {id, strlen(id)},

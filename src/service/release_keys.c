@@ -185,8 +185,8 @@ static lethe_result seal_keys(struct release *release, const struct guarded *key
     struct lethe_error why = {0};
     const struct hpke_context context = {.info = release->binding,
                                          .info_bytes = sizeof release->binding,
-                                         .aad = RELEASE_AAD,
-                                         .aad_bytes = strlen(RELEASE_AAD)};
+                                         .aad = ATTEST_KEYS_AAD,
+                                         .aad_bytes = strlen(ATTEST_KEYS_AAD)};
     lethe_result result =
         hpke_seal(release->public_bytes, &context, keys, encapsulated, cipher, &why);
     if (result == LETHE_INVALID)

@@ -32,7 +32,7 @@ static lethe_result read_common(struct call *call, struct machine *out, struct l
     struct spiffe_id id;
     const struct field_value *identity = call_field(call, ENROL_IDENTITY);
     *out = (struct machine){0};
-    TRY(machines_check_name(call_capture(call, "name"), err));
+    TRY(attested_check_name("machines", call_capture(call, "name"), err));
     strcpy(out->name, call_capture(call, "name"));
     TRY(field_copy(call_field(call, ENROL_KIND), "kind", kind, sizeof kind, err));
     if (attest_kind_parse(kind, &out->kind) != LETHE_OK)
@@ -99,7 +99,8 @@ static lethe_result draw_secret(struct lethe_secret **out, struct lethe_error *e
 {
     CLEANUP(lethe_secret_free) struct lethe_secret *secret = NULL;
     TRY(lethe_secret_create(SECRET_BYTES, &secret, err));
-    TRY(random_fill(&random_system, lethe_secret_bytes(secret), SECRET_BYTES));
+    if (random_fill(&random_system, lethe_secret_bytes(secret), SECRET_BYTES) != LETHE_OK)
+        return error_set(err, LETHE_FAILED, "the system has no randomness");
     *out = MOVE(secret);
     return LETHE_OK;
 }

@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "service/routes_attest.h"
 
-#define LABEL "lethe-service-v1"
 #define NONCE_MIN 16u
 #define NONCE_MAX 64u
 #define IMA_PCR 10u
@@ -22,8 +21,9 @@ const struct field attest_service_fields[] = {
 static lethe_result bind(const char *service, const struct guarded *nonce,
                          uint8_t binding[ATTEST_BINDING_BYTES], struct lethe_error *err)
 {
-    const struct attest_part parts[] = {
-        {LABEL, strlen(LABEL)}, {service, strlen(service)}, {nonce->bytes, nonce->size_bytes}};
+    const struct attest_part parts[] = {{ATTEST_SERVICE_LABEL, strlen(ATTEST_SERVICE_LABEL)},
+                                        {service, strlen(service)},
+                                        {nonce->bytes, nonce->size_bytes}};
     return attest_binding(parts, ARRAY_LEN(parts), binding, err);
 }
 
