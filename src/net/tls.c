@@ -12,14 +12,6 @@
 #include "base/error.h"
 #include "net/tls_core.h"
 
-struct tls_connection {
-    SSL *native;
-    int fd;
-    bool is_open;   /* the handshake is done */
-    bool is_broken; /* after an error of TLS, OpenSSL may not be used any more */
-    bool is_cut;    /* writing failed; what the peer said before can still be read */
-};
-
 /* ---- making ---------------------------------------------------------------------------------- */
 
 static lethe_result no_memory(struct lethe_error *err)
@@ -38,7 +30,9 @@ static lethe_result connection_create(struct tls_context *context, int fd,
     connection->native = SSL_new(context->native);
     if (connection->native == NULL)
         return no_memory(err);
-    TRY(tls_socket_bio(fd, &bio, err));
+    connection->wire = (struct tls_wire){.fd = fd, .bulk = context->bulk};
+    connection->records_per_key = TLS_RECORDS_PER_KEY;
+    TRY(tls_wire_bio(&connection->wire, &bio, err));
     SSL_set_bio(connection->native, bio, bio);
     *out = MOVE(connection);
     return LETHE_OK;
@@ -106,6 +100,8 @@ void tls_free(struct tls_connection *connection)
         return;
     say_goodbye(connection);
     SSL_free(connection->native);
+    tls_wire_clear(&connection->wire);
+    tls_staging_give_back(&connection->staging);
     fd_close(connection->fd);
     free(connection);
 }
@@ -157,9 +153,16 @@ static lethe_result explain_protocol(const struct tls_connection *connection,
     return openssl_failed(err, LETHE_MALFORMED, "TLS 1.3 with the peer");
 }
 
-/* After a call that gave `status`, which is not success. */
-static lethe_result explain(struct tls_connection *connection, int status, enum tls_want *want,
-                            struct lethe_error *err)
+lethe_result tls_explain_cut(struct tls_connection *connection, struct lethe_error *err)
+{
+    connection->is_cut = true;
+    if (errno == ENOMEM)
+        return no_memory(err);
+    return error_set(err, LETHE_IO, "the connection to the peer is gone");
+}
+
+lethe_result tls_explain(struct tls_connection *connection, int status, enum tls_want *want,
+                         struct lethe_error *err)
 {
     int saved = errno;
     switch (SSL_get_error(connection->native, status)) {
@@ -173,12 +176,9 @@ static lethe_result explain(struct tls_connection *connection, int status, enum 
         *want = TLS_CLOSED;
         return LETHE_OK;
     case SSL_ERROR_SYSCALL:
-        connection->is_cut = true;
         ERR_clear_error();
         errno = saved;
-        if (saved == ENOMEM)
-            return no_memory(err);
-        return error_set(err, LETHE_IO, "the connection to the peer is gone");
+        return tls_explain_cut(connection, err);
     default:
         connection->is_broken = true;
         return explain_protocol(connection, err);
@@ -187,28 +187,22 @@ static lethe_result explain(struct tls_connection *connection, int status, enum 
 
 /* ---- using ----------------------------------------------------------------------------------- */
 
-static lethe_result is_over(struct lethe_error *err)
+lethe_result tls_is_over(struct lethe_error *err)
 {
     return error_set(err, LETHE_IO, "the connection to the peer is over");
-}
-
-/* What others left in the thread's queue of reasons would be taken for ours. */
-static void forget_reasons(void)
-{
-    if (ERR_peek_error() != 0)
-        ERR_clear_error();
 }
 
 lethe_result tls_handshake(struct tls_connection *connection, enum tls_want *want,
                            struct lethe_error *err)
 {
     if (connection->is_broken)
-        return is_over(err);
+        return tls_is_over(err);
     openssl_begin();
     int status = SSL_do_handshake(connection->native);
     if (status != 1)
-        return explain(connection, status, want, err);
+        return tls_explain(connection, status, want, err);
     connection->is_open = true;
+    connection->wire.may_keep = true;
     *want = TLS_DONE;
     return LETHE_OK;
 }
@@ -218,11 +212,13 @@ lethe_result tls_read(struct tls_connection *connection, void *bytes, size_t cap
 {
     *read_bytes = 0;
     if (connection->is_broken)
-        return is_over(err);
-    forget_reasons();
+        return tls_is_over(err);
+    tls_forget_reasons();
+    if (connection->wire.bulk)
+        return tls_read_bulk(connection, bytes, capacity_bytes, read_bytes, want, err);
     int status = SSL_read_ex(connection->native, bytes, capacity_bytes, read_bytes);
     if (status != 1)
-        return explain(connection, status, want, err);
+        return tls_explain(connection, status, want, err);
     *want = TLS_DONE;
     return LETHE_OK;
 }
@@ -231,46 +227,19 @@ lethe_result tls_write(struct tls_connection *connection, const void *bytes, siz
                        size_t *written_bytes, enum tls_want *want, struct lethe_error *err)
 {
     *written_bytes = 0;
+    if (connection->wire.bulk)
+        return tls_write_bulk(connection, bytes, size_bytes, written_bytes, want, err);
     if (connection->is_broken)
-        return is_over(err);
-    forget_reasons();
+        return tls_is_over(err);
+    tls_forget_reasons();
     int status = SSL_write_ex(connection->native, bytes, size_bytes, written_bytes);
     if (status != 1)
-        return explain(connection, status, want, err);
+        return tls_explain(connection, status, want, err);
     *want = TLS_DONE;
     return LETHE_OK;
 }
 
 bool tls_pending(const struct tls_connection *connection)
 {
-    return SSL_has_pending(connection->native) == 1;
-}
-
-/* ---- the peer -------------------------------------------------------------------------------- */
-
-static lethe_result append_certificate(const X509 *certificate, struct buffer *out,
-                                       struct lethe_error *err)
-{
-    uint8_t *der = NULL;
-    int size = i2d_X509(certificate, &der);
-    if (size < 0)
-        return openssl_failed(err, LETHE_NO_MEMORY, "the peer's certificate");
-    buffer_prefixed(out, der, (size_t)size);
-    OPENSSL_free(der);
-    return LETHE_OK;
-}
-
-/* OpenSSL's list has the leaf for a client and not for a server. */
-lethe_result tls_peer_chain(const struct tls_connection *connection, struct buffer *out,
-                            struct lethe_error *err)
-{
-    X509 *leaf = SSL_get0_peer_certificate(connection->native);
-    STACK_OF(X509) *chain = SSL_get_peer_cert_chain(connection->native);
-    if (leaf == NULL)
-        return LETHE_OK;
-    openssl_begin();
-    TRY(append_certificate(leaf, out, err));
-    for (int i = SSL_is_server(connection->native) ? 0 : 1; i < sk_X509_num(chain); i++)
-        TRY(append_certificate(sk_X509_value(chain, i), out, err));
-    return buffer_result(out, err);
+    return SSL_has_pending(connection->native) == 1 || !tls_batch_is_empty(&connection->wire.in);
 }

@@ -10,8 +10,11 @@
 #ifndef NET_TLS_H
 #define NET_TLS_H
 
+#include <sys/uio.h>
+
 #include "base/buffer.h"
 #include "mem/slab.h"
+#include "net/identity.h"
 
 enum tls_client_proof {
     TLS_CLIENT_NOT_ASKED,
@@ -26,6 +29,7 @@ struct tls_options {
     const char *roots_pem;              /* whom to believe; NULL: for a client, the system's */
     const char *crls_pem;               /* NULL: none */
     enum tls_client_proof client_proof; /* servers */
+    bool bulk; /* its connections carry much: see "bulk" below; both sides choose for themselves */
 };
 
 struct tls_context;
@@ -71,12 +75,39 @@ LETHE_MUST_CHECK lethe_result tls_read(struct tls_connection *connection, void *
 LETHE_MUST_CHECK lethe_result tls_write(struct tls_connection *connection, const void *bytes,
                                         size_t size_bytes, size_t *written_bytes,
                                         enum tls_want *want, struct lethe_error *err);
-/* Whether bytes wait in OpenSSL that no poll would show. */
+/* Whether bytes were received that no poll would show. They may be a part of a record only. */
 bool tls_pending(const struct tls_connection *connection);
+
+/* ---- bulk ------------------------------------------------------------------------------------
+ *
+ * Connections of a context with `bulk` seal and open at the speed of intel-ipsec-mb where OpenSSL
+ * is slower (crypto/record.h), collect what is written into full records and many records into one
+ * system call, and ask for new keys every 2^24 records (RFC 8446, 5.5). What is written is not
+ * sent before tls_flush(), or before enough has come together. tls_read() fills all it is given, as
+ * far as whole records were received, straight into the caller's memory; it never wants to write
+ * once the handshake is done. Idle connections hold no buffers: read until TLS_WANT_READ. */
+
+/* Takes all bytes of the parts, one after another (TLS_DONE), or the first *written_bytes of them
+ * (TLS_WANT_WRITE: go on with the rest once the socket takes something). What was taken may be
+ * changed or freed. */
+LETHE_MUST_CHECK lethe_result tls_write_parts(struct tls_connection *connection,
+                                              const struct iovec *parts, size_t count,
+                                              size_t *written_bytes, enum tls_want *want,
+                                              struct lethe_error *err);
+/* Sends what was written: TLS_DONE when the system has all of it, or TLS_WANT_WRITE. Nothing to do
+ * for connections that are not for bulk. */
+LETHE_MUST_CHECK lethe_result tls_flush(struct tls_connection *connection, enum tls_want *want,
+                                        struct lethe_error *err);
+
+/* ---- the peer -------------------------------------------------------------------------------- */
 
 /* The peer's certificates as DER, leaf first, each with its length in front (le32); appends nothing
  * when the peer showed none. They were checked against the context's roots. */
 LETHE_MUST_CHECK lethe_result tls_peer_chain(const struct tls_connection *connection,
                                              struct buffer *out, struct lethe_error *err);
+/* Who the peer is: the one URI of its certificate, which is nobody's authority (SPIFFE X.509-SVID).
+ * LETHE_DENIED: it showed no certificate, or one that says nobody, or more than one. */
+LETHE_MUST_CHECK lethe_result tls_peer_spiffe(const struct tls_connection *connection,
+                                              struct spiffe_id *out, struct lethe_error *err);
 
 #endif

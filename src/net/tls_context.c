@@ -5,6 +5,7 @@
 #include <openssl/pem.h>
 
 #include "base/error.h"
+#include "crypto/record.h"
 #include "net/tls_core.h"
 
 #define CHAIN_MAX 8              /* certificates of one side */
@@ -23,16 +24,24 @@ static const char ciphers[] =
     "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256";
 static const char groups[] = "X25519:P-256:P-384";
 
+/* A plain connection reads as much as OpenSSL's buffer takes, so that a record is one system call
+ * and not two, and gives its buffers back after every record. One for bulk has batches instead
+ * (tls_wire.c), and gives buffers back when it has nothing to do. */
+static void configure_buffers(SSL_CTX *native, bool bulk)
+{
+    SSL_CTX_set_read_ahead(native, !bulk);
+    if (!bulk)
+        SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS);
+}
+
 static lethe_result configure(SSL_CTX *native, struct lethe_error *err)
 {
     SSL_CTX_set_options(native, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                     SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_mode(native, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(native, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_max_cert_list(native, CHAIN_BYTES_MAX);
     SSL_CTX_set_verify_depth(native, CHAIN_MAX);
-    SSL_CTX_set_read_ahead(native, 1); /* a record is one system call, not two */
     bool done = SSL_CTX_set_min_proto_version(native, TLS1_3_VERSION) == 1 &&
                 SSL_CTX_set_max_proto_version(native, TLS1_3_VERSION) == 1 &&
                 SSL_CTX_set_num_tickets(native, 0) == 1 &&
@@ -42,17 +51,21 @@ static lethe_result configure(SSL_CTX *native, struct lethe_error *err)
     return done ? LETHE_OK : openssl_failed(err, LETHE_FAILED, "TLS 1.3");
 }
 
-static lethe_result context_create(const SSL_METHOD *method, struct tls_context **out,
+static lethe_result context_create(const SSL_METHOD *method, bool bulk, struct tls_context **out,
                                    struct lethe_error *err)
 {
+    OSSL_LIB_CTX *library = bulk ? record_library() : NULL;
     CLEANUP(tls_context_free) struct tls_context *context = calloc(1, sizeof *context);
     if (context == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a TLS context");
     atomic_init(&context->owners, 1);
     openssl_begin();
-    context->native = SSL_CTX_new(method);
+    context->bulk = bulk;
+    context->native = SSL_CTX_new_ex(library, library != NULL ? RECORD_PROPERTIES : NULL, method);
     if (context->native == NULL)
         return openssl_failed(err, LETHE_FAILED, "a TLS context");
+    SSL_CTX_set_app_data(context->native, library);
+    configure_buffers(context->native, bulk);
     TRY(configure(context->native, err));
     *out = MOVE(context);
     return LETHE_OK;
@@ -74,6 +87,28 @@ void tls_context_free(struct tls_context *context)
 
 /* ---- who this side is ------------------------------------------------------------------------ */
 
+/* Keys and certificates belong to the library that uses them: for another one OpenSSL would copy
+ * them. */
+static OSSL_LIB_CTX *library_of(SSL_CTX *native)
+{
+    return SSL_CTX_get_app_data(native);
+}
+
+/* One that is encrypted asks for a passphrase, which nobody is there to give. */
+static int no_passphrase(char *out, int capacity, int for_writing, void *context)
+{
+    return -1;
+}
+
+static X509 *read_certificate(SSL_CTX *native, BIO *text)
+{
+    X509 *certificate = X509_new_ex(library_of(native), NULL);
+    if (certificate == NULL || PEM_read_bio_X509(text, &certificate, no_passphrase, NULL) != NULL)
+        return certificate;
+    X509_free(certificate);
+    return NULL;
+}
+
 /* A mem BIO that reads where the text is. */
 static lethe_result open_text(const char *text, size_t length, BIO **out, struct lethe_error *err)
 {
@@ -93,12 +128,6 @@ static bool at_the_end(void)
     return end;
 }
 
-/* One that is encrypted asks for a passphrase, which nobody is there to give. */
-static int no_passphrase(char *out, int capacity, int for_writing, void *context)
-{
-    return -1;
-}
-
 /* Reads each certificate of the text and hands it to `use`, which borrows it. */
 static lethe_result each_certificate(const char *what, const char *pem, size_t count_max,
                                      lethe_result (*use)(SSL_CTX *native, X509 *certificate,
@@ -109,7 +138,7 @@ static lethe_result each_certificate(const char *what, const char *pem, size_t c
     TRY(open_text(pem, strlen(pem), &text, err));
     openssl_begin();
     for (size_t i = 0;; i++) {
-        CLEANUP(X509_free) X509 *certificate = PEM_read_bio_X509(text, NULL, no_passphrase, NULL);
+        CLEANUP(X509_free) X509 *certificate = read_certificate(native, text);
         if (certificate == NULL)
             return i > 0 && at_the_end() ? LETHE_OK : openssl_failed(err, LETHE_MALFORMED, what);
         if (i == count_max)
@@ -134,7 +163,7 @@ static lethe_result use_key(SSL_CTX *native, const struct lethe_secret *pem,
     CLEANUP(EVP_PKEY_free) EVP_PKEY *key = NULL;
     TRY(open_text((const char *)lethe_secret_bytes_const(pem), lethe_secret_size(pem), &text, err));
     openssl_begin();
-    key = PEM_read_bio_PrivateKey(text, NULL, no_passphrase, NULL);
+    key = PEM_read_bio_PrivateKey_ex(text, NULL, no_passphrase, NULL, library_of(native), NULL);
     if (key == NULL)
         return openssl_failed(err, LETHE_MALFORMED, "the private key");
     if (SSL_CTX_use_PrivateKey(native, key) != 1 || SSL_CTX_check_private_key(native) != 1)
@@ -221,7 +250,7 @@ lethe_result tls_server_create(const struct tls_options *options, struct tls_con
     if (asks && options->roots_pem == NULL)
         return error_set(err, LETHE_INVALID,
                          "clients are asked for a certificate, and no root is given to check it");
-    TRY(context_create(TLS_server_method(), &context, err));
+    TRY(context_create(TLS_server_method(), options->bulk, &context, err));
     TRY(be_someone(context->native, options, err));
     if (asks)
         TRY(believe(context->native, options, modes[options->client_proof], err));
@@ -233,7 +262,7 @@ lethe_result tls_client_create(const struct tls_options *options, struct tls_con
                                struct lethe_error *err)
 {
     CLEANUP(tls_context_free) struct tls_context *context = NULL;
-    TRY(context_create(TLS_client_method(), &context, err));
+    TRY(context_create(TLS_client_method(), options->bulk, &context, err));
     if (options->certificates_pem != NULL)
         TRY(be_someone(context->native, options, err));
     TRY(believe(context->native, options, SSL_VERIFY_PEER, err));
