@@ -203,6 +203,7 @@ lethe_result tls_handshake(struct tls_connection *connection, enum tls_want *wan
         return tls_explain(connection, status, want, err);
     connection->is_open = true;
     connection->wire.may_keep = true;
+    connection->wire.drained = false;
     *want = TLS_DONE;
     return LETHE_OK;
 }

@@ -2,80 +2,25 @@
 #include "check.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "certificates.h"
 #include "crypto/crypto.h"
-#include "net/tls.h"
+#include "tls_pair.h"
 
 static struct identity_files authority, stranger, server, other_name, client, wrong, expired;
-
-struct side {
-    struct tls_connection *connection;
-    lethe_result result;
-    enum tls_want want;
-    struct lethe_error err;
-};
+static bool bulk; /* everything here holds for both kinds of contexts */
 
 static struct tls_context *context_of(const struct identity_files *identity, const char *roots_pem,
                                       const char *crls_pem, enum tls_client_proof proof)
 {
-    struct tls_context *context = NULL;
-    struct lethe_error err;
     const struct tls_options options = {
         .certificates_pem = identity != NULL ? identity->certificate_pem : NULL,
         .key_pem = identity != NULL ? identity->key_pem : NULL,
         .roots_pem = roots_pem,
         .crls_pem = crls_pem,
         .client_proof = proof,
+        .bulk = bulk,
     };
-    bool is_server = identity == &server || identity == &other_name;
-    assert_ok(is_server ? tls_server_create(&options, &context, &err)
-                        : tls_client_create(&options, &context, &err),
-              &err);
-    return context;
-}
-
-/* Opens both, which keep their contexts. */
-static void open_pair(struct tls_context *ours, struct tls_context *theirs, const char *host,
-                      struct side *a, struct side *b)
-{
-    int pair[2];
-    *a = *b = (struct side){0};
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
-    assert_result(LETHE_OK, tls_accept(ours, pair[0], &a->connection, NULL));
-    assert_result(LETHE_OK, tls_connect(theirs, pair[1], host, &b->connection, NULL));
-    tls_context_free(ours);
-    tls_context_free(theirs);
-    a->want = b->want = TLS_WANT_READ;
-}
-
-static void close_pair(struct side *a, struct side *b)
-{
-    tls_free(a->connection);
-    tls_free(b->connection);
-}
-
-static bool is_under_way(const struct side *side)
-{
-    return side->result == LETHE_OK &&
-           (side->want == TLS_WANT_READ || side->want == TLS_WANT_WRITE);
-}
-
-static void shake_hands(struct side *a, struct side *b)
-{
-    for (unsigned i = 0; i < 20; i++) {
-        if (is_under_way(b))
-            b->result = tls_handshake(b->connection, &b->want, &b->err);
-        if (is_under_way(a))
-            a->result = tls_handshake(a->connection, &a->want, &a->err);
-    }
-}
-
-static bool is_done(const struct side *side)
-{
-    return side->result == LETHE_OK && side->want == TLS_DONE;
+    return pair_context(&options, identity == &server || identity == &other_name);
 }
 
 /* ---- proofs ---------------------------------------------------------------------------------- */
@@ -181,6 +126,55 @@ static void no_certificate_no_chain(void **state)
     close_pair(&a, &b);
 }
 
+static void peers_say_who_they_are(void **state)
+{
+    static struct identity_files two_names, no_spiffe, issuer;
+    certificate_make(&authority, "two", "URI:spiffe://example.org/a,URI:spiffe://example.org/b", 10,
+                     &two_names);
+    certificate_make(&authority, "other", "URI:https://example.org/client", 10, &no_spiffe);
+    certificate_make(NULL, "issuer", "URI:spiffe://example.org/client", 10, &issuer);
+    const struct {
+        const struct identity_files *client;
+        const char *id, *why;
+    } cases[] = {
+        {&client, "spiffe://example.org/client", NULL},
+        {NULL, NULL, "shows no certificate"},
+        {&other_name, NULL, "0 URIs instead of one"},
+        {&two_names, NULL, "2 URIs instead of one"},
+        {&no_spiffe, NULL, "spiffe://"},
+        {&issuer, NULL, "an authority's"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct side a, b;
+        struct spiffe_id id;
+        struct lethe_error err;
+        const struct tls_options options = {
+            .certificates_pem = cases[i].client != NULL ? cases[i].client->certificate_pem : NULL,
+            .key_pem = cases[i].client != NULL ? cases[i].client->key_pem : NULL,
+            .roots_pem = authority.certificate_pem,
+            .bulk = bulk,
+        };
+        char roots[2 * sizeof authority.certificate_pem];
+        snprintf(roots, sizeof roots, "%s%s", authority.certificate_pem, issuer.certificate_pem);
+        open_pair(context_of(&server, roots, NULL, TLS_CLIENT_MAY), pair_context(&options, false),
+                  "localhost", &a, &b);
+        shake_hands(&a, &b);
+        assert_true(is_done(&a) && is_done(&b));
+        lethe_result result = tls_peer_spiffe(a.connection, &id, &err);
+        if (cases[i].id != NULL) {
+            assert_ok(result, &err);
+            assert_string_equal(id.text, cases[i].id);
+        } else if (result != LETHE_DENIED || strstr(err.text, cases[i].why) == NULL) {
+            fail_msg("case %zu: %s: %s", i, lethe_result_name(result), err.text);
+        }
+        assert_result(LETHE_DENIED, tls_peer_spiffe(b.connection, &id, NULL)); /* DNS names only */
+        close_pair(&a, &b);
+    }
+    certificate_free(&two_names);
+    certificate_free(&no_spiffe);
+    certificate_free(&issuer);
+}
+
 /* ---- revocation ------------------------------------------------------------------------------ */
 
 static void make_crl(const struct identity_files *issuer, const struct identity_files *revoked,
@@ -256,6 +250,8 @@ static void bytes_go_through_small_pipes(void **state)
             sent_bytes += step;
             waited |= a.want == TLS_WANT_WRITE;
         }
+        assert_result(LETHE_OK, tls_flush(a.connection, &a.want, NULL));
+        waited |= a.want == TLS_WANT_WRITE;
         assert_result(LETHE_OK, tls_read(b.connection, got + got_bytes,
                                          MIN(sizeof got - got_bytes, 5000u), &step, &b.want, NULL));
         got_bytes += step;
@@ -298,8 +294,11 @@ static void writing_to_nobody_is_an_error(void **state)
               context_of(NULL, authority.certificate_pem, NULL, 0), "localhost", &a, &b);
     shake_hands(&a, &b);
     tls_free(MOVE(b.connection));
-    for (unsigned i = 0; i < 3 && result == LETHE_OK; i++)
+    for (unsigned i = 0; i < 3 && result == LETHE_OK; i++) {
         result = tls_write(a.connection, bytes, sizeof bytes, &written, &a.want, NULL);
+        if (result == LETHE_OK)
+            result = tls_flush(a.connection, &a.want, NULL);
+    }
     assert_int_equal(result, LETHE_IO);
     close_pair(&a, &b);
 }
@@ -344,7 +343,9 @@ static void broken_parts_are_refused(void **state)
          LETHE_MALFORMED},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        lethe_result result = tls_server_create(&cases[i].options, &context, &err);
+        struct tls_options options = cases[i].options;
+        options.bulk = bulk;
+        lethe_result result = tls_server_create(&options, &context, &err);
         if (result != cases[i].result)
             fail_msg("case %zu: %s: %s", i, lethe_result_name(result), err.text);
         assert_null(strstr(err.text, "nnnn"));
@@ -379,6 +380,12 @@ static int make_identities(void **state)
     return 0;
 }
 
+static int make_identities_for_bulk(void **state)
+{
+    bulk = true;
+    return make_identities(state);
+}
+
 static int free_identities(void **state)
 {
     struct identity_files *all[] = {&authority, &stranger, &server, &other_name,
@@ -395,6 +402,7 @@ int main(void)
         cmocka_unit_test(refused_clients_are_told),
         cmocka_unit_test(chains_are_given),
         cmocka_unit_test(no_certificate_no_chain),
+        cmocka_unit_test(peers_say_who_they_are),
         cmocka_unit_test(revoked_clients_are_refused),
         cmocka_unit_test(bytes_go_through_small_pipes),
         cmocka_unit_test(ends_are_told_apart),
@@ -402,5 +410,6 @@ int main(void)
         cmocka_unit_test(broken_parts_are_refused),
         cmocka_unit_test(failed_connections_leave_the_socket),
     };
-    return cmocka_run_group_tests(tests, make_identities, free_identities);
+    return cmocka_run_group_tests_name("plain", tests, make_identities, free_identities) +
+           cmocka_run_group_tests_name("bulk", tests, make_identities_for_bulk, free_identities);
 }
