@@ -28,7 +28,8 @@
     X(policy)                                                                                      \
     X(attest)                                                                                      \
     X(release)                                                                                     \
-    X(kms)
+    X(kms)                                                                                         \
+    X(tls)
 
 #define BENCH_DECLARE(name) void bench_##name(void);
 BENCH_PARTS(BENCH_DECLARE)
