@@ -46,12 +46,12 @@ static lethe_result visit(void *state, store_row_visit *show, void *context,
     return LETHE_OK;
 }
 
-static lethe_result read_row(void *state, const char *path, store_row_visit *show, void *context,
-                             struct lethe_error *err)
+static lethe_result read_row(void *state, const struct store_row *row, store_row_visit *show,
+                             void *context, struct lethe_error *err)
 {
     const struct shown *shown = state;
     for (size_t i = 0; i < shown->count; i++) {
-        if (strcmp(shown->rows[i].path, path) == 0)
+        if (strcmp(shown->rows[i].path, row->path) == 0)
             return show(context, &shown->rows[i], err);
     }
     return LETHE_NOT_FOUND;
@@ -96,7 +96,7 @@ static lethe_result take_row(struct cursor *cursor, struct shown *shown)
     TRY(cursor_u8(cursor, &version));
     TRY(cursor_le16(cursor, &sealed_bytes));
     TRY(cursor_bytes(cursor, sealed_bytes, &bytes));
-    *row = (struct store_row){path, version, bytes, sealed_bytes};
+    *row = (struct store_row){path, version & 0x7f, bytes, sealed_bytes, version >> 7};
     shown->count++;
     return LETHE_OK;
 }

@@ -15,6 +15,7 @@ struct store_row { /* borrowed, for the call */
     uint64_t version;
     const void *sealed;
     size_t sealed_bytes;
+    uint64_t lease; /* 0: none. Kept as it is; rows vanish by the store's own transactions only */
 };
 typedef lethe_result store_row_visit(void *context, const struct store_row *row,
                                      struct lethe_error *err);
@@ -31,16 +32,18 @@ struct store_backend {
     lethe_result (*commit)(void *state, struct lethe_error *err);
     void (*rollback)(void *state);
 
-    /* Inside a view. `visit` shows all rows in byte order of their paths, until a call gives
-     * something else than LETHE_OK; `read` shows one, or gives LETHE_NOT_FOUND. */
+    /* Inside a view. `visit` shows all rows, in any order, until a call gives something else than
+     * LETHE_OK; `read` shows the one with the path and lease of `row`, or gives LETHE_NOT_FOUND. */
     lethe_result (*visit)(void *state, store_row_visit *visit, void *context,
                           struct lethe_error *err);
-    lethe_result (*read)(void *state, const char *path, store_row_visit *visit, void *context,
-                         struct lethe_error *err);
-    /* Inside a STORE_WRITE view. A row that exists is replaced; one that is missing may be removed.
-     */
-    lethe_result (*write)(void *state, const struct store_row *row, struct lethe_error *err);
-    lethe_result (*remove)(void *state, const char *path, struct lethe_error *err);
+    lethe_result (*read)(void *state, const struct store_row *row, store_row_visit *visit,
+                         void *context, struct lethe_error *err);
+    /* Inside a STORE_WRITE view. `write` replaces the row of that path, which had the lease `was`
+     * (0 also when there was no row). `remove` looks at path and lease; one that is missing may be
+     * removed. */
+    lethe_result (*write)(void *state, const struct store_row *row, uint64_t was,
+                          struct lethe_error *err);
+    lethe_result (*remove)(void *state, const struct store_row *row, struct lethe_error *err);
 
     /* Part of the open view; without one, of a view of their own. */
     lethe_result (*meta_get)(void *state, const char *name, struct buffer *out,

@@ -49,21 +49,21 @@ static lethe_result seal_anew(const struct reseal *reseal, const struct store_ro
     return LETHE_OK;
 }
 
-/* Rows come in the order in which `rows` has them: the scan saw to that. */
 static lethe_result reseal_row(void *context, const struct store_row *row, struct lethe_error *err)
 {
     struct reseal *reseal = context;
     uint8_t digest[ROW_DIGEST_BYTES];
     if (reseal->count == reseal->rows->count)
         return error_set(err, LETHE_INTEGRITY, "the store has more rows than a moment ago");
-    const struct row *known = &reseal->rows->at[reseal->count];
+    const struct row *known = rows_find(reseal->rows, row->path);
     TRY(seal_row_digest(reseal->old_keys, row, digest, err));
-    if (strcmp(row->path, known->path) != 0 || row->version != known->version ||
+    if (known == NULL || row->version != known->version ||
         !bytes_equal(digest, known->digest, sizeof digest))
         return error_set(err, LETHE_INTEGRITY, "row %s was changed while the store was open",
                          row->path);
     struct resealed *out = &reseal->at[reseal->count++];
-    out->row = (struct store_row){.path = known->path, .version = known->version};
+    out->row =
+        (struct store_row){.path = known->path, .version = known->version, .lease = known->lease};
     return seal_anew(reseal, row, out, err);
 }
 
@@ -71,17 +71,21 @@ static lethe_result write_all(const struct scan_source *source, const struct res
                               struct lethe_error *err)
 {
     for (size_t i = 0; i < reseal->count; i++)
-        TRY(source->backend->write(source->state, &reseal->at[i].row, err));
+        TRY(source->backend->write(source->state, &reseal->at[i].row, 0, err));
     return LETHE_OK;
 }
 
-static void move_along(const struct reseal *reseal, struct rows *rows, struct head *head)
+static lethe_result move_along(const struct reseal *reseal, struct rows *rows, struct head *head,
+                               struct lethe_error *err)
 {
     *head = (struct head){.epoch = head->epoch, .seals = reseal->count};
     for (size_t i = 0; i < reseal->count; i++) {
-        memcpy(rows->at[i].digest, reseal->at[i].digest, ROW_DIGEST_BYTES);
+        TRY(rows_put(rows, &reseal->at[i].row, reseal->at[i].digest, err));
         head_add(head, reseal->at[i].digest);
     }
+    return head->rows == rows->count
+               ? LETHE_OK
+               : error_set(err, LETHE_INTEGRITY, "the store showed a row twice");
 }
 
 lethe_result reseal_rows(const struct scan_source *source, const struct seal_keys *keys,
@@ -97,6 +101,5 @@ lethe_result reseal_rows(const struct scan_source *source, const struct seal_key
         return error_set(err, LETHE_INTEGRITY, "the store has fewer rows than a moment ago");
     TRY(source->backend->clear(source->state, err));
     TRY(write_all(source, &reseal, err));
-    move_along(&reseal, rows, head);
-    return LETHE_OK;
+    return move_along(&reseal, rows, head, err);
 }

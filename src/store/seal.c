@@ -103,14 +103,21 @@ static lethe_result unseal(const struct aead_key *key, const struct buffer *aad,
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-/* The list (domain, path, decimal version) that binds a value to its row. */
+static void append_decimal(struct buffer *list, uint64_t number)
+{
+    char text[24];
+    int length = snprintf(text, sizeof text, "%" PRIu64, number);
+    buffer_prefixed(list, text, (size_t)length);
+}
+
+/* The list (domain, path, version, and the lease if there is one) that binds a value to its row. */
 static void append_row_name(struct buffer *list, const char *domain, const struct store_row *row)
 {
-    char version[24];
-    int length = snprintf(version, sizeof version, "%" PRIu64, row->version);
     buffer_prefixed(list, domain, strlen(domain));
     buffer_prefixed(list, row->path, strlen(row->path));
-    buffer_prefixed(list, version, (size_t)length);
+    append_decimal(list, row->version);
+    if (row->lease != 0)
+        append_decimal(list, row->lease);
 }
 
 lethe_result seal_row(const struct seal_keys *keys, struct store_row *row, const void *value,

@@ -30,8 +30,8 @@ struct sealed { /* ciphertext: no secret */
     uint8_t bytes[SEALED_MAX];
 };
 
-/* Fills `out` with `value` sealed for the path and version of `row`, and lets row->sealed point to
- * it. */
+/* Fills `out` with `value` sealed for the path, version and lease of `row`, and lets row->sealed
+ * point to it. */
 LETHE_MUST_CHECK lethe_result seal_row(const struct seal_keys *keys, struct store_row *row,
                                        const void *value, size_t size_bytes, struct sealed *out,
                                        struct lethe_error *err);

@@ -178,14 +178,15 @@ static lethe_result show_row(const struct sqlite_file *file, sqlite3_stmt *state
     if (path == NULL || sealed == NULL)
         return sqlite_foreign(file, "a row has an empty column", err);
     sqlite3_int64 version = sqlite3_column_int64(statement, 1);
-    if (strlen(path) != (size_t)sqlite3_column_bytes(statement, 0) || version < 1)
-        return sqlite_foreign(file, "a row has a path or version that no row has", err);
-    const struct store_row row = {
-        .path = path,
+    struct sqlite_key key;
+    struct store_row row = {
         .version = (uint64_t)version,
         .sealed = sealed,
         .sealed_bytes = (size_t)sqlite3_column_bytes(statement, 2),
     };
+    if (strlen(path) != (size_t)sqlite3_column_bytes(statement, 0) || version < 1 ||
+        !sqlite_key_read(path, &key, &row))
+        return sqlite_foreign(file, "a row has a path or version that no row has", err);
     return visit(context, &row, err);
 }
 
@@ -200,37 +201,43 @@ static lethe_result sqlite_visit(void *state, store_row_visit *visit, void *cont
     return code == SQLITE_DONE ? LETHE_OK : sqlite_failed(file, code, "reading rows", err);
 }
 
-static lethe_result sqlite_read(void *state, const char *path, store_row_visit *visit,
+static lethe_result sqlite_read(void *state, const struct store_row *row, store_row_visit *visit,
                                 void *context, struct lethe_error *err)
 {
     const struct sqlite_file *file = state;
+    struct sqlite_key key;
     CLEANUP(statement_release) sqlite3_stmt *statement = file->statements[QUERY_READ];
-    bind_text(statement, 1, path);
+    bind_text(statement, 1, sqlite_key_of(row, &key));
     int code = sqlite3_step(statement);
     if (code == SQLITE_DONE)
-        return error_set(err, LETHE_NOT_FOUND, "there is no row %s", path);
+        return error_set(err, LETHE_NOT_FOUND, "there is no row %s", row->path);
     if (code != SQLITE_ROW)
         return sqlite_failed(file, code, "reading a row", err);
     return show_row(file, statement, visit, context, err);
 }
 
-static lethe_result sqlite_write(void *state, const struct store_row *row, struct lethe_error *err)
+static lethe_result sqlite_remove(void *state, const struct store_row *row, struct lethe_error *err)
 {
     const struct sqlite_file *file = state;
+    struct sqlite_key key;
+    CLEANUP(statement_release) sqlite3_stmt *statement = file->statements[QUERY_REMOVE];
+    bind_text(statement, 1, sqlite_key_of(row, &key));
+    return run(file, statement, "removing a row", err);
+}
+
+static lethe_result sqlite_write(void *state, const struct store_row *row, uint64_t was,
+                                 struct lethe_error *err)
+{
+    const struct sqlite_file *file = state;
+    struct sqlite_key key;
+    if (was != row->lease)
+        TRY(sqlite_remove(state, &(struct store_row){.path = row->path, .lease = was}, err));
     CLEANUP(statement_release) sqlite3_stmt *statement = file->statements[QUERY_WRITE];
-    bind_text(statement, 1, row->path);
+    bind_text(statement, 1, sqlite_key_of(row, &key));
     REQUIRE(row->version <= INT64_MAX);
     REQUIRE(sqlite3_bind_int64(statement, 2, (sqlite3_int64)row->version) == SQLITE_OK);
     bind_blob(statement, 3, row->sealed, row->sealed_bytes);
     return run(file, statement, "writing a row", err);
-}
-
-static lethe_result sqlite_remove(void *state, const char *path, struct lethe_error *err)
-{
-    const struct sqlite_file *file = state;
-    CLEANUP(statement_release) sqlite3_stmt *statement = file->statements[QUERY_REMOVE];
-    bind_text(statement, 1, path);
-    return run(file, statement, "removing a row", err);
 }
 
 /* ---- meta records ---------------------------------------------------------------------------- */

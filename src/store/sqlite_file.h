@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 
 #include "store/backend.h"
+#include "store/store.h"
 
 /* X(name, SQL) */
 #define SQLITE_QUERIES(X)                                                                          \
@@ -44,5 +45,17 @@ lethe_result sqlite_failed(const struct sqlite_file *file, int code, const char 
 /* LETHE_INTEGRITY: the file holds `what`, which we never wrote. */
 lethe_result sqlite_foreign(const struct sqlite_file *file, const char *what,
                             struct lethe_error *err);
+
+/* The column `path` holds path, or path, '~' and lease in 16 hexadecimal digits: the lease is part
+ * of the key, so that it needs no table of its own, and is seen without opening the row. */
+#define SQLITE_LEASE_DIGITS 16
+struct sqlite_key {
+    char text[1 + STORE_PATH_MAX + 1 + SQLITE_LEASE_DIGITS + 1];
+};
+/* Gives the path itself, or writes to `key`. */
+const char *sqlite_key_of(const struct store_row *row, struct sqlite_key *key);
+/* Takes `text` apart into path and lease of `row`; the path is `text`, or is in `key`. False when
+ * we never wrote that. */
+bool sqlite_key_read(const char *text, struct sqlite_key *key, struct store_row *row);
 
 #endif
