@@ -27,10 +27,9 @@ static lethe_result note_event(void *context, const struct store_event *event,
     struct seen *seen = context;
     if (++seen->shown == seen->stop_before)
         return error_set(err, LETHE_CANCELLED, "enough");
-    int length =
-        snprintf(seen->text + seen->length, sizeof seen->text - seen->length,
-                 "%s%" PRIu64 ":%s@%" PRIu64, seen->length == 0 ? "" : " ", event->epoch,
-                 event->path, event->version);
+    int length = snprintf(seen->text + seen->length, sizeof seen->text - seen->length,
+                          "%s%" PRIu64 ":%s@%" PRIu64, seen->length == 0 ? "" : " ", event->epoch,
+                          event->path, event->version);
     seen->length += (size_t)length;
     assert_true(seen->length < sizeof seen->text);
     return LETHE_OK;
