@@ -20,7 +20,7 @@ struct tenancy;
 struct tenant_lease; /* under 1 KiB, and 16 bytes a block in the arena */
 
 struct tenancy_options {
-    struct arena *arena;
+    struct pool_arena *arena;
     const struct lethe_log *log;
     const char *provider; /* SPIFFE id */
     uint8_t boot_id[BOOT_ID_BYTES];
