@@ -183,7 +183,7 @@ static lethe_result append(struct lethe_kv *session, struct rows *rows, struct l
     struct lethe_kv_cache *cache = session->cache;
     uint64_t block_tokens = cache->shape.block_tokens;
     rows->first = atomic_load_explicit(&session->ends[rows->layer], memory_order_relaxed);
-    if (rows->tokens > (uint64_t)SPILL_BLOCKS_MAX * block_tokens - rows->first)
+    if (rows->tokens > (uint64_t)BLOCK_COUNT_MAX * block_tokens - rows->first)
         return error_set(err, LETHE_LIMIT, "session %s: %" PRIu64 " tokens more are too many",
                          session->name, rows->tokens);
     uint64_t first = rows->first / block_tokens;

@@ -28,10 +28,11 @@
 
 #include <lethe/kv.h>
 
+#include "crypto/block_seal.h"
 #include "device/device.h"
-#include "residency/spill_block.h"
 
-#define KV_NONE UINT32_MAX /* no block */
+#define KV_SPILL_LABEL "lethe-kv-spill/1" /* what its blocks are sealed as */
+#define KV_NONE UINT32_MAX                /* no block */
 
 struct kv_shape {
     uint32_t layers;
@@ -150,7 +151,7 @@ struct lethe_kv {
     bool is_recorded;
     struct kv_wiped wiped; /* since it ended; `failed`: ever */
 
-    struct spill_key *key; /* from the first spill on */
+    struct block_key *key; /* from the first spill on */
     uint64_t version;      /* the last that was sealed */
 
     pthread_mutex_t own_lock;
@@ -279,14 +280,14 @@ static inline size_t kv_sealed_bytes(const struct lethe_kv_cache *cache)
     return (size_t)(cache->shape.block_bytes + AEAD_TAG_BYTES);
 }
 /* A block of the arena to `out`, kv_sealed_bytes. */
-LETHE_MUST_CHECK lethe_result kv_seal(struct lethe_kv *session, const struct spill_place *place,
+LETHE_MUST_CHECK lethe_result kv_seal(struct lethe_kv *session, const struct block_place *place,
                                       uint32_t block, uint8_t *out, struct lethe_error *err);
 /* And back; or to memory of the host. LETHE_INTEGRITY: not what was sealed at that place. */
-LETHE_MUST_CHECK lethe_result kv_unseal(struct lethe_kv *session, const struct spill_place *place,
+LETHE_MUST_CHECK lethe_result kv_unseal(struct lethe_kv *session, const struct block_place *place,
                                         const uint8_t *sealed, uint32_t block,
                                         struct lethe_error *err);
 LETHE_MUST_CHECK lethe_result kv_open_sealed(struct lethe_kv *session,
-                                             const struct spill_place *place, const uint8_t *sealed,
+                                             const struct block_place *place, const uint8_t *sealed,
                                              void *plain, struct lethe_error *err);
 /* Without the lock. What the store gives, LETHE_LOST and LETHE_INTEGRITY among it; the last one
  * forgets what it has of the page. */

@@ -108,7 +108,7 @@ static void discard(struct lethe_kv *session)
     if (session == NULL)
         return;
     pthread_mutex_destroy(&session->own_lock);
-    spill_key_free(session->key);
+    block_key_free(session->key);
     free(session->pages);
     free(session->ends);
     free(session);

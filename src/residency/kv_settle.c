@@ -96,9 +96,9 @@ static void end_settling(struct lethe_kv *session)
 }
 
 /* Without the lock. What is left to do once all is wiped, by the one who found it. */
-static void finish(struct lethe_kv *session, struct spill_key *key, const struct kv_wiped *wiped)
+static void finish(struct lethe_kv *session, struct block_key *key, const struct kv_wiped *wiped)
 {
-    spill_key_free(key);
+    block_key_free(key);
     record(session, wiped);
     pthread_mutex_lock(&session->cache->lock);
     end_settling(session);
@@ -109,7 +109,7 @@ static void settle(struct lethe_kv *session, bool for_good)
 {
     struct lethe_kv_cache *cache = session->cache;
     struct kv_chain chain = KV_CHAIN_NONE;
-    struct spill_key *key = NULL;
+    struct block_key *key = NULL;
     pthread_mutex_lock(&cache->lock);
     if ((atomic_load(&session->gate) & KV_APPENDING) != 0) {
         pthread_mutex_unlock(&cache->lock); /* who is in will do it, leaving */

@@ -68,9 +68,15 @@ struct outgoing {
     bool inside; /* the caller is the one who writes it */
     uint32_t block;
     uint64_t stamp;
-    struct spill_place place;
+    struct block_place place;
     uint8_t *sealed;
 };
+
+static struct block_place place_of(const struct lethe_kv *session, uint64_t page, uint64_t version)
+{
+    return (struct block_place){
+        .block = page, .version = version, .size_bytes = (size_t)session->cache->shape.block_bytes};
+}
 
 static uint64_t stamp_of(const struct outgoing *out)
 {
@@ -82,8 +88,8 @@ static lethe_result encrypt(struct outgoing *out, struct lethe_error *err)
 {
     struct lethe_kv *session = out->session;
     if (session->key == NULL)
-        TRY(spill_key_create(&session->key, err));
-    out->place = (struct spill_place){.block = out->page, .version = ++session->version};
+        TRY(block_key_create(KV_SPILL_LABEL, &session->key, err));
+    out->place = place_of(session, out->page, ++session->version);
     out->stamp = stamp_of(out);
     return kv_seal(session, &out->place, out->block, out->sealed, err);
 }
@@ -188,7 +194,7 @@ static bool settle_in(struct lethe_kv *session, uint64_t page, uint32_t block, l
     return true;
 }
 
-static lethe_result fetch(struct lethe_kv *session, const struct spill_place *place,
+static lethe_result fetch(struct lethe_kv *session, const struct block_place *place,
                           uint8_t *sealed, uint32_t block, struct lethe_error *err)
 {
     TRY(kv_store_get(session, place->block, sealed, err));
@@ -203,7 +209,7 @@ static lethe_result about_block(const struct lethe_kv *session, uint64_t page, l
 }
 
 /* Without the lock. */
-static lethe_result move_in(struct lethe_kv *session, const struct spill_place *place,
+static lethe_result move_in(struct lethe_kv *session, const struct block_place *place,
                             uint8_t *sealed, uint32_t block, struct lethe_error *err)
 {
     struct lethe_kv_cache *cache = session->cache;
@@ -224,7 +230,7 @@ static lethe_result move_in(struct lethe_kv *session, const struct spill_place *
 }
 
 /* Without the lock: the page stays with the store. */
-static lethe_result peek_at(struct lethe_kv *session, const struct spill_place *place,
+static lethe_result peek_at(struct lethe_kv *session, const struct block_place *place,
                             uint8_t *sealed, struct kv_peek *peek, struct lethe_error *err)
 {
     struct lethe_kv_cache *cache = session->cache;
@@ -246,7 +252,7 @@ static lethe_result peek_at(struct lethe_kv *session, const struct spill_place *
 }
 
 /* Under the lock, which is released meanwhile, all of these. */
-static lethe_result bring_in(const struct kv_claim *claim, const struct spill_place *place,
+static lethe_result bring_in(const struct kv_claim *claim, const struct block_place *place,
                              uint8_t *sealed, struct lethe_error *err)
 {
     struct lethe_kv_cache *cache = claim->session->cache;
@@ -259,7 +265,7 @@ static lethe_result bring_in(const struct kv_claim *claim, const struct spill_pl
 }
 
 /* What is in blocks may be held, and the store full: who only looks needs neither. */
-static lethe_result bring_in_or_peek(const struct kv_claim *claim, const struct spill_place *place,
+static lethe_result bring_in_or_peek(const struct kv_claim *claim, const struct block_place *place,
                                      uint8_t *sealed, struct lethe_error *err)
 {
     struct lethe_kv_cache *cache = claim->session->cache;
@@ -279,7 +285,7 @@ lethe_result kv_spill_get(const struct kv_claim *claim, uint64_t page, struct le
 {
     struct lethe_kv *session = claim->session;
     struct lethe_kv_cache *cache = session->cache;
-    const struct spill_place place = {.block = page, .version = kv_page(session, page)->version};
+    const struct block_place place = place_of(session, page, kv_page(session, page)->version);
     uint8_t *sealed = staging_take(cache, err);
     if (sealed == NULL)
         return LETHE_NO_MEMORY;

@@ -1,29 +1,30 @@
 /* A page encrypted and decrypted, and given to a store and got back. What a store gives is believed
  * only if it is what was put there last. */
+#include <string.h>
+
 #include "base/error.h"
 #include "residency/kv_core.h"
 
 /* ---- encrypted on the host ------------------------------------------------------------------- */
 
-static lethe_result host_seal(struct lethe_kv *session, const struct spill_place *place,
+static lethe_result host_seal(struct lethe_kv *session, const struct block_place *place,
                               const void *plain, uint8_t *out, struct lethe_error *err)
 {
-    lethe_result result = spill_block_seal(session->key, place, plain,
-                                           (size_t)session->cache->shape.block_bytes, out);
+    lethe_result result = block_seal(session->key, place, plain, out, out + place->size_bytes);
     return result == LETHE_OK ? result : error_set(err, result, "encrypting a block failed");
 }
 
-lethe_result kv_open_sealed(struct lethe_kv *session, const struct spill_place *place,
+lethe_result kv_open_sealed(struct lethe_kv *session, const struct block_place *place,
                             const uint8_t *sealed, void *plain, struct lethe_error *err)
 {
-    lethe_result result = spill_block_open(session->key, place, sealed,
-                                           (size_t)session->cache->shape.block_bytes, plain);
+    lethe_result result =
+        block_open(session->key, place, sealed, sealed + place->size_bytes, plain);
     return result == LETHE_OK
                ? result
                : error_set(err, result, "the store gave what was not put there last");
 }
 
-lethe_result kv_seal(struct lethe_kv *session, const struct spill_place *place, uint32_t block,
+lethe_result kv_seal(struct lethe_kv *session, const struct block_place *place, uint32_t block,
                      uint8_t *out, struct lethe_error *err)
 {
     struct lethe_kv_cache *cache = session->cache;
@@ -40,7 +41,7 @@ lethe_result kv_seal(struct lethe_kv *session, const struct spill_place *place, 
     return result;
 }
 
-lethe_result kv_unseal(struct lethe_kv *session, const struct spill_place *place,
+lethe_result kv_unseal(struct lethe_kv *session, const struct block_place *place,
                        const uint8_t *sealed, uint32_t block, struct lethe_error *err)
 {
     struct lethe_kv_cache *cache = session->cache;
@@ -69,6 +70,13 @@ static lethe_result of_store(lethe_result result, struct lethe_error *err)
         if (result == of_stores[i])
             return result;
     return error_set(err, LETHE_IO, "the store failed: %s", lethe_result_sentence(result));
+}
+
+static struct lethe_spill_id spill_id(const struct block_key *key, uint64_t page)
+{
+    struct lethe_spill_id id = {.block = page};
+    memcpy(id.space, block_key_space(key), sizeof id.space);
+    return id;
 }
 
 lethe_result kv_store_put(const struct lethe_kv *session, uint64_t page, const uint8_t *sealed,

@@ -200,7 +200,7 @@ static lethe_result reset(struct lethe_kv *session, struct lethe_error *err)
     pthread_mutex_unlock(&session->cache->lock);
     TRY(result);
     result = finish(session, &chain, taken, err);
-    spill_key_free(MOVE(session->key)); /* what a store kept of it opens no more */
+    block_key_free(MOVE(session->key)); /* what a store kept of it opens no more */
     lethe_result own = wipe_own(session, result == LETHE_OK ? err : NULL);
     return result != LETHE_OK ? result : own;
 }

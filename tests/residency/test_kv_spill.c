@@ -2,8 +2,8 @@
  * or nothing; which blocks go is decided by the calls alone. */
 #include "vault.h"
 
+#include "crypto/block_seal.h"
 #include "residency/kv_core.h"
-#include "residency/spill_block.h"
 
 /* ---- out and back ---------------------------------------------------------------------------- */
 
@@ -255,16 +255,13 @@ static void a_store_sees_ciphertext_only(void **state)
 static void no_nonce_comes_twice(void **state)
 {
     struct kv_site *kv = *state;
-    CLEANUP(spill_key_free) struct spill_key *key = NULL;
-    static const struct spill_place places[] = {{.block = 1, .version = 1},
-                                                {.block = 1, .version = 2},
-                                                {.block = 2, .version = 1},
-                                                {.block = 0, .version = 1},
-                                                {.block = 1, .version = (uint64_t)1 << 32}};
+    CLEANUP(block_key_free) struct block_key *key = NULL;
+    static const struct block_place places[] = {
+        {1, 1, 64}, {1, 2, 64}, {2, 1, 64}, {0, 1, 64}, {1, (uint64_t)1 << 32, 64}};
     uint8_t plain[64] = {0}, sealed[ARRAY_LEN(places)][64 + AEAD_TAG_BYTES];
-    assert_ok(spill_key_create(&key, &kv->err), &kv->err);
+    assert_ok(block_key_create(KV_SPILL_LABEL, &key, &kv->err), &kv->err);
     for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-        assert_result(LETHE_OK, spill_block_seal(key, &places[i], plain, sizeof plain, sealed[i]));
+        assert_result(LETHE_OK, block_seal(key, &places[i], plain, sealed[i], sealed[i] + 64));
         for (size_t j = 0; j < i; j++) /* of zeros, the key stream itself */
             assert_int_not_equal(memcmp(sealed[i], sealed[j], 16), 0);
     }
