@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RESULTS_MAX 200u
+#define RESULTS_MAX 400u
 #define ROUNDS_MAX 99u
 #define WAYS_MAX 8u
 

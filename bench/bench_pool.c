@@ -1,0 +1,251 @@
+/* The memory pool beside Redis and memcached, all with mutual TLS 1.3 and TLS_AES_256_GCM_SHA384,
+ * driven by one client (pool_load.h) over 8 connections that each have one operation in flight;
+ * LETHE_BENCH_DEPTH=n: n of them. A server that does the same over plain TCP, with no protection at
+ * all, says what loopback leaves room for. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "pool_load.h"
+#include "pool_peers.h"
+#include "pool_plain.h"
+
+#define CONNECTIONS 8u
+#define ROUNDS 5u
+#define ROUND_S 0.3
+#define WARM_S 0.1
+#define SET_BYTES ((size_t)8 << 20) /* working set of a connection, for blocks of any size */
+
+static const struct {
+    const char *name;
+    size_t size_bytes;
+} blocks[] = {{"4 KiB", 4096}, {"64 KiB", 65536}, {"1 MiB", 1048576}};
+
+/* What is measured, in the order of a round. */
+#define SERVERS_MAX 4u
+struct server {
+    const char *name;
+    enum pool_protocol protocol;
+    uint16_t port;
+    bool is_plain;
+    pid_t pid;
+};
+
+struct samples {
+    double bytes_per_s[ROUNDS], p50_s[ROUNDS], p99_s[ROUNDS];
+    double server_s_per_gb[ROUNDS], client_s_per_gb[ROUNDS];
+};
+
+struct measured { /* medians */
+    double bytes_per_s, p50_s, p99_s, server_s_per_gb, client_s_per_gb;
+};
+
+static struct bench {
+    bool is_open;
+    struct pool_authority authority;
+    struct pool_identity server_identity, client_identity;
+    struct tls_context *tls; /* the client's */
+    struct pool_peer_server peers[POOL_PEER_COUNT];
+    struct pool_plain plain;
+    struct server servers[SERVERS_MAX];
+    size_t server_count;
+    unsigned depth;
+} bench;
+
+/* ---- processor time ---------------------------------------------------------------------------
+ */
+
+static double seconds_of(clockid_t clock)
+{
+    struct timespec time;
+    if (clock_gettime(clock, &time) != 0)
+        bench_fail("the processor time of a process cannot be read", NULL);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+static double server_cpu_s(const struct server *server)
+{
+    clockid_t clock;
+    if (clock_getcpuclockid(server->pid, &clock) != 0)
+        bench_fail("a server has ended", NULL);
+    return seconds_of(clock);
+}
+
+/* ---- rounds -----------------------------------------------------------------------------------
+ */
+
+static void sample(struct pool_load *load, const struct server *server,
+                   enum pool_operation operation, unsigned round, struct samples *out)
+{
+    struct pool_result result;
+    const double client_s = seconds_of(CLOCK_PROCESS_CPUTIME_ID), server_s = server_cpu_s(server);
+    pool_load_run(load, operation, ROUND_S, &result);
+    const double moved_gb = (double)result.moved_bytes * 1e-9;
+    out->bytes_per_s[round] = result.bytes_per_s;
+    out->p50_s[round] = result.p50_s;
+    out->p99_s[round] = result.p99_s;
+    out->server_s_per_gb[round] = (server_cpu_s(server) - server_s) / moved_gb;
+    out->client_s_per_gb[round] = (seconds_of(CLOCK_PROCESS_CPUTIME_ID) - client_s) / moved_gb;
+}
+
+static struct measured median_of(struct samples *samples)
+{
+    return (struct measured){
+        .bytes_per_s = bench_median(samples->bytes_per_s, ROUNDS),
+        .p50_s = bench_median(samples->p50_s, ROUNDS),
+        .p99_s = bench_median(samples->p99_s, ROUNDS),
+        .server_s_per_gb = bench_median(samples->server_s_per_gb, ROUNDS),
+        .client_s_per_gb = bench_median(samples->client_s_per_gb, ROUNDS),
+    };
+}
+
+static struct pool_load *open_load(const struct server *server, size_t block_bytes)
+{
+    struct pool_result ignored;
+    struct pool_load *load = pool_load_open(&(struct pool_load_options){
+        .protocol = server->protocol,
+        .port = server->port,
+        .tls = server->is_plain ? NULL : bench.tls,
+        .block_bytes = block_bytes,
+        .blocks = (uint32_t)(SET_BYTES / block_bytes),
+        .connections = CONNECTIONS,
+        .depth = server->is_plain ? 1 : bench.depth,
+    });
+    for (unsigned operation = 0; operation < POOL_OPERATIONS; operation++)
+        pool_load_run(load, operation, WARM_S, &ignored);
+    return load;
+}
+
+static void measure(size_t block_bytes, struct measured out[SERVERS_MAX][POOL_OPERATIONS])
+{
+    static struct samples samples[SERVERS_MAX][POOL_OPERATIONS];
+    struct pool_load *loads[SERVERS_MAX];
+    for (size_t i = 0; i < bench.server_count; i++)
+        loads[i] = open_load(&bench.servers[i], block_bytes);
+    for (unsigned round = 0; round < ROUNDS; round++)
+        for (size_t i = 0; i < bench.server_count; i++)
+            for (unsigned operation = 0; operation < POOL_OPERATIONS; operation++)
+                sample(loads[i], &bench.servers[i], operation, round, &samples[i][operation]);
+    for (size_t i = 0; i < bench.server_count; i++) {
+        pool_load_close(loads[i]);
+        for (unsigned operation = 0; operation < POOL_OPERATIONS; operation++)
+            out[i][operation] = median_of(&samples[i][operation]);
+    }
+}
+
+/* ---- results ----------------------------------------------------------------------------------
+ */
+
+static void report_server(const struct server *server, const char *what,
+                          const struct measured *measured, const struct measured *plain)
+{
+    char name[48];
+    snprintf(name, sizeof name, "pool/%s %s", server->name, what);
+    bench_report(&(struct bench_result){.name = name,
+                                        .value = measured->bytes_per_s * 1e-9,
+                                        .unit = "GB/s",
+                                        .against = server->is_plain ? NULL : "plain loopback",
+                                        .ratio = measured->bytes_per_s / plain->bytes_per_s});
+    snprintf(name, sizeof name, "pool/%s %s p99", server->name, what);
+    bench_report(&(struct bench_result){.name = name,
+                                        .value = measured->p99_s * 1e6,
+                                        .unit = "us",
+                                        .against = "its median",
+                                        .ratio = measured->p99_s / measured->p50_s});
+    snprintf(name, sizeof name, "pool/%s %s CPU", server->name, what);
+    const double sum_s_per_gb = measured->server_s_per_gb + measured->client_s_per_gb;
+    bench_report(&(struct bench_result){.name = name,
+                                        .value = sum_s_per_gb,
+                                        .unit = "s/GB",
+                                        .against = "of it in the server",
+                                        .ratio = measured->server_s_per_gb / sum_s_per_gb});
+}
+
+/* The plain server is the last one. */
+static void report(const char *block, struct measured measured[SERVERS_MAX][POOL_OPERATIONS])
+{
+    for (unsigned operation = 0; operation < POOL_OPERATIONS; operation++) {
+        char what[24];
+        snprintf(what, sizeof what, "%s %s", pool_operation_names[operation], block);
+        for (size_t i = 0; i < bench.server_count; i++)
+            report_server(&bench.servers[i], what, &measured[i][operation],
+                          &measured[bench.server_count - 1][operation]);
+    }
+}
+
+/* -----------------------------------------------------------------------------------------------
+ */
+
+static void close_all(void)
+{
+    if (!bench.is_open)
+        return;
+    bench.is_open = false;
+    for (unsigned peer = 0; peer < POOL_PEER_COUNT; peer++)
+        pool_peer_close(&bench.peers[peer]);
+    pool_plain_close(&bench.plain);
+    tls_context_free(bench.tls);
+    pool_identity_close(&bench.server_identity);
+    pool_identity_close(&bench.client_identity);
+    pool_authority_close(&bench.authority);
+}
+
+static void open_client(void)
+{
+    struct lethe_error err = {0};
+    const char *depth = getenv("LETHE_BENCH_DEPTH");
+    bench.depth = depth != NULL ? (unsigned)strtoul(depth, NULL, 10) : 1;
+    if (bench.depth == 0 || bench.depth > POOL_DEPTH_MAX)
+        bench_fail("LETHE_BENCH_DEPTH is not a number of operations", NULL);
+    pool_authority_open(&bench.authority);
+    bench.is_open = true;
+    pool_identity_open(&bench.server_identity, &bench.authority, "server");
+    pool_identity_open(&bench.client_identity, &bench.authority, "client");
+    const struct tls_options options = {.certificates_pem = bench.client_identity.pem.bytes,
+                                        .key_pem = bench.client_identity.key_pem,
+                                        .roots_pem = bench.authority.pem.bytes};
+    if (tls_client_create(&options, &bench.tls, &err) != LETHE_OK)
+        bench_fail("no TLS client", &err);
+}
+
+static void open_peer(enum pool_peer peer)
+{
+    struct pool_peer_server *server = &bench.peers[peer];
+    if (!pool_peer_open(peer, &bench.authority, &bench.server_identity, server)) {
+        char name[48];
+        snprintf(name, sizeof name, "pool/%s", server->name);
+        bench_skip(name, "it is not here: tools/deps bench");
+        return;
+    }
+    bench.servers[bench.server_count++] = (struct server){.name = server->name,
+                                                          .protocol = server->protocol,
+                                                          .port = server->port,
+                                                          .pid = server->program.pid};
+}
+
+static void open_plain(void)
+{
+    pool_plain_open(&bench.plain, CONNECTIONS * SET_BYTES);
+    bench.servers[bench.server_count++] = (struct server){.name = "plain",
+                                                          .protocol = POOL_PLAIN,
+                                                          .port = bench.plain.port,
+                                                          .is_plain = true,
+                                                          .pid = bench.plain.pid};
+}
+
+void bench_pool(void)
+{
+    struct measured measured[SERVERS_MAX][POOL_OPERATIONS];
+    atexit(close_all);
+    open_client();
+    for (unsigned peer = 0; peer < POOL_PEER_COUNT; peer++)
+        open_peer(peer);
+    open_plain();
+    for (size_t i = 0; i < ARRAY_LEN(blocks); i++) {
+        measure(blocks[i].size_bytes, measured);
+        report(blocks[i].name, measured);
+    }
+    close_all();
+}
