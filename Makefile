@@ -8,7 +8,7 @@ all: ## installs what is missing (asks for root once) and builds build/lethe
 	@tools/build gcc
 
 deps: ## installs everything any target below needs, and builds nothing
-	@tools/deps build test check engine
+	@tools/deps build test bench check engine
 
 build: ## builds build/lethe with what is there
 	@tools/build gcc
@@ -22,7 +22,7 @@ test-long: ## as test, with full fault sweeps, fuzzing, data races, and a bare D
 	@tools/test --long
 
 bench: ## measures speed against others; ONLY=name runs what starts with that name
-	@tools/deps build test
+	@tools/deps build test bench
 	@tools/build gcc
 	@build/bench/lethe-bench --json build/bench.json $(ONLY)
 

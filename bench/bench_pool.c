@@ -54,8 +54,7 @@ static struct bench {
     unsigned depth;
 } bench;
 
-/* ---- processor time ---------------------------------------------------------------------------
- */
+/* ---- processor time -------------------------------------------------------------------------- */
 
 static double seconds_of(clockid_t clock)
 {
@@ -73,8 +72,7 @@ static double server_cpu_s(const struct server *server)
     return seconds_of(clock);
 }
 
-/* ---- rounds -----------------------------------------------------------------------------------
- */
+/* ---- rounds ---------------------------------------------------------------------------------- */
 
 static void sample(struct pool_load *load, const struct server *server,
                    enum pool_operation operation, unsigned round, struct samples *out)
@@ -135,8 +133,7 @@ static void measure(size_t block_bytes, struct measured out[SERVERS_MAX][POOL_OP
     }
 }
 
-/* ---- results ----------------------------------------------------------------------------------
- */
+/* ---- results --------------------------------------------------------------------------------- */
 
 static void report_server(const struct server *server, const char *what,
                           const struct measured *measured, const struct measured *plain)
@@ -175,8 +172,7 @@ static void report(const char *block, struct measured measured[SERVERS_MAX][POOL
     }
 }
 
-/* -----------------------------------------------------------------------------------------------
- */
+/* ---------------------------------------------------------------------------------------------- */
 
 static void close_all(void)
 {

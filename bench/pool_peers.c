@@ -7,81 +7,68 @@
 #include "pool_check.h"
 #include "pool_link.h"
 
-#define WORDS_MAX 40u
-#define WORD_SIZE 512u
 #define START_TRIES 250u
 #define START_PAUSE_US 20000u
 
-/* ---- how they are started ---------------------------------------------------------------------
- */
+/* ---- how they are started -------------------------------------------------------------------- */
 
-/* Where the words of a command line point. */
-struct texts {
+struct start {
+    const struct pool_authority *authority;
+    const struct pool_identity *identity;
     char port[8];
-    char options[WORD_SIZE];
-    const char *words[WORDS_MAX];
 };
 
-static void redis(const struct pool_authority *authority, const struct pool_identity *identity,
-                  struct texts *out)
+static const char redis_configuration[] = "bind 127.0.0.1\n"
+                                          "port 0\n"
+                                          "tls-port %s\n"
+                                          "tls-cert-file %s\n"
+                                          "tls-key-file %s\n"
+                                          "tls-ca-cert-file %s\n"
+                                          "tls-auth-clients yes\n"
+                                          "tls-protocols TLSv1.3\n"
+                                          "tls-ciphersuites TLS_AES_256_GCM_SHA384\n"
+                                          "save \"\"\n"
+                                          "appendonly no\n"
+                                          "logfile /dev/null\n"
+                                          "dir %s\n";
+
+static bool start_redis(const struct start *start, struct program *out)
 {
-    const char *const words[] = {"redis-server",
-                                 "--port",
-                                 "0",
-                                 "--bind",
-                                 "127.0.0.1",
-                                 "--tls-port",
-                                 out->port,
-                                 "--tls-cert-file",
-                                 identity->path,
-                                 "--tls-key-file",
-                                 identity->key_path,
-                                 "--tls-ca-cert-file",
-                                 authority->path,
-                                 "--tls-auth-clients",
-                                 "yes",
-                                 "--tls-protocols",
-                                 "TLSv1.3",
-                                 "--tls-ciphersuites",
-                                 "TLS_AES_256_GCM_SHA384",
-                                 "--save",
-                                 "",
-                                 "--appendonly",
-                                 "no",
-                                 "--dir",
-                                 authority->directory,
-                                 "--logfile",
-                                 "/dev/null",
-                                 NULL};
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        out->words[i] = words[i];
+    char path[POOL_PATH_SIZE];
+    snprintf(path, sizeof path, "%s/redis.conf", start->authority->directory);
+    FILE *file = fopen(path, "we");
+    if (file == NULL)
+        bench_fail("the configuration of Redis cannot be written", NULL);
+    fprintf(file, redis_configuration, start->port, start->identity->path,
+            start->identity->key_path, start->authority->path, start->authority->directory);
+    if (fclose(file) != 0)
+        bench_fail("the configuration of Redis cannot be written", NULL);
+    const char *const words[] = {"redis-server", path, NULL};
+    return program_start(words, out);
 }
 
-static void memcached(const struct pool_authority *authority, const struct pool_identity *identity,
-                      struct texts *out)
+static bool start_memcached(const struct start *start, struct program *out)
 {
-    snprintf(out->options, sizeof out->options,
+    char options[5 * POOL_PATH_SIZE];
+    snprintf(options, sizeof options,
              "ssl_chain_cert=%s,ssl_key=%s,ssl_ca_cert=%s,ssl_verify_mode=2,ssl_min_version=3",
-             identity->path, identity->key_path, authority->path);
-    const char *const words[] = {
-        "memcached", "-l", "127.0.0.1", "-p", out->port, "-U", "0",  "-u",         "root", "-m",
-        "2048",      "-I", "8m",        "-t", "2",       "-Z", "-o", out->options, NULL};
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        out->words[i] = words[i];
+             start->identity->path, start->identity->key_path, start->authority->path);
+    const char *const words[] = {"memcached", "-l",   "127.0.0.1", "-p",    start->port, "-U", "0",
+                                 "-u",        "root", "-m",        "2048",  "-I",        "8m", "-t",
+                                 "2",         "-Z",   "-o",        options, NULL};
+    return program_start(words, out);
 }
 
 static const struct {
     const char *name;
     enum pool_protocol protocol;
-    void (*write)(const struct pool_authority *authority, const struct pool_identity *identity,
-                  struct texts *out);
+    bool (*start)(const struct start *start, struct program *out);
 } peers[POOL_PEER_COUNT] = {
-    [POOL_PEER_REDIS] = {"redis", POOL_REDIS, redis},
-    [POOL_PEER_MEMCACHED] = {"memcached", POOL_MEMCACHED, memcached},
+    [POOL_PEER_REDIS] = {"redis", POOL_REDIS, start_redis},
+    [POOL_PEER_MEMCACHED] = {"memcached", POOL_MEMCACHED, start_memcached},
 };
 
-/* ---- starting and ending ----------------------------------------------------------------------
- */
+/* ---- starting and ending --------------------------------------------------------------------- */
 
 static void wait_until_listening(const struct pool_peer_server *server)
 {
@@ -96,12 +83,11 @@ static void wait_until_listening(const struct pool_peer_server *server)
 bool pool_peer_open(enum pool_peer peer, const struct pool_authority *authority,
                     const struct pool_identity *identity, struct pool_peer_server *out)
 {
-    struct texts texts = {0};
+    struct start start = {.authority = authority, .identity = identity};
     *out = (struct pool_peer_server){
         .name = peers[peer].name, .protocol = peers[peer].protocol, .port = pool_free_port()};
-    snprintf(texts.port, sizeof texts.port, "%u", out->port);
-    peers[peer].write(authority, identity, &texts);
-    if (!program_start(texts.words, &out->program))
+    snprintf(start.port, sizeof start.port, "%u", out->port);
+    if (!peers[peer].start(&start, &out->program))
         return false;
     wait_until_listening(out);
     pool_check_mutual(out->name, out->port, out->protocol, authority, identity);

@@ -7,14 +7,7 @@
 #include "pool_protocol.h"
 #include "program.h"
 
-/* X(what, name, protocol): all are started */
-#define POOL_PEERS(X) X(REDIS, "redis") X(MEMCACHED, "memcached")
-enum pool_peer {
-#define POOL_PEER_ENUM(what, name) POOL_PEER_##what,
-    POOL_PEERS(POOL_PEER_ENUM)
-#undef POOL_PEER_ENUM
-        POOL_PEER_COUNT
-};
+enum pool_peer { POOL_PEER_REDIS, POOL_PEER_MEMCACHED, POOL_PEER_COUNT };
 
 struct pool_peer_server {
     const char *name;

@@ -49,8 +49,7 @@ static _Noreturn void give_up(void)
     _exit(1);
 }
 
-/* ---- one request after another ----------------------------------------------------------------
- */
+/* ---- one request after another --------------------------------------------------------------- */
 
 static uint8_t *place_of(const struct service *service, const struct pool_plain_request *request)
 {
@@ -149,8 +148,7 @@ static void ready(void *context, unsigned events)
         answer(client, NULL, 0);
 }
 
-/* ---- two threads ------------------------------------------------------------------------------
- */
+/* ---- two threads ----------------------------------------------------------------------------- */
 
 struct inbox {
     struct service *service;
@@ -211,8 +209,7 @@ static _Noreturn void live(struct service *service)
     give_up();
 }
 
-/* ---- from outside -----------------------------------------------------------------------------
- */
+/* ---- from outside ---------------------------------------------------------------------------- */
 
 void pool_plain_open(struct pool_plain *server, size_t memory_bytes)
 {

@@ -35,8 +35,7 @@ enum pool_protocol {
 void pool_exchange_make(enum pool_protocol protocol, enum pool_operation operation, uint32_t key,
                         size_t block_bytes, struct pool_exchange *out);
 
-/* ---- the plain server's: fixed headers, in this machine's byte order --------------------------
- */
+/* ---- the plain server's: fixed headers, in this machine's byte order ------------------------- */
 
 struct pool_plain_request {
     uint32_t operation;
