@@ -123,6 +123,8 @@ static lethe_result show_row(const struct show *show, const struct row *row,
     struct store_watch *watch = show->watch;
     struct change_name name;
     TRY(change_name_read(row->path, &name, err));
+    if (name.epoch > watch->store->head.epoch)
+        return error_set(err, LETHE_INTEGRITY, "there is a history of the future");
     if (name.epoch != watch->next.epoch || name.place != watch->next.place)
         watch->next = (struct position){.epoch = name.epoch, .place = name.place};
     CLEANUP(lethe_secret_free) struct lethe_secret *value = NULL;
