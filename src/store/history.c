@@ -134,6 +134,7 @@ lethe_result store_history_keep(struct store *store, const char *prefix, struct 
     if (history->prefixes == STORE_HISTORY_PREFIXES_MAX)
         return error_set(err, LETHE_LIMIT, "history is kept for %u prefixes, which is the limit",
                          STORE_HISTORY_PREFIXES_MAX);
+    transaction->touched = true;
     struct history_prefix *added = &history->prefix[history->prefixes++];
     added->since = transaction->head.epoch + 1;
     snprintf(added->text, sizeof added->text, "%s", prefix);

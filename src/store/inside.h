@@ -49,6 +49,7 @@ struct store {
 
     unsigned views;
     bool writing;
+    bool touched; /* by the open transaction: what is in mind is not what is in the back end */
     lethe_result broken; /* why the open transaction can only be rolled back */
 
     struct store_clock clock; /* now_ms NULL: not needed so far */

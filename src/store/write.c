@@ -18,6 +18,7 @@ lethe_result store_begin(struct store *store, struct lethe_error *err)
         return result;
     }
     store->writing = true;
+    store->touched = false;
     store->broken = LETHE_OK;
     return LETHE_OK;
 }
@@ -41,7 +42,7 @@ void store_rollback(struct store *store)
         store->previous = (struct seal_keys){0};
     }
     end_transaction(store);
-    store->stale = true;
+    store->stale = store->stale || store->touched;
     store_view_leave(store);
 }
 
@@ -95,6 +96,7 @@ static lethe_result put_row(struct store *store, const struct store_row *wanted,
 lethe_result store_row_put(struct store *store, const struct store_row *row, const void *value,
                            size_t size_bytes, struct lethe_error *err)
 {
+    store->touched = true;
     store->broken = put_row(store, row, value, size_bytes, err);
     return store->broken;
 }
@@ -112,6 +114,7 @@ static lethe_result remove_row(struct store *store, const struct row *known,
 
 lethe_result store_row_remove(struct store *store, const struct row *known, struct lethe_error *err)
 {
+    store->touched = true;
     store->broken = remove_row(store, known, err);
     return store->broken;
 }
@@ -204,6 +207,7 @@ lethe_result store_rekey(struct store *store, const struct lethe_secret *key,
     REQUIRE(store->writing && store->views == 1);
     if (store->broken != LETHE_OK)
         return error_set(err, store->broken, "an earlier write of this transaction failed");
+    store->touched = true;
     store->broken = rekey(store, key, err);
     return store->broken;
 }

@@ -2,8 +2,12 @@
  * without the key can make one, end one, or let it last. P-5, P-8 */
 #include "fixture.h"
 
-#include <sqlite3.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "crypto/crypto.h"
@@ -413,6 +417,59 @@ static void the_systems_clock(void **state)
     assert_in_range(left_ms(store, id), 1, 1000 * SECOND);
 }
 
+static uint64_t boottime_ms(void)
+{
+    struct timespec now;
+    assert_int_equal(0, clock_gettime(CLOCK_BOOTTIME, &now));
+    return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec / 1000000;
+}
+
+#define DRIFT_S 1000000
+
+/* In a child of a new time namespace: the kernel's clock is ahead by DRIFT_S, the store's is not.
+ */
+static int look_from_within(const char *outside_ms)
+{
+    struct lethe_error err = {0};
+    struct store_clock clock;
+    const uint64_t outside = strtoull(outside_ms, NULL, 10);
+    const uint64_t drift_ms = (uint64_t)DRIFT_S * SECOND;
+    assert_ok(store_clock_system(&clock, &err), &err);
+    assert_true(boottime_ms() >= outside + drift_ms); /* control */
+    const uint64_t now = clock.now_ms(clock.context);
+    assert_in_range(now, outside, outside + drift_ms / 2);
+    return 0;
+}
+
+/* In a child. Exits with 77 where a time namespace cannot be had. */
+static int make_namespace(const char *outside_ms)
+{
+    static const char offset[] = "boottime 1000000 0\n";
+    if (unshare(CLONE_NEWTIME) != 0)
+        return 77;
+    int fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, offset, strlen(offset)) != (ssize_t)strlen(offset))
+        return 77;
+    close(fd);
+    return WEXITSTATUS(wait_for(spawn_self((const char *const[]){"within", outside_ms, NULL})));
+}
+
+static void the_clock_is_the_machines_in_a_time_namespace(void **state)
+{
+    struct fixture *f = *state;
+    struct store_clock clock;
+    char outside_ms[24];
+    assert_ok(store_clock_system(&clock, &f->err), &f->err);
+    snprintf(outside_ms, sizeof outside_ms, "%" PRIu64, clock.now_ms(clock.context));
+    int status = wait_for(spawn_self((const char *const[]){"namespace", outside_ms, NULL}));
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77) {
+        print_message("skipped: no time namespace can be made here (needs root)\n");
+        skip();
+    }
+    assert_int_equal(0, WEXITSTATUS(status));
+}
+
 /* ---- another store key ----------------------------------------------------------------------- */
 
 static void leases_stay_under_another_key(void **state)
@@ -473,11 +530,15 @@ static void many_rows_on_a_few_leases(void **state)
 
 #define ON_FIXTURE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
     struct lethe_error err = {0};
     if (crypto_start(&err) != LETHE_OK)
         return 1;
+    if (argc == 3 && strcmp(argv[1], "namespace") == 0)
+        return make_namespace(argv[2]);
+    if (argc == 3 && strcmp(argv[1], "within") == 0)
+        return look_from_within(argv[2]);
     const struct CMUnitTest tests[] = {
         ON_FIXTURE(what_is_no_lease_is_refused),
         ON_FIXTURE(its_own_rows_are_out_of_reach),
@@ -492,6 +553,7 @@ int main(void)
         ON_FIXTURE(keeping_alive_after_a_restart_of_the_machine),
         ON_FIXTURE(a_clock_that_steps),
         ON_FIXTURE(the_systems_clock),
+        ON_FIXTURE(the_clock_is_the_machines_in_a_time_namespace),
         ON_FIXTURE(leases_stay_under_another_key),
         ON_FIXTURE(many_rows_on_a_few_leases),
     };

@@ -281,6 +281,47 @@ static void meta_records_need_no_key(void **state)
     assert_ok(store_meta_put(store, "a", large, STORE_META_MAX, &f->err), &f->err);
 }
 
+/* ---- what is read ---------------------------------------------------------------------------- */
+
+static unsigned scans;
+static lethe_result counting_visit(void *state, store_row_visit *visit, void *context,
+                                   struct lethe_error *err)
+{
+    scans++;
+    return store_sqlite.visit(state, visit, context, err);
+}
+
+/* Losing a compare-and-swap costs no look at every row; what was really written is forgotten. */
+static void only_what_was_written_is_read_again(void **state)
+{
+    struct fixture *f = *state;
+    void *rows;
+    struct store *store = must_create(f->path);
+    must_put(store, "a", "x");
+    store_close(store);
+    CLEANUP(lethe_secret_free) struct lethe_secret *key = test_key(1);
+    struct store_backend counting = store_sqlite;
+    counting.visit = counting_visit;
+    const struct store_sqlite_options options = {.path = f->path};
+    assert_ok(store_sqlite_open(&options, &rows, &f->err), &f->err);
+    assert_ok(store_over(&counting, rows, &store, &f->err), &f->err);
+    assert_ok(store_unlock(store, key, &f->err), &f->err);
+    scans = 0;
+    assert_ok(store_begin(store, &f->err), &f->err);
+    assert_result(LETHE_CONFLICT, store_put(store, "a", "y", 1, 7, &f->err));
+    store_rollback(store);
+    assert_string_equal("a@1", listing(store, ""));
+    must_put(store, "a", "y");
+    assert_int_equal(0, scans);
+    assert_ok(store_begin(store, &f->err), &f->err);
+    assert_ok(store_put(store, "a", "z", 1, 2, &f->err), &f->err);
+    store_rollback(store);
+    assert_string_equal("a@2", listing(store, ""));
+    assert_int_equal(1, scans);
+    must_read(store, "a", "y");
+    store_close(store);
+}
+
 /* ---- several processes ----------------------------------------------------------------------- */
 
 #define PROCESSES 4
@@ -361,6 +402,7 @@ int main(int argc, char **argv)
         ON_FIXTURE(lists_are_by_prefix_in_byte_order),
         ON_FIXTURE(a_list_sees_one_state_and_can_stop),
         ON_FIXTURE(meta_records_need_no_key),
+        ON_FIXTURE(only_what_was_written_is_read_again),
         ON_FIXTURE(several_processes_lose_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
