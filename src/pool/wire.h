@@ -22,7 +22,13 @@
 #define WIRE_REASON_MAX 255u
 #define WIRE_CHANGES_MAX 512u /* of one REPORT */
 
-enum wire_role { WIRE_CONSUMER = 1, WIRE_PROVIDER = 2, WIRE_OPERATOR = 3, WIRE_CONTROL = 4 };
+enum wire_role {
+    WIRE_UNKNOWN = 0, /* has not said HELLO yet */
+    WIRE_CONSUMER = 1,
+    WIRE_PROVIDER = 2,
+    WIRE_OPERATOR = 3,
+    WIRE_CONTROL = 4
+};
 enum wire_role_bit {
     WIRE_BY_CONSUMER = 1u << WIRE_CONSUMER,
     WIRE_BY_PROVIDER = 1u << WIRE_PROVIDER,
@@ -30,34 +36,35 @@ enum wire_role_bit {
     WIRE_BY_CONTROL = 1u << WIRE_CONTROL,
 };
 
-/* X(NAME, number, who may send it, most data of the request, most data of the reply, whether the
- * reply may come later than those of requests behind it) */
+/* X(NAME, number, who may send it, to whom, most data of the request, most data of the reply,
+ * whether the reply may come later than those of requests behind it) */
 #define WIRE_TYPES(X)                                                                              \
-    X(HELLO, 1, WIRE_BY_CONSUMER | WIRE_BY_PROVIDER | WIRE_BY_OPERATOR, 0, 0, false)               \
-    X(ATTACH, 2, WIRE_BY_CONSUMER, 0, 0, false)                                                    \
-    X(READ, 3, WIRE_BY_CONSUMER, 0, WIRE_BLOCK_DATA_MAX, false)                                    \
-    X(WRITE, 4, WIRE_BY_CONSUMER, WIRE_BLOCK_DATA_MAX, 0, false)                                   \
-    X(RENEW, 5, WIRE_BY_CONSUMER, 0, 0, false)                                                     \
-    X(RELEASE, 6, WIRE_BY_CONSUMER, 0, 0, true)                                                    \
-    X(OVER, 7, WIRE_BY_PROVIDER, 0, 0, false) /* a notice */                                       \
-    X(ALLOCATE, 16, WIRE_BY_CONSUMER, 0, 0, true)                                                  \
-    X(TOKEN, 17, WIRE_BY_CONSUMER, 0, 0, false)                                                    \
-    X(DROP, 18, WIRE_BY_CONSUMER, 0, 0, true)                                                      \
-    X(STATUS, 19, WIRE_BY_OPERATOR, 0, WIRE_JSON_MAX, false)                                       \
-    X(REVOKE, 20, WIRE_BY_OPERATOR, 0, 0, true)                                                    \
-    X(FORCE_STOP, 21, WIRE_BY_OPERATOR, 0, 0, true)                                                \
-    X(DRAIN, 22, WIRE_BY_OPERATOR, 0, 0, true)                                                     \
-    X(QUOTA, 23, WIRE_BY_OPERATOR, 0, 0, false)                                                    \
-    X(RESTORE, 24, WIRE_BY_OPERATOR, 0, 0, true)                                                   \
-    X(JOIN, 32, WIRE_BY_PROVIDER, 0, 0, false)                                                     \
-    X(REPORT, 33, WIRE_BY_PROVIDER, 0, 0, false)                                                   \
-    X(GRANT, 34, WIRE_BY_CONTROL, 0, 0, false)                                                     \
-    X(STOP, 35, WIRE_BY_CONTROL, 0, 0, false)                                                      \
-    X(BAN, 36, WIRE_BY_CONTROL, 0, 0, false)                                                       \
-    X(MAINTAIN, 37, WIRE_BY_CONTROL, 0, 0, false)
+    X(HELLO, 1, WIRE_BY_CONSUMER | WIRE_BY_PROVIDER | WIRE_BY_OPERATOR,                            \
+      WIRE_BY_PROVIDER | WIRE_BY_CONTROL, 0, 0, false)                                             \
+    X(ATTACH, 2, WIRE_BY_CONSUMER, WIRE_BY_PROVIDER, 0, 0, false)                                  \
+    X(READ, 3, WIRE_BY_CONSUMER, WIRE_BY_PROVIDER, 0, WIRE_BLOCK_DATA_MAX, false)                  \
+    X(WRITE, 4, WIRE_BY_CONSUMER, WIRE_BY_PROVIDER, WIRE_BLOCK_DATA_MAX, 0, false)                 \
+    X(RENEW, 5, WIRE_BY_CONSUMER, WIRE_BY_PROVIDER, 0, 0, false)                                   \
+    X(RELEASE, 6, WIRE_BY_CONSUMER, WIRE_BY_PROVIDER, 0, 0, true)                                  \
+    X(OVER, 7, WIRE_BY_PROVIDER, WIRE_BY_CONSUMER, 0, 0, false)                                    \
+    X(ALLOCATE, 16, WIRE_BY_CONSUMER, WIRE_BY_CONTROL, 0, 0, true)                                 \
+    X(TOKEN, 17, WIRE_BY_CONSUMER, WIRE_BY_CONTROL, 0, 0, false)                                   \
+    X(DROP, 18, WIRE_BY_CONSUMER, WIRE_BY_CONTROL, 0, 0, true)                                     \
+    X(STATUS, 19, WIRE_BY_OPERATOR, WIRE_BY_CONTROL, 0, WIRE_JSON_MAX, false)                      \
+    X(REVOKE, 20, WIRE_BY_OPERATOR, WIRE_BY_CONTROL, 0, 0, true)                                   \
+    X(FORCE_STOP, 21, WIRE_BY_OPERATOR, WIRE_BY_CONTROL, 0, 0, true)                               \
+    X(DRAIN, 22, WIRE_BY_OPERATOR, WIRE_BY_CONTROL, 0, 0, true)                                    \
+    X(QUOTA, 23, WIRE_BY_OPERATOR, WIRE_BY_CONTROL, 0, 0, true)                                    \
+    X(RESTORE, 24, WIRE_BY_OPERATOR, WIRE_BY_CONTROL, 0, 0, true)                                  \
+    X(JOIN, 32, WIRE_BY_PROVIDER, WIRE_BY_CONTROL, 0, 0, false)                                    \
+    X(REPORT, 33, WIRE_BY_PROVIDER, WIRE_BY_CONTROL, 0, 0, false)                                  \
+    X(GRANT, 34, WIRE_BY_CONTROL, WIRE_BY_PROVIDER, 0, 0, false)                                   \
+    X(STOP, 35, WIRE_BY_CONTROL, WIRE_BY_PROVIDER, 0, 0, false)                                    \
+    X(BAN, 36, WIRE_BY_CONTROL, WIRE_BY_PROVIDER, 0, 0, false)                                     \
+    X(MAINTAIN, 37, WIRE_BY_CONTROL, WIRE_BY_PROVIDER, 0, 0, false)
 
 enum wire_type {
-#define WIRE_TYPE_ENUM(name, number, by, request, reply, later) WIRE_##name = number,
+#define WIRE_TYPE_ENUM(name, number, by, to, request, reply, later) WIRE_##name = number,
     WIRE_TYPES(WIRE_TYPE_ENUM)
 #undef WIRE_TYPE_ENUM
 };
@@ -96,15 +103,29 @@ struct wire_head {
     uint64_t value;
 };
 void wire_head_write(const struct wire_head *head, uint8_t out[WIRE_HEAD_BYTES]);
-/* Whether a peer of that role may send this at all, and its sizes fit its type and count.
- * LETHE_MALFORMED says what does not. */
+/* Whether a peer of that role may send this to one of the other role at all, and its sizes fit its
+ * type and count. WIRE_UNKNOWN may send HELLO. LETHE_MALFORMED says what does not fit. */
 LETHE_MUST_CHECK lethe_result wire_head_read(const uint8_t bytes[WIRE_HEAD_BYTES],
-                                             enum wire_role sender, struct wire_head *out,
-                                             struct lethe_error *err);
+                                             enum wire_role sender, enum wire_role receiver,
+                                             struct wire_head *out, struct lethe_error *err);
+static inline bool wire_is_reply(const struct wire_head *head)
+{
+    return (head->type & WIRE_REPLY) != 0;
+}
+/* Whether the reply to a request of this type may come later than those of requests behind it. */
+bool wire_answered_later(uint8_t type);
 
-/* ---- fields of indexes. Each pair writes and reads exactly one type's; reading gives
- * LETHE_MALFORMED unless all of the index is taken. Texts are copied. ----------------------------
- */
+/* A refusal: its code is the head's, this is its index. Reading gives the result that was meant (to
+ * `err` with the peer's sentence, made safe to print), and LETHE_OK for a reply with code 0. */
+void wire_refusal_write(const struct lethe_error *why, struct buffer *out);
+LETHE_MUST_CHECK lethe_result wire_refusal_read(const struct wire_head *reply, struct cursor index,
+                                                struct lethe_error *err);
+
+/* ---- fields of indexes -------------------------------------------------------------------------
+ *
+ * Each pair writes and reads exactly one type's. Reading gives LETHE_MALFORMED unless all of the
+ * index is taken and has the type's form: that ends a link. LETHE_INVALID: the form is right, and
+ * what is asked for cannot be: such a request is refused. Texts are copied. */
 
 struct wire_hello {
     enum wire_role role;
@@ -112,6 +133,23 @@ struct wire_hello {
 void wire_hello_write(const struct wire_hello *hello, struct buffer *out);
 LETHE_MUST_CHECK lethe_result wire_hello_read(struct cursor cursor, struct wire_hello *out,
                                               struct lethe_error *err);
+
+/* HELLO's reply: a provider's boot id, or zeros. */
+void wire_boot_write(const uint8_t boot_id[BOOT_ID_BYTES], struct buffer *out);
+LETHE_MUST_CHECK lethe_result wire_boot_read(struct cursor cursor, uint8_t out[BOOT_ID_BYTES],
+                                             struct lethe_error *err);
+/* STATUS (what) and MAINTAIN (draining, 0 or 1). */
+void wire_byte_write(uint8_t byte, struct buffer *out);
+LETHE_MUST_CHECK lethe_result wire_byte_read(struct cursor cursor, uint8_t max, uint8_t *out,
+                                             struct lethe_error *err);
+
+/* Entries of READ and WRITE, head.code of them: wire_head_read() has checked that they are there.
+ */
+void wire_read_entry_write(uint64_t block, struct buffer *out);
+uint64_t wire_read_entry(const struct cursor *index, size_t entry);
+void wire_write_entry_write(uint64_t block, const uint8_t tag[WIRE_TAG_BYTES], struct buffer *out);
+/* Its block; *tag points into the index. */
+uint64_t wire_write_entry(const struct cursor *index, size_t entry, const uint8_t **tag);
 
 struct wire_attached { /* ATTACH's reply */
     uint64_t blocks;
