@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <event2/event.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 
 #include "base/error.h"
@@ -20,11 +21,17 @@ struct loop_signal {
 struct loop {
     struct event_base *base;
     struct event *turn;  /* ends loop_turn() when nothing happens */
-    struct event *waker; /* loop_stop() from elsewhere */
+    struct event *waker; /* loop_stop() and loop_post() from elsewhere */
     int wake_fd;
     atomic_bool stopped;
     struct loop_signal *signals;
+    pthread_mutex_t lock; /* of the tasks */
+    TAILQ_HEAD(, loop_task) tasks;
+    size_t waiting; /* how many there are */
 };
+
+/* The loop that this thread is in: who posts to it need not wake it. */
+static _Thread_local const struct loop *current;
 
 struct loop_watch {
     struct event *event;
@@ -57,7 +64,6 @@ static void was_woken(evutil_socket_t fd, short what, void *context)
     struct loop *loop = context;
     uint64_t count;
     (void)!read(loop->wake_fd, &count, sizeof count);
-    event_base_loopbreak(loop->base);
 }
 
 /* Only the monotonic clock counts, to the millisecond, and epoll is what scales. */
@@ -94,6 +100,8 @@ lethe_result loop_create(struct loop **out, struct lethe_error *err)
     if (loop == NULL)
         return no_memory(err);
     loop->wake_fd = -1;
+    TAILQ_INIT(&loop->tasks);
+    REQUIRE(pthread_mutex_init(&loop->lock, NULL) == 0);
     TRY(fill(loop, err));
     *out = MOVE(loop);
     return LETHE_OK;
@@ -119,20 +127,97 @@ void loop_free(struct loop *loop)
     if (loop->base != NULL)
         event_base_free(loop->base);
     fd_close(loop->wake_fd);
+    pthread_mutex_destroy(&loop->lock);
     free(loop);
 }
 
-static lethe_result dispatch(struct loop *loop, int flags, struct lethe_error *err)
+/* ---- tasks ----------------------------------------------------------------------------------- */
+
+static void wake(struct loop *loop)
 {
-    return event_base_loop(loop->base, flags) < 0
-               ? error_set(err, LETHE_IO, "the event loop cannot wait for its descriptors")
-               : LETHE_OK;
+    static const uint64_t one = 1;
+    (void)!write(loop->wake_fd, &one, sizeof one); /* full: it will wake anyway */
+}
+
+bool loop_post(struct loop *loop, struct loop_task *task)
+{
+    pthread_mutex_lock(&loop->lock);
+    bool is_new = !task->waits;
+    bool is_first = TAILQ_EMPTY(&loop->tasks);
+    if (is_new) {
+        task->waits = true;
+        TAILQ_INSERT_TAIL(&loop->tasks, task, entry);
+        loop->waiting++;
+    }
+    pthread_mutex_unlock(&loop->lock);
+    if (is_new && is_first && current != loop)
+        wake(loop);
+    return is_new;
+}
+
+void loop_unpost(struct loop *loop, struct loop_task *task)
+{
+    pthread_mutex_lock(&loop->lock);
+    if (task->waits) {
+        TAILQ_REMOVE(&loop->tasks, task, entry);
+        loop->waiting--;
+    }
+    task->waits = false;
+    pthread_mutex_unlock(&loop->lock);
+}
+
+static struct loop_task *take_task(struct loop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    struct loop_task *task = TAILQ_FIRST(&loop->tasks);
+    if (task != NULL) {
+        TAILQ_REMOVE(&loop->tasks, task, entry);
+        task->waits = false;
+        loop->waiting--;
+    }
+    pthread_mutex_unlock(&loop->lock);
+    return task;
+}
+
+static size_t count_tasks(struct loop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    size_t waiting = loop->waiting;
+    pthread_mutex_unlock(&loop->lock);
+    return waiting;
+}
+
+/* Those that are there now: what they post themselves waits for the next turn. */
+static void run_tasks(struct loop *loop)
+{
+    for (size_t left = count_tasks(loop); left > 0; left--) {
+        struct loop_task *task = take_task(loop);
+        if (task == NULL)
+            return; /* others were taken back */
+        task->work(task->context);
+    }
+}
+
+/* ---- turns ----------------------------------------------------------------------------------- */
+
+/* What is ready, then what was posted. Waits for nothing where something is posted already. */
+static lethe_result turn(struct loop *loop, int flags, struct lethe_error *err)
+{
+    const struct loop *outer = current;
+    current = loop;
+    if (count_tasks(loop) > 0)
+        flags |= EVLOOP_NONBLOCK;
+    int failure = event_base_loop(loop->base, flags);
+    run_tasks(loop);
+    current = outer;
+    return failure < 0 ? error_set(err, LETHE_IO, "the event loop cannot wait for its descriptors")
+                       : LETHE_OK;
 }
 
 lethe_result loop_run(struct loop *loop, struct lethe_error *err)
 {
     while (!atomic_load(&loop->stopped))
-        TRY(dispatch(loop, EVLOOP_NO_EXIT_ON_EMPTY, err));
+        TRY(turn(loop, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY, err));
     atomic_store(&loop->stopped, false);
     return LETHE_OK;
 }
@@ -145,20 +230,19 @@ static struct timeval in_milliseconds(uint64_t ms)
 lethe_result loop_turn(struct loop *loop, uint64_t wait_ms, struct lethe_error *err)
 {
     if (wait_ms == 0)
-        return dispatch(loop, EVLOOP_NONBLOCK, err);
+        return turn(loop, EVLOOP_NONBLOCK, err);
     const struct timeval wait = in_milliseconds(wait_ms);
     if (evtimer_add(loop->turn, &wait) != 0)
         return no_memory(err);
-    lethe_result result = dispatch(loop, EVLOOP_ONCE, err);
+    lethe_result result = turn(loop, EVLOOP_ONCE, err);
     evtimer_del(loop->turn);
     return result;
 }
 
 void loop_stop(struct loop *loop)
 {
-    static const uint64_t one = 1;
     atomic_store(&loop->stopped, true);
-    (void)!write(loop->wake_fd, &one, sizeof one); /* full: it will wake anyway */
+    wake(loop);
 }
 
 uint64_t loop_now_ms(const struct loop *loop)

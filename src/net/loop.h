@@ -1,9 +1,12 @@
 /* net/loop.h -- one thread that waits for many descriptors and moments (libevent underneath).
  *
  * Callbacks run on the loop's thread, one after another. Thread rule: everything from the loop's
- * thread, but loop_stop(), which any thread and a signal handler may call. */
+ * thread, but loop_stop(), which any thread and a signal handler may call, and loop_post(), which
+ * any thread may. */
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
+
+#include <sys/queue.h>
 
 #include "base/base.h"
 
@@ -21,6 +24,20 @@ LETHE_MUST_CHECK lethe_result loop_turn(struct loop *loop, uint64_t wait_ms,
                                         struct lethe_error *err);
 /* Ends loop_run(), also one that begins later. */
 void loop_stop(struct loop *loop);
+/* Work for the loop's thread, from any thread: it runs once what was ready in this turn is handled,
+ * in the order in which it was posted, once for each time that it was. It cannot fail, because the
+ * caller lends the memory: a task stays until it runs, and may be freed or posted again from then
+ * on (its own function included). What waits already is not posted twice: false. Work that is there
+ * when the loop is freed never runs. */
+struct loop_task {
+    void (*work)(void *context);
+    void *context;
+    TAILQ_ENTRY(loop_task) entry; /* the rest is the loop's */
+    bool waits;
+};
+bool loop_post(struct loop *loop, struct loop_task *task);
+/* Takes it back, from the loop's thread: it will not run. Fine when it does not wait. */
+void loop_unpost(struct loop *loop, struct loop_task *task);
 /* Milliseconds of CLOCK_MONOTONIC, as of this turn. */
 uint64_t loop_now_ms(const struct loop *loop);
 

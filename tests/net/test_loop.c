@@ -151,6 +151,92 @@ static void signals_are_told(void **state)
     turn_until("hup term ");
 }
 
+static void posted_work_runs_in_order_and_once(void **state)
+{
+    struct loop_task a = {.work = note, .context = a_text}, b = {.work = note, .context = b_text},
+                     c = {.work = note, .context = c_text};
+    assert_true(loop_post(loop, &b));
+    assert_true(loop_post(loop, &a));
+    assert_false(loop_post(loop, &b)); /* it waits already */
+    assert_true(loop_post(loop, &c));
+    loop_unpost(loop, &c);
+    loop_unpost(loop, &c);
+    assert_string_equal(order, "");
+    assert_result(LETHE_OK, loop_turn(loop, 1000, NULL));
+    assert_string_equal(order, "ba");
+    assert_true(loop_post(loop, &b));
+    assert_result(LETHE_OK, loop_turn(loop, 0, NULL));
+    assert_string_equal(order, "bab");
+}
+
+struct reposting {
+    struct loop_task task;
+    unsigned runs;
+};
+
+static void post_again(void *context)
+{
+    struct reposting *self = context;
+    if (++self->runs < 5)
+        assert_true(loop_post(loop, &self->task));
+}
+
+/* Who always posts again holds up neither timers nor descriptors, and nobody sleeps over it. */
+static void who_posts_again_waits_a_turn(void **state)
+{
+    struct reposting self = {.task = {.work = post_again, .context = &self}};
+    assert_true(loop_post(loop, &self.task));
+    for (unsigned i = 1; i <= 5; i++) {
+        assert_result(LETHE_OK, loop_turn(loop, 60000, NULL));
+        assert_int_equal(self.runs, i);
+    }
+}
+
+#define POSTERS 4u
+#define POSTS 2000u
+struct post {
+    struct loop_task task;
+    unsigned poster, number;
+};
+static struct post posts[POSTERS][POSTS];
+static unsigned posts_seen[POSTERS], posts_left;
+
+static void see(void *context)
+{
+    const struct post *post = context;
+    assert_int_equal(post->number, posts_seen[post->poster]++);
+    if (--posts_left == 0)
+        loop_stop(loop);
+}
+
+static void *post_all(void *context)
+{
+    struct post *mine = context;
+    for (unsigned i = 0; i < POSTS; i++) {
+        loop_post(loop, &mine[i].task);
+        if (i % 100 == 0)
+            usleep(100); /* so that the loop sleeps now and then */
+    }
+    return NULL;
+}
+
+static void many_threads_post_and_nothing_is_lost(void **state)
+{
+    pthread_t threads[POSTERS];
+    posts_left = POSTERS * POSTS;
+    for (unsigned i = 0; i < POSTERS; i++) {
+        posts_seen[i] = 0;
+        for (unsigned j = 0; j < POSTS; j++)
+            posts[i][j] = (struct post){{.work = see, .context = &posts[i][j]}, i, j};
+        assert_result(LETHE_OK, thread_start(&threads[i], post_all, posts[i], NULL));
+    }
+    assert_result(LETHE_OK, loop_run(loop, NULL));
+    for (unsigned i = 0; i < POSTERS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(posts_seen[i], POSTS);
+    }
+}
+
 static void time_goes_on(void **state)
 {
     uint64_t before_ms = loop_now_ms(loop);
@@ -166,6 +252,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(watches_are_freed_from_within, start, finish),
         cmocka_unit_test_setup_teardown(another_thread_stops_it, start, finish),
         cmocka_unit_test_setup_teardown(signals_are_told, start, finish),
+        cmocka_unit_test_setup_teardown(posted_work_runs_in_order_and_once, start, finish),
+        cmocka_unit_test_setup_teardown(who_posts_again_waits_a_turn, start, finish),
+        cmocka_unit_test_setup_teardown(many_threads_post_and_nothing_is_lost, start, finish),
         cmocka_unit_test_setup_teardown(time_goes_on, start, finish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
