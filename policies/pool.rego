@@ -1,5 +1,6 @@
 # Who may lend memory to whom, and how much. Lethe asks `data.lethe.pool.allow` before it places
-# a lease.
+# a lease, `data.lethe.pool.join` before a provider may lend at all, and `data.lethe.pool.operate`
+# before an operator's wish is followed.
 #
 # Input, set by Lethe from what was proven:
 #
@@ -7,10 +8,17 @@
 #	 "consumer": {"id": "spiffe://example.org/loader", "tenant": "acme", "held_bytes": 0},
 #	 "bytes": 1073741824}
 #
-# Data:
+# of `join` {"provider": {"id": ..., "capacity_bytes": 0}}, and of `operate`
+#
+#	{"operator": {"id": "spiffe://example.org/ops/eva"}, "action": "revoke",
+#	 "target": "spiffe://example.org/loader"}
+#
+# with status, revoke, restore, force_stop, drain or quota as the action, and an identity, a lease
+# or a tenant as the target. Data:
 #
 #	{"pool": {"providers": {"spiffe://example.org/node-7": {"tenants": ["acme"], "max_bytes": 8589934592}},
-#	          "consumers": {"spiffe://example.org/loader": {"max_bytes": 4294967296}}}}
+#	          "consumers": {"spiffe://example.org/loader": {"max_bytes": 4294967296}},
+#	          "operators": {"spiffe://example.org/ops/eva": {"may": ["status", "revoke"]}}}}
 package lethe.pool
 
 allow := {"allowed": true, "reason": "within what both sides may"} if {
@@ -54,3 +62,17 @@ is_bytes(amount, at_least) if {
 	amount >= at_least
 	amount == floor(amount)
 }
+
+# ---- providers ----
+
+join := {"allowed": true, "reason": "a provider that is known"} if {
+	is_bytes(data.pool.providers[input.provider.id].max_bytes, 1)
+} else := {"allowed": false, "reason": "no provider that is known"}
+
+# ---- operators ----
+
+operate := {"allowed": true, "reason": "an operator who may"} if {
+	some action in data.pool.operators[input.operator.id].may
+	action == input.action
+	action in {"status", "revoke", "restore", "force_stop", "drain", "quota"}
+} else := {"allowed": false, "reason": "no operator who may do this"}

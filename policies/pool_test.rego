@@ -97,3 +97,61 @@ test_whatever_is_missing_is_refused if {
 test_without_data_nobody_lends if {
 	not pool.allow.allowed with input as good
 }
+
+# ---- providers ----
+
+joins(id, known) if {
+	answer := pool.join with input as {"provider": {"id": id, "capacity_bytes": 1}} with data.pool as known
+	answer.allowed
+}
+
+test_only_providers_that_are_known_join if {
+	joins("node", lending)
+	not joins("loader", lending)
+	not joins("", lending)
+	not joins("node", {})
+}
+
+test_a_provider_without_a_sound_limit_does_not_join if {
+	every limit in [0, -1, 0.5, "100", null, [], {}] {
+		not joins("node", {"providers": {"node": {"tenants": ["acme"], "max_bytes": limit}}})
+	}
+	not joins("node", {"providers": {"node": {"tenants": ["acme"]}}})
+}
+
+# ---- operators ----
+
+operating := {"operators": {
+	"eva": {"may": ["status", "revoke"]},
+	"odd": {"may": "revoke"},
+	"root": {"may": ["everything"]},
+}}
+
+may(id, action) if {
+	given := {"operator": {"id": id}, "action": action, "target": "node"}
+	answer := pool.operate with input as given with data.pool as operating
+	answer.allowed
+}
+
+test_operators_may_what_their_row_says if {
+	may("eva", "status")
+	may("eva", "revoke")
+	every action in ["restore", "force_stop", "drain", "quota", "", null, "everything"] {
+		not may("eva", action)
+	}
+}
+
+test_who_is_no_operator_may_nothing if {
+	every id in ["node", "loader", "", null, "odd", "root"] {
+		every action in ["status", "revoke", "restore", "force_stop", "drain", "quota", "everything"] {
+			not may(id, action)
+		}
+	}
+}
+
+test_without_data_nobody_operates_or_joins if {
+	not pool.operate.allowed with input as {"operator": {"id": "eva"}, "action": "status"}
+	not pool.join.allowed with input as {"provider": {"id": "node"}}
+	not pool.operate.allowed with input as {}
+	not pool.join.allowed with input as {}
+}

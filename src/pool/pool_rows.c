@@ -1,0 +1,243 @@
+#include "pool/pool_rows.h"
+
+#include <endian.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "crypto/hash.h"
+
+#define ROW_FORMAT 1
+
+/* ---- paths ----------------------------------------------------------------------------------- */
+
+#define PROVIDERS POOL_ROWS_PREFIX "providers/"
+#define LEASES POOL_ROWS_PREFIX "leases/"
+#define QUOTAS POOL_ROWS_PREFIX "quotas/"
+#define REVOKED POOL_ROWS_PREFIX "revoked/"
+
+_Static_assert(sizeof PROVIDERS + 2 * SHA256_BYTES <= POOL_PATH_SIZE, "the longest of the paths");
+_Static_assert(sizeof LEASES + 2 * LEASE_ID_BYTES <= POOL_PATH_SIZE, "");
+
+/* An identity has more characters, and may be longer, than a path allows. */
+static void path_of_id(const char *prefix, const char *id, char out[POOL_PATH_SIZE])
+{
+    uint8_t hash[SHA256_BYTES];
+    sha256(id, strlen(id), hash);
+    size_t length = strlen(prefix);
+    memcpy(out, prefix, length);
+    hex_encode(hash, sizeof hash, out + length);
+}
+
+void provider_row_path(const char *id, char out[POOL_PATH_SIZE])
+{
+    path_of_id(PROVIDERS, id, out);
+}
+
+void revoked_row_path(const char *id, char out[POOL_PATH_SIZE])
+{
+    path_of_id(REVOKED, id, out);
+}
+
+void lease_row_path(const struct lease_id *lease, char out[POOL_PATH_SIZE])
+{
+    memcpy(out, LEASES, sizeof LEASES - 1);
+    hex_encode(lease->bytes, sizeof lease->bytes, out + sizeof LEASES - 1);
+}
+
+void quota_row_path(const char *tenant, char out[POOL_PATH_SIZE])
+{
+    size_t length = strlen(tenant);
+    REQUIRE(length > 0 && length <= 64);
+    memcpy(out, QUOTAS, sizeof QUOTAS - 1);
+    memcpy(out + sizeof QUOTAS - 1, tenant, length + 1);
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+static void put_text(struct buffer *out, const char *text)
+{
+    buffer_prefixed(out, text, strlen(text));
+}
+
+static void put_number(struct buffer *out, uint64_t number)
+{
+    const uint64_t little = htole64(number);
+    buffer_append(out, &little, sizeof little);
+}
+
+void lease_row_format(const struct lease_row *row, struct buffer *out)
+{
+    buffer_byte(out, ROW_FORMAT);
+    buffer_byte(out, (uint8_t)row->state);
+    buffer_byte(out, (uint8_t)row->cause);
+    buffer_append(out, row->lease.bytes, sizeof row->lease.bytes);
+    buffer_append(out, row->group.bytes, sizeof row->group.bytes);
+    buffer_append(out, row->boot_id, sizeof row->boot_id);
+    put_number(out, row->generation);
+    put_number(out, row->bytes);
+    put_number(out, row->block_bytes);
+    put_number(out, row->ttl_ms);
+    put_number(out, row->granted_ms);
+    put_text(out, row->consumer);
+    put_text(out, row->tenant);
+    put_text(out, row->provider);
+}
+
+void provider_row_format(const struct provider_row *row, struct buffer *out)
+{
+    buffer_byte(out, ROW_FORMAT);
+    buffer_byte(out, row->draining);
+    buffer_byte(out, row->lost);
+    buffer_append(out, row->boot_id, sizeof row->boot_id);
+    put_number(out, row->capacity_bytes);
+    put_number(out, row->joined_ms);
+    put_text(out, row->id);
+    put_text(out, row->address);
+}
+
+void revoked_row_format(const struct revoked_row *row, struct buffer *out)
+{
+    buffer_byte(out, ROW_FORMAT);
+    put_number(out, row->revoked_ms);
+    put_text(out, row->id);
+    put_text(out, row->reason);
+}
+
+void quota_row_format(const struct quota_row *row, struct buffer *out)
+{
+    buffer_byte(out, ROW_FORMAT);
+    put_number(out, row->bytes);
+    put_text(out, row->tenant);
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static lethe_result take_format(struct cursor *cursor)
+{
+    uint8_t format;
+    TRY(cursor_u8(cursor, &format));
+    return format == ROW_FORMAT ? LETHE_OK : LETHE_MALFORMED;
+}
+
+static lethe_result take_flag(struct cursor *cursor, bool *out)
+{
+    uint8_t flag;
+    TRY(cursor_u8(cursor, &flag));
+    *out = flag == 1;
+    return flag <= 1 ? LETHE_OK : LETHE_MALFORMED;
+}
+
+static lethe_result take_text(struct cursor *cursor, char *out, size_t capacity)
+{
+    uint32_t length;
+    TRY(cursor_le32(cursor, &length));
+    return cursor_text(cursor, length, out, capacity);
+}
+
+static lethe_result take_id(struct cursor *cursor, char out[SPIFFE_ID_MAX + 1])
+{
+    struct spiffe_id id;
+    TRY(take_text(cursor, out, SPIFFE_ID_MAX + 1));
+    return spiffe_parse(out, strlen(out), &id, NULL) == LETHE_OK ? LETHE_OK : LETHE_MALFORMED;
+}
+
+/* As net/identity.h has it, and so a part of a path. */
+static lethe_result take_tenant(struct cursor *cursor, char out[65])
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    TRY(take_text(cursor, out, 65));
+    return out[0] != '\0' && out[strspn(out, allowed)] == '\0' ? LETHE_OK : LETHE_MALFORMED;
+}
+
+static lethe_result take_bytes(struct cursor *cursor, uint8_t *out, size_t size_bytes)
+{
+    const uint8_t *bytes;
+    TRY(cursor_bytes(cursor, size_bytes, &bytes));
+    memcpy(out, bytes, size_bytes);
+    return LETHE_OK;
+}
+
+static lethe_result expect_end(const struct cursor *cursor)
+{
+    return cursor_left(cursor) == 0 ? LETHE_OK : LETHE_MALFORMED;
+}
+
+static lethe_result take_state(struct cursor *cursor, struct lease_row *out)
+{
+    uint8_t state, cause;
+    TRY(cursor_u8(cursor, &state));
+    TRY(cursor_u8(cursor, &cause));
+    TRY(lease_state_read(state, &out->state));
+    TRY(lease_cause_read(cause, &out->cause));
+    bool is_known = out->state == LEASE_GRANTED || out->state == LEASE_LOST;
+    return is_known ? LETHE_OK : LETHE_MALFORMED;
+}
+
+static lethe_result take_size(struct cursor *cursor, struct lease_row *out)
+{
+    uint64_t block_bytes;
+    TRY(cursor_le64(cursor, &out->bytes));
+    TRY(cursor_le64(cursor, &block_bytes));
+    bool is_sound = block_bytes >= POOL_BLOCK_MIN && block_bytes <= POOL_BLOCK_MAX &&
+                    (block_bytes & (block_bytes - 1)) == 0 && out->bytes > 0 &&
+                    out->bytes % block_bytes == 0;
+    out->block_bytes = (uint32_t)block_bytes;
+    return is_sound ? LETHE_OK : LETHE_MALFORMED;
+}
+
+static lethe_result take_parties(struct cursor *cursor, struct lease_row *out)
+{
+    TRY(take_id(cursor, out->consumer));
+    TRY(take_tenant(cursor, out->tenant));
+    return take_id(cursor, out->provider);
+}
+
+lethe_result lease_row_parse(struct cursor cursor, struct lease_row *out)
+{
+    *out = (struct lease_row){0};
+    TRY(take_format(&cursor));
+    TRY(take_state(&cursor, out));
+    TRY(take_bytes(&cursor, out->lease.bytes, sizeof out->lease.bytes));
+    TRY(take_bytes(&cursor, out->group.bytes, sizeof out->group.bytes));
+    TRY(take_bytes(&cursor, out->boot_id, sizeof out->boot_id));
+    TRY(cursor_le64(&cursor, &out->generation));
+    TRY(take_size(&cursor, out));
+    TRY(cursor_le64(&cursor, &out->ttl_ms));
+    TRY(cursor_le64(&cursor, &out->granted_ms));
+    TRY(take_parties(&cursor, out));
+    return expect_end(&cursor);
+}
+
+lethe_result provider_row_parse(struct cursor cursor, struct provider_row *out)
+{
+    *out = (struct provider_row){0};
+    TRY(take_format(&cursor));
+    TRY(take_flag(&cursor, &out->draining));
+    TRY(take_flag(&cursor, &out->lost));
+    TRY(take_bytes(&cursor, out->boot_id, sizeof out->boot_id));
+    TRY(cursor_le64(&cursor, &out->capacity_bytes));
+    TRY(cursor_le64(&cursor, &out->joined_ms));
+    TRY(take_id(&cursor, out->id));
+    TRY(take_text(&cursor, out->address, sizeof out->address));
+    return expect_end(&cursor);
+}
+
+lethe_result revoked_row_parse(struct cursor cursor, struct revoked_row *out)
+{
+    *out = (struct revoked_row){0};
+    TRY(take_format(&cursor));
+    TRY(cursor_le64(&cursor, &out->revoked_ms));
+    TRY(take_id(&cursor, out->id));
+    TRY(take_text(&cursor, out->reason, sizeof out->reason));
+    return expect_end(&cursor);
+}
+
+lethe_result quota_row_parse(struct cursor cursor, struct quota_row *out)
+{
+    *out = (struct quota_row){0};
+    TRY(take_format(&cursor));
+    TRY(cursor_le64(&cursor, &out->bytes));
+    TRY(take_tenant(&cursor, out->tenant));
+    return expect_end(&cursor);
+}
