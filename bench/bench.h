@@ -30,7 +30,7 @@
     X(release)                                                                                     \
     X(kms)                                                                                         \
     X(tls)
-    X(pool)
+X(pool)
 
 #define BENCH_DECLARE(name) void bench_##name(void);
 BENCH_PARTS(BENCH_DECLARE)

@@ -24,9 +24,10 @@ struct control_limits {      /* 0: the value in brackets */
     uint64_t report_ms;      /* (1 s) */
     uint64_t lost_after_ms;  /* without a word from a provider its leases count as lost (10 min) */
     uint64_t unreachable_ms; /* ... and nothing new is placed on it (5 reports) */
-    uint32_t leases_max;     /* (262,144) */
-    uint32_t leases_per_consumer; /* (1,024) */
-    uint32_t connections_max;     /* (4,096) */
+    uint64_t leases_max;     /* (262,144) */
+    uint64_t leases_per_consumer;    /* (1,024) */
+    uint64_t connections_max;        /* (4,096) */
+    uint64_t connections_per_source; /* (connections_max) */
 };
 struct control_options {
     struct keeper *keeper; /* store, log and signing key: the home's */
