@@ -100,8 +100,7 @@ void tls_free(struct tls_connection *connection)
         return;
     say_goodbye(connection);
     SSL_free(connection->native);
-    tls_wire_clear(&connection->wire);
-    tls_staging_give_back(&connection->staging);
+    tls_bulk_clear(connection);
     fd_close(connection->fd);
     free(connection);
 }

@@ -14,6 +14,7 @@ static uint8_t *batches[BATCHES_KEPT]; /* under lock, as all below */
 static size_t batch_count;
 static struct guarded stagings[STAGINGS_KEPT];
 static size_t staging_count;
+static atomic_uint keepers; /* without the lock */
 
 uint8_t *tls_batch_borrow(void)
 {
@@ -62,4 +63,17 @@ void tls_staging_give_back(struct guarded *staging)
     if (!keep)
         guarded_clear(staging);
     *staging = (struct guarded){0};
+}
+
+bool tls_keeper_join(void)
+{
+    if (atomic_fetch_add(&keepers, 1) < TLS_KEEPERS_MAX)
+        return true;
+    atomic_fetch_sub(&keepers, 1);
+    return false;
+}
+
+void tls_keeper_leave(void)
+{
+    atomic_fetch_sub(&keepers, 1);
 }

@@ -7,12 +7,49 @@ void tls_set_records_per_key(struct tls_connection *connection, uint64_t records
     connection->records_per_key = records;
 }
 
+/* ---- OpenSSL's buffers ----------------------------------------------------------------------- */
+
+/* OpenSSL opens records in place and leaves them there. Freeing the buffers wipes all 34 KiB of
+ * them: too much after every short message, of which OpenSSL itself wipes what it has given out.
+ * Its way of doing so is slow, so that long records are left to the freeing. */
+#define SHORT_RECORD_BYTES 8192u
+
+static void choose_wiping(struct tls_connection *connection)
+{
+    if (SSL_pending(connection->native) > 0)
+        return; /* in the middle of a record */
+    bool wipe = tls_wire_next_record(&connection->wire) <= SHORT_RECORD_BYTES;
+    if (wipe && !connection->is_wiping)
+        SSL_set_options(connection->native, SSL_OP_CLEANSE_PLAINTEXT);
+    if (!wipe && connection->is_wiping)
+        SSL_clear_options(connection->native, SSL_OP_CLEANSE_PLAINTEXT);
+    connection->is_wiping = wipe;
+    connection->is_dirty |= !wipe;
+    connection->records_read++;
+}
+
+static bool may_keep_buffers(struct tls_connection *connection)
+{
+    if (!connection->is_keeper)
+        connection->is_keeper = tls_keeper_join();
+    return connection->is_keeper && !connection->is_dirty;
+}
+
 void tls_rest(struct tls_connection *connection)
 {
     if (!connection->wire.bulk)
         return;
     tls_wire_rest(&connection->wire);
-    (void)SSL_free_buffers(connection->native); /* unless something waits in them */
+    if (!may_keep_buffers(connection) && SSL_free_buffers(connection->native) == 1)
+        connection->is_dirty = false;
+}
+
+void tls_bulk_clear(struct tls_connection *connection)
+{
+    tls_wire_clear(&connection->wire);
+    tls_staging_give_back(&connection->staging);
+    if (connection->is_keeper)
+        tls_keeper_leave();
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -23,7 +60,7 @@ lethe_result tls_read_bulk(struct tls_connection *connection, void *bytes, size_
     SSL *native = connection->native;
     do {
         size_t got = 0;
-        connection->records_read += SSL_pending(native) == 0;
+        choose_wiping(connection);
         int status =
             SSL_read_ex(native, (uint8_t *)bytes + *read_bytes, capacity_bytes - *read_bytes, &got);
         if (status != 1) {

@@ -26,7 +26,7 @@ struct tls_context {
 /* ---- between OpenSSL and the socket (tls_wire.c) ----------------------------------------------
  */
 
-#define TLS_BATCH_BYTES ((size_t)256 << 10)
+#define TLS_BATCH_BYTES ((size_t)128 << 10)
 struct tls_batch { /* records, sealed: nothing of it is secret. Memory only while it holds some */
     uint8_t *bytes;
     size_t from, until;
@@ -50,6 +50,8 @@ LETHE_MUST_CHECK bool tls_wire_send(struct tls_wire *wire);
 LETHE_MUST_CHECK bool tls_wire_make_room(struct tls_wire *wire, bool *has_room);
 /* Whether a whole record was received and waits. */
 LETHE_MUST_CHECK bool tls_wire_has_record(const struct tls_wire *wire);
+/* How many bytes the next record has as sealed; receives if nothing waits. 0: not known yet. */
+LETHE_MUST_CHECK size_t tls_wire_next_record(struct tls_wire *wire);
 static inline bool tls_batch_is_empty(const struct tls_batch *batch)
 {
     return batch->from == batch->until;
@@ -68,6 +70,11 @@ void tls_batch_give_back(uint8_t *bytes); /* NULL is fine */
 LETHE_MUST_CHECK lethe_result tls_staging_borrow(struct guarded *out, struct lethe_error *err);
 void tls_staging_give_back(struct guarded *staging); /* wipes it; fine when it has none */
 
+/* OpenSSL's own buffers, of which so many connections keep theirs while they have nothing to do. */
+#define TLS_KEEPERS_MAX 64u
+LETHE_MUST_CHECK bool tls_keeper_join(void);
+void tls_keeper_leave(void);
+
 /* ---- connections ------------------------------------------------------------------------------
  */
 
@@ -82,6 +89,9 @@ struct tls_connection {
     struct guarded staging;                 /* content of the next record */
     uint64_t records_written, records_read; /* since new keys were last asked for */
     uint64_t records_per_key;
+    bool is_wiping; /* OpenSSL wipes what it has given out, in its buffer */
+    bool is_dirty;  /* it did not always do so since the buffer was made */
+    bool is_keeper; /* keeps its buffers */
 };
 
 LETHE_MUST_CHECK lethe_result tls_is_over(struct lethe_error *err);
@@ -99,6 +109,7 @@ static inline void tls_forget_reasons(void)
 }
 /* Gives back what an idle connection does not need. */
 void tls_rest(struct tls_connection *connection);
+void tls_bulk_clear(struct tls_connection *connection); /* at its end */
 LETHE_MUST_CHECK lethe_result tls_read_bulk(struct tls_connection *connection, void *bytes,
                                             size_t capacity_bytes, size_t *read_bytes,
                                             enum tls_want *want, struct lethe_error *err);

@@ -110,15 +110,30 @@ static ssize_t take(struct tls_wire *wire, char *bytes, size_t capacity_bytes)
     return (ssize_t)taken;
 }
 
+static size_t waiting(const struct tls_batch *batch)
+{
+    return batch->until - batch->from;
+}
+
 /* RFC 8446, 5.1: type, version, length (big-endian). */
+#define HEADER_BYTES 5u
+
+static size_t record_bytes(const struct tls_batch *batch)
+{
+    const uint8_t *header = batch->bytes + batch->from;
+    return HEADER_BYTES + ((size_t)header[3] << 8 | header[4]);
+}
+
 bool tls_wire_has_record(const struct tls_wire *wire)
 {
-    const size_t header_bytes = 5;
-    size_t left = wire->in.until - wire->in.from;
-    if (left < header_bytes)
-        return false;
-    const uint8_t *at = wire->in.bytes + wire->in.from;
-    return left - header_bytes >= ((size_t)at[3] << 8 | at[4]);
+    return waiting(&wire->in) >= HEADER_BYTES && waiting(&wire->in) >= record_bytes(&wire->in);
+}
+
+size_t tls_wire_next_record(struct tls_wire *wire)
+{
+    if (tls_batch_is_empty(&wire->in) && !wire->drained)
+        wire->drained = receive(wire) < 0 ? is_passing(errno) : wire->drained;
+    return waiting(&wire->in) >= HEADER_BYTES ? record_bytes(&wire->in) : 0;
 }
 
 static void rest(struct tls_batch *batch)
