@@ -25,7 +25,6 @@ static void choose_wiping(struct tls_connection *connection)
         SSL_clear_options(connection->native, SSL_OP_CLEANSE_PLAINTEXT);
     connection->is_wiping = wipe;
     connection->is_dirty |= !wipe;
-    connection->records_read++;
 }
 
 static bool may_keep_buffers(struct tls_connection *connection)
@@ -79,16 +78,17 @@ lethe_result tls_read_bulk(struct tls_connection *connection, void *bytes, size_
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-/* RFC 8446, 4.6.3: the peer is asked for new keys too, should it not count. */
+/* RFC 8446, 4.6.3 and 5.5. Who sends counts, each side for itself: OpenSSL 3.0 may fail when it is
+ * asked for new keys while something that it wrote has not gone out. */
 static lethe_result renew_keys(struct tls_connection *connection, struct lethe_error *err)
 {
-    if (MAX(connection->records_written, connection->records_read) < connection->records_per_key)
+    if (connection->records_written < connection->records_per_key)
         return LETHE_OK;
-    if (SSL_key_update(connection->native, SSL_KEY_UPDATE_REQUESTED) != 1) {
+    if (SSL_key_update(connection->native, SSL_KEY_UPDATE_NOT_REQUESTED) != 1) {
         connection->is_broken = true;
         return openssl_failed(err, LETHE_FAILED, "new keys for a connection");
     }
-    connection->records_written = connection->records_read = 0;
+    connection->records_written = 0;
     return LETHE_OK;
 }
 

@@ -86,8 +86,8 @@ struct tls_connection {
     bool is_cut;    /* writing failed; what the peer said before can still be read */
     struct tls_wire wire;
     /* Bulk: */
-    struct guarded staging;                 /* content of the next record */
-    uint64_t records_written, records_read; /* since new keys were last asked for */
+    struct guarded staging;   /* content of the next record */
+    uint64_t records_written; /* with the present key */
     uint64_t records_per_key;
     bool is_wiping; /* OpenSSL wipes what it has given out, in its buffer */
     bool is_dirty;  /* it did not always do so since the buffer was made */
