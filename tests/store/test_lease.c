@@ -397,6 +397,55 @@ static void a_clock_that_steps(void **state)
     assert_over(store, id);
 }
 
+/* ---- leases of others ------------------------------------------------------------------------ */
+
+/* Who looked before knows of what others did since. */
+static void leases_of_others_are_seen(void **state)
+{
+    struct fixture *f = *state;
+    struct test_clock clock;
+    start_clock(&clock, 1);
+    CLEANUP(store_close) struct store *store = create_with(f, &clock);
+    CLEANUP(store_close) struct store *other = open_with(f, &clock);
+    assert_true(must_expire(store).next_ms == UINT64_MAX);
+    uint64_t id = must_grant(other, 10);
+    must_put_on(other, id, "a");
+    assert_int_equal(10 * SECOND, must_expire(store).next_ms);
+    clock.now_ms += 9 * SECOND;
+    assert_ok(store_lease_keep_alive(other, id, &f->err), &f->err);
+    clock.now_ms += 9 * SECOND;
+    struct store_expiry expiry = must_expire(store);
+    assert_true(expiry.leases == 0 && expiry.next_ms == SECOND);
+    clock.now_ms += SECOND;
+    assert_int_equal(1, must_expire(store).rows);
+    expiry = must_expire(other);
+    assert_true(expiry.leases == 0 && expiry.next_ms == UINT64_MAX);
+    assert_string_equal("", listing(other, ""));
+}
+
+static void what_is_due_stays_due_while_others_write(void **state)
+{
+    struct fixture *f = *state;
+    struct test_clock clock;
+    struct store_expiry expiry;
+    start_clock(&clock, 1);
+    CLEANUP(store_close) struct store *store = create_with(f, &clock);
+    CLEANUP(store_close) struct store *other = open_with(f, &clock);
+    must_grant(store, 10);
+    must_grant(store, 60);
+    assert_int_equal(10 * SECOND, must_expire(store).next_ms);
+    clock.now_ms += 10 * SECOND;
+    store_set_patience(store, 0);
+    assert_ok(store_begin(other, &f->err), &f->err);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_result(LETHE_BUSY, store_leases_expire(store, &expiry, &f->err));
+        assert_int_equal(0, expiry.leases);
+    }
+    store_rollback(other);
+    expiry = must_expire(store);
+    assert_true(expiry.leases == 1 && expiry.next_ms == 50 * SECOND);
+}
+
 /* ---- the machine's clock --------------------------------------------------------------------- */
 
 static void the_systems_clock(void **state)
@@ -552,6 +601,8 @@ int main(int argc, char **argv)
         ON_FIXTURE(a_restart_of_the_machine_starts_it_anew),
         ON_FIXTURE(keeping_alive_after_a_restart_of_the_machine),
         ON_FIXTURE(a_clock_that_steps),
+        ON_FIXTURE(leases_of_others_are_seen),
+        ON_FIXTURE(what_is_due_stays_due_while_others_write),
         ON_FIXTURE(the_systems_clock),
         ON_FIXTURE(the_clock_is_the_machines_in_a_time_namespace),
         ON_FIXTURE(leases_stay_under_another_key),

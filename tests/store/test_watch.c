@@ -251,6 +251,22 @@ static void history_outlives_the_process_and_the_key(void **state)
     store_close(store);
 }
 
+/* Who had the store open before someone asked for a history writes it, too. */
+static void a_history_that_others_keep_is_written(void **state)
+{
+    struct fixture *f = *state;
+    CLEANUP(store_close) struct store *writer = must_create(f->path);
+    must_put(writer, "p/a", "x");
+    CLEANUP(store_close) struct store *store = must_open(f->path);
+    assert_ok(store_history_keep(store, "p/", &f->err), &f->err);
+    struct store_watch *watch = must_watch(store, "p/", 3);
+    must_put(writer, "p/a", "x");
+    must_put(store, "p/b", "x");
+    must_delete(writer, "p/a");
+    assert_string_equal("4:p/a@2 5:p/b@1 6:p/a@0", news(watch));
+    store_watch_close(watch);
+}
+
 /* ---- history that is gone -------------------------------------------------------------------- */
 
 static void what_was_forgotten_is_said(void **state)
@@ -466,6 +482,7 @@ int main(int argc, char **argv)
         ON_FIXTURE(a_refused_change_is_shown_again),
         ON_FIXTURE(rows_can_be_read_while_changes_are_shown),
         ON_FIXTURE(history_outlives_the_process_and_the_key),
+        ON_FIXTURE(a_history_that_others_keep_is_written),
         ON_FIXTURE(what_was_forgotten_is_said),
         ON_FIXTURE(a_large_transaction_is_kept_whole),
         ON_FIXTURE(nothing_is_missed_across_processes),
