@@ -73,7 +73,8 @@ lethe_result tls_connect(struct tls_context *context, int fd, const char *host,
 {
     CLEANUP(tls_free) struct tls_connection *connection = NULL;
     TRY(connection_create(context, fd, &connection, err));
-    TRY(expect_host(connection->native, host, err));
+    if (host != NULL)
+        TRY(expect_host(connection->native, host, err));
     SSL_set_connect_state(connection->native);
     connection->fd = fd;
     *out = MOVE(connection);

@@ -46,7 +46,8 @@ DEFINE_CLEANUP(tls_context_free, struct tls_context *);
 struct tls_connection;
 /* Over a connected socket, which becomes the connection's and is closed with it; on failure it
  * stays the caller's. A client names the host, which the server's certificate must be for (a DNS
- * name or an IP address). */
+ * name or an IP address); with NULL any name will do, and the caller asks who the peer is, by
+ * tls_peer_spiffe(), before it says anything. */
 LETHE_MUST_CHECK lethe_result tls_accept(struct tls_context *context, int fd,
                                          struct tls_connection **out, struct lethe_error *err);
 LETHE_MUST_CHECK lethe_result tls_connect(struct tls_context *context, int fd, const char *host,
