@@ -161,7 +161,7 @@ void tenancy_stop_all(struct tenancy *tenancy, enum lease_cause cause, uint64_t 
     pthread_mutex_lock(&tenancy->lock);
     for (uint32_t i = 0; i < tenancy->bucket_count; i++)
         LIST_FOREACH(lease, &tenancy->lease_buckets[i], bucket_link)
-            tenancy_end(tenancy, lease, cause, now_ms);
+    tenancy_end(tenancy, lease, cause, now_ms);
     pthread_mutex_unlock(&tenancy->lock);
     tenancy_tell_changed(tenancy);
 }
@@ -192,7 +192,7 @@ static lethe_result ban(struct tenancy *tenancy, const char *consumer, uint64_t 
         return LETHE_OK;
     if (tenant != NULL)
         LIST_FOREACH(lease, &tenant->leases, tenant_link)
-            tenancy_end(tenancy, lease, LEASE_CAUSE_REVOKED, now_ms);
+    tenancy_end(tenancy, lease, LEASE_CAUSE_REVOKED, now_ms);
     if (tenancy->ban_count == TENANCY_BANS_MAX)
         return error_set(err, LETHE_LIMIT, "%u identities are revoked already", TENANCY_BANS_MAX);
     tenant = tenant_find_or_add(tenancy, consumer);

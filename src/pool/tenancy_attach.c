@@ -62,8 +62,8 @@ static bool is_being_written(const struct tenant_lease *lease)
 {
     const struct attachment *attachment;
     LIST_FOREACH(attachment, &lease->attachments, link)
-        if (attachment->writes)
-            return true;
+    if (attachment->writes)
+        return true;
     return false;
 }
 

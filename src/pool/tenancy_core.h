@@ -25,9 +25,9 @@ struct attachment {
     void *owner;
     uint32_t channel;
     uint32_t holds;
-    bool writes;       /* data of a WRITE are coming in */
-    bool is_over;      /* it was told so, or asked for it */
-    bool is_taken;     /* over because another connection has the lease */
+    bool writes;   /* data of a WRITE are coming in */
+    bool is_over;  /* it was told so, or asked for it */
+    bool is_taken; /* over because another connection has the lease */
 };
 
 struct tenant_lease {
@@ -96,7 +96,8 @@ struct tenancy {
     bool is_ending;
 };
 
-/* ---- tenancy_table.c: finding leases and tenants; what is due next ----------------------------- */
+/* ---- tenancy_table.c: finding leases and tenants; what is due next -----------------------------
+ */
 
 LETHE_MUST_CHECK lethe_result tenancy_tables_create(struct tenancy *tenancy,
                                                     struct lethe_error *err);
@@ -111,7 +112,8 @@ void tenant_drop_if_unused(struct tenant *tenant);
 void due_set(struct tenancy *tenancy, struct tenant_lease *lease, uint64_t due_ms);
 void due_clear(struct tenancy *tenancy, struct tenant_lease *lease);
 
-/* ---- tenancy_end.c: the ways to the end. All within the lock ----------------------------------- */
+/* ---- tenancy_end.c: the ways to the end. All within the lock -----------------------------------
+ */
 
 /* Does nothing to one that is over already. */
 void tenancy_end(struct tenancy *tenancy, struct tenant_lease *lease, enum lease_cause cause,
@@ -126,12 +128,14 @@ void tenancy_forget_if_done(struct tenancy *tenancy, struct tenant_lease *lease)
 /* The arena's call. */
 void tenancy_wiped(void *context, void *cookie, bool verified);
 
-/* ---- tenancy_report.c -------------------------------------------------------------------------- */
+/* ---- tenancy_report.c --------------------------------------------------------------------------
+ */
 
 void tenancy_mark_changed(struct tenancy *tenancy, struct tenant_lease *lease);
 void tenancy_tell_changed(struct tenancy *tenancy); /* without the lock */
 
-/* ---- tenancy_record.c -------------------------------------------------------------------------- */
+/* ---- tenancy_record.c --------------------------------------------------------------------------
+ */
 
 /* What a record says, so that it can be written without the lock. */
 struct lease_record {

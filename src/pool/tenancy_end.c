@@ -33,7 +33,7 @@ void tenancy_end(struct tenancy *tenancy, struct tenant_lease *lease, enum lease
     lease->state = (uint8_t)state;
     lease->cause = (uint8_t)cause;
     LIST_FOREACH(attachment, &lease->attachments, link)
-        attachment_over(tenancy, attachment, cause);
+    attachment_over(tenancy, attachment, cause);
     due_set(tenancy, lease, now_ms + TENANCY_GRACE_MS);
     tenancy_mark_changed(tenancy, lease);
     tenancy_give_back(tenancy, lease);
@@ -80,8 +80,8 @@ static void cut_off(struct tenancy *tenancy, struct tenant_lease *lease, uint64_
 {
     struct attachment *attachment;
     LIST_FOREACH(attachment, &lease->attachments, link)
-        if (attachment->holds > 0 && tenancy->options.cut != NULL)
-            tenancy->options.cut(tenancy->options.context, attachment->owner);
+    if (attachment->holds > 0 && tenancy->options.cut != NULL)
+        tenancy->options.cut(tenancy->options.context, attachment->owner);
     due_set(tenancy, lease, now_ms + TENANCY_GRACE_MS);
 }
 

@@ -24,7 +24,7 @@ static void mark_all(struct tenancy *tenancy)
     struct tenant_lease *lease;
     for (uint32_t i = 0; i < tenancy->bucket_count; i++)
         LIST_FOREACH(lease, &tenancy->lease_buckets[i], bucket_link)
-            tenancy_mark_changed(tenancy, lease);
+    tenancy_mark_changed(tenancy, lease);
 }
 
 static struct wire_change change_of(const struct tenant_lease *lease, uint64_t now_ms)
@@ -34,8 +34,8 @@ static struct wire_change change_of(const struct tenant_lease *lease, uint64_t n
                                 .generation = lease->generation,
                                 .state = lease->state,
                                 .cause = lease->cause,
-                                .left_ms = runs && lease->due_ms > now_ms ? lease->due_ms - now_ms
-                                                                          : 0};
+                                .left_ms =
+                                    runs && lease->due_ms > now_ms ? lease->due_ms - now_ms : 0};
 }
 
 static void report_memory(struct tenancy *tenancy, struct wire_report *out)

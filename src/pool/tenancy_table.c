@@ -51,8 +51,8 @@ struct tenant_lease *tenancy_find(const struct tenancy *tenancy, const struct le
 {
     struct tenant_lease *lease;
     LIST_FOREACH(lease, lease_bucket(tenancy, id), bucket_link)
-        if (memcmp(lease->id.bytes, id->bytes, sizeof id->bytes) == 0)
-            return lease;
+    if (memcmp(lease->id.bytes, id->bytes, sizeof id->bytes) == 0)
+        return lease;
     return NULL;
 }
 
@@ -85,8 +85,8 @@ struct tenant *tenant_find(const struct tenancy *tenancy, const char *name)
 {
     struct tenant *tenant;
     LIST_FOREACH(tenant, tenant_bucket(tenancy, name), link)
-        if (strcmp(tenant->name, name) == 0)
-            return tenant;
+    if (strcmp(tenant->name, name) == 0)
+        return tenant;
     return NULL;
 }
 
