@@ -29,6 +29,7 @@ struct control_limits {      /* 0: the value in brackets */
     uint64_t connections_max;        /* (4,096) */
     uint64_t connections_per_source; /* (connections_max) */
 };
+struct control;
 struct control_options {
     struct keeper *keeper; /* store, log and signing key: the home's */
     const char *listen;    /* "127.0.0.1:7310" */
@@ -39,16 +40,25 @@ struct control_options {
     struct control_limits limits;
     const struct clock_source *clock; /* NULL: the system's */
     void (*ready)(void *context, const char *address);
+    /* Called with everything open, before the first connection is taken. NULL: not. */
     lethe_result (*confine)(void *context, struct lethe_error *err);
+    /* SIGTERM and SIGINT end control_run(), SIGHUP calls `reload` on its thread. */
+    bool signals;
+    void (*reload)(void *context, struct control *control);
     void *context;
 };
-struct control;
+/* Listens, and has read every row; nobody is answered yet. LETHE_DENIED: the address is public, and
+ * allow_public is not said; LETHE_UNAVAILABLE: it is in use; LETHE_INTEGRITY: a row is malformed.
+ */
 LETHE_MUST_CHECK lethe_result control_create(const struct control_options *options,
                                              struct control **out, struct lethe_error *err);
+/* Until control_stop(). LETHE_INTEGRITY: store and log are not as they were left. */
 LETHE_MUST_CHECK lethe_result control_run(struct control *control, struct lethe_error *err);
 void control_stop(struct control *control); /* any thread */
+const char *control_address(const struct control *control); /* that it listens on */
+/* For connections that come from now on; takes a share. */
 void control_renew(struct control *control, struct tls_context *tls);
-void control_free(struct control *control);
+void control_free(struct control *control); /* NULL is fine */
 DEFINE_CLEANUP(control_free, struct control *);
 
 #endif

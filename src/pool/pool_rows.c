@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/validate.h"
 #include "crypto/hash.h"
 
 #define ROW_FORMAT 1
@@ -86,7 +87,7 @@ void lease_row_format(const struct lease_row *row, struct buffer *out)
 void provider_row_format(const struct provider_row *row, struct buffer *out)
 {
     buffer_byte(out, ROW_FORMAT);
-    buffer_byte(out, row->draining);
+    buffer_byte(out, (uint8_t)row->wish);
     buffer_byte(out, row->lost);
     buffer_append(out, row->boot_id, sizeof row->boot_id);
     put_number(out, row->capacity_bytes);
@@ -144,10 +145,8 @@ static lethe_result take_id(struct cursor *cursor, char out[SPIFFE_ID_MAX + 1])
 /* As net/identity.h has it, and so a part of a path. */
 static lethe_result take_tenant(struct cursor *cursor, char out[65])
 {
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
-                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     TRY(take_text(cursor, out, 65));
-    return out[0] != '\0' && out[strspn(out, allowed)] == '\0' ? LETHE_OK : LETHE_MALFORMED;
+    return validate_identifier("tenant", out, 64, NULL) == LETHE_OK ? LETHE_OK : LETHE_MALFORMED;
 }
 
 static lethe_result take_bytes(struct cursor *cursor, uint8_t *out, size_t size_bytes)
@@ -209,11 +208,19 @@ lethe_result lease_row_parse(struct cursor cursor, struct lease_row *out)
     return expect_end(&cursor);
 }
 
+static lethe_result take_wish(struct cursor *cursor, enum provider_wish *out)
+{
+    uint8_t wish;
+    TRY(cursor_u8(cursor, &wish));
+    *out = (enum provider_wish)wish;
+    return wish <= PROVIDER_STOPPED ? LETHE_OK : LETHE_MALFORMED;
+}
+
 lethe_result provider_row_parse(struct cursor cursor, struct provider_row *out)
 {
     *out = (struct provider_row){0};
     TRY(take_format(&cursor));
-    TRY(take_flag(&cursor, &out->draining));
+    TRY(take_wish(&cursor, &out->wish));
     TRY(take_flag(&cursor, &out->lost));
     TRY(take_bytes(&cursor, out->boot_id, sizeof out->boot_id));
     TRY(cursor_le64(&cursor, &out->capacity_bytes));

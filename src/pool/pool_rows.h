@@ -19,7 +19,7 @@
 
 struct lease_row {
     struct lease_id lease;
-    struct lease_id group; /* the first copy of the allocation */
+    struct lease_id group; /* random; copies of one allocation have the same */
     uint8_t boot_id[BOOT_ID_BYTES];
     uint64_t generation;
     uint64_t bytes;
@@ -32,13 +32,19 @@ struct lease_row {
     char tenant[65];
     char provider[SPIFFE_ID_MAX + 1];
 };
+/* What operators want of a provider, by their numbers in rows. */
+enum provider_wish {
+    PROVIDER_OPEN,
+    PROVIDER_DRAINING, /* nothing new is placed there, no token given */
+    PROVIDER_STOPPED,  /* and every lease on it is ended, whenever it joins */
+};
 struct provider_row {
     char id[SPIFFE_ID_MAX + 1];
     char address[WIRE_ADDRESS_MAX + 1];
     uint8_t boot_id[BOOT_ID_BYTES];
     uint64_t capacity_bytes;
     uint64_t joined_ms; /* wall clock, for people */
-    bool draining;
+    enum provider_wish wish;
     bool lost; /* it was given up; its leases are LOST */
 };
 struct revoked_row {

@@ -124,11 +124,11 @@ void registry_candidates(const struct registry *registry, struct placement_candi
     for (size_t i = 0; i < registry->provider_count; i++) {
         const struct pool_provider *provider = registry->providers[i];
         uint64_t asked = MIN(provider->asked_bytes, provider->free_bytes);
-        out[i] =
-            (struct placement_candidate){.id = provider->row.id,
-                                         .free_bytes = provider->free_bytes - asked,
-                                         .leases = provider->leases,
-                                         .usable = provider->state == PROVIDER_JOINED &&
-                                                   provider->listed && !provider->row.draining};
+        out[i] = (struct placement_candidate){.id = provider->row.id,
+                                              .free_bytes = provider->free_bytes - asked,
+                                              .leases = provider->leases,
+                                              .usable = provider->state == PROVIDER_JOINED &&
+                                                        provider->listed &&
+                                                        provider->row.wish == PROVIDER_OPEN};
     }
 }

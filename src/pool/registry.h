@@ -37,6 +37,7 @@ struct pool_provider {
     struct provider_row row;
     enum provider_state state;
     bool listed; /* joined, and has reported every lease that it has */
+    bool stale;  /* its row does not say yet what is here */
     uint64_t free_bytes, used_bytes, wiping_bytes, unwiped_bytes; /* as reported */
     uint64_t asked_bytes; /* of grants that it has not answered yet */
     uint64_t lent_bytes;
@@ -61,12 +62,12 @@ struct pool_lease {
     enum lease_state state;
     enum lease_cause cause; /* why it ends, once it does */
     bool durable;           /* there is a row */
-    bool told;              /* its provider was told to end it, on this connection */
+    bool ending;            /* its end is on its way into row and record */
     bool seen;              /* since its provider joined */
     struct pool_consumer *consumer;
     struct pool_provider *provider;
     struct pool_lease *next, *previous; /* of its provider's */
-    void *waiting;                      /* the owner's: who waits for its end */
+    void *waiting;                      /* the owner's: who waits for its end; NULL: nobody */
 };
 
 struct registry;

@@ -156,10 +156,10 @@ static void test_only_joined_providers_that_listed_their_leases_are_candidates(v
     provider->asked_bytes = 11;
     registry_candidates(registry, candidates);
     assert_int_equal(0, candidates[0].free_bytes);
-    provider->row.draining = true;
+    provider->row.wish = PROVIDER_DRAINING;
     registry_candidates(registry, candidates);
     assert_false(candidates[0].usable);
-    provider->row.draining = false;
+    provider->row.wish = PROVIDER_OPEN;
     provider->listed = false;
     registry_candidates(registry, candidates);
     assert_false(candidates[0].usable);

@@ -45,7 +45,7 @@ static void test_rows_are_taken_whole_or_not_at_all(void **state)
     struct provider_row provider = provider_row_of(NODE_A);
     struct revoked_row revoked = {.id = ANNA, .reason = "stolen", .revoked_ms = 3};
     struct quota_row quota = {.tenant = "acme", .bytes = 1 << 30};
-    provider.draining = true;
+    provider.wish = PROVIDER_STOPPED;
     CHECK_ROW(lease, &lease);
     CHECK_ROW(provider, &provider);
     CHECK_ROW(revoked, &revoked);
