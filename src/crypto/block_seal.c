@@ -8,7 +8,8 @@
 
 struct block_key {
     struct aead_key *aead;
-    uint8_t label[BLOCK_LABEL_BYTES];
+    size_t label_bytes;
+    char label[BLOCK_LABEL_MAX];
     uint8_t space[BLOCK_SPACE_BYTES];
 };
 
@@ -29,11 +30,13 @@ lethe_result block_key_restore(const char *label, const struct lethe_secret *byt
                                struct lethe_error *err)
 {
     *out = NULL;
-    REQUIRE(strlen(label) == BLOCK_LABEL_BYTES);
+    size_t label_bytes = strlen(label);
+    REQUIRE(label_bytes <= BLOCK_LABEL_MAX);
     CLEANUP(block_key_free) struct block_key *key = calloc(1, sizeof *key);
     if (key == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a key of blocks");
-    memcpy(key->label, label, BLOCK_LABEL_BYTES);
+    memcpy(key->label, label, label_bytes);
+    key->label_bytes = label_bytes;
     memcpy(key->space, space, BLOCK_SPACE_BYTES);
     TRY(aead_key_create(lethe_secret_bytes_const(bytes), lethe_secret_size(bytes),
                         AEAD_BACKEND_BEST, &key->aead, err));
@@ -63,20 +66,23 @@ static void put_le(uint8_t *out, uint64_t value, size_t size_bytes)
 /* What binds a text to its place. */
 struct binding {
     uint8_t nonce[AEAD_NONCE_BYTES];
-    uint8_t aad[56];
+    size_t aad_bytes;
+    uint8_t aad[BLOCK_LABEL_MAX + BLOCK_SPACE_BYTES + 24];
 };
 
 static struct binding bind(const struct block_key *key, const struct block_place *place)
 {
     struct binding binding;
     REQUIRE(place->block < BLOCK_COUNT_MAX);
+    uint8_t *at = binding.aad + key->label_bytes;
+    memcpy(binding.aad, key->label, key->label_bytes);
+    memcpy(at, key->space, BLOCK_SPACE_BYTES);
+    put_le(at + 16, place->block, 8);
     put_le(binding.nonce, place->block, 4);
+    put_le(at + 24, place->version, 8);
     put_le(binding.nonce + 4, place->version, 8);
-    memcpy(binding.aad, key->label, BLOCK_LABEL_BYTES);
-    memcpy(binding.aad + 16, key->space, BLOCK_SPACE_BYTES);
-    put_le(binding.aad + 32, place->block, 8);
-    put_le(binding.aad + 40, place->version, 8);
-    put_le(binding.aad + 48, place->size_bytes, 8);
+    put_le(at + 32, place->size_bytes, 8);
+    binding.aad_bytes = key->label_bytes + BLOCK_SPACE_BYTES + 24;
     return binding;
 }
 
@@ -85,7 +91,7 @@ static struct aead_message message_of(const struct binding *binding, const void 
 {
     return (struct aead_message){.nonce = binding->nonce,
                                  .aad = binding->aad,
-                                 .aad_bytes = sizeof binding->aad,
+                                 .aad_bytes = binding->aad_bytes,
                                  .in = in,
                                  .out = out,
                                  .size_bytes = size_bytes};

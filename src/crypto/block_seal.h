@@ -1,8 +1,8 @@
 /* crypto/block_seal.h -- blocks that leave for memory that is not ours: ciphertext, and a tag.
  *
  * AES-256-GCM under a key of one owner's own (a session, a lease). Nonce: le32 block, le64 version.
- * Associated data, all little-endian: label (16), space (16), block (8), version (8), size (8). So
- * a block opens in no other place, for no other owner or use, at no other version and at no other
+ * Associated data, all little-endian: label, space (16), block (8), version (8), size (8). So a
+ * block opens in no other place, for no other owner or use, at no other version and at no other
  * size: whoever keeps it gains nothing by changing it, swapping it or giving back an older one.
  *
  * The owner sees to it that a version is never sealed twice under one key, failed attempts
@@ -14,13 +14,13 @@
 
 #include "crypto/aead.h"
 
-#define BLOCK_LABEL_BYTES 16u
+#define BLOCK_LABEL_MAX 24u
 #define BLOCK_SPACE_BYTES 16u
 #define BLOCK_COUNT_MAX UINT32_MAX /* under one key: the nonce has 32 bits for them */
 
 struct block_key;
 
-/* Random key and space. `label` is BLOCK_LABEL_BYTES long and names the use. LETHE_NO_MEMORY,
+/* Random key and space. `label` names the use, in at most BLOCK_LABEL_MAX bytes. LETHE_NO_MEMORY,
  * LETHE_UNPROTECTED, LETHE_FAILED: no randomness. */
 LETHE_MUST_CHECK lethe_result block_key_create(const char *label, struct block_key **out,
                                                struct lethe_error *err);

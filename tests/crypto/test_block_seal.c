@@ -2,8 +2,8 @@
 
 #include "crypto/block_seal.h"
 
-#define LABEL "lethe-test-seal1"
-#define OTHER_LABEL "lethe-test-seal2"
+#define LABEL "lethe-test-seal/1"
+#define OTHER_LABEL "lethe-test-seal/12"
 #define BYTES 4096u
 
 struct site {
