@@ -181,3 +181,17 @@ lethe_result token_open(const void *bytes, size_t size_bytes, const struct audit
                ? LETHE_OK
                : error_set(err, LETHE_MALFORMED, "something stands behind a token's terms");
 }
+
+lethe_result token_peek(const void *bytes, size_t size_bytes, struct lease_terms *out,
+                        struct lethe_error *err)
+{
+    const size_t prefix_bytes = 2 + NOTE_KEY_ID_BYTES;
+    if (size_bytes > POOL_TOKEN_MAX || size_bytes <= prefix_bytes + SIGNATURE_BYTES)
+        return error_set(err, LETHE_MALFORMED, "a token of %zu bytes", size_bytes);
+    struct cursor terms = cursor_over((const uint8_t *)bytes + prefix_bytes,
+                                      size_bytes - prefix_bytes - SIGNATURE_BYTES);
+    TRY(lease_terms_read(&terms, out, err));
+    return cursor_left(&terms) == 0
+               ? LETHE_OK
+               : error_set(err, LETHE_MALFORMED, "something stands behind a token's terms");
+}
