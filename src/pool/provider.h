@@ -17,6 +17,7 @@
 #include "net/tls.h"
 
 struct provider_options {
+    const char *id;              /* SPIFFE id: that of its certificates */
     uint64_t memory_bytes;       /* lent; a multiple of 4 KiB */
     const char *listen;          /* "127.0.0.1:7311"; port 0: any */
     const char *announce;        /* how consumers reach it, "host:port"; NULL: as it listens */
@@ -29,20 +30,23 @@ struct provider_options {
     unsigned loops;            /* 0: one per CPU, at most 16 */
     uint32_t connections_max;  /* 0: 4096 */
     uint64_t consumer_idle_ms; /* a connection without a byte for so long ends; 0: an hour */
-    const struct clock_source *boottime; /* NULL: CLOCK_BOOTTIME; monotonic_ns is used */
+    const struct clock_source *boottime;           /* NULL: CLOCK_BOOTTIME; monotonic_ns is used */
+    void (*wipe)(void *memory, size_t size_bytes); /* NULL: lethe_wipe(); tests have their own */
     /* Called once it listens and has joined, with the address that it listens on. May be NULL. */
     void (*ready)(void *context, const char *address);
-    /* Called before the first consumer is served, with everything open: confines the process. NULL:
-     * not. */
+    /* Called by provider_create() once it listens and has looked names up, before it has memory or
+     * threads, so that these are confined too. NULL: not. */
     lethe_result (*confine)(void *context, struct lethe_error *err);
     void *context;
 };
 struct provider;
-/* Listens and locks memory; serves nobody yet. LETHE_UNPROTECTED: memory cannot be locked.
- * LETHE_INVALID, LETHE_NO_MEMORY, LETHE_IO (the address is in use). */
+/* Listens, confines the process, and locks memory; serves nobody yet. LETHE_UNPROTECTED: memory
+ * cannot be locked; LETHE_DENIED: the address is public; LETHE_INVALID, LETHE_NO_MEMORY;
+ * LETHE_UNAVAILABLE: the address is in use, or there is no such name. */
 LETHE_MUST_CHECK lethe_result provider_create(const struct provider_options *options,
                                               struct provider **out, struct lethe_error *err);
-/* Until provider_stop(). */
+/* Until provider_stop(). Before it has joined for the first time: LETHE_DENIED and others, when the
+ * control plane refuses it, or is not who it should be. */
 LETHE_MUST_CHECK lethe_result provider_run(struct provider *provider, struct lethe_error *err);
 /* Ends provider_run(): connections are closed, the control plane is told that every lease is over,
  * and all memory is wiped by provider_free(). */
