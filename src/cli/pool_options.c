@@ -133,7 +133,7 @@ lethe_result pool_tls_context(const struct pool_tls *wanted, struct tls_context 
                                         .key_pem = key,
                                         .roots_pem = roots.bytes,
                                         .client_proof = TLS_CLIENT_MUST,
-                                        .bulk = wanted->bulk};
+                                        .bulk = true};
     lethe_result result = wanted->server ? tls_server_create(&options, out, err)
                                          : tls_client_create(&options, out, err);
     return error_context(err, result, "%s and %s", files->certificate, files->key);

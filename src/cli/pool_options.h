@@ -38,7 +38,6 @@ struct pool_tls {
     const struct pool_credentials *credentials;
     const char *section; /* of pool.conf, for hints */
     bool server;
-    bool bulk; /* it carries blocks */
 };
 LETHE_MUST_CHECK lethe_result pool_tls_context(const struct pool_tls *wanted,
                                                struct tls_context **out, struct lethe_error *err);

@@ -57,6 +57,8 @@ static void ban_everywhere(struct control *control, struct control_waiter *waite
     for (size_t i = 0; i < registry_provider_count(control->registry); i++) {
         struct lethe_error why = {0};
         struct pool_provider *provider = registry_provider(control->registry, i);
+        if (strcmp(provider->row.id, id) == 0) /* it is cut off itself */
+            continue;
         if (provider_ban(control, provider, id, on, waiter, &why) == LETHE_OK)
             continue;
         /* It learns of it when it joins again. */

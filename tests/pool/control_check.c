@@ -4,8 +4,8 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <sys/stat.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../net/certificates.h"
@@ -51,6 +51,16 @@ static struct tls_context *client_of(const char *id)
     return context;
 }
 
+static const char usual_data[] =
+    "{\"pool\":{\"providers\":{"
+    "\"" NODE_A "\":{\"tenants\":[\"acme\",\"widgets\"],\"max_bytes\":1073741824},"
+    "\"" NODE_B "\":{\"tenants\":[\"acme\",\"widgets\"],\"max_bytes\":1073741824},"
+    "\"" NODE_C "\":{\"tenants\":[\"acme\"],\"max_bytes\":1073741824}},"
+    "\"consumers\":{\"" ANNA "\":{\"max_bytes\":1073741824},"
+    "\"" BERT "\":{\"max_bytes\":8388608},\"" CARL "\":{\"max_bytes\":1073741824}},"
+    "\"operators\":{\"" EVA "\":{\"may\":[\"status\",\"revoke\",\"restore\",\"force_stop\","
+    "\"drain\",\"quota\"]},\"" BERT "\":{\"may\":[\"status\"]}}}}";
+
 static void write_text(const char *directory, const char *name, const void *bytes, size_t size)
 {
     char path[256];
@@ -67,19 +77,10 @@ void check_write_files(const char *directory)
                strlen(control_identity.certificate_pem));
     write_text(directory, "control.key", lethe_secret_bytes_const(control_identity.key_pem),
                lethe_secret_size(control_identity.key_pem));
+    write_text(directory, "data.json", usual_data, sizeof usual_data - 1);
 }
 
 /* ---- the control plane ----------------------------------------------------------------------- */
-
-static const char usual_data[] =
-    "{\"pool\":{\"providers\":{"
-    "\"" NODE_A "\":{\"tenants\":[\"acme\",\"widgets\"],\"max_bytes\":1073741824},"
-    "\"" NODE_B "\":{\"tenants\":[\"acme\",\"widgets\"],\"max_bytes\":1073741824},"
-    "\"" NODE_C "\":{\"tenants\":[\"acme\"],\"max_bytes\":1073741824}},"
-    "\"consumers\":{\"" ANNA "\":{\"max_bytes\":1073741824},"
-    "\"" BERT "\":{\"max_bytes\":8388608},\"" CARL "\":{\"max_bytes\":1073741824}},"
-    "\"operators\":{\"" EVA "\":{\"may\":[\"status\",\"revoke\",\"restore\",\"force_stop\","
-    "\"drain\",\"quota\"]},\"" BERT "\":{\"may\":[\"status\"]}}}}";
 
 static struct lethe_policy *make_policy(const struct check *check)
 {
@@ -491,28 +492,31 @@ static lethe_result send_report(struct node *node, struct lethe_error *err)
 
 static void add_change(struct wire_report *report, const struct node_lease *lease)
 {
-    report->changes[report->count++] = (struct wire_change){
-        lease->terms.lease, lease->terms.generation, lease->state, lease->cause,
-        lease_is_final(lease->state) ? 0 : lease->terms.ttl_ms};
+    report->changes[report->count++] =
+        (struct wire_change){lease->terms.lease, lease->terms.generation, lease->state,
+                             lease->cause, lease_is_final(lease->state) ? 0 : lease->terms.ttl_ms};
 }
 
 /* Of all, or of those that were not told. Those that ended and were told are gone. */
 static lethe_result report_leases(struct node *node, bool all, struct lethe_error *err)
 {
+    size_t places[WIRE_CHANGES_MAX];
     for (size_t at = 0;;) {
-        size_t from = at;
         node->report.count = 0;
-        for (; at < node->lease_count && node->report.count < WIRE_CHANGES_MAX; at++)
-            if (!node->leases[at].told || (all && !lease_is_final(node->leases[at].state)))
-                add_change(&node->report, &node->leases[at]);
+        for (; at < node->lease_count && node->report.count < WIRE_CHANGES_MAX; at++) {
+            if (node->leases[at].told && (!all || lease_is_final(node->leases[at].state)))
+                continue;
+            places[node->report.count] = at;
+            add_change(&node->report, &node->leases[at]);
+        }
         node->report.last = at == node->lease_count;
         struct wire_report sent = node->report;
         TRY(send_report(node, err));
         for (size_t i = 0; i < sent.count; i++) {
-            struct node_lease *lease = node_find(node, &sent.changes[i].lease);
+            struct node_lease *lease = &node->leases[places[i]];
             lease->told = lease->state == sent.changes[i].state;
         }
-        if (from == at || sent.last)
+        if (sent.last)
             return LETHE_OK;
     }
 }
