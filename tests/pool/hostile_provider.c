@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -240,7 +241,8 @@ static struct answer *pervert(struct connection *connection, struct answer *answ
         return answer;
     case HOSTILE_CUT:
         (void)shutdown(connection->fd, SHUT_RDWR);
-        /* fallthrough: it cannot be sent */
+        answer_free(answer);
+        return NULL;
     case HOSTILE_SILENT:
         answer_free(answer);
         return NULL;
@@ -517,14 +519,14 @@ static void new_boot(struct hostile *hostile)
     REQUIRE(random_fill(&random_system, hostile->boot_id, BOOT_ID_BYTES) == LETHE_OK);
 }
 
-static int listen_on_loopback(char *address, size_t size_bytes)
+int hostile_listen(char address[32])
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t at_bytes = sizeof at;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     REQUIRE(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(fd, 64) == 0);
     REQUIRE(getsockname(fd, (struct sockaddr *)&at, &at_bytes) == 0);
-    snprintf(address, size_bytes, "127.0.0.1:%u", ntohs(at.sin_port));
+    snprintf(address, 32, "127.0.0.1:%u", ntohs(at.sin_port));
     return fd;
 }
 
@@ -538,7 +540,7 @@ struct hostile *hostile_start(struct tls_context *tls, const char *identity)
     hostile->on_reads = hostile->on_writes = true;
     snprintf(hostile->identity, sizeof hostile->identity, "%s", identity);
     new_boot(hostile);
-    hostile->fd = listen_on_loopback(hostile->address, sizeof hostile->address);
+    hostile->fd = hostile_listen(hostile->address);
     REQUIRE(loop_create(&hostile->loop, NULL) == LETHE_OK);
     REQUIRE(loop_watch(hostile->loop, hostile->fd, LOOP_READ, somebody_dials, hostile,
                        &hostile->watch, NULL) == LETHE_OK);
@@ -613,8 +615,8 @@ void hostile_time(struct hostile *hostile, uint64_t left_ms)
 static void cut_all(struct hostile *hostile)
 {
     const struct connection *connection;
-    LIST_FOREACH (connection, &hostile->connections, next)
-        (void)shutdown(connection->fd, SHUT_RDWR);
+    LIST_FOREACH(connection, &hostile->connections, next)
+    (void)shutdown(connection->fd, SHUT_RDWR);
 }
 
 void hostile_cut(struct hostile *hostile)
@@ -656,9 +658,9 @@ static void say_over(void *context)
     struct over *over = context;
     const struct connection *connection;
     pthread_mutex_lock(&over->hostile->lock);
-    LIST_FOREACH (connection, &over->hostile->connections, next)
-        if (connection == over->to)
-            (void)!link_send(connection->link, &over->head, NULL, NULL, NULL);
+    LIST_FOREACH(connection, &over->hostile->connections, next)
+    if (connection == over->to)
+        (void)!link_send(connection->link, &over->head, NULL, NULL, NULL);
     pthread_mutex_unlock(&over->hostile->lock);
     free(over);
 }

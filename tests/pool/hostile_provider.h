@@ -11,25 +11,25 @@
 /* What it does to an answer, X(name). */
 #define HOSTILE_TRICKS(X)                                                                          \
     X(HONEST)                                                                                      \
-    X(CHANGE)       /* a bit of a block */                                                         \
+    X(CHANGE) /* a bit of a block */                                                               \
     X(CHANGE_TAG)                                                                                  \
-    X(STALE)        /* what was there before the last write */                                     \
-    X(SWAP)         /* the block beside it, with its tag */                                        \
-    X(OTHER_LEASE)  /* the block of that number of another lease */                                \
+    X(STALE)       /* what was there before the last write */                                      \
+    X(SWAP)        /* the block beside it, with its tag */                                         \
+    X(OTHER_LEASE) /* the block of that number of another lease */                                 \
     X(ZEROS)                                                                                       \
-    X(FEWER)        /* one block less than was asked for */                                        \
+    X(FEWER) /* one block less than was asked for */                                               \
     X(MORE)                                                                                        \
-    X(NO_DATA)      /* tags alone */                                                               \
-    X(NO_TAGS)      /* blocks alone */                                                             \
-    X(REORDER)      /* the answer before the one that is due */                                    \
-    X(TWICE)        /* the answer again */                                                         \
-    X(WRONG_TYPE)   /* the answer to another kind of question */                                   \
-    X(SILENT)       /* no answer */                                                                \
-    X(CUT)          /* the end of the connection in place of the answer */                         \
-    X(CUT_WITHIN)   /* ... in the middle of it */                                                  \
-    X(BUSY)         /* a refusal that passes */                                                    \
-    X(NONSENSE)     /* a refusal with a number that does not exist */                              \
-    X(FORGET)       /* says that it has written, and has not */
+    X(NO_DATA)    /* tags alone */                                                                 \
+    X(NO_TAGS)    /* blocks alone */                                                               \
+    X(REORDER)    /* the answer before the one that is due */                                      \
+    X(TWICE)      /* the answer again */                                                           \
+    X(WRONG_TYPE) /* the answer to another kind of question */                                     \
+    X(SILENT)     /* no answer */                                                                  \
+    X(CUT)        /* the end of the connection in place of the answer */                           \
+    X(CUT_WITHIN) /* ... in the middle of it */                                                    \
+    X(BUSY)       /* a refusal that passes */                                                      \
+    X(NONSENSE)   /* a refusal with a number that does not exist */                                \
+    X(FORGET)     /* says that it has written, and has not */
 
 enum hostile_trick {
 #define HOSTILE_TRICK_ENUM(name) HOSTILE_##name,
@@ -38,6 +38,9 @@ enum hostile_trick {
         HOSTILE_TRICK_COUNT
 };
 const char *hostile_trick_name(enum hostile_trick trick);
+
+/* A socket of this machine that listens, and its address. */
+int hostile_listen(char address[32]);
 
 struct hostile;
 /* Listens on loopback. `tls` is for servers, TLS_CLIENT_MUST; the caller's. */
