@@ -37,24 +37,44 @@ static int start_provider(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *c
     return 1;
 }
 
-OSSL_LIB_CTX *record_library_create(void)
+bool record_library_create(struct record_library *out)
 {
+    *out = (struct record_library){0};
     if (ipsec_direct() == NULL)
-        return NULL;
-    OSSL_LIB_CTX *library = OSSL_LIB_CTX_new();
-    if (library != NULL && OSSL_PROVIDER_add_builtin(library, PROVIDER_NAME, start_provider) == 1 &&
-        OSSL_PROVIDER_load(library, PROVIDER_NAME) != NULL &&
-        OSSL_PROVIDER_load(library, "default") != NULL)
-        return library;
-    OSSL_LIB_CTX_free(library);
+        return false;
+    out->context = OSSL_LIB_CTX_new();
+    if (out->context != NULL &&
+        OSSL_PROVIDER_add_builtin(out->context, PROVIDER_NAME, start_provider) == 1)
+        out->ours = OSSL_PROVIDER_load(out->context, PROVIDER_NAME);
+    if (out->ours != NULL)
+        out->theirs = OSSL_PROVIDER_load(out->context, "default");
+    if (out->theirs != NULL)
+        return true;
+    record_library_free(out);
     ERR_clear_error();
-    return NULL;
+    return false;
+}
+
+void record_library_free(struct record_library *library)
+{
+    if (library->theirs != NULL)
+        OSSL_PROVIDER_unload(library->theirs);
+    if (library->ours != NULL)
+        OSSL_PROVIDER_unload(library->ours);
+    OSSL_LIB_CTX_free(library->context);
+    *library = (struct record_library){0};
 }
 
 /* ---- whether it is used ---------------------------------------------------------------------- */
 
 static pthread_once_t chosen_once = PTHREAD_ONCE_INIT;
-static OSSL_LIB_CTX *chosen;
+static struct record_library chosen;
+
+/* With OpenSSL's own: its random generator keeps state in the secure heap, and wipes it. */
+static void free_chosen(void)
+{
+    record_library_free(&chosen);
+}
 
 /* Who has configured OpenSSL to take its ciphers from elsewhere wants these records too. */
 static bool is_default_in_charge(void)
@@ -68,12 +88,12 @@ static void choose(void)
     const char *wish = secure_getenv("LETHE_AEAD");
     bool unwanted = wish != NULL && strcmp(wish, "openssl") == 0;
     bool needless = OPENSSL_version_major() > 3 || OPENSSL_version_minor() >= OPENSSL_FAST_MINOR;
-    if (!unwanted && !needless && is_default_in_charge())
-        chosen = record_library_create();
+    if (!unwanted && !needless && is_default_in_charge() && record_library_create(&chosen))
+        OPENSSL_atexit(free_chosen);
 }
 
 OSSL_LIB_CTX *record_library(void)
 {
     REQUIRE(pthread_once(&chosen_once, choose) == 0);
-    return chosen;
+    return chosen.context;
 }

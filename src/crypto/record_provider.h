@@ -9,8 +9,13 @@
 
 extern const OSSL_ALGORITHM record_ciphers[];
 
-/* A fresh context with the provider and OpenSSL's default one, whatever the version of OpenSSL;
- * NULL where intel-ipsec-mb is not used or memory lacks. */
-OSSL_LIB_CTX *record_library_create(void);
+struct record_library {
+    OSSL_LIB_CTX *context;
+    OSSL_PROVIDER *ours, *theirs;
+};
+/* A context with the provider and OpenSSL's default one, whatever the version of OpenSSL; false
+ * where intel-ipsec-mb is not used or memory lacks. */
+LETHE_MUST_CHECK bool record_library_create(struct record_library *out);
+void record_library_free(struct record_library *library); /* an empty one is fine */
 
 #endif

@@ -15,7 +15,7 @@
 #define NONCE_BYTES 12u
 #define TAG_BYTES 16u
 
-static OSSL_LIB_CTX *library;
+static struct record_library library;
 
 static const struct {
     const char *ours, *theirs;
@@ -41,7 +41,7 @@ struct message {
 
 static EVP_CIPHER *ours(const char *name)
 {
-    EVP_CIPHER *cipher = EVP_CIPHER_fetch(library, name, RECORD_PROPERTIES);
+    EVP_CIPHER *cipher = EVP_CIPHER_fetch(library.context, name, RECORD_PROPERTIES);
     assert_non_null(cipher);
     return cipher;
 }
@@ -237,7 +237,7 @@ static void what_records_do_not_need_is_refused(void **state)
 static void others_keep_their_ciphers(void **state)
 {
     EVP_CIPHER *plain = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL), *our = ours("AES-256-GCM"),
-               *chacha = EVP_CIPHER_fetch(library, "ChaCha20-Poly1305", RECORD_PROPERTIES);
+               *chacha = EVP_CIPHER_fetch(library.context, "ChaCha20-Poly1305", RECORD_PROPERTIES);
     assert_string_equal(OSSL_PROVIDER_get0_name(EVP_CIPHER_get0_provider(plain)), "default");
     assert_string_equal(OSSL_PROVIDER_get0_name(EVP_CIPHER_get0_provider(our)), "lethe");
     assert_string_equal(OSSL_PROVIDER_get0_name(EVP_CIPHER_get0_provider(chacha)), "default");
@@ -296,13 +296,12 @@ static int start_library(void **state)
 {
     if (start_crypto(state) != 0)
         return -1;
-    library = record_library_create();
-    return 0;
+    return record_library_create(&library) ? 0 : -1;
 }
 
 static int free_library(void **state)
 {
-    OSSL_LIB_CTX_free(library);
+    record_library_free(&library);
     return 0;
 }
 
