@@ -29,8 +29,8 @@
     X(attest)                                                                                      \
     X(release)                                                                                     \
     X(kms)                                                                                         \
-    X(tls)
-X(pool)
+    X(tls)                                                                                         \
+    X(pool)
 
 #define BENCH_DECLARE(name) void bench_##name(void);
 BENCH_PARTS(BENCH_DECLARE)
