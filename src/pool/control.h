@@ -54,7 +54,7 @@ LETHE_MUST_CHECK lethe_result control_create(const struct control_options *optio
                                              struct control **out, struct lethe_error *err);
 /* Until control_stop(). LETHE_INTEGRITY: store and log are not as they were left. */
 LETHE_MUST_CHECK lethe_result control_run(struct control *control, struct lethe_error *err);
-void control_stop(struct control *control); /* any thread */
+void control_stop(struct control *control);                 /* any thread */
 const char *control_address(const struct control *control); /* that it listens on */
 /* For connections that come from now on; takes a share. */
 void control_renew(struct control *control, struct tls_context *tls);

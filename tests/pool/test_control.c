@@ -58,12 +58,11 @@ static void test_what_a_role_may_not_ask_ends_the_connection(void **state)
     static const struct {
         enum wire_role says, acts_as;
         enum wire_type type;
-    } cases[] = {{WIRE_CONSUMER, WIRE_OPERATOR, WIRE_STATUS},
-                 {WIRE_CONSUMER, WIRE_PROVIDER, WIRE_REPORT},
-                 {WIRE_OPERATOR, WIRE_CONSUMER, WIRE_ALLOCATE},
-                 {WIRE_PROVIDER, WIRE_OPERATOR, WIRE_REVOKE},
-                 {WIRE_PROVIDER, WIRE_PROVIDER, WIRE_REPORT}, /* before JOIN */
-                 {WIRE_CONSUMER, WIRE_CONSUMER, WIRE_TOKEN}}; /* with an index that is none */
+    } cases[] = {
+        {WIRE_CONSUMER, WIRE_OPERATOR, WIRE_STATUS},   {WIRE_CONSUMER, WIRE_PROVIDER, WIRE_REPORT},
+        {WIRE_OPERATOR, WIRE_CONSUMER, WIRE_ALLOCATE}, {WIRE_PROVIDER, WIRE_OPERATOR, WIRE_REVOKE},
+        {WIRE_PROVIDER, WIRE_PROVIDER, WIRE_REPORT}, /* before JOIN */
+        {WIRE_CONSUMER, WIRE_CONSUMER, WIRE_TOKEN}}; /* with an index that is none */
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct asker asker = {.acts_as = cases[i].acts_as};
         asker_open(&check, &asker, ANNA, cases[i].says);
@@ -133,9 +132,14 @@ static void test_leases_of_others_are_not_found(void **state)
 static void test_what_cannot_be_asked_for_is_refused(void **state)
 {
     const struct wire_allocate cases[] = {
-        {MIB + 1, BLOCK, 60000, 1},   {0, BLOCK, 60000, 1}, {MIB, 4097, 60000, 1},
-        {MIB, BLOCK, 60000, 0},       {MIB, BLOCK, 1, 1},   {MIB, BLOCK, 60000, 9},
-        {UINT64_MAX, BLOCK, 60000, 1}, {(uint64_t)1 << 62, 1u << 20, 60000, 8},
+        {MIB + 1, BLOCK, 60000, 1},
+        {0, BLOCK, 60000, 1},
+        {MIB, 4097, 60000, 1},
+        {MIB, BLOCK, 60000, 0},
+        {MIB, BLOCK, 1, 1},
+        {MIB, BLOCK, 60000, 9},
+        {UINT64_MAX, BLOCK, 60000, 1},
+        {(uint64_t)1 << 62, 1u << 20, 60000, 8},
         {MIB, BLOCK, 25ull * 3600 * 1000, 1}, /* a day at most */
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -149,7 +153,8 @@ static void test_what_cannot_be_asked_for_is_refused(void **state)
     assert_ok(ask_allocate(&anna, MIB, 1, &got, &err), &err);
 }
 
-/* ---- limits that hold when requests race ------------------------------------------------------ */
+/* ---- limits that hold when requests race ------------------------------------------------------
+ */
 
 /* Sends all, then counts how many were granted: replies are looked at on the nodes. */
 static size_t race(struct asker *asker, size_t count, uint64_t bytes)
