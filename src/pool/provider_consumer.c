@@ -355,7 +355,8 @@ static lethe_result release_channel(struct consumer *consumer, const struct wire
                                 .task = {.work = released, .context = release}};
     TRY(tenancy_release(provider->tenancy, channel->attachment, provider_now_ms(provider), is_wiped,
                         release, why));
-    LIST_INSERT_HEAD(&consumer->releases, MOVE(release), entry);
+    LIST_INSERT_HEAD(&consumer->releases, release, entry);
+    (void)MOVE(release);
     channel_is_over(channel, LEASE_CAUSE_RELEASED);
     return LETHE_OK;
 }

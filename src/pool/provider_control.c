@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "net/url.h"
+#include "pool/link_core.h"
 #include "pool/provider_core.h"
 
 #define BACKOFF_FIRST_MS 100u
@@ -38,18 +38,8 @@ static void keep_address(struct control_link *control, const struct addrinfo *ad
 
 static lethe_result look_up(struct control_link *control, const char *text, struct lethe_error *err)
 {
-    static const struct addrinfo wanted = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    struct url url;
-    bool is_public;
     struct addrinfo *all;
-    char port[8];
-    TRY(url_parse_listen(text, &url, &is_public, err));
-    if (url.host[0] == '\0' || url.port == 0)
-        return error_set(err, LETHE_INVALID, "%s: expected HOST:PORT", text);
-    snprintf(port, sizeof port, "%u", url.port);
-    int failure = getaddrinfo(url.host, port, &wanted, &all);
-    if (failure != 0)
-        return error_set(err, LETHE_UNAVAILABLE, "%s: %s", text, gai_strerror(failure));
+    TRY(error_context(err, link_look_up(text, &all, err), "%s", text));
     for (const struct addrinfo *address = all; address != NULL; address = address->ai_next)
         keep_address(control, address);
     freeaddrinfo(all);
