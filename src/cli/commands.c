@@ -2,6 +2,7 @@
 #include "cli/attest_options.h"
 #include "cli/command.h"
 #include "cli/kms_options.h"
+#include "cli/pool_rows.h"
 
 /* clang-format off */
 static const struct option init_options[] = {
@@ -527,6 +528,28 @@ const struct command commands[] = {
     {"attest revoke", "machine NAME | reference NAME [--version N]",
      "Refuse a machine, or a state of machines, from now on", "For operators on the service's own machine.",
      attest_revoke_options, 2, 2, false, command_attest_revoke},
+    {"pool control", "[--data FILE] [--policy FILE]", "Run a memory pool's control plane",
+     "Providers join it, consumers ask it for leases; it sees no block and no key of one. Rows, records and\n"
+     "the key that signs lease tokens are the home's. SIGTERM ends it, which disturbs no lease; SIGHUP has\n"
+     "it read certificate, policy and data again.",
+     pool_control_options, 0, 0, false, command_pool_control},
+    {"pool status", "[--json | --metrics]", "Show a pool: providers, leases, tenants, who is revoked",
+     "For operators: data.pool.operators of the control plane's policy says who is one, and may what.",
+     pool_status_options, 0, 0, false, command_pool_status},
+    {"pool revoke", "ID [--reason TEXT]", "Cut an identity off, everywhere and at once",
+     "Its connections end, its leases are wiped, and it gets no other. Done when every provider that is\n"
+     "there has done it; others are told when they join.",
+     pool_reason_options, 1, 1, false, command_pool_revoke},
+    {"pool restore", "ID", "Undo pool revoke", NULL,
+     pool_client_options, 1, 1, false, command_pool_restore},
+    {"pool force-stop", "LEASE | PROVIDER [--reason TEXT]", "End a lease, or all of a provider's, and have them wiped",
+     "Returns when the memory was shown to be zero. Nothing is placed on such a provider until it is opened\n"
+     "again: lethe pool drain PROVIDER --off.",
+     pool_reason_options, 1, 1, false, command_pool_force_stop},
+    {"pool drain", "PROVIDER [--off]", "Place nothing on a provider any more; what it has runs out", NULL,
+     pool_drain_options, 1, 1, false, command_pool_drain},
+    {"pool quota", "TENANT SIZE | TENANT off", "Say how much a tenant may hold, copies included", NULL,
+     pool_client_options, 2, 2, false, command_pool_quota},
     {"release", "--dry-run MODEL [--tier TIER]", "Ask whether a model's keys would be released to this machine",
      "Real evidence is made and sent, and nothing is released. What comes back says which check or rule\n"
      "denied, and what the policy saw. The exit code is 3 when they would not.",

@@ -138,3 +138,16 @@ lethe_result pool_tls_context(const struct pool_tls *wanted, struct tls_context 
                                          : tls_client_create(&options, out, err);
     return error_context(err, result, "%s and %s", files->certificate, files->key);
 }
+
+lethe_result pool_options_caller(const struct invocation *invocation, enum wire_role role,
+                                 struct caller **out, struct lethe_error *err)
+{
+    struct pool_client_settings settings;
+    CLEANUP(tls_context_free) struct tls_context *tls = NULL;
+    TRY(pool_options_client(invocation, &settings, err));
+    const struct pool_tls wanted = {.credentials = &settings.credentials, .section = "pool"};
+    TRY(pool_tls_context(&wanted, &tls, err));
+    const struct caller_options options = {
+        .address = settings.control, .control_id = settings.control_id, .tls = tls, .role = role};
+    return caller_open(&options, out, err);
+}

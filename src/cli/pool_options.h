@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/pool_configuration.h"
+#include "pool/caller.h"
 
 /* Rows for commands.c. */
 /* clang-format off */
@@ -41,5 +42,9 @@ struct pool_tls {
 };
 LETHE_MUST_CHECK lethe_result pool_tls_context(const struct pool_tls *wanted,
                                                struct tls_context **out, struct lethe_error *err);
+/* Who asks the control plane that options, environment and pool.conf name. */
+LETHE_MUST_CHECK lethe_result pool_options_caller(const struct invocation *invocation,
+                                                  enum wire_role role, struct caller **out,
+                                                  struct lethe_error *err);
 
 #endif

@@ -55,7 +55,7 @@ static void fill_limits(const struct control_limits *wanted, struct control_limi
 
 static void finish_turn(void *context)
 {
-    turn_finish(context);
+    control_turn_finish(context);
 }
 
 static void sweep(void *context)
@@ -181,7 +181,7 @@ lethe_result control_run(struct control *control, struct lethe_error *err)
     if (control->options.ready != NULL)
         control->options.ready(control->options.context, control->address);
     TRY(loop_run(control->loop, err));
-    turn_finish(control); /* what was asked before the end */
+    control_turn_finish(control); /* what was asked before the end */
     if (control->failure != LETHE_OK && err != NULL)
         *err = control->why;
     return control->failure;

@@ -135,7 +135,7 @@ LETHE_MUST_CHECK lethe_result job_queue_refusal(struct control_peer *peer,
 /* A done() for jobs with nothing to do but answer: index and value are empty. */
 job_done job_answer;
 /* Everything that is queued. */
-void turn_finish(struct control *control);
+void control_turn_finish(struct control *control);
 
 /* ---- changes --------------------------------------------------------------------------------- */
 

@@ -194,7 +194,7 @@ static void make_durable(struct control *control, struct control_job *jobs)
 }
 
 /* What the functions queue is of the next turn. */
-void turn_finish(struct control *control)
+void control_turn_finish(struct control *control)
 {
     struct control_job *jobs = MOVE(control->first_job);
     control->last_job = NULL;

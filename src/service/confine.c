@@ -125,6 +125,37 @@ lethe_result core_confine(const struct core_sockets *sockets, struct lethe_error
                    sockets->root_is_device ? keeper_device_calls : keeper_calls, err);
 }
 
+/* ---- a server of one process ----------------------------------------------------------------- */
+
+static const char *const server_calls[] = {CALLS_OF_KEEPER, "setsockopt", NULL};
+
+/* Where a passphrase is asked for. */
+static const char *const terminal[] = {"/dev/tty", NULL};
+
+lethe_result server_confine_files(const struct server_files *files, struct lethe_error *err)
+{
+    struct paths read_only = {0};
+    struct paths read_write = {0};
+    add_all(&read_only, readable);
+    add_all(&read_only, files->readable);
+    for (const char *const *path = files->replaced; path != NULL && *path != NULL; path++)
+        add_directory_of(&read_only, *path);
+    add_all(&read_write, files->writable);
+    add_all(&read_write, terminal);
+    if (files->root_is_device) {
+        add_all(&read_only, device_readable);
+        add_all(&read_write, device_writable);
+    }
+    TRY(sandbox_no_dump(err));
+    TRY(sandbox_no_new_privileges(err));
+    return sandbox_confine_files(read_only.at, read_write.at, err);
+}
+
+lethe_result server_confine_calls(bool root_is_device, struct lethe_error *err)
+{
+    return confine_calls(root_is_device ? keeper_device_calls : server_calls, err);
+}
+
 lethe_result door_confine(const struct serve_options *options, struct lethe_error *err)
 {
     struct paths read_only = {0};

@@ -1,0 +1,31 @@
+#include "cli/pool_rows.h"
+
+#include "cli/pool_options.h"
+
+/* clang-format off */
+const struct option pool_control_options[] = {
+    {"listen", 0, "ADDR:PORT", "listen here (default: 127.0.0.1:7310); port 0 is any that is free", false},
+    {"allow-public", 0, NULL, "listen on addresses that other machines reach, too", false},
+    {"policy", 0, "FILE", "another policy than the one built in (Rego)", false},
+    {"data", 0, "FILE", "its data (JSON): who may lend, borrow and operate", false},
+    POOL_CREDENTIAL_OPTIONS,
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {"json", 0, NULL, "print JSON instead of text when it is ready", false},
+    {0}};
+const struct option pool_status_options[] = {
+    {"json", 0, NULL, "print JSON (lethe-pool-status/1) instead of text", false},
+    {"metrics", 0, NULL, "print metrics, as Prometheus reads them", false},
+    POOL_CLIENT_OPTIONS,
+    {0}};
+const struct option pool_client_options[] = {
+    POOL_CLIENT_OPTIONS,
+    {0}};
+const struct option pool_reason_options[] = {
+    {"reason", 0, "TEXT", "why, for the record", false},
+    POOL_CLIENT_OPTIONS,
+    {0}};
+const struct option pool_drain_options[] = {
+    {"off", 0, NULL, "open it again", false},
+    POOL_CLIENT_OPTIONS,
+    {0}};
+/* clang-format on */
