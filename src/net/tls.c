@@ -199,11 +199,14 @@ lethe_result tls_handshake(struct tls_connection *connection, enum tls_want *wan
         return tls_is_over(err);
     openssl_begin();
     int status = SSL_do_handshake(connection->native);
+    lethe_result result = status == 1 ? LETHE_OK : tls_explain(connection, status, want, err);
+    tls_wire_rest(&connection->wire);
     if (status != 1)
-        return tls_explain(connection, status, want, err);
+        return result;
     connection->is_open = true;
     connection->wire.may_keep = true;
     connection->wire.drained = false;
+    (void)SSL_free_buffers(connection->native); /* the first message may be long in coming */
     *want = TLS_DONE;
     return LETHE_OK;
 }

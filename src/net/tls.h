@@ -83,11 +83,15 @@ bool tls_pending(const struct tls_connection *connection);
  *
  * Connections of a context with `bulk` seal and open at the speed of intel-ipsec-mb where OpenSSL
  * is slower (crypto/record.h), collect what is written into full records and many records into one
- * system call, and take new keys after every 2^24 records that they send (RFC 8446, 5.5). What is
- * written is not sent before tls_flush(), or before enough has come together. tls_read() fills all
- * it is given, as far as whole records were received, straight into the caller's memory; it never
- * wants to write once the handshake is done. Idle connections hold no buffers: read until
- * TLS_WANT_READ. */
+ * system call, and take new keys after every 2^24 records that they send (RFC 8446, 5.5).
+ *
+ * What is written is not sent before tls_flush(), or before enough has come together; what was not
+ * flushed before tls_finish() or tls_free() may never be sent. tls_read() fills all it is given, as
+ * far as whole records were received, straight into the caller's memory; it never wants to write
+ * once the handshake is done. Read until TLS_WANT_READ before you wait: then the connection holds
+ * next to no memory (64 of a process keep OpenSSL's buffers, wiped). That answer may be a guess,
+ * after a read that emptied the socket: whether nothing is there only waiting for the descriptor
+ * tells. */
 
 /* Takes all bytes of the parts, one after another (TLS_DONE), or the first *written_bytes of them
  * (TLS_WANT_WRITE: go on with the rest once the socket takes something). What was taken may be
