@@ -137,6 +137,7 @@ COMMAND_FUNCTION(pool_restore);
 COMMAND_FUNCTION(pool_force_stop);
 COMMAND_FUNCTION(pool_drain);
 COMMAND_FUNCTION(pool_quota);
+COMMAND_FUNCTION(pool_provide);
 COMMAND_FUNCTION(release);
 COMMAND_FUNCTION(doctor);
 COMMAND_FUNCTION(version);

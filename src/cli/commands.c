@@ -533,6 +533,11 @@ const struct command commands[] = {
      "the key that signs lease tokens are the home's. SIGTERM ends it, which disturbs no lease; SIGHUP has\n"
      "it read certificate, policy and data again.",
      pool_control_options, 0, 0, false, command_pool_control},
+    {"pool provide", "--memory SIZE [--listen ADDR:PORT]", "Lend this machine's memory to a pool",
+     "Locked memory, wiped and read back before it is lent again. It joins the control plane of --control,\n"
+     "which must prove to be --control-id, and serves consumers from then on. SIGTERM ends it when all of it\n"
+     "is wiped; SIGHUP has it read its certificate again. Settings are in pool.conf, section [provide].",
+     pool_provide_options, 0, 0, false, command_pool_provide},
     {"pool status", "[--json | --metrics]", "Show a pool: providers, leases, tenants, who is revoked",
      "For operators: data.pool.operators of the control plane's policy says who is one, and may what.",
      pool_status_options, 0, 0, false, command_pool_status},

@@ -12,6 +12,15 @@ const struct option pool_control_options[] = {
     {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
     {"json", 0, NULL, "print JSON instead of text when it is ready", false},
     {0}};
+const struct option pool_provide_options[] = {
+    {"memory", 0, "SIZE", "how much is lent: 8G", false},
+    {"listen", 0, "ADDR:PORT", "listen here (default: 127.0.0.1:7311); port 0 is any that is free", false},
+    {"announce", 0, "HOST:PORT", "how consumers reach it, where that is another address", false},
+    {"allow-public", 0, NULL, "listen on addresses that other machines reach, too", false},
+    POOL_CLIENT_OPTIONS,
+    {"json", 0, NULL, "print JSON to stdout when it is ready", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    {0}};
 const struct option pool_status_options[] = {
     {"json", 0, NULL, "print JSON (lethe-pool-status/1) instead of text", false},
     {"metrics", 0, NULL, "print metrics, as Prometheus reads them", false},

@@ -66,7 +66,7 @@ static void something_changed(void *context)
 static void take_change(void *context)
 {
     provider_tick(context);
-    control_report(context);
+    provider_report(context);
     provider_stop_if_done(context);
 }
 
@@ -193,7 +193,7 @@ lethe_result provider_run(struct provider *provider, struct lethe_error *err)
     lethe_result result = start_workers(provider, err);
     if (result == LETHE_OK) {
         provider_tick(provider);
-        control_dial(provider);
+        provider_control_dial(provider);
         result = loop_run(provider_loop(provider), err);
     }
     join_workers(provider);
@@ -273,7 +273,7 @@ static lethe_result prepare(struct provider *provider, struct lethe_error *err)
     while (provider->worker_count < options->loops)
         TRY(make_worker(provider, err));
     TRY(provider_listen(provider, err));
-    TRY(control_start(provider, err));
+    TRY(provider_control_start(provider, err));
     if (options->confine != NULL)
         TRY(options->confine(options->context, err));
     TRY(make_tenancy(provider, err));
@@ -310,7 +310,7 @@ void provider_free(struct provider *provider)
         return;
     join_workers(provider);
     clear_consumers(provider);
-    control_stop_link(provider);
+    provider_control_stop(provider);
     provider_accept_end(provider);
     tenancy_free(provider->tenancy);
     loop_timer_free(provider->clock_timer);

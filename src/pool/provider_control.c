@@ -142,7 +142,7 @@ static lethe_result control_frame(void *context, struct link *link, const struct
 {
     struct provider *provider = context;
     return (frame->head.type & WIRE_REPLY) != 0 ? take_reply(provider, frame, err)
-                                                : control_order(provider, frame, err);
+                                                : provider_order(provider, frame, err);
 }
 
 /* ---- reporting ------------------------------------------------------------------------------- */
@@ -157,7 +157,7 @@ static void report_now(void *context)
         link_end(provider->control.link, err.code, err.text);
 }
 
-void control_report(struct provider *provider)
+void provider_report(struct provider *provider)
 {
     uint64_t since_ms = loop_now_ms(provider_loop(provider)) - provider->control.reported_ms;
     if (provider->control.stage != CONTROL_JOINED)
@@ -215,7 +215,7 @@ static void control_ended(void *context, struct link *link, const struct lethe_e
     went_away(provider, why);
 }
 
-void control_dial(void *context)
+void provider_control_dial(void *context)
 {
     struct provider *provider = context;
     struct control_link *control = &provider->control;
@@ -236,16 +236,17 @@ void control_dial(void *context)
         went_away(provider, &err);
 }
 
-lethe_result control_start(struct provider *provider, struct lethe_error *err)
+lethe_result provider_control_start(struct provider *provider, struct lethe_error *err)
 {
     struct control_link *control = &provider->control;
     control->backoff_ms = BACKOFF_FIRST_MS;
     TRY(look_up(control, provider->options.control_address, err));
-    TRY(loop_timer_create(provider_loop(provider), control_dial, provider, &control->redial, err));
+    TRY(loop_timer_create(provider_loop(provider), provider_control_dial, provider,
+                          &control->redial, err));
     return loop_timer_create(provider_loop(provider), report_now, provider, &control->report, err);
 }
 
-void control_stop_link(struct provider *provider)
+void provider_control_stop(struct provider *provider)
 {
     link_free(MOVE(provider->control.link));
     loop_timer_free(MOVE(provider->control.redial));

@@ -146,14 +146,15 @@ struct control_link {
     bool has_next_ban;
 };
 
-LETHE_MUST_CHECK lethe_result control_start(struct provider *provider, struct lethe_error *err);
-void control_stop_link(struct provider *provider);
-void control_dial(void *provider);
+LETHE_MUST_CHECK lethe_result provider_control_start(struct provider *provider,
+                                                     struct lethe_error *err);
+void provider_control_stop(struct provider *provider);
+void provider_control_dial(void *provider);
 /* Reports now, or as soon as the last report was answered. */
-void control_report(struct provider *provider);
-LETHE_MUST_CHECK lethe_result control_order(struct provider *provider,
-                                            const struct link_frame *frame,
-                                            struct lethe_error *err);
+void provider_report(struct provider *provider);
+LETHE_MUST_CHECK lethe_result provider_order(struct provider *provider,
+                                             const struct link_frame *frame,
+                                             struct lethe_error *err);
 void worker_ban(void *worker);
 void worker_ban_over(void *worker);
 void worker_ban_told(void *worker);

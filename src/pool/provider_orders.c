@@ -129,8 +129,8 @@ static lethe_result on_ban(struct provider *provider, const struct link_frame *f
 
 /* ---- by type --------------------------------------------------------------------------------- */
 
-lethe_result control_order(struct provider *provider, const struct link_frame *frame,
-                           struct lethe_error *err)
+lethe_result provider_order(struct provider *provider, const struct link_frame *frame,
+                            struct lethe_error *err)
 {
     static const struct {
         enum wire_type type;
