@@ -148,12 +148,12 @@ static void on_ready(void *context, const char *address)
     else
         printf("%s\n", address);
     fflush(stdout);
-    serve_notify("READY=1");
 }
 
 static lethe_result on_confine(void *context, struct lethe_error *err)
 {
     const struct running *running = context;
+    serve_notify("READY=1"); /* all is open; behind this it makes no socket */
     return pool_place_confine_calls(&running->place, err);
 }
 

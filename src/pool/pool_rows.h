@@ -5,7 +5,7 @@
  *     pool/quotas/TENANT          how much a tenant may hold
  *     pool/revoked/SHA256(id)     an identity that gets nothing any more
  *
- * Formats: docs/formats.md, "Pool". Nothing that changes with a renewal is here. A text is le32
+ * Formats: docs/pool.md, "Rows". Nothing that changes with a renewal is here. A text is le32
  * length and bytes. Pure, but for pool_rows_load(). Thread rule: none. */
 #ifndef POOL_POOL_ROWS_H
 #define POOL_POOL_ROWS_H
