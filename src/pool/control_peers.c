@@ -42,10 +42,10 @@ static void list_remove(struct control_peer *peer)
     control->peer_count--;
 }
 
-/* Of the link: jobs may still hold the rest. */
+/* Of the link, whose `why` may be: jobs may still hold the rest. */
 static void leave(struct control_peer *peer, const struct lethe_error *why)
 {
-    link_free(MOVE(peer->link));
+    CLEANUP(link_free) struct link *link = MOVE(peer->link);
     peer_forget_asks(peer, why);
     provider_gone(peer->control, peer);
     if (peer->source != NULL)

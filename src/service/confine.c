@@ -95,16 +95,27 @@ static void add_directory_of(struct paths *paths, const char *path)
         if (slash == NULL)
             continue;
         slash[slash == places[i] ? 1 : 0] = '\0';
+        size_t before = paths->count;
         add(paths, places[i]);
+        if (paths->count > before)
+            places[i] = NULL; /* moved */
     }
+    for (size_t i = 0; i < ARRAY_LEN(places); i++)
+        free(places[i]);
+}
+
+static lethe_result confine_files(const struct paths *read_only, const struct paths *read_write,
+                                  struct lethe_error *err)
+{
+    TRY(sandbox_no_dump(err));
+    TRY(sandbox_no_new_privileges(err));
+    return sandbox_confine_files(read_only->at, read_write->at, err);
 }
 
 static lethe_result confine(const struct paths *read_only, const struct paths *read_write,
                             const char *const *calls, struct lethe_error *err)
 {
-    TRY(sandbox_no_dump(err));
-    TRY(sandbox_no_new_privileges(err));
-    TRY(sandbox_confine_files(read_only->at, read_write->at, err));
+    TRY(confine_files(read_only, read_write, err));
     return confine_calls(calls, err);
 }
 
@@ -138,17 +149,20 @@ lethe_result server_confine_files(const struct server_files *files, struct lethe
     struct paths read_write = {0};
     add_all(&read_only, readable);
     add_all(&read_only, files->readable);
+    size_t first_directory = read_only.count;
     for (const char *const *path = files->replaced; path != NULL && *path != NULL; path++)
         add_directory_of(&read_only, *path);
+    size_t behind_directories = read_only.count;
     add_all(&read_write, files->writable);
     add_all(&read_write, terminal);
     if (files->root_is_device) {
         add_all(&read_only, device_readable);
         add_all(&read_write, device_writable);
     }
-    TRY(sandbox_no_dump(err));
-    TRY(sandbox_no_new_privileges(err));
-    return sandbox_confine_files(read_only.at, read_write.at, err);
+    lethe_result result = confine_files(&read_only, &read_write, err);
+    for (size_t i = first_directory; i < behind_directories; i++)
+        free((char *)(uintptr_t)read_only.at[i]);
+    return result;
 }
 
 lethe_result server_confine_calls(bool root_is_device, struct lethe_error *err)
