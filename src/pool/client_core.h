@@ -50,7 +50,7 @@
 #define CLIENT_FRAME_BYTES (512u << 10) /* of blocks in a frame: half of a usual L2 cache */
 #define CLIENT_REPAIRS_MAX 16u          /* of a lease under way */
 #define CLIENT_TICK_MS 50u
-#define CLIENT_BACKOFF_MIN_MS 20u
+#define CLIENT_BACKOFF_MIN_MS 10u
 #define CLIENT_BACKOFF_MAX_MS 2000u
 #define CLIENT_TIMEOUT_MS 30000u
 
@@ -107,7 +107,8 @@ struct client_part {
     uint8_t tag[AEAD_TAG_BYTES];
     uint64_t version;  /* that is read or written */
     uint64_t since_ms; /* op's */
-    uint8_t tried;     /* bits of copies that gave something wrong */
+    uint8_t tried;     /* bits of copies that gave something else */
+    uint8_t wrong;     /* of those that should have had it */
     uint8_t target;    /* repairs: the copy */
 };
 STAILQ_HEAD(client_parts, client_part);
@@ -336,17 +337,31 @@ void client_parts_expire(struct lethe_pool_lease *lease);
 void client_parts_cancel(struct lethe_pool_lease *lease);
 
 /* client_frames.c */
+/* Sends what is ready and can be sent. */
 void client_flush(struct lethe_pool_lease *lease);
-/* A copy has answered a frame, or never will; `why` NULL: as it should. */
-void client_write_answered(struct client_frame *frame, struct client_copy *copy,
-                           const struct lethe_error *why);
-void client_read_answered(struct client_frame *frame, struct client_copy *copy, const uint8_t *tags,
-                          const struct lethe_error *why);
+bool client_is_attached(const struct client_copy *copy);
+/* Held by who makes it. NULL: no memory. */
+struct client_frame *client_frame_begin(struct lethe_pool_lease *lease, bool is_write);
+bool client_frame_is_full(const struct client_frame *frame);
+/* False: the copy's connection is gone. */
+bool client_frame_send(struct client_frame *frame, struct client_copy *copy);
+/* Where a part's block is in plain. */
+uint8_t *client_plain(const struct client_part *part);
+
+/* client_reads.c */
+void client_reads_flush(struct lethe_pool_lease *lease);
 /* Where the blocks of an answer go. */
 size_t client_read_pieces(const struct client_frame *frame, struct iovec *pieces);
-/* Of a part that no copy can do now: whether one may later; otherwise why not. */
-bool client_may_wait(const struct client_part *part, struct lethe_error *why);
+/* A copy has answered a frame, or never will; `why` NULL: as it should. */
+void client_read_answered(struct client_frame *frame, struct client_copy *copy, const uint8_t *tags,
+                          const struct lethe_error *why);
+/* Why a part that waits too long could not be done. */
 void client_overdue(const struct client_part *part, struct lethe_error *why);
+
+/* client_writes.c */
+void client_writes_flush(struct lethe_pool_lease *lease);
+void client_write_answered(struct client_frame *frame, struct client_copy *copy,
+                           const struct lethe_error *why);
 
 /* client_copies.c */
 bool client_is_stale(const struct client_copy *copy, uint64_t block);
@@ -366,7 +381,12 @@ void client_copy_tick(struct client_copy *copy);
 void client_repair(struct lethe_pool_lease *lease);
 
 /* client_remote.c */
-/* `wanted` has provider, address and connection; it is used, or freed. */
+/* Any thread. */
+LETHE_MUST_CHECK lethe_result client_remote_create(struct client_worker *worker,
+                                                   const struct wire_placed *placed,
+                                                   unsigned connection, struct client_remote **out,
+                                                   struct lethe_error *err);
+/* `wanted` is used, or freed where there is such a connection. */
 void client_remote_join(struct client_copy *copy, struct client_remote *wanted);
 void client_remote_leave(struct client_copy *copy); /* forgets what is pending for it, too */
 void client_remote_tick(struct client_remote *remote);

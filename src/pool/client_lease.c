@@ -182,15 +182,9 @@ static lethe_result make_remotes(const struct lethe_pool_lease *lease,
                                  const struct wire_allocated *placed, struct opening *opening,
                                  struct lethe_error *err)
 {
-    for (size_t i = 0; i < placed->count; i++) {
-        struct client_remote *remote = calloc(1, sizeof *remote);
-        if (remote == NULL)
-            return error_set(err, LETHE_NO_MEMORY, "no memory for a connection");
-        opening->remotes[i] = remote;
-        memcpy(remote->provider, placed->copies[i].provider, sizeof remote->provider);
-        memcpy(remote->address, placed->copies[i].address, sizeof remote->address);
-        remote->connection = lease->connection;
-    }
+    for (size_t i = 0; i < placed->count; i++)
+        TRY(client_remote_create(lease->worker, &placed->copies[i], lease->connection,
+                                 &opening->remotes[i], err));
     return LETHE_OK;
 }
 
@@ -208,7 +202,7 @@ lethe_result client_lease_open(struct lethe_pool *pool, const struct client_leas
         if (!shape->is_read_only)
             client_drop(pool, placed);
         for (size_t i = 0; i < placed->count; i++)
-            free(opening.remotes[i]);
+            client_remote_free(opening.remotes[i]);
         client_lease_free(lease);
         return result;
     }

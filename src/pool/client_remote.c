@@ -148,6 +148,8 @@ static lethe_result arrived(void *context, struct link *link, const struct link_
     bool later = wire_answered_later((uint8_t)pending->type);
     STAILQ_REMOVE(later ? &remote->later : &remote->pendings, pending, client_pending, next);
     remote->answered_ms = client_now_ms(remote->worker);
+    if (pending->type != WIRE_HELLO && pending->type != WIRE_ATTACH)
+        remote->backoff_ms = 0;
     lethe_result result = client_answer(remote, pending, frame, err);
     free(pending);
     return result;
@@ -163,7 +165,6 @@ static lethe_result opened(void *context, struct link *link, const struct spiffe
     wire_hello_write(&(struct wire_hello){.role = WIRE_CONSUMER}, &hello);
     TRY(buffer_result(&hello, err));
     remote->is_open = true;
-    remote->backoff_ms = 0;
     remote->dead_channels = 0;
     if (!client_send(remote, &(struct client_request){.type = WIRE_HELLO}, &hello))
         return error_set(err, LETHE_NO_MEMORY, "no memory for a connection");
@@ -184,11 +185,13 @@ static void fail_all(struct client_remote *remote, struct client_pendings *list,
     }
 }
 
+/* Soon, where it worked before; and later each time that nothing came of it. */
 static void wait_to_dial(struct client_remote *remote)
 {
     remote->backoff_ms =
         MIN(MAX(2 * remote->backoff_ms, CLIENT_BACKOFF_MIN_MS), CLIENT_BACKOFF_MAX_MS);
     remote->dial_at_ms = client_now_ms(remote->worker) + remote->backoff_ms;
+    loop_timer_set(remote->worker->tick, MIN(remote->backoff_ms, CLIENT_TICK_MS));
 }
 
 static void ended(void *context, struct link *link, const struct lethe_error *why)
@@ -249,21 +252,17 @@ void client_remote_join(struct client_copy *copy, struct client_remote *wanted)
     struct client_remote *remote = find_remote(worker, wanted);
     if (remote == NULL) {
         remote = wanted;
-        remote->worker = worker;
-        STAILQ_INIT(&remote->pendings);
-        STAILQ_INIT(&remote->later);
-        LIST_INIT(&remote->copies);
         LIST_INSERT_HEAD(&worker->remotes, remote, next);
     } else {
-        free(wanted);
+        client_remote_free(wanted);
     }
     copy->remote = remote;
     LIST_INSERT_HEAD(&remote->copies, copy, next);
     remote->copy_count++;
-    if (remote->link == NULL)
-        dial(remote);
-    else
+    if (remote->is_open)
         client_copy_attach(copy);
+    else if (remote->link == NULL)
+        dial(remote);
 }
 
 static void forget(struct client_pendings *list, const struct client_copy *copy)
@@ -288,19 +287,39 @@ void client_remote_leave(struct client_copy *copy)
     remote->copy_count--;
 }
 
+lethe_result client_remote_create(struct client_worker *worker, const struct wire_placed *placed,
+                                  unsigned connection, struct client_remote **out,
+                                  struct lethe_error *err)
+{
+    struct client_remote *remote = *out = calloc(1, sizeof *remote);
+    if (remote == NULL)
+        return error_set(err, LETHE_NO_MEMORY, "no memory for a connection");
+    memcpy(remote->provider, placed->provider, sizeof remote->provider);
+    memcpy(remote->address, placed->address, sizeof remote->address);
+    remote->worker = worker;
+    remote->connection = connection;
+    STAILQ_INIT(&remote->pendings);
+    STAILQ_INIT(&remote->later);
+    LIST_INIT(&remote->copies);
+    return LETHE_OK;
+}
+
+static void free_pendings(struct client_pendings *list)
+{
+    struct client_pending *pending;
+    while ((pending = STAILQ_FIRST(list)) != NULL) {
+        STAILQ_REMOVE_HEAD(list, next);
+        free(pending);
+    }
+}
+
 void client_remote_free(struct client_remote *remote)
 {
-    LIST_REMOVE(remote, next);
+    if (remote == NULL)
+        return;
     link_free(remote->link);
-    struct client_pending *pending;
-    while ((pending = STAILQ_FIRST(&remote->pendings)) != NULL) {
-        STAILQ_REMOVE_HEAD(&remote->pendings, next);
-        free(pending);
-    }
-    while ((pending = STAILQ_FIRST(&remote->later)) != NULL) {
-        STAILQ_REMOVE_HEAD(&remote->later, next);
-        free(pending);
-    }
+    free_pendings(&remote->pendings);
+    free_pendings(&remote->later);
     free(remote);
 }
 
@@ -336,15 +355,15 @@ void client_remote_tick(struct client_remote *remote)
 {
     uint64_t now_ms = client_now_ms(remote->worker);
     if (remote->copy_count == 0) {
+        LIST_REMOVE(remote, next);
         client_remote_free(remote);
         return;
     }
     expire_later(remote, now_ms);
-    if (remote->link == NULL) {
-        if (now_ms >= remote->dial_at_ms && is_wanted(remote))
-            dial(remote);
-    } else if (remote->is_open && !STAILQ_EMPTY(&remote->pendings) &&
-               now_ms > remote->answered_ms + remote->worker->pool->timeout_ms / 2) {
+    if (remote->link == NULL && now_ms >= remote->dial_at_ms && is_wanted(remote))
+        dial(remote);
+    if (remote->is_open && !STAILQ_EMPTY(&remote->pendings) &&
+        now_ms > remote->answered_ms + remote->worker->pool->timeout_ms / 2) {
         remote->is_open = false;
         link_end(remote->link, LETHE_UNAVAILABLE, "the provider does not answer");
     }

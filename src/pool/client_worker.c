@@ -47,6 +47,7 @@ static void ticked(void *context)
     struct client_worker *worker = context;
     struct client_remote *remote, *next_remote;
     struct lethe_pool_lease *lease, *next;
+    loop_timer_set(worker->tick, CLIENT_TICK_MS); /* sooner, where something asks for it below */
     for (lease = LIST_FIRST(&worker->leases); lease != NULL; lease = next) {
         next = LIST_NEXT(lease, next);
         client_lease_tick(lease);
@@ -55,7 +56,6 @@ static void ticked(void *context)
         next_remote = LIST_NEXT(remote, next);
         client_remote_tick(remote);
     }
-    loop_timer_set(worker->tick, CLIENT_TICK_MS);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -121,8 +121,11 @@ void client_worker_free(struct client_worker *worker)
         pthread_join(worker->thread, NULL);
     }
     REQUIRE(LIST_EMPTY(&worker->leases));
-    while (!LIST_EMPTY(&worker->remotes))
-        client_remote_free(LIST_FIRST(&worker->remotes));
+    struct client_remote *remote;
+    while ((remote = LIST_FIRST(&worker->remotes)) != NULL) {
+        LIST_REMOVE(remote, next);
+        client_remote_free(remote);
+    }
     loop_timer_free(worker->tick);
     loop_free(worker->loop);
     client_memory_clear(worker);

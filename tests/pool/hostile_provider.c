@@ -212,22 +212,17 @@ static struct answer *pervert(struct connection *connection, struct answer *answ
         if (answer->data_bytes > block_bytes) {
             answer->data_bytes -= block_bytes;
             buffer_truncate(&answer->index, answer->index.size_bytes - WIRE_TAG_BYTES);
-        } else {
-            refuse(answer, 0, "");
+            return answer;
         }
-        return answer;
+        (void)shutdown(connection->fd, SHUT_RDWR); /* none at all: the link would not send it */
+        answer_free(answer);
+        return NULL;
     case HOSTILE_MORE:
         answer->data = realloc(answer->data, answer->data_bytes + block_bytes);
         REQUIRE(answer->data != NULL);
         memset(answer->data + answer->data_bytes, 'm', block_bytes);
         answer->data_bytes += block_bytes;
         memset(buffer_extend(&answer->index, WIRE_TAG_BYTES), 'm', WIRE_TAG_BYTES);
-        return answer;
-    case HOSTILE_NO_DATA:
-        answer->data_bytes = 0;
-        return answer;
-    case HOSTILE_NO_TAGS:
-        buffer_truncate(&answer->index, 0);
         return answer;
     case HOSTILE_BUSY:
         refuse(answer, wire_code_of(LETHE_BUSY), "not now");

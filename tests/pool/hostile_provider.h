@@ -19,8 +19,6 @@
     X(ZEROS)                                                                                       \
     X(FEWER) /* one block less than was asked for */                                               \
     X(MORE)                                                                                        \
-    X(NO_DATA)    /* tags alone */                                                                 \
-    X(NO_TAGS)    /* blocks alone */                                                               \
     X(REORDER)    /* the answer before the one that is due */                                      \
     X(TWICE)      /* the answer again */                                                           \
     X(WRONG_TYPE) /* the answer to another kind of question */                                     \
