@@ -67,7 +67,7 @@ static inline void site_files(struct pool_site *site)
                lethe_secret_size(site->consumer.key_pem));
 }
 
-static inline struct lethe_pool_options site_options(const struct pool_site *site)
+static inline struct lethe_pool_options site_pool_options(const struct pool_site *site)
 {
     return (struct lethe_pool_options){.control = small_control_address(site->control),
                                        .control_id = SITE_CONTROL_ID,
@@ -101,7 +101,7 @@ static inline int site_set_up(void **state)
     }
     site->control = small_control_start(site->control_tls, site->providers, SITE_PROVIDERS);
     site_files(site);
-    const struct lethe_pool_options options = site_options(site);
+    const struct lethe_pool_options options = site_pool_options(site);
     site_open_pool(site, &options);
     *state = site;
     return 0;

@@ -242,7 +242,7 @@ static void options_are_checked(void **state)
 {
     struct pool_site *site = *state;
     struct lethe_pool *pool = NULL;
-    const struct lethe_pool_options good = site_options(site);
+    const struct lethe_pool_options good = site_pool_options(site);
     struct lethe_pool_options bad[8];
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         bad[i] = good;
@@ -298,7 +298,7 @@ static void leases_are_checked(void **state)
 static void only_the_right_control_plane_is_believed(void **state)
 {
     struct pool_site *site = *state;
-    struct lethe_pool_options options = site_options(site);
+    struct lethe_pool_options options = site_pool_options(site);
     struct lethe_pool_lease *lease;
     options.control_id = "spiffe://pool.test/other";
     site_reopen(site, &options);
@@ -313,7 +313,7 @@ static void an_allocation_is_whole_or_none(void **state)
     struct lethe_pool_lease *lease;
     const struct lethe_pool_lease_options two = {.bytes = BLOCK, .copies = 2};
     struct hostile_counters count[2];
-    struct lethe_pool_options options = site_options(site);
+    struct lethe_pool_options options = site_pool_options(site);
     options.timeout_ms = 500;
     site_reopen(site, &options);
     hostile_unplug(site->providers[1], true);
@@ -365,7 +365,7 @@ static void *use(void *context)
 static void threads_share_a_lease(void **state)
 {
     struct pool_site *site = *state;
-    struct lethe_pool_options options = site_options(site);
+    struct lethe_pool_options options = site_pool_options(site);
     options.threads = 2;
     options.connections = 3;
     site_reopen(site, &options);

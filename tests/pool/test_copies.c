@@ -61,7 +61,7 @@ static void a_broken_connection_is_made_again(void **state)
 static void who_is_not_reached_in_time_is_unavailable(void **state)
 {
     struct pool_site *site = *state;
-    struct lethe_pool_options options = site_options(site);
+    struct lethe_pool_options options = site_pool_options(site);
     options.timeout_ms = 300;
     site_reopen(site, &options);
     struct lethe_pool_lease *lease = site_lease(site, BYTES, BLOCK, 1);
@@ -83,7 +83,7 @@ static void who_is_not_reached_in_time_is_unavailable(void **state)
 static void an_unfinished_write_is_not_data(void **state)
 {
     struct pool_site *site = *state;
-    struct lethe_pool_options options = site_options(site);
+    struct lethe_pool_options options = site_pool_options(site);
     options.timeout_ms = 400;
     site_reopen(site, &options);
     for (unsigned arrives = 0; arrives < 2; arrives++) {

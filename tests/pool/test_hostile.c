@@ -121,7 +121,7 @@ static void a_breach_ends_a_connection(void **state)
 static void who_never_answers_as_he_should_is_unavailable(void **state)
 {
     struct pool_site *site = *state;
-    struct lethe_pool_options options = site_options(site);
+    struct lethe_pool_options options = site_pool_options(site);
     options.timeout_ms = 200;
     site_reopen(site, &options);
     struct lethe_pool_lease *lease = site_lease(site, BYTES, BLOCK, 1);
@@ -294,7 +294,7 @@ static void a_model_has_the_same_bytes(void **state)
     struct pool_site *site = *state;
     bool is_long = getenv("LETHE_TEST_LONG") != NULL;
     uint64_t count = is_long ? 1000000 : HAS_SANITIZER ? 5000 : 20000, failed = 0;
-    struct lethe_pool_options options = site_options(site);
+    struct lethe_pool_options options = site_pool_options(site);
     options.timeout_ms = 20000;
     site_reopen(site, &options);
     struct lethe_pool_lease *lease = site_lease(site, BYTES, BLOCK, 2);
