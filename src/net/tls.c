@@ -131,6 +131,8 @@ static bool is_disbelief(int reason)
 static lethe_result explain_verify(const struct tls_connection *connection, struct lethe_error *err)
 {
     long verdict = SSL_get_verify_result(connection->native);
+    if (openssl_was_starved())
+        return openssl_failed(err, LETHE_NO_MEMORY, "the peer's certificate");
     ERR_clear_error();
     return error_set(err, LETHE_DENIED, "the peer's certificate is not believed: %s",
                      X509_verify_cert_error_string(verdict));
