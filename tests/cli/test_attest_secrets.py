@@ -189,11 +189,13 @@ def _(place):
         assert_scan_finds(w, markers["data key"])
         watch = Watch(w, markers)
         watch.start()
-        for _ in range(RUNS):
+        runs = 0
+        while runs < RUNS or watch.rounds < RUNS / 2 and runs < 20 * RUNS:  # on a busy machine it looks less often
             w.runs()
+            runs += 1
         watch.ends.set()
         watch.join()
-        print(f"# {RUNS} releases, {watch.rounds} looks at the service, seen: {watch.found or 'nothing'}")
+        print(f"# {runs} releases, {watch.rounds} looks at the service, seen: {watch.found or 'nothing'}")
         assert watch.rounds >= RUNS / 2
         assert not [seen for seen in watch.found if seen[0] != "keeper"], watch.found
         assert not in_memory(processes(w), markers)
@@ -204,7 +206,7 @@ def _(place):
             assert not in_memory(pids, markers), "of a key that was used, something is left"
             assert not in_memory(processes(w), markers)
         purposes = [record["purpose"] for record in w.served.records("key_released")]
-        assert purposes.count("load") == RUNS + 1, purposes
+        assert purposes.count("load") == runs + 1, purposes
         assert_not_written(w, markers)
 
 
