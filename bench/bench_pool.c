@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "pool_lethe.h"
 #include "pool_load.h"
 #include "pool_peers.h"
 #include "pool_plain.h"
@@ -18,18 +19,20 @@
 #define WARM_S 0.1
 #define SET_BYTES ((size_t)8 << 20) /* working set of a connection, for blocks of any size */
 
-static const struct {
+static const struct block {
     const char *name;
     size_t size_bytes;
-} blocks[] = {{"4 KiB", 4096}, {"64 KiB", 65536}, {"1 MiB", 1048576}};
+    uint32_t lease_block; /* what ours seals in one piece */
+} blocks[] = {{"4 KiB", 4096, 4096}, {"64 KiB", 65536, 65536}, {"1 MiB", 1048576, 65536}};
 
 /* What is measured, in the order of a round. */
 #define SERVERS_MAX 4u
+enum client { CLIENT_TLS, CLIENT_PLAIN, CLIENT_LETHE };
 struct server {
     const char *name;
     enum pool_protocol protocol;
     uint16_t port;
-    bool is_plain;
+    enum client client;
     pid_t pid;
 };
 
@@ -45,10 +48,11 @@ struct measured { /* medians */
 static struct bench {
     bool is_open;
     struct pool_authority authority;
-    struct pool_identity server_identity, client_identity;
+    struct pool_identity server_identity, client_identity, control_identity, provider_identity;
     struct tls_context *tls; /* the client's */
     struct pool_peer_server peers[POOL_PEER_COUNT];
     struct pool_plain plain;
+    struct pool_lethe lethe;
     struct server servers[SERVERS_MAX];
     size_t server_count;
     unsigned depth;
@@ -72,14 +76,78 @@ static double server_cpu_s(const struct server *server)
     return seconds_of(clock);
 }
 
+/* ---- clients --------------------------------------------------------------------------------- */
+
+/* One of the two. */
+struct load {
+    struct pool_load *wire;
+    struct pool_lethe_load *lethe;
+};
+
+static void run_load(const struct load *load, enum pool_operation operation, double seconds,
+                     struct pool_result *out)
+{
+    if (load->lethe != NULL)
+        pool_lethe_load_run(load->lethe, operation, seconds, out);
+    else
+        pool_load_run(load->wire, operation, seconds, out);
+}
+
+static struct pool_lethe_load *open_lethe_load(const struct block *block)
+{
+    return pool_lethe_load_open(&bench.lethe,
+                                &(struct pool_lethe_load_options){
+                                    .block_bytes = block->size_bytes,
+                                    .lease_block = block->lease_block,
+                                    .blocks = (uint32_t)(SET_BYTES / block->size_bytes),
+                                    .leases = CONNECTIONS,
+                                    .depth = bench.depth,
+                                });
+}
+
+static struct pool_load *open_wire_load(const struct server *server, size_t block_bytes)
+{
+    bool is_plain = server->client == CLIENT_PLAIN;
+    return pool_load_open(&(struct pool_load_options){
+        .protocol = server->protocol,
+        .port = server->port,
+        .tls = is_plain ? NULL : bench.tls,
+        .block_bytes = block_bytes,
+        .blocks = (uint32_t)(SET_BYTES / block_bytes),
+        .connections = CONNECTIONS,
+        .depth = is_plain ? 1 : bench.depth,
+    });
+}
+
+static struct load open_load(const struct server *server, const struct block *block)
+{
+    struct pool_result ignored;
+    struct load load = {0};
+    if (server->client == CLIENT_LETHE)
+        load.lethe = open_lethe_load(block);
+    else
+        load.wire = open_wire_load(server, block->size_bytes);
+    for (unsigned operation = 0; operation < POOL_OPERATIONS; operation++)
+        run_load(&load, operation, WARM_S, &ignored);
+    return load;
+}
+
+static void close_load(struct load *load)
+{
+    if (load->lethe != NULL)
+        pool_lethe_load_close(load->lethe);
+    else
+        pool_load_close(load->wire);
+}
+
 /* ---- rounds ---------------------------------------------------------------------------------- */
 
-static void sample(struct pool_load *load, const struct server *server,
+static void sample(const struct load *load, const struct server *server,
                    enum pool_operation operation, unsigned round, struct samples *out)
 {
     struct pool_result result;
     const double client_s = seconds_of(CLOCK_PROCESS_CPUTIME_ID), server_s = server_cpu_s(server);
-    pool_load_run(load, operation, ROUND_S, &result);
+    run_load(load, operation, ROUND_S, &result);
     const double moved_gb = (double)result.moved_bytes * 1e-9;
     out->bytes_per_s[round] = result.bytes_per_s;
     out->p50_s[round] = result.p50_s;
@@ -99,35 +167,18 @@ static struct measured median_of(struct samples *samples)
     };
 }
 
-static struct pool_load *open_load(const struct server *server, size_t block_bytes)
-{
-    struct pool_result ignored;
-    struct pool_load *load = pool_load_open(&(struct pool_load_options){
-        .protocol = server->protocol,
-        .port = server->port,
-        .tls = server->is_plain ? NULL : bench.tls,
-        .block_bytes = block_bytes,
-        .blocks = (uint32_t)(SET_BYTES / block_bytes),
-        .connections = CONNECTIONS,
-        .depth = server->is_plain ? 1 : bench.depth,
-    });
-    for (unsigned operation = 0; operation < POOL_OPERATIONS; operation++)
-        pool_load_run(load, operation, WARM_S, &ignored);
-    return load;
-}
-
-static void measure(size_t block_bytes, struct measured out[SERVERS_MAX][POOL_OPERATIONS])
+static void measure(const struct block *block, struct measured out[SERVERS_MAX][POOL_OPERATIONS])
 {
     static struct samples samples[SERVERS_MAX][POOL_OPERATIONS];
-    struct pool_load *loads[SERVERS_MAX];
+    struct load loads[SERVERS_MAX];
     for (size_t i = 0; i < bench.server_count; i++)
-        loads[i] = open_load(&bench.servers[i], block_bytes);
+        loads[i] = open_load(&bench.servers[i], block);
     for (unsigned round = 0; round < ROUNDS; round++)
         for (size_t i = 0; i < bench.server_count; i++)
             for (unsigned operation = 0; operation < POOL_OPERATIONS; operation++)
-                sample(loads[i], &bench.servers[i], operation, round, &samples[i][operation]);
+                sample(&loads[i], &bench.servers[i], operation, round, &samples[i][operation]);
     for (size_t i = 0; i < bench.server_count; i++) {
-        pool_load_close(loads[i]);
+        close_load(&loads[i]);
         for (unsigned operation = 0; operation < POOL_OPERATIONS; operation++)
             out[i][operation] = median_of(&samples[i][operation]);
     }
@@ -143,7 +194,7 @@ static void report_server(const struct server *server, const char *what,
     bench_report(&(struct bench_result){.name = name,
                                         .value = measured->bytes_per_s * 1e-9,
                                         .unit = "GB/s",
-                                        .against = server->is_plain ? NULL : "plain loopback",
+                                        .against = server->client == CLIENT_PLAIN ? NULL : "plain loopback",
                                         .ratio = measured->bytes_per_s / plain->bytes_per_s});
     snprintf(name, sizeof name, "pool/%s %s p99", server->name, what);
     bench_report(&(struct bench_result){.name = name,
@@ -182,9 +233,12 @@ static void close_all(void)
     for (unsigned peer = 0; peer < POOL_PEER_COUNT; peer++)
         pool_peer_close(&bench.peers[peer]);
     pool_plain_close(&bench.plain);
+    pool_lethe_close(&bench.lethe);
     tls_context_free(bench.tls);
     pool_identity_close(&bench.server_identity);
     pool_identity_close(&bench.client_identity);
+    pool_identity_close(&bench.control_identity);
+    pool_identity_close(&bench.provider_identity);
     pool_authority_close(&bench.authority);
 }
 
@@ -199,9 +253,12 @@ static void open_client(void)
     bench.is_open = true;
     pool_identity_open(&bench.server_identity, &bench.authority, "server");
     pool_identity_open(&bench.client_identity, &bench.authority, "client");
+    pool_identity_open(&bench.control_identity, &bench.authority, "control");
+    pool_identity_open(&bench.provider_identity, &bench.authority, "provider");
     const struct tls_options options = {.certificates_pem = bench.client_identity.pem.bytes,
                                         .key_pem = bench.client_identity.key_pem,
-                                        .roots_pem = bench.authority.pem.bytes};
+                                        .roots_pem = bench.authority.pem.bytes,
+                                        .bulk = true};
     if (tls_client_create(&options, &bench.tls, &err) != LETHE_OK)
         bench_fail("no TLS client", &err);
 }
@@ -227,8 +284,20 @@ static void open_plain(void)
     bench.servers[bench.server_count++] = (struct server){.name = "plain",
                                                           .protocol = POOL_PLAIN,
                                                           .port = bench.plain.port,
-                                                          .is_plain = true,
+                                                          .client = CLIENT_PLAIN,
                                                           .pid = bench.plain.pid};
+}
+
+static void open_lethe(void)
+{
+    pool_lethe_open(&bench.lethe,
+                    &(struct pool_lethe_identities){.authority = &bench.authority,
+                                                    .control = &bench.control_identity,
+                                                    .provider = &bench.provider_identity,
+                                                    .client = &bench.client_identity},
+                    CONNECTIONS, 2 * CONNECTIONS * SET_BYTES);
+    bench.servers[bench.server_count++] = (struct server){
+        .name = "lethe", .client = CLIENT_LETHE, .pid = bench.lethe.provider_pid};
 }
 
 void bench_pool(void)
@@ -236,11 +305,12 @@ void bench_pool(void)
     struct measured measured[SERVERS_MAX][POOL_OPERATIONS];
     atexit(close_all);
     open_client();
+    open_lethe();
     for (unsigned peer = 0; peer < POOL_PEER_COUNT; peer++)
         open_peer(peer);
     open_plain();
     for (size_t i = 0; i < ARRAY_LEN(blocks); i++) {
-        measure(blocks[i].size_bytes, measured);
+        measure(&blocks[i], measured);
         report(blocks[i].name, measured);
     }
     close_all();

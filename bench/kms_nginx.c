@@ -1,6 +1,5 @@
 #include "kms_nginx.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "port.h"
 
 #define BODY_BYTES 300
 #define START_TRIES 200
@@ -64,19 +64,6 @@ static bool make_certificates(const struct nginx *nginx)
 
 /* ---- the server ------------------------------------------------------------------------------ */
 
-/* One that is free now: nginx has no way to say which one it was given. */
-static uint16_t free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &length) != 0)
-        bench_fail("there is no free port", NULL);
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
 static const char configuration[] =
     "daemon off;\n"
     "worker_processes 1;\n"
@@ -115,23 +102,13 @@ static void write_configuration(const struct nginx *nginx, const char *path)
         bench_fail("nginx's configuration cannot be written", NULL);
 }
 
-static bool is_listening(uint16_t port)
-{
-    const struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool listens = connect(fd, (const struct sockaddr *)&address, sizeof address) == 0;
-    close(fd);
-    return listens;
-}
-
 static bool start(struct nginx *nginx, const char *path)
 {
     const char *const words[] = {"/usr/sbin/nginx", "-c", path, "-p", nginx->directory, NULL};
     if (!program_start(words, &nginx->program))
         return false;
     for (unsigned i = 0; i < START_TRIES; i++) {
-        if (is_listening(nginx->server.port))
+        if (port_is_listening(nginx->server.port))
             return true;
         usleep(START_PAUSE_US);
     }
@@ -158,7 +135,7 @@ bool nginx_open(struct nginx *nginx)
     snprintf(nginx->certificate, sizeof nginx->certificate, "%s/both.pem", nginx->directory);
     snprintf(nginx->key, sizeof nginx->key, "%s/both.key", nginx->directory);
     snprintf(path, sizeof path, "%s/nginx.conf", nginx->directory);
-    nginx->server = (struct load_server){.port = free_port(),
+    nginx->server = (struct load_server){.port = port_free(),
                                          .ca_path = nginx->ca,
                                          .certificate_path = nginx->certificate,
                                          .key_path = nginx->key};

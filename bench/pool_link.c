@@ -14,15 +14,10 @@
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-static struct sockaddr_in loopback(uint16_t port)
-{
-    return (struct sockaddr_in){
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-}
-
 static int connect_to(uint16_t port)
 {
-    const struct sockaddr_in address = loopback(port);
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     const int on = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
@@ -102,27 +97,15 @@ size_t pool_link_read(struct pool_link *link, void *bytes, size_t capacity_bytes
     return read_bytes;
 }
 
-bool pool_link_pending(const struct pool_link *link)
+void pool_link_flush(struct pool_link *link, enum tls_want *want)
 {
-    return link->tls != NULL && tls_pending(link->tls);
+    struct lethe_error err = {0};
+    *want = TLS_DONE;
+    if (link->tls != NULL && tls_flush(link->tls, want, &err) != LETHE_OK)
+        bench_fail("a request cannot be sent", &err);
 }
 
-/* ---- ports ----------------------------------------------------------------------------------- */
-
-uint16_t pool_free_port(void)
+bool pool_link_knows(const struct pool_link *link)
 {
-    struct sockaddr_in address = loopback(0);
-    socklen_t length = sizeof address;
-    CLEANUP(fd_close) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &length) != 0)
-        bench_fail("there is no free port", NULL);
-    return ntohs(address.sin_port);
-}
-
-bool pool_is_listening(uint16_t port)
-{
-    const struct sockaddr_in address = loopback(port);
-    CLEANUP(fd_close) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    return connect(fd, (const struct sockaddr *)&address, sizeof address) == 0;
+    return link->tls != NULL;
 }

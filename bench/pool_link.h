@@ -17,11 +17,9 @@ size_t pool_link_write(struct pool_link *link, const void *bytes, size_t size_by
                        enum tls_want *want);
 size_t pool_link_read(struct pool_link *link, void *bytes, size_t capacity_bytes,
                       enum tls_want *want);
-/* Whether there is more that no poll would show. */
-bool pool_link_pending(const struct pool_link *link);
-
-/* A port that is free now, for servers that cannot say which one they were given. */
-uint16_t pool_free_port(void);
-bool pool_is_listening(uint16_t port);
+/* Sends what was written and kept, to be sent at once. */
+void pool_link_flush(struct pool_link *link, enum tls_want *want);
+/* Whether a read that finds nothing is for free. */
+bool pool_link_knows(const struct pool_link *link);
 
 #endif

@@ -9,8 +9,6 @@
 #include "pool_link.h"
 
 #define ROOM_BYTES 128u /* for a head before a block, and for a tail behind it */
-#define STAMP_BYTES 64u
-#define SAMPLES_MAX 500000u /* of one thread in one run */
 #define PATIENCE_MS 30000u  /* longer than any run */
 
 /* One operation in flight. The request, or the answer, lies in `bytes` as it is on the wire: the
@@ -45,11 +43,6 @@ struct worker {
     struct loop_timer *patience;
     struct connection *connections[POOL_CONNECTIONS_MAX];
     unsigned count, busy; /* connections; operations in flight */
-    double ends_s;        /* 0: every block once */
-    double started_s, elapsed_s;
-    double *samples_s;
-    size_t done; /* operations until the end */
-    uint64_t moved_bytes;
 };
 
 struct pool_load {
@@ -57,46 +50,12 @@ struct pool_load {
     enum pool_operation operation; /* of a run */
     struct connection *connections;
     struct worker workers[POOL_THREADS];
+    struct pool_tally tallies[POOL_THREADS];
 };
 
-/* ---- blocks ---------------------------------------------------------------------------------- */
-
-static void make_stamp(uint32_t key, uint32_t version, uint64_t stamp[STAMP_BYTES / 8])
+static struct pool_tally *tally_of(const struct worker *worker)
 {
-    uint64_t seed = ((uint64_t)key << 32 | version) * 0x9e3779b97f4a7c15u;
-    for (size_t i = 0; i < STAMP_BYTES / 8; i++)
-        stamp[i] = seed ^ (i * 0xbf58476d1ce4e5b9u);
-}
-
-static void stamp_block(uint8_t *block, size_t size_bytes, uint32_t key, uint32_t version)
-{
-    uint64_t stamp[STAMP_BYTES / 8];
-    make_stamp(key, version, stamp);
-    memcpy(block, stamp, STAMP_BYTES);
-    memcpy(block + size_bytes - STAMP_BYTES, stamp, STAMP_BYTES);
-}
-
-static void check_block(const uint8_t *block, size_t size_bytes, uint32_t key, uint32_t version)
-{
-    uint64_t stamp[STAMP_BYTES / 8];
-    make_stamp(key, version, stamp);
-    if (memcmp(block, stamp, STAMP_BYTES) != 0 ||
-        memcmp(block + size_bytes - STAMP_BYTES, stamp, STAMP_BYTES) != 0)
-        bench_fail("a server gave another block than was put there", NULL);
-}
-
-static void *allocate(size_t count, size_t size_bytes)
-{
-    void *memory = calloc(count, size_bytes);
-    if (memory == NULL)
-        bench_fail("no memory", NULL);
-    return memory;
-}
-
-static void fill_noise(uint8_t *bytes, size_t size_bytes)
-{
-    for (size_t i = 0; i < size_bytes; i++)
-        bytes[i] = (uint8_t)((i * 0x9e3779b97f4a7c15u) >> 56);
+    return &worker->load->tallies[worker - worker->load->workers];
 }
 
 /* ---- asking ---------------------------------------------------------------------------------- */
@@ -148,7 +107,7 @@ static void ask(struct connection *connection)
     slot->asked_s = bench_now_s();
     pool_exchange_make(load->options.protocol, load->operation, key, block_bytes, &slot->exchange);
     if (load->operation == POOL_SET) {
-        stamp_block(slot->bytes + ROOM_BYTES, block_bytes, key,
+        pool_block_stamp(slot->bytes + ROOM_BYTES, block_bytes, key,
                     ++connection->versions[slot->block]);
         prepare_set(slot, block_bytes);
     } else {
@@ -159,10 +118,10 @@ static void ask(struct connection *connection)
 
 static bool may_ask(struct connection *connection)
 {
-    struct worker *worker = connection->worker;
-    if (worker->ends_s == 0)
+    const struct pool_tally *tally = tally_of(connection->worker);
+    if (tally->ends_s == 0)
         return connection->left > 0 && connection->left-- > 0;
-    return worker->elapsed_s == 0;
+    return tally->elapsed_s == 0;
 }
 
 /* ---- sending and receiving ------------------------------------------------------------------- */
@@ -185,6 +144,8 @@ static void send_requests(struct connection *connection)
             break;
         connection->sent += slot->out_bytes == 0;
     }
+    if (want == TLS_DONE)
+        pool_link_flush(&connection->link, &want);
     watch_for(connection, want);
 }
 
@@ -210,25 +171,15 @@ static void check_answer(const struct connection *connection, const struct slot 
         return;
     if (memcmp(slot->bytes + ROOM_BYTES + block_bytes, tail->bytes, tail->size_bytes) != 0)
         bench_fail("an answer ends otherwise than expected", NULL);
-    check_block(slot->bytes + ROOM_BYTES, block_bytes, connection->first_key + slot->block,
+    pool_block_check(slot->bytes + ROOM_BYTES, block_bytes, connection->first_key + slot->block,
                 connection->versions[slot->block]);
-}
-
-static void count_answer(struct worker *worker, const struct slot *slot)
-{
-    const double now_s = bench_now_s();
-    worker->moved_bytes += worker->load->options.block_bytes;
-    if (worker->elapsed_s == 0 && worker->done < SAMPLES_MAX)
-        worker->samples_s[worker->done++] = now_s - slot->asked_s;
-    if (worker->ends_s != 0 && worker->elapsed_s == 0 && now_s >= worker->ends_s)
-        worker->elapsed_s = now_s - worker->started_s;
 }
 
 static void finish(struct connection *connection, struct slot *slot)
 {
     struct worker *worker = connection->worker;
     check_answer(connection, slot);
-    count_answer(worker, slot);
+    pool_tally_count(tally_of(worker), slot->asked_s, worker->load->options.block_bytes);
     connection->answered++;
     worker->busy--;
     if (may_ask(connection)) {
@@ -239,7 +190,8 @@ static void finish(struct connection *connection, struct slot *slot)
     }
 }
 
-/* Behind the last byte that is expected nobody looks: it would cost a call to see nothing. */
+/* Behind the last byte that is expected nobody looks where that would cost a call to see nothing.
+ */
 static void receive(struct connection *connection)
 {
     enum tls_want want = TLS_DONE;
@@ -253,7 +205,7 @@ static void receive(struct connection *connection)
         if (slot->got_bytes < slot->in_bytes)
             continue;
         finish(connection, slot);
-        if (!pool_link_pending(&connection->link))
+        if (!pool_link_knows(&connection->link))
             return;
     }
 }
@@ -278,7 +230,6 @@ static lethe_result work(void *context, unsigned number, struct lethe_error *err
 {
     struct worker *worker = &((struct pool_load *)context)->workers[number];
     loop_timer_set(worker->patience, PATIENCE_MS);
-    worker->started_s = bench_now_s();
     for (unsigned i = 0; i < worker->count; i++) {
         struct connection *connection = worker->connections[i];
         for (unsigned asked = 0; asked < worker->load->options.depth; asked++)
@@ -297,13 +248,8 @@ static void run_all(struct pool_load *load, enum pool_operation operation, doubl
     struct lethe_error err = {0};
     const double now_s = bench_now_s();
     load->operation = operation;
-    for (unsigned i = 0; i < POOL_THREADS; i++) {
-        struct worker *worker = &load->workers[i];
-        worker->ends_s = seconds > 0 ? now_s + seconds : 0;
-        worker->elapsed_s = 0;
-        worker->done = 0;
-        worker->moved_bytes = 0;
-    }
+    for (unsigned i = 0; i < POOL_THREADS; i++)
+        pool_tally_begin(&load->tallies[i], seconds > 0 ? now_s + seconds : 0);
     for (unsigned i = 0; i < load->options.connections; i++) {
         load->connections[i].left = load->options.blocks;
         load->connections[i].next_block = 0;
@@ -312,29 +258,11 @@ static void run_all(struct pool_load *load, enum pool_operation operation, doubl
         bench_fail("the client cannot run", &err);
 }
 
-static int compare(const void *a, const void *b)
-{
-    double left = *(const double *)a, right = *(const double *)b;
-    return (left > right) - (left < right);
-}
-
 void pool_load_run(struct pool_load *load, enum pool_operation operation, double seconds,
                    struct pool_result *out)
 {
-    static double samples_s[POOL_THREADS * SAMPLES_MAX];
-    size_t count = 0;
-    *out = (struct pool_result){0};
     run_all(load, operation, seconds);
-    for (unsigned i = 0; i < POOL_THREADS; i++) {
-        const struct worker *worker = &load->workers[i];
-        out->bytes_per_s += (double)(worker->done * load->options.block_bytes) / worker->elapsed_s;
-        out->moved_bytes += worker->moved_bytes;
-        memcpy(samples_s + count, worker->samples_s, worker->done * sizeof samples_s[0]);
-        count += worker->done;
-    }
-    qsort(samples_s, count, sizeof samples_s[0], compare);
-    out->p50_s = samples_s[count / 2];
-    out->p99_s = samples_s[count * 99 / 100];
+    pool_tally_sum(load->tallies, POOL_THREADS, load->options.block_bytes, out);
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -346,10 +274,10 @@ static void open_connection(struct connection *connection, struct worker *worker
     struct lethe_error err = {0};
     connection->worker = worker;
     connection->first_key = number * options->blocks;
-    connection->versions = allocate(options->blocks, sizeof *connection->versions);
+    connection->versions = pool_allocate(options->blocks, sizeof *connection->versions);
     for (unsigned i = 0; i < options->depth; i++) {
-        connection->slots[i].bytes = allocate(1, slot_bytes);
-        fill_noise(connection->slots[i].bytes, slot_bytes);
+        connection->slots[i].bytes = pool_allocate(1, slot_bytes);
+        pool_block_fill(connection->slots[i].bytes, slot_bytes);
     }
     pool_link_open(&connection->link, options->port, options->tls);
     if (loop_watch(worker->loop, connection->link.fd, LOOP_READ, ready, connection,
@@ -362,7 +290,7 @@ static void open_worker(struct worker *worker, struct pool_load *load)
 {
     struct lethe_error err = {0};
     worker->load = load;
-    worker->samples_s = allocate(SAMPLES_MAX, sizeof *worker->samples_s);
+    tally_of(worker)->samples_s = pool_allocate(POOL_SAMPLES_MAX, sizeof(double));
     if (loop_create(&worker->loop, &err) != LETHE_OK ||
         loop_timer_create(worker->loop, gave_up, NULL, &worker->patience, &err) != LETHE_OK)
         bench_fail("no event loop", &err);
@@ -371,10 +299,10 @@ static void open_worker(struct worker *worker, struct pool_load *load)
 struct pool_load *pool_load_open(const struct pool_load_options *options)
 {
     REQUIRE(options->connections <= POOL_CONNECTIONS_MAX && options->depth <= POOL_DEPTH_MAX);
-    REQUIRE(options->block_bytes >= STAMP_BYTES);
-    struct pool_load *load = allocate(1, sizeof *load);
+    REQUIRE(options->block_bytes >= POOL_STAMP_BYTES);
+    struct pool_load *load = pool_allocate(1, sizeof *load);
     load->options = *options;
-    load->connections = allocate(options->connections, sizeof *load->connections);
+    load->connections = pool_allocate(options->connections, sizeof *load->connections);
     for (unsigned i = 0; i < POOL_THREADS; i++)
         open_worker(&load->workers[i], load);
     for (unsigned i = 0; i < options->connections; i++)
@@ -399,7 +327,7 @@ void pool_load_close(struct pool_load *load)
     for (unsigned i = 0; i < POOL_THREADS; i++) {
         loop_timer_free(load->workers[i].patience);
         loop_free(load->workers[i].loop);
-        free(load->workers[i].samples_s);
+        free(load->tallies[i].samples_s);
     }
     free(load->connections);
     free(load);

@@ -8,8 +8,8 @@
 #ifndef BENCH_POOL_LOAD_H
 #define BENCH_POOL_LOAD_H
 
-#include "bench.h"
 #include "net/tls.h"
+#include "pool_block.h"
 #include "pool_protocol.h"
 
 #define POOL_THREADS 2u
@@ -29,11 +29,6 @@ struct pool_load; /* connections to one server, whose blocks are there */
 struct pool_load *pool_load_open(const struct pool_load_options *options);
 void pool_load_close(struct pool_load *load);
 
-struct pool_result {
-    double bytes_per_s;
-    double p50_s, p99_s;
-    uint64_t moved_bytes; /* all of the run, also behind its end */
-};
 /* Ends the program at anything but the right answer. */
 void pool_load_run(struct pool_load *load, enum pool_operation operation, double seconds,
                    struct pool_result *out);

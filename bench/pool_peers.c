@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "pool_check.h"
-#include "pool_link.h"
+#include "port.h"
 
 #define START_TRIES 250u
 #define START_PAUSE_US 20000u
@@ -73,7 +73,7 @@ static const struct {
 static void wait_until_listening(const struct pool_peer_server *server)
 {
     for (unsigned i = 0; i < START_TRIES; i++) {
-        if (pool_is_listening(server->port))
+        if (port_is_listening(server->port))
             return;
         usleep(START_PAUSE_US);
     }
@@ -85,7 +85,7 @@ bool pool_peer_open(enum pool_peer peer, const struct pool_authority *authority,
 {
     struct start start = {.authority = authority, .identity = identity};
     *out = (struct pool_peer_server){
-        .name = peers[peer].name, .protocol = peers[peer].protocol, .port = pool_free_port()};
+        .name = peers[peer].name, .protocol = peers[peer].protocol, .port = port_free()};
     snprintf(start.port, sizeof start.port, "%u", out->port);
     if (!peers[peer].start(&start, &out->program))
         return false;
