@@ -47,7 +47,7 @@ static lethe_result ask(struct lethe_pool *pool, const struct wire_allocate *wan
     CLEANUP(buffer_clear) struct buffer answer = {0};
     wire_allocate_write(wanted, &index);
     TRY(buffer_result(&index, err));
-    TRY(client_ask(pool, WIRE_ALLOCATE, &index, &answer, err));
+    TRY(client_ask_control(pool, WIRE_ALLOCATE, &index, &answer, err));
     TRY(error_context(err,
                       wire_allocated_read(cursor_over(answer.bytes, answer.size_bytes), out, err),
                       "what the control plane allocated"));

@@ -113,7 +113,7 @@ static bool handle(const struct answer *answer)
     return false;
 }
 
-lethe_result client_answer(struct client_remote *remote, struct client_pending *pending,
+lethe_result client_take_answer(struct client_remote *remote, struct client_pending *pending,
                            const struct link_frame *frame, struct lethe_error *err)
 {
     struct lethe_error why = {0};

@@ -406,7 +406,7 @@ bool client_send(struct client_remote *remote, const struct client_request *requ
 
 /* client_answers.c */
 /* Anything but LETHE_OK ends the connection. */
-LETHE_MUST_CHECK lethe_result client_answer(struct client_remote *remote,
+LETHE_MUST_CHECK lethe_result client_take_answer(struct client_remote *remote,
                                             struct client_pending *pending,
                                             const struct link_frame *frame,
                                             struct lethe_error *err);
@@ -421,7 +421,7 @@ void client_drop(struct lethe_pool *pool, const struct wire_allocated *placed);
 /* WIRE_TOKEN: client_copy_token() follows; WIRE_DROP: `call` is answered. */
 void client_job_start(struct client_copy *copy, enum wire_type type, struct client_call *call);
 /* Any thread; blocks. */
-LETHE_MUST_CHECK lethe_result client_ask(struct lethe_pool *pool, enum wire_type type,
+LETHE_MUST_CHECK lethe_result client_ask_control(struct lethe_pool *pool, enum wire_type type,
                                          const struct buffer *index, struct buffer *answer,
                                          struct lethe_error *err);
 

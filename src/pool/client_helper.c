@@ -6,7 +6,7 @@
 #include "base/thread.h"
 #include "pool/client_core.h"
 
-lethe_result client_ask(struct lethe_pool *pool, enum wire_type type, const struct buffer *index,
+lethe_result client_ask_control(struct lethe_pool *pool, enum wire_type type, const struct buffer *index,
                         struct buffer *answer, struct lethe_error *err)
 {
     struct caller_reply reply;
@@ -28,7 +28,7 @@ void client_drop(struct lethe_pool *pool, const struct wire_allocated *placed)
         CLEANUP(buffer_clear) struct buffer answer = {0};
         wire_lease_write(&placed->copies[i].lease, &index);
         if (buffer_result(&index, NULL) == LETHE_OK)
-            (void)!client_ask(pool, WIRE_DROP, &index, &answer, NULL);
+            (void)!client_ask_control(pool, WIRE_DROP, &index, &answer, NULL);
     }
 }
 
@@ -39,7 +39,7 @@ static void ask_for(struct lethe_pool *pool, struct client_job *job)
     wire_lease_write(&job->id, &index);
     lethe_result result = buffer_result(&index, &job->error);
     if (result == LETHE_OK)
-        result = client_ask(pool, job->type, &index, &answer, &job->error);
+        result = client_ask_control(pool, job->type, &index, &answer, &job->error);
     if (result != LETHE_OK || job->type != WIRE_TOKEN)
         return;
     struct lease_terms terms;

@@ -150,7 +150,7 @@ static lethe_result arrived(void *context, struct link *link, const struct link_
     remote->answered_ms = client_now_ms(remote->worker);
     if (pending->type != WIRE_HELLO && pending->type != WIRE_ATTACH)
         remote->backoff_ms = 0;
-    lethe_result result = client_answer(remote, pending, frame, err);
+    lethe_result result = client_take_answer(remote, pending, frame, err);
     free(pending);
     return result;
 }
