@@ -157,7 +157,7 @@ static lethe_result explain_protocol(const struct tls_connection *connection,
 
 lethe_result tls_explain_cut(struct tls_connection *connection, struct lethe_error *err)
 {
-    connection->is_cut = true;
+    connection->is_cut = connection->wire.must_ask = true;
     if (errno == ENOMEM)
         return no_memory(err);
     return error_set(err, LETHE_IO, "the connection to the peer is gone");

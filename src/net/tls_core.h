@@ -37,6 +37,7 @@ struct tls_wire {
     bool bulk;     /* goes through batches */
     bool may_keep; /* the handshake is done: what OpenSSL flushes may wait for tls_flush() */
     bool drained;  /* the socket gave all it had: the next read need not ask */
+    bool must_ask; /* but it does: sending has failed, and the peer's last words are wanted */
     struct tls_batch in, out;
 };
 

@@ -80,8 +80,9 @@ static long flush(BIO *bio, struct tls_wire *wire)
 static ssize_t receive(struct tls_wire *wire)
 {
     struct tls_batch *in = &wire->in;
-    if (wire->drained) {
-        wire->drained = false;
+    bool guess = wire->drained && !wire->must_ask;
+    wire->drained = false;
+    if (guess) {
         errno = EAGAIN;
         return -1;
     }

@@ -352,6 +352,30 @@ static void who_is_gone_is_noticed_at_the_flush(void **state)
     close_pair(&a, &b);
 }
 
+/* What it said before is heard at once, whatever the last read made of the socket. */
+static void last_words_are_heard(void **state)
+{
+    struct side a, b;
+    char heard[8];
+    size_t written, got;
+    open_sides(true, true, &a, &b);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_result(LETHE_OK, tls_write(b.connection, "bye", 3, &written, &b.want, NULL));
+        assert_result(LETHE_OK, tls_flush(b.connection, &b.want, NULL));
+        if (i == 0)
+            assert_result(LETHE_OK,
+                          tls_read(a.connection, heard, sizeof heard, &got, &a.want, NULL));
+    }
+    tls_free(MOVE(b.connection));
+    assert_result(LETHE_OK, tls_write(a.connection, "x", 1, &written, &a.want, NULL));
+    assert_result(LETHE_IO, tls_flush(a.connection, &a.want, NULL));
+    assert_result(LETHE_OK, tls_read(a.connection, heard, sizeof heard, &got, &a.want, NULL));
+    assert_int_equal(got, 3);
+    assert_result(LETHE_OK, tls_read(a.connection, heard, sizeof heard, &got, &a.want, NULL));
+    assert_int_equal(a.want, TLS_CLOSED);
+    close_pair(&a, &b);
+}
+
 static int make_identities(void **state)
 {
     struct lethe_error err;
@@ -381,6 +405,7 @@ int main(void)
         cmocka_unit_test(keys_stay_for_2_to_the_24_records),
         cmocka_unit_test(changed_records_end_the_connection),
         cmocka_unit_test(who_is_gone_is_noticed_at_the_flush),
+        cmocka_unit_test(last_words_are_heard),
     };
     return cmocka_run_group_tests(tests, make_identities, free_identities);
 }
