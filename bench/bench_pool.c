@@ -191,11 +191,12 @@ static void report_server(const struct server *server, const char *what,
 {
     char name[48];
     snprintf(name, sizeof name, "pool/%s %s", server->name, what);
-    bench_report(&(struct bench_result){.name = name,
-                                        .value = measured->bytes_per_s * 1e-9,
-                                        .unit = "GB/s",
-                                        .against = server->client == CLIENT_PLAIN ? NULL : "plain loopback",
-                                        .ratio = measured->bytes_per_s / plain->bytes_per_s});
+    bench_report(
+        &(struct bench_result){.name = name,
+                               .value = measured->bytes_per_s * 1e-9,
+                               .unit = "GB/s",
+                               .against = server->client == CLIENT_PLAIN ? NULL : "plain loopback",
+                               .ratio = measured->bytes_per_s / plain->bytes_per_s});
     snprintf(name, sizeof name, "pool/%s %s p99", server->name, what);
     bench_report(&(struct bench_result){.name = name,
                                         .value = measured->p99_s * 1e6,
@@ -296,8 +297,8 @@ static void open_lethe(void)
                                                     .provider = &bench.provider_identity,
                                                     .client = &bench.client_identity},
                     CONNECTIONS, 2 * CONNECTIONS * SET_BYTES);
-    bench.servers[bench.server_count++] = (struct server){
-        .name = "lethe", .client = CLIENT_LETHE, .pid = bench.lethe.provider_pid};
+    bench.servers[bench.server_count++] =
+        (struct server){.name = "lethe", .client = CLIENT_LETHE, .pid = bench.lethe.provider_pid};
 }
 
 void bench_pool(void)

@@ -163,15 +163,14 @@ static void open_pool(struct pool_lethe *lethe, const struct pool_lethe_identiti
                       unsigned connections)
 {
     struct lethe_error err = {0};
-    must(lethe_pool_open(
-             &(struct lethe_pool_options){.control = lethe->control_address,
-                                          .control_id = ID "control",
-                                          .ca_path = identities->authority->path,
-                                          .certificate_path = identities->client->path,
-                                          .key_path = identities->client->key_path,
-                                          .threads = POOL_THREADS,
-                                          .connections = connections},
-             &lethe->pool, &err),
+    must(lethe_pool_open(&(struct lethe_pool_options){.control = lethe->control_address,
+                                                      .control_id = ID "control",
+                                                      .ca_path = identities->authority->path,
+                                                      .certificate_path = identities->client->path,
+                                                      .key_path = identities->client->key_path,
+                                                      .threads = POOL_THREADS,
+                                                      .connections = connections},
+                         &lethe->pool, &err),
          &err);
     must(lethe_pool_queue_create(lethe->pool, &lethe->queue, &err), &err);
 }
@@ -180,14 +179,13 @@ void pool_lethe_open(struct pool_lethe *lethe, const struct pool_lethe_identitie
                      unsigned connections, uint64_t memory_bytes)
 {
     char address[64];
-    struct start start = {
-        .lethe = lethe, .identities = identities, .memory_bytes = memory_bytes};
+    struct start start = {.lethe = lethe, .identities = identities, .memory_bytes = memory_bytes};
     *lethe = (struct pool_lethe){0};
     snprintf(lethe->home, sizeof lethe->home, "%s/home", identities->authority->directory);
     if (mkdir(lethe->home, 0700) != 0)
         bench_fail("no home for the control plane", NULL);
-    lethe->control_pid = start_child(&start, live_control, lethe->control_address,
-                                     sizeof lethe->control_address);
+    lethe->control_pid =
+        start_child(&start, live_control, lethe->control_address, sizeof lethe->control_address);
     lethe->provider_pid = start_child(&start, live_provider, address, sizeof address);
     open_pool(lethe, identities, connections);
 }

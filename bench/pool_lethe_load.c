@@ -139,8 +139,8 @@ static void open_client(struct pool_lethe_load *load, unsigned number)
     client->versions = pool_allocate(options->blocks, sizeof *client->versions);
     client->slots = pool_allocate(options->depth, sizeof *client->slots);
     for (unsigned i = 0; i < options->depth; i++) {
-        client->slots[i] = (struct slot){.client = client,
-                                         .bytes = pool_allocate(1, options->block_bytes)};
+        client->slots[i] =
+            (struct slot){.client = client, .bytes = pool_allocate(1, options->block_bytes)};
         pool_block_fill(client->slots[i].bytes, options->block_bytes);
     }
     must(lethe_pool_allocate(

@@ -8,8 +8,8 @@
 #include "net/loop.h"
 #include "pool_link.h"
 
-#define ROOM_BYTES 128u /* for a head before a block, and for a tail behind it */
-#define PATIENCE_MS 30000u  /* longer than any run */
+#define ROOM_BYTES 128u    /* for a head before a block, and for a tail behind it */
+#define PATIENCE_MS 30000u /* longer than any run */
 
 /* One operation in flight. The request, or the answer, lies in `bytes` as it is on the wire: the
  * block always at ROOM_BYTES, its head right before it. */
@@ -108,7 +108,7 @@ static void ask(struct connection *connection)
     pool_exchange_make(load->options.protocol, load->operation, key, block_bytes, &slot->exchange);
     if (load->operation == POOL_SET) {
         pool_block_stamp(slot->bytes + ROOM_BYTES, block_bytes, key,
-                    ++connection->versions[slot->block]);
+                         ++connection->versions[slot->block]);
         prepare_set(slot, block_bytes);
     } else {
         prepare_get(slot, block_bytes);
@@ -172,7 +172,7 @@ static void check_answer(const struct connection *connection, const struct slot 
     if (memcmp(slot->bytes + ROOM_BYTES + block_bytes, tail->bytes, tail->size_bytes) != 0)
         bench_fail("an answer ends otherwise than expected", NULL);
     pool_block_check(slot->bytes + ROOM_BYTES, block_bytes, connection->first_key + slot->block,
-                connection->versions[slot->block]);
+                     connection->versions[slot->block]);
 }
 
 static void finish(struct connection *connection, struct slot *slot)

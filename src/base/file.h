@@ -39,6 +39,22 @@ LETHE_MUST_CHECK lethe_result file_write_atomic(int dir_fd, const char *path, co
                                                 size_t size_bytes, mode_t mode, bool replace,
                                                 struct lethe_error *err);
 
+/* The same for a file that is too large to be in memory, or must not be: `write` writes all of it
+ * to the descriptor; when it fails, nothing is left. */
+struct file_place {
+    int dir_fd;
+    const char *path;
+    mode_t mode;
+    bool replace;
+};
+struct file_content {
+    lethe_result (*write)(void *context, int fd, const char *path, struct lethe_error *err);
+    void *context;
+};
+LETHE_MUST_CHECK lethe_result file_produce_atomic(const struct file_place *place,
+                                                  const struct file_content *content,
+                                                  struct lethe_error *err);
+
 /* fsync of a directory (after a rename or create in it). */
 LETHE_MUST_CHECK lethe_result file_sync_directory(int dir_fd, const char *path,
                                                   struct lethe_error *err);

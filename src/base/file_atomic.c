@@ -38,10 +38,10 @@ static lethe_result open_directory_of(int dir_fd, const char *path, int *out,
     return *out >= 0 ? LETHE_OK : error_from_errno(err, "opening the directory %s", parent);
 }
 
-static lethe_result write_and_sync(int fd, const char *path, const void *bytes, size_t size_bytes,
+static lethe_result write_and_sync(int fd, const char *path, const struct file_content *content,
                                    struct lethe_error *err)
 {
-    TRY(file_write(fd, path, bytes, size_bytes, err));
+    TRY(content->write(content->context, fd, path, err));
     return fsync(fd) == 0 ? LETHE_OK : error_from_errno(err, "syncing %s", path);
 }
 
@@ -124,11 +124,11 @@ static lethe_result draft_create(struct draft *draft, mode_t mode, struct lethe_
 }
 
 /* Creates the temporary file with its whole content, on disk; on failure it is gone. */
-static lethe_result draft_write(struct draft *draft, mode_t mode, const void *bytes,
-                                size_t size_bytes, struct lethe_error *err)
+static lethe_result draft_write(struct draft *draft, mode_t mode,
+                                const struct file_content *content, struct lethe_error *err)
 {
     TRY(draft_create(draft, mode, err));
-    lethe_result result = write_and_sync(draft->fd, draft->path, bytes, size_bytes, err);
+    lethe_result result = write_and_sync(draft->fd, draft->path, content, err);
     if (close(FD_MOVE(draft->fd)) != 0 && result == LETHE_OK)
         result = error_from_errno(err, "closing %s", draft->path);
     if (result != LETHE_OK)
@@ -166,22 +166,43 @@ static lethe_result draft_publish(const struct draft *draft, bool replace, struc
     return result;
 }
 
-lethe_result file_write_atomic(int dir_fd, const char *path, const void *bytes, size_t size_bytes,
-                               mode_t mode, bool replace, struct lethe_error *err)
+lethe_result file_produce_atomic(const struct file_place *place, const struct file_content *content,
+                                 struct lethe_error *err)
 {
     CLEANUP(fd_close) int directory = -1;
-    TRY(open_directory_of(dir_fd, path, &directory, err));
+    TRY(open_directory_of(place->dir_fd, place->path, &directory, err));
     remove_leftovers(FD_MOVE(directory));
-    TRY(open_directory_of(dir_fd, path, &directory, err));
-    const char *slash = strrchr(path, '/');
+    TRY(open_directory_of(place->dir_fd, place->path, &directory, err));
+    const char *slash = strrchr(place->path, '/');
     struct draft draft = {.fd = -1,
                           .lock = -1,
                           .directory = directory,
-                          .path = path,
-                          .name = slash == NULL ? path : slash + 1};
-    lethe_result result = draft_write(&draft, mode, bytes, size_bytes, err);
+                          .path = place->path,
+                          .name = slash == NULL ? place->path : slash + 1};
+    lethe_result result = draft_write(&draft, place->mode, content, err);
     if (result == LETHE_OK)
-        result = draft_publish(&draft, replace, err);
+        result = draft_publish(&draft, place->replace, err);
     fd_close(draft.lock);
     return result;
+}
+
+struct bytes {
+    const void *bytes;
+    size_t size_bytes;
+};
+
+static lethe_result write_bytes(void *context, int fd, const char *path, struct lethe_error *err)
+{
+    const struct bytes *bytes = context;
+    return file_write(fd, path, bytes->bytes, bytes->size_bytes, err);
+}
+
+lethe_result file_write_atomic(int dir_fd, const char *path, const void *bytes, size_t size_bytes,
+                               mode_t mode, bool replace, struct lethe_error *err)
+{
+    const struct file_place place = {
+        .dir_fd = dir_fd, .path = path, .mode = mode, .replace = replace};
+    struct bytes content = {.bytes = bytes, .size_bytes = size_bytes};
+    return file_produce_atomic(
+        &place, &(struct file_content){.write = write_bytes, .context = &content}, err);
 }

@@ -555,6 +555,18 @@ const struct command commands[] = {
      pool_drain_options, 1, 1, false, command_pool_drain},
     {"pool quota", "TENANT SIZE | TENANT off", "Say how much a tenant may hold, copies included", NULL,
      pool_client_options, 2, 2, false, command_pool_quota},
+    {"pool put", "FILE [--ttl 10m] [--copies K] -o HANDLE", "Put a file into other machines' memory",
+     "FILE is - for stdin. What leaves is encrypted under a key of its own, which the home's keys wrap into\n"
+     "HANDLE, mode 0600: who has both gets the file back until its time has run out. What fails half-way\n"
+     "leaves nothing behind.",
+     pool_put_options, 1, 1, false, command_pool_put},
+    {"pool get", "HANDLE -o FILE", "Get a file back out of a pool",
+     "Every block is authenticated before it is written; of what was changed, or is lost, nothing is left.\n"
+     "The exit code is 3 when a provider gave back something else than it was given.",
+     pool_get_options, 1, 1, false, command_pool_get},
+    {"pool release", "HANDLE", "Have a pool forget a file",
+     "Returns when its providers have wiped it and read it back; then HANDLE is removed.",
+     pool_client_options, 1, 1, false, command_pool_release},
     {"release", "--dry-run MODEL [--tier TIER]", "Ask whether a model's keys would be released to this machine",
      "Real evidence is made and sent, and nothing is released. What comes back says which check or rule\n"
      "denied, and what the policy saw. The exit code is 3 when they would not.",

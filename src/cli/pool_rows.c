@@ -37,4 +37,20 @@ const struct option pool_drain_options[] = {
     {"off", 0, NULL, "open it again", false},
     POOL_CLIENT_OPTIONS,
     {0}};
+const struct option pool_put_options[] = {
+    {"output", 'o', "HANDLE", "the handle, which must be new", false},
+    {"force", 0, NULL, "replace a handle that is there", false},
+    {"ttl", 0, "TIME", "how long it is kept: 90s, 15m, 2h, 30d (default: 10m)", false},
+    {"copies", 0, "N", "on so many providers, 1 to 8 (default: 1)", false},
+    {"size", 0, "BYTES", "of stdin at most (default: 64MiB)", false},
+    {"tenant", 0, "NAME", "whose key wraps the handle's (default: default)", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    POOL_CLIENT_OPTIONS,
+    {0}};
+const struct option pool_get_options[] = {
+    {"output", 'o', "FILE", "the file, which must be new", false},
+    {"force", 0, NULL, "replace a file that is there", false},
+    {"passphrase-fd", 0, "N", "read the root's passphrase from descriptor N", false},
+    POOL_CLIENT_OPTIONS,
+    {0}};
 /* clang-format on */

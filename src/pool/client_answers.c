@@ -114,7 +114,7 @@ static bool handle(const struct answer *answer)
 }
 
 lethe_result client_take_answer(struct client_remote *remote, struct client_pending *pending,
-                           const struct link_frame *frame, struct lethe_error *err)
+                                const struct link_frame *frame, struct lethe_error *err)
 {
     struct lethe_error why = {0};
     lethe_result code = wire_refusal_read(&frame->head, frame->index, &why);

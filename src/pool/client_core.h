@@ -407,9 +407,9 @@ bool client_send(struct client_remote *remote, const struct client_request *requ
 /* client_answers.c */
 /* Anything but LETHE_OK ends the connection. */
 LETHE_MUST_CHECK lethe_result client_take_answer(struct client_remote *remote,
-                                            struct client_pending *pending,
-                                            const struct link_frame *frame,
-                                            struct lethe_error *err);
+                                                 struct client_pending *pending,
+                                                 const struct link_frame *frame,
+                                                 struct lethe_error *err);
 void client_unanswered(struct client_remote *remote, struct client_pending *pending,
                        const struct lethe_error *why);
 
@@ -422,8 +422,8 @@ void client_drop(struct lethe_pool *pool, const struct wire_allocated *placed);
 void client_job_start(struct client_copy *copy, enum wire_type type, struct client_call *call);
 /* Any thread; blocks. */
 LETHE_MUST_CHECK lethe_result client_ask_control(struct lethe_pool *pool, enum wire_type type,
-                                         const struct buffer *index, struct buffer *answer,
-                                         struct lethe_error *err);
+                                                 const struct buffer *index, struct buffer *answer,
+                                                 struct lethe_error *err);
 
 /* client_lease.c */
 struct client_lease_shape {
@@ -432,9 +432,9 @@ struct client_lease_shape {
     uint64_t ttl_ms;
     bool renews;
     bool is_read_only;
-    uint64_t written;                 /* blocks that are there already */
-    const struct lethe_secret *key;   /* NULL: a new one */
-    uint8_t space[BLOCK_SPACE_BYTES]; /* of that key */
+    const struct version_list *versions; /* of blocks that are there already; NULL: none */
+    const struct lethe_secret *key;      /* NULL: a new one */
+    uint8_t space[BLOCK_SPACE_BYTES];    /* of that key */
 };
 /* Any thread; waits until every copy is attached. */
 LETHE_MUST_CHECK lethe_result client_lease_open(struct lethe_pool *pool,

@@ -6,8 +6,9 @@
 #include "base/thread.h"
 #include "pool/client_core.h"
 
-lethe_result client_ask_control(struct lethe_pool *pool, enum wire_type type, const struct buffer *index,
-                        struct buffer *answer, struct lethe_error *err)
+lethe_result client_ask_control(struct lethe_pool *pool, enum wire_type type,
+                                const struct buffer *index, struct buffer *answer,
+                                struct lethe_error *err)
 {
     struct caller_reply reply;
     pthread_mutex_lock(&pool->control_lock);

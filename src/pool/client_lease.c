@@ -30,8 +30,10 @@ static lethe_result make_key(struct lethe_pool_lease *lease, const struct client
              random_fill(&random_system, space, sizeof space) != LETHE_OK)
         return error_set(err, LETHE_FAILED, "the system gives no randomness");
     TRY(block_key_restore(CLIENT_LABEL, lease->secret, space, &lease->key, err));
-    return versions_create_written(lease->blocks, lease->block_bytes, shape->written,
-                                   &lease->versions, err);
+    TRY(versions_create(lease->blocks, lease->block_bytes, &lease->versions, err));
+    if (shape->versions != NULL)
+        versions_restore(lease->versions, shape->versions);
+    return LETHE_OK;
 }
 
 /* How long RENEW alone goes on, as its token says. */
@@ -151,16 +153,25 @@ static void opened(struct lethe_pool_lease *lease, const struct lethe_error *why
     client_call_answered(call);
 }
 
+/* Who writes needs every copy; who only reads begins with the first. */
 void client_lease_open_check(struct lethe_pool_lease *lease)
 {
-    bool all = true;
-    for (unsigned i = 0; i < lease->copy_count && lease->opening != NULL; i++) {
-        all = all && lease->copies[i].state == COPY_ATTACHED;
-        if (lease->copies[i].state == COPY_LOST)
-            opened(lease, &lease->copies[i].why);
+    unsigned attached = 0, lost = 0;
+    const struct client_copy *lost_copy = NULL;
+    for (unsigned i = 0; i < lease->copy_count; i++) {
+        attached += lease->copies[i].state == COPY_ATTACHED;
+        if (lease->copies[i].state == COPY_LOST) {
+            lost_copy = &lease->copies[i];
+            lost++;
+        }
     }
-    if (all && lease->opening != NULL)
+    unsigned needed = lease->is_read_only ? 1 : lease->copy_count;
+    if (lease->opening == NULL)
+        return;
+    if (attached >= needed)
         opened(lease, NULL);
+    else if (lost > lease->copy_count - needed)
+        opened(lease, &lost_copy->why);
 }
 
 static void check_opening(struct lethe_pool_lease *lease)

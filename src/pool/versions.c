@@ -42,16 +42,6 @@ lethe_result versions_create(uint64_t blocks, uint32_t block_bytes, struct versi
     return LETHE_OK;
 }
 
-lethe_result versions_create_written(uint64_t blocks, uint32_t block_bytes, uint64_t written,
-                                     struct versions **out, struct lethe_error *err)
-{
-    REQUIRE(written <= blocks);
-    TRY(versions_create(blocks, block_bytes, out, err));
-    for (uint64_t i = 0; i < written; i++)
-        (*out)->at[i] = 1;
-    return LETHE_OK;
-}
-
 void versions_free(struct versions *versions)
 {
     if (versions == NULL)
@@ -93,16 +83,36 @@ void versions_settle(struct versions *versions, uint64_t block)
     versions->at[block] &= ~PENDING;
 }
 
-bool versions_are_first(const struct versions *versions, uint64_t *written)
+lethe_result versions_list(const struct versions *versions, struct version_entry *room,
+                           size_t capacity, struct version_list *out, struct lethe_error *err)
 {
-    uint64_t first_empty = 0;
-    while (first_empty < versions->blocks && versions->at[first_empty] == 1)
-        first_empty++;
-    *written = first_empty;
-    for (uint64_t i = first_empty; i < versions->blocks; i++)
+    *out = (struct version_list){.entries = room};
+    for (uint64_t i = 0; i < versions->blocks; i++)
         if (versions->at[i] != 0)
-            return false;
-    return true;
+            out->written = i + 1;
+    for (uint64_t i = 0; i < out->written; i++) {
+        if (versions->at[i] == 1)
+            continue;
+        if (versions_is_pending(versions, i))
+            return error_set(err, LETHE_CONFLICT, "a write of block %" PRIu64 " was not finished",
+                             i);
+        if (out->count == capacity)
+            return error_set(err, LETHE_CONFLICT,
+                             "more than %zu blocks were written more than once", capacity);
+        room[out->count++] = (struct version_entry){.block = i, .version = versions->at[i]};
+    }
+    return LETHE_OK;
+}
+
+void versions_restore(struct versions *versions, const struct version_list *list)
+{
+    REQUIRE(list->written <= versions->blocks);
+    for (uint64_t i = 0; i < list->written; i++)
+        versions->at[i] = 1;
+    for (size_t i = 0; i < list->count; i++) {
+        REQUIRE(list->entries[i].block < list->written);
+        versions->at[list->entries[i].block] = list->entries[i].version;
+    }
 }
 
 void versions_count_aes(struct versions *versions, uint64_t count)

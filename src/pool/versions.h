@@ -23,10 +23,6 @@ struct versions;
 /* All 0. LETHE_UNPROTECTED, LETHE_NO_MEMORY, LETHE_LIMIT: as lethe_region_create(). */
 LETHE_MUST_CHECK lethe_result versions_create(uint64_t blocks, uint32_t block_bytes,
                                               struct versions **out, struct lethe_error *err);
-/* Of a lease that is read only: every block below `written` is at version 1, the others at 0. */
-LETHE_MUST_CHECK lethe_result versions_create_written(uint64_t blocks, uint32_t block_bytes,
-                                                      uint64_t written, struct versions **out,
-                                                      struct lethe_error *err);
 void versions_free(struct versions *versions); /* wipes; NULL is fine */
 DEFINE_CLEANUP(versions_free, struct versions *);
 
@@ -39,9 +35,24 @@ LETHE_MUST_CHECK lethe_result versions_next(struct versions *versions, uint64_t 
 bool versions_is_pending(const struct versions *versions, uint64_t block);
 /* The newest version is known to have arrived. */
 void versions_settle(struct versions *versions, uint64_t block);
-/* Whether each block is at version 0 or 1 and none is pending; *written: one past the last that
- * is at 1. False also when one before it is at 0. */
-bool versions_are_first(const struct versions *versions, uint64_t *written);
+/* What goes with a key when it is handed over: every block below `written` is at version 1, those
+ * in the list aside, and all others at 0. */
+struct version_entry {
+    uint64_t block;
+    uint64_t version;
+};
+struct version_list {
+    uint64_t written;
+    const struct version_entry *entries; /* in the order of their blocks */
+    size_t count;
+};
+/* Writes the list's entries to `room`. LETHE_CONFLICT: there are more than `capacity`, or a write
+ * was not finished. */
+LETHE_MUST_CHECK lethe_result versions_list(const struct versions *versions,
+                                            struct version_entry *room, size_t capacity,
+                                            struct version_list *out, struct lethe_error *err);
+/* Of a new table; the list's blocks are inside. */
+void versions_restore(struct versions *versions, const struct version_list *list);
 
 /* For tests of the limit. */
 void versions_count_aes(struct versions *versions, uint64_t aes_blocks);

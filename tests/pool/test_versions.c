@@ -55,41 +55,36 @@ static void a_key_ends(void **state)
     assert_false(versions_is_pending(versions, 3));
 }
 
-static void what_was_written_once_is_known(void **state)
+static void must_write(struct versions *versions, uint64_t block, unsigned times)
 {
-    CLEANUP(versions_free) struct versions *versions = must_create(BLOCKS);
-    uint64_t written = 9;
-    assert_true(versions_are_first(versions, &written));
-    assert_int_equal(written, 0);
-    for (uint64_t block = 0; block < 5; block++) {
+    for (unsigned i = 0; i < times; i++)
         (void)must_next(versions, block);
-        versions_settle(versions, block);
-    }
-    assert_true(versions_are_first(versions, &written));
-    assert_int_equal(written, 5);
-    (void)must_next(versions, 5); /* nobody knows whether it arrived */
-    assert_false(versions_are_first(versions, &written));
-    (void)must_next(versions, 5); /* twice */
-    versions_settle(versions, 5);
-    assert_false(versions_are_first(versions, &written));
+    versions_settle(versions, block);
 }
 
-static void a_hole_is_no_first_writing(void **state)
-{
-    CLEANUP(versions_free) struct versions *versions = must_create(BLOCKS);
-    uint64_t written;
-    (void)must_next(versions, 1);
-    versions_settle(versions, 1);
-    assert_false(versions_are_first(versions, &written));
-}
-
-static void taken_up_versions_are_one(void **state)
+static void what_goes_with_a_key_is_all_of_it(void **state)
 {
     struct lethe_error err = {0};
-    CLEANUP(versions_free) struct versions *versions = NULL;
-    assert_ok(versions_create_written(BLOCKS, 4096, 10, &versions, &err), &err);
+    CLEANUP(versions_free)
+    struct versions *versions = must_create(BLOCKS), *copy = must_create(BLOCKS);
+    struct version_entry room[3];
+    struct version_list list;
+    assert_ok(versions_list(versions, room, 0, &list, &err), &err);
+    assert_int_equal(list.written + list.count, 0);
+    must_write(versions, 0, 1);
+    must_write(versions, 1, 4);
+    must_write(versions, 3, 1); /* and 2 never */
+    must_write(versions, 4, 2);
+    assert_result(LETHE_CONFLICT, versions_list(versions, room, 2, &list, &err));
+    assert_ok(versions_list(versions, room, 3, &list, &err), &err);
+    assert_int_equal(list.written, 5);
+    assert_int_equal(list.count, 3);
+    versions_restore(copy, &list);
     for (uint64_t block = 0; block < BLOCKS; block++)
-        assert_int_equal(versions_of(versions, block), block < 10 ? 1 : 0);
+        assert_int_equal(versions_of(copy, block), versions_of(versions, block));
+    (void)must_next(versions, 0);
+    assert_result(LETHE_CONFLICT, versions_list(versions, room, 3, &list, &err));
+    versions_free(MOVE(copy));
 }
 
 /* Without locked memory there is no table, and so no lease. */
@@ -130,12 +125,8 @@ static void a_child_has_no_versions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_version_never_comes_twice),
-        cmocka_unit_test(a_key_ends),
-        cmocka_unit_test(what_was_written_once_is_known),
-        cmocka_unit_test(a_hole_is_no_first_writing),
-        cmocka_unit_test(taken_up_versions_are_one),
-        cmocka_unit_test(it_fails_closed),
+        cmocka_unit_test(a_version_never_comes_twice),       cmocka_unit_test(a_key_ends),
+        cmocka_unit_test(what_goes_with_a_key_is_all_of_it), cmocka_unit_test(it_fails_closed),
         cmocka_unit_test(a_child_has_no_versions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
