@@ -70,17 +70,25 @@ static lethe_result check_other(const struct pool_provider *provider, const stru
     return LETHE_EXISTS;
 }
 
+/* What it was asked by the old connection is not answered any more. */
+static void cut_off(struct control_peer *other)
+{
+    struct lethe_error why = {0};
+    error_set(&why, LETHE_CANCELLED, "the provider has joined by another connection");
+    if (other->link != NULL)
+        link_end(other->link, why.code, why.text);
+    other->provider = NULL;
+    peer_forget_asks(other, &why);
+}
+
 static void take_over(struct control_peer *peer, struct pool_provider *provider)
 {
     struct control_peer *other = provider->link;
-    if (other != NULL && other->link != NULL)
-        link_end(other->link, LETHE_CANCELLED, "the provider has joined by another connection");
+    provider->listed = false; /* nothing is placed here meanwhile */
     if (other != NULL)
-        other->provider = NULL;
+        cut_off(other);
     provider->link = peer;
     provider->state = PROVIDER_JOINED;
-    provider->listed = false;
-    provider->asked_bytes = 0;
     provider->free_bytes = 0;
     provider->heard_ms = loop_now_ms(peer->control->loop);
     peer->provider = provider;

@@ -116,7 +116,9 @@ def _(place):
     with World(place) as world:
         world.start()
         status = pathlib.Path(f"/proc/{world.ready['pid']}/status").read_text()
-        assert "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status, status
+        assert "NoNewPrivs:\t1" in status, status
+        if "address" not in os.environ.get("SANITIZE", ""):  # which makes calls of its own
+            assert "Seccomp:\t2" in status, status
         assert not os.access(f"/proc/{world.ready['pid']}/mem", os.R_OK) or os.geteuid() == 0
         place.good("key", "create", "default.m.hot")  # another process of the home
         world.good("quota", "acme", "1MiB")

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "../crypto/crypto_check.h"
+#include "../store/faults.h"
 #include "control_check.h"
 
 #include "base/error.h"
@@ -246,6 +247,51 @@ static void test_a_flapping_provider_writes_no_records(void **state)
     assert_int_equal(0, count_records(check.home, "provider_lost", NULL));
 }
 
+/* A grant that the old connection was asked for is placed elsewhere, and nothing stays counted. */
+static void test_a_provider_that_comes_anew_while_it_is_asked(void **state)
+{
+    struct node again;
+    CLEANUP(buffer_clear) struct buffer index = {0};
+    const struct wire_allocate wanted = {100 * MIB, BLOCK, 60000, 1};
+    wire_allocate_write(&wanted, &index);
+    node_init(&again, NODE_B, b.capacity_bytes);
+    b.mute = true;
+    assert_true(asker_send(&anna, WIRE_ALLOCATE, &index) > 0);
+    for (unsigned i = 0; i < 5; i++)
+        check_turn(&check);
+    assert_ok(node_join(&check, &again, &err), &err);
+    assert_result(LETHE_UNAVAILABLE, asker_answer(&anna, &err)); /* a has no room for it */
+    assert_ok(ask_allocate(&anna, 100 * MIB, 1, &got, &err), &err);
+    assert_int_equal(1, again.grants);
+    node_clear(&again);
+}
+
+/* ---- a full disk ----------------------------------------------------------------------------- */
+
+/* What cannot be on record does not happen, and is not remembered. */
+static void test_a_full_disk_changes_nothing(void **state)
+{
+    assert_ok(ask_allocate(&anna, MIB, 2, &got, &err), &err);
+    faults_arm(FAULT_FULL, 1);
+    assert_result(LETHE_NO_SPACE, ask_allocate(&anna, MIB, 2, &got, &err));
+    assert_result(LETHE_NO_SPACE, ask_order(&eva, WIRE_QUOTA, "acme", 0, false, &err));
+    assert_result(LETHE_NO_SPACE, ask_order(&eva, WIRE_DRAIN, NODE_A, 0, true, &err));
+    assert_result(LETHE_NO_SPACE, ask_order(&eva, WIRE_REVOKE, ANNA, 0, false, &err));
+    assert_false(a.draining || anna.ended);
+    assert_int_equal(2, node_running(&a) + node_running(&b)); /* the others were stopped */
+    b.leases[0].state = LEASE_RECLAIMED;
+    b.leases[0].cause = LEASE_CAUSE_EXPIRED;
+    b.leases[0].told = false;
+    assert_result(LETHE_UNAVAILABLE, node_report(&b, &err)); /* it is to come again */
+    assert_true(faults_disarm() > 1);
+    assert_ok(node_join(&check, &b, &err), &err);
+    assert_ok(ask_allocate(&anna, MIB, 2, &got, &err), &err);
+    assert_int_equal(1, records("lease_expired", NULL));
+    assert_int_equal(4, count_records(check.home, "lease_granted", NULL));
+    assert_int_equal(3, count_rows(check.home, "pool/leases/"));
+    assert_log_verifies(check.home);
+}
+
 /* Two processes with one identity: the first has the leases, the second gets nothing. */
 static void test_a_second_provider_with_the_same_identity(void **state)
 {
@@ -300,6 +346,8 @@ int main(void)
         WITH_IMPATIENCE(test_what_is_lost_is_not_held),
         WITH_IMPATIENCE(test_a_silent_provider_is_cut_off),
         WITH_CONTROL(test_a_flapping_provider_writes_no_records),
+        WITH_CONTROL(test_a_provider_that_comes_anew_while_it_is_asked),
+        WITH_CONTROL(test_a_full_disk_changes_nothing),
         WITH_CONTROL(test_a_second_provider_with_the_same_identity),
         WITH_CONTROL(test_steps_of_the_wall_clock_change_nothing),
     };
