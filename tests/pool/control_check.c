@@ -59,7 +59,8 @@ static const char usual_data[] =
     "\"consumers\":{\"" ANNA "\":{\"max_bytes\":1073741824},"
     "\"" BERT "\":{\"max_bytes\":8388608},\"" CARL "\":{\"max_bytes\":1073741824}},"
     "\"operators\":{\"" EVA "\":{\"may\":[\"status\",\"revoke\",\"restore\",\"force_stop\","
-    "\"drain\",\"quota\"]},\"" BERT "\":{\"may\":[\"status\"]}}}}";
+    "\"drain\",\"quota\"]},\"" ZOE "\":{\"may\":[\"quota\"]},\"" BERT
+    "\":{\"may\":[\"status\"]}}}}";
 
 static void write_text(const char *directory, const char *name, const void *bytes, size_t size)
 {

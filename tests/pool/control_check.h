@@ -12,6 +12,7 @@
 
 #define NODE_C "spiffe://example.org/node/c"
 #define EVA "spiffe://example.org/ops/eva"
+#define ZOE "spiffe://example.org/ops/zoe"
 #define CONTROL_ID "spiffe://example.org/control"
 #define MIB ((uint64_t)1 << 20)
 #define BLOCK (64u << 10)

@@ -268,6 +268,45 @@ static void test_wishes_in_one_turn_keep_their_order(void **state)
     assert_non_null(strstr(ask_status(&eva), "\"quota\":3145728"));
 }
 
+static void wish_quota(struct asker *asker, const char *tenant, uint64_t bytes)
+{
+    struct wire_order order = {.bytes = bytes};
+    CLEANUP(buffer_clear) struct buffer index = {0};
+    snprintf(order.name, sizeof order.name, "%s", tenant);
+    wire_order_write(WIRE_QUOTA, &order, &index);
+    assert_true(asker_send(asker, WIRE_QUOTA, &index) > 0);
+}
+
+/* Of two operators, by three connections: transactions are for one of them. */
+static void test_wishes_of_several_operators_keep_their_order(void **state)
+{
+    struct asker zoe = {0}, second = {0};
+    struct asker *const all[] = {&eva, &zoe, &second};
+    asker_open(&check, &zoe, ZOE, WIRE_OPERATOR);
+    asker_open(&check, &second, EVA, WIRE_OPERATOR);
+    for (unsigned round = 0; round < 60; round++) {
+        char tenant[16];
+        snprintf(tenant, sizeof tenant, "t%u", round);
+        for (size_t i = 0; i < ARRAY_LEN(all); i++)
+            wish_quota(all[i], tenant, (i + 1) * MIB);
+        if (round % 6 == 0) /* so that some turns have one wish of each, and some have many */
+            check_turn(&check);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        assert_ok(asker_answer(all[i], &err), &err);
+    char *before = strdup(strstr(ask_status(&eva), "\"tenants\":"));
+    asker_close(&zoe);
+    asker_close(&second);
+    restart();
+    const char *after = strstr(ask_status(&eva), "\"tenants\":");
+    size_t length = (size_t)(strchr(before, ']') - before);
+    assert_true(length > 60 * 16);
+    assert_memory_equal(before, after, length);
+    free(before);
+    assert_int_equal(60, records("pool_modified", ZOE)); /* each on record as whose it was */
+    assert_int_equal(120, count_records(check.home, "pool_modified", EVA));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +320,7 @@ int main(void)
         WITH_CONTROL(test_force_stop_of_a_provider),
         WITH_CONTROL(test_drain),
         WITH_CONTROL(test_wishes_in_one_turn_keep_their_order),
+        WITH_CONTROL(test_wishes_of_several_operators_keep_their_order),
     };
     return cmocka_run_group_tests(tests, start_crypto, NULL);
 }
