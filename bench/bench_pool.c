@@ -1,6 +1,7 @@
 /* The memory pool beside Redis and memcached, all with mutual TLS 1.3 and TLS_AES_256_GCM_SHA384,
  * driven by one client (pool_load.h) over 8 connections that each have one operation in flight;
- * LETHE_BENCH_DEPTH=n: n of them. A server that does the same over plain TCP, with no protection at
+ * LETHE_BENCH_DEPTH=n: n of them. LETHE_BENCH_SERVER=name and LETHE_BENCH_BLOCK="4 KiB" leave out
+ * the others (but plain), for profiles. A server that does the same over plain TCP, with no protection at
  * all, says what loopback leaves room for. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -243,6 +244,13 @@ static void close_all(void)
     pool_authority_close(&bench.authority);
 }
 
+/* Whether the environment asks for it, or for nothing. */
+static bool is_wanted(const char *variable, const char *name)
+{
+    const char *wanted = getenv(variable);
+    return wanted == NULL || strcmp(wanted, name) == 0;
+}
+
 static void open_client(void)
 {
     struct lethe_error err = {0};
@@ -267,6 +275,8 @@ static void open_client(void)
 static void open_peer(enum pool_peer peer)
 {
     struct pool_peer_server *server = &bench.peers[peer];
+    if (!is_wanted("LETHE_BENCH_SERVER", pool_peer_name(peer)))
+        return;
     if (!pool_peer_open(peer, &bench.authority, &bench.server_identity, server)) {
         char name[48];
         snprintf(name, sizeof name, "pool/%s", server->name);
@@ -306,11 +316,14 @@ void bench_pool(void)
     struct measured measured[SERVERS_MAX][POOL_OPERATIONS];
     atexit(close_all);
     open_client();
-    open_lethe();
+    if (is_wanted("LETHE_BENCH_SERVER", "lethe"))
+        open_lethe();
     for (unsigned peer = 0; peer < POOL_PEER_COUNT; peer++)
         open_peer(peer);
     open_plain();
     for (size_t i = 0; i < ARRAY_LEN(blocks); i++) {
+        if (!is_wanted("LETHE_BENCH_BLOCK", blocks[i].name))
+            continue;
         measure(&blocks[i], measured);
         report(blocks[i].name, measured);
     }

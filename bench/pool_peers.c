@@ -68,6 +68,11 @@ static const struct {
     [POOL_PEER_MEMCACHED] = {"memcached", POOL_MEMCACHED, start_memcached},
 };
 
+const char *pool_peer_name(enum pool_peer peer)
+{
+    return peers[peer].name;
+}
+
 /* ---- starting and ending --------------------------------------------------------------------- */
 
 static void wait_until_listening(const struct pool_peer_server *server)

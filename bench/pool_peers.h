@@ -9,6 +9,8 @@
 
 enum pool_peer { POOL_PEER_REDIS, POOL_PEER_MEMCACHED, POOL_PEER_COUNT };
 
+const char *pool_peer_name(enum pool_peer peer);
+
 struct pool_peer_server {
     const char *name;
     enum pool_protocol protocol;
