@@ -211,8 +211,9 @@ static void went_away(struct provider *provider, const struct lethe_error *why)
 static void control_ended(void *context, struct link *link, const struct lethe_error *why)
 {
     struct provider *provider = context;
-    link_free(MOVE(provider->control.link));
+    provider->control.link = NULL;
     went_away(provider, why);
+    link_free(link); /* with `why` */
 }
 
 void provider_control_dial(void *context)
