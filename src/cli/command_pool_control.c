@@ -10,8 +10,6 @@
 #include "pool/control_rules.h"
 #include "service/serve_log.h"
 
-DEFINE_CLEANUP(lethe_policy_holder_free, struct lethe_policy_holder *);
-
 struct running {
     struct pool_control_settings settings;
     struct pool_place place;

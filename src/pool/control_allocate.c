@@ -65,7 +65,6 @@ static void allocation_free(struct allocation *allocation)
     peer_let_go(allocation->peer);
     free(allocation);
 }
-DEFINE_CLEANUP(allocation_free, struct allocation *);
 
 /* What was granted is stopped; what was not is forgotten. */
 static void undo(struct allocation *allocation)
