@@ -11,6 +11,8 @@
 
 #include "base/error.h"
 
+#define TASK_ROUNDS 3u /* what the first lead to, and what these do */
+
 struct loop_signal {
     struct loop_signal *next;
     struct event *event;
@@ -25,9 +27,12 @@ struct loop {
     int wake_fd;
     atomic_bool stopped;
     struct loop_signal *signals;
+    atomic_bool
+        is_asleep; /* whoever posts must wake it; set with the lock, when there are no tasks */
     pthread_mutex_t lock; /* of the tasks */
     TAILQ_HEAD(, loop_task) tasks;
     size_t waiting; /* how many there are */
+    uint64_t turns; /* that were begun */
 };
 
 /* The loop that this thread is in: who posts to it need not wake it. */
@@ -35,7 +40,7 @@ static _Thread_local const struct loop *current;
 
 struct loop_watch {
     struct event *event;
-    struct event_base *base;
+    struct loop *loop;
     int fd;
     unsigned events;
     loop_ready *ready;
@@ -55,15 +60,20 @@ static lethe_result no_memory(struct lethe_error *err)
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 
+/* What others post from now on is seen at the end of the turn. */
+static void is_up(struct loop *loop)
+{
+    atomic_store_explicit(&loop->is_asleep, false, memory_order_relaxed);
+}
+
 static void turn_is_over(evutil_socket_t fd, short what, void *context)
 {
 }
 
+/* It is not read: each write is an event of its own, and the counter never fills up. */
 static void was_woken(evutil_socket_t fd, short what, void *context)
 {
-    struct loop *loop = context;
-    uint64_t count;
-    (void)!read(loop->wake_fd, &count, sizeof count);
+    is_up(context);
 }
 
 /* Only the monotonic clock counts, to the millisecond, and epoll is what scales. */
@@ -88,7 +98,8 @@ static lethe_result fill(struct loop *loop, struct lethe_error *err)
     if (loop->base == NULL)
         return no_memory(err);
     loop->turn = evtimer_new(loop->base, turn_is_over, NULL);
-    loop->waker = event_new(loop->base, loop->wake_fd, EV_READ | EV_PERSIST, was_woken, loop);
+    loop->waker =
+        event_new(loop->base, loop->wake_fd, EV_READ | EV_PERSIST | EV_ET, was_woken, loop);
     if (loop->turn == NULL || loop->waker == NULL || event_add(loop->waker, NULL) != 0)
         return no_memory(err);
     return LETHE_OK;
@@ -143,14 +154,15 @@ bool loop_post(struct loop *loop, struct loop_task *task)
 {
     pthread_mutex_lock(&loop->lock);
     bool is_new = !task->waits;
-    bool is_first = TAILQ_EMPTY(&loop->tasks);
+    bool is_asleep = false;
     if (is_new) {
         task->waits = true;
         TAILQ_INSERT_TAIL(&loop->tasks, task, entry);
         loop->waiting++;
+        is_asleep = current != loop && atomic_exchange(&loop->is_asleep, false);
     }
     pthread_mutex_unlock(&loop->lock);
-    if (is_new && is_first && current != loop)
+    if (is_asleep)
         wake(loop);
     return is_new;
 }
@@ -170,9 +182,12 @@ static struct loop_task *take_task(struct loop *loop)
 {
     pthread_mutex_lock(&loop->lock);
     struct loop_task *task = TAILQ_FIRST(&loop->tasks);
+    if (task != NULL && task->turn == loop->turns)
+        task = NULL; /* has run in this turn: others have theirs before */
     if (task != NULL) {
         TAILQ_REMOVE(&loop->tasks, task, entry);
         task->waits = false;
+        task->turn = loop->turns;
         loop->waiting--;
     }
     pthread_mutex_unlock(&loop->lock);
@@ -187,15 +202,27 @@ static size_t count_tasks(struct loop *loop)
     return waiting;
 }
 
-/* Those that are there now: what they post themselves waits for the next turn. */
+/* What tasks post follows in the same turn, but not for ever, as descriptors have their turn too.
+ */
 static void run_tasks(struct loop *loop)
 {
-    for (size_t left = count_tasks(loop); left > 0; left--) {
-        struct loop_task *task = take_task(loop);
-        if (task == NULL)
-            return; /* others were taken back */
-        task->work(task->context);
-    }
+    for (unsigned round = 0; round < TASK_ROUNDS; round++)
+        for (size_t left = count_tasks(loop); left > 0; left--) {
+            struct loop_task *task = take_task(loop);
+            if (task == NULL)
+                return;
+            task->work(task->context);
+        }
+}
+
+/* Whether it may wait for descriptors: nothing is posted, and who posts from now on wakes it. */
+static bool fall_asleep(struct loop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    bool sleeps = loop->waiting == 0;
+    atomic_store(&loop->is_asleep, sleeps);
+    pthread_mutex_unlock(&loop->lock);
+    return sleeps;
 }
 
 /* ---- turns ----------------------------------------------------------------------------------- */
@@ -205,9 +232,11 @@ static lethe_result turn(struct loop *loop, int flags, struct lethe_error *err)
 {
     const struct loop *outer = current;
     current = loop;
-    if (count_tasks(loop) > 0)
+    loop->turns++;
+    if ((flags & EVLOOP_NONBLOCK) == 0 && !fall_asleep(loop))
         flags |= EVLOOP_NONBLOCK;
     int failure = event_base_loop(loop->base, flags);
+    is_up(loop);
     run_tasks(loop);
     current = outer;
     return failure < 0 ? error_set(err, LETHE_IO, "the event loop cannot wait for its descriptors")
@@ -257,6 +286,7 @@ uint64_t loop_now_ms(const struct loop *loop)
 static void watch_is_ready(evutil_socket_t fd, short what, void *context)
 {
     struct loop_watch *watch = context;
+    is_up(watch->loop);
     unsigned events =
         ((what & EV_READ) != 0 ? LOOP_READ : 0u) | ((what & EV_WRITE) != 0 ? LOOP_WRITE : 0u);
     watch->ready(watch->context, events);
@@ -275,7 +305,7 @@ lethe_result loop_watch(struct loop *loop, int fd, unsigned events, loop_ready *
     if (watch == NULL)
         return no_memory(err);
     *watch = (struct loop_watch){
-        .base = loop->base, .fd = fd, .events = events, .ready = ready, .context = context};
+        .loop = loop, .fd = fd, .events = events, .ready = ready, .context = context};
     watch->event = event_new(loop->base, fd, native_events(events), watch_is_ready, watch);
     if (watch->event == NULL || (events != 0 && event_add(watch->event, NULL) != 0)) {
         loop_watch_free(watch);
@@ -295,7 +325,7 @@ void loop_watch_set(struct loop_watch *watch, unsigned events)
     if (events == 0)
         return;
     /* The descriptor has been watched before: its place is there, nothing can be lacking. */
-    REQUIRE(event_assign(watch->event, watch->base, watch->fd, native_events(events),
+    REQUIRE(event_assign(watch->event, watch->loop->base, watch->fd, native_events(events),
                          watch_is_ready, watch) == 0);
     REQUIRE(event_add(watch->event, NULL) == 0);
 }

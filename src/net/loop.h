@@ -25,7 +25,8 @@ LETHE_MUST_CHECK lethe_result loop_turn(struct loop *loop, uint64_t wait_ms,
 /* Ends loop_run(), also one that begins later. */
 void loop_stop(struct loop *loop);
 /* Work for the loop's thread, from any thread: it runs once what was ready in this turn is handled,
- * in the order in which it was posted, once for each time that it was. It cannot fail, because the
+ * in the order in which it was posted, once for each time that it was; what tasks post follows in
+ * the same turn if it can, but no task runs twice in a turn. It cannot fail, because the
  * caller lends the memory: a task stays until it runs, and may be freed or posted again from then
  * on (its own function included). What waits already is not posted twice: false. Work that is there
  * when the loop is freed never runs. */
@@ -34,6 +35,7 @@ struct loop_task {
     void *context;
     TAILQ_ENTRY(loop_task) entry; /* the rest is the loop's */
     bool waits;
+    uint64_t turn; /* in which it ran last */
 };
 bool loop_post(struct loop *loop, struct loop_task *task);
 /* Takes it back, from the loop's thread: it will not run. Fine when it does not wait. */

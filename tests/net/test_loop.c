@@ -192,6 +192,32 @@ static void who_posts_again_waits_a_turn(void **state)
     }
 }
 
+struct chain {
+    struct loop_task first, second;
+    unsigned runs;
+};
+
+static void follow(void *context)
+{
+    ((struct chain *)context)->runs++;
+}
+
+static void lead(void *context)
+{
+    struct chain *chain = context;
+    chain->runs++;
+    assert_true(loop_post(loop, &chain->second));
+}
+
+static void what_a_task_posts_follows_in_the_same_turn(void **state)
+{
+    struct chain chain = {.first = {.work = lead, .context = &chain},
+                          .second = {.work = follow, .context = &chain}};
+    assert_true(loop_post(loop, &chain.first));
+    assert_result(LETHE_OK, loop_turn(loop, 60000, NULL));
+    assert_int_equal(chain.runs, 2);
+}
+
 #define POSTERS 4u
 #define POSTS 2000u
 struct post {
@@ -254,6 +280,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(signals_are_told, start, finish),
         cmocka_unit_test_setup_teardown(posted_work_runs_in_order_and_once, start, finish),
         cmocka_unit_test_setup_teardown(who_posts_again_waits_a_turn, start, finish),
+        cmocka_unit_test_setup_teardown(what_a_task_posts_follows_in_the_same_turn, start, finish),
         cmocka_unit_test_setup_teardown(many_threads_post_and_nothing_is_lost, start, finish),
         cmocka_unit_test_setup_teardown(time_goes_on, start, finish),
     };
