@@ -21,6 +21,8 @@ struct lethe_pool_queue {
     unsigned sleepers; /* in lethe_pool_complete() */
     int fd;
     atomic_bool is_watched; /* somebody has asked for the descriptor */
+    lethe_pool_done *call;  /* NULL: what is done waits to be taken */
+    void *context;
 };
 
 /* ---- checked --------------------------------------------------------------------------------- */
@@ -261,6 +263,38 @@ static void signal_fd(struct lethe_pool_queue *queue, bool readable)
         (void)!read(queue->fd, &count, sizeof count);
 }
 
+static void hand_out(struct client_op *op, struct lethe_pool_completion *out)
+{
+    out->cookie = op->cookie;
+    out->result = op->error.code;
+    if (op->error.code != LETHE_OK)
+        out->error = op->error;
+    else
+        out->error.code = LETHE_OK, out->error.text[0] = out->error.hint[0] = '\0';
+    free(MOVE(op->copied));
+}
+
+/* With the lock. */
+static void one_fewer(struct lethe_pool_queue *queue)
+{
+    if (--queue->under_way == 0)
+        pthread_cond_broadcast(&queue->none);
+}
+
+/* The op can be used again for what is submitted within. */
+static void op_told(struct lethe_pool_queue *queue, struct client_op *op)
+{
+    struct lethe_pool_completion completion;
+    hand_out(op, &completion);
+    pthread_mutex_lock(&queue->lock);
+    STAILQ_INSERT_HEAD(&queue->free, op, next);
+    pthread_mutex_unlock(&queue->lock);
+    queue->call(queue->context, &completion);
+    pthread_mutex_lock(&queue->lock);
+    one_fewer(queue);
+    pthread_mutex_unlock(&queue->lock);
+}
+
 static void op_queued(struct lethe_pool_queue *queue, struct client_op *op)
 {
     pthread_mutex_lock(&queue->lock);
@@ -270,15 +304,14 @@ static void op_queued(struct lethe_pool_queue *queue, struct client_op *op)
         signal_fd(queue, true);
     if (queue->sleepers > 0)
         pthread_cond_signal(&queue->some);
-    if (--queue->under_way == 0)
-        pthread_cond_broadcast(&queue->none);
+    one_fewer(queue);
     pthread_mutex_unlock(&queue->lock);
 }
 
 void client_queue_done(struct client_op *op)
 {
     if (op->queue != NULL) {
-        op_queued(op->queue, op);
+        (op->queue->call != NULL ? op_told : op_queued)(op->queue, op);
         return;
     }
     atomic_uint *done = &op->done; /* the op is gone once it is set */
@@ -312,16 +345,6 @@ static void wait_for_some(struct lethe_pool_queue *queue, uint64_t wait_ms)
     queue->sleepers--;
 }
 
-static void hand_out(struct client_op *op, struct lethe_pool_completion *out)
-{
-    out->cookie = op->cookie;
-    out->result = op->error.code;
-    if (op->error.code != LETHE_OK)
-        out->error = op->error;
-    else
-        out->error.code = LETHE_OK, out->error.text[0] = out->error.hint[0] = '\0';
-}
-
 lethe_result lethe_pool_complete(struct lethe_pool_queue *queue, struct lethe_pool_completion *out,
                                  size_t capacity, uint64_t wait_ms, size_t *count,
                                  struct lethe_error *err)
@@ -335,8 +358,6 @@ lethe_result lethe_pool_complete(struct lethe_pool_queue *queue, struct lethe_po
     while (*count < capacity && (op = STAILQ_FIRST(&queue->done)) != NULL) {
         STAILQ_REMOVE_HEAD(&queue->done, next);
         hand_out(op, &out[(*count)++]);
-        free(op->copied);
-        op->copied = NULL;
         STAILQ_INSERT_HEAD(&queue->free, op, next);
     }
     if (had_some && STAILQ_EMPTY(&queue->done))
@@ -353,4 +374,13 @@ int lethe_pool_queue_fd(const struct lethe_pool_queue *queue)
         signal_fd(watched, true);
     pthread_mutex_unlock(&watched->lock);
     return queue->fd;
+}
+
+void lethe_pool_queue_call(struct lethe_pool_queue *queue, lethe_pool_done *done, void *context)
+{
+    pthread_mutex_lock(&queue->lock);
+    REQUIRE(queue->call == NULL && queue->under_way == 0);
+    queue->call = done;
+    queue->context = context;
+    pthread_mutex_unlock(&queue->lock);
 }
