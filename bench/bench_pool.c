@@ -1,8 +1,8 @@
 /* The memory pool beside Redis and memcached, all with mutual TLS 1.3 and TLS_AES_256_GCM_SHA384,
  * driven by one client (pool_load.h) over 8 connections that each have one operation in flight;
  * LETHE_BENCH_DEPTH=n: n of them. LETHE_BENCH_SERVER=name and LETHE_BENCH_BLOCK="4 KiB" leave out
- * the others (but plain), for profiles. A server that does the same over plain TCP, with no protection at
- * all, says what loopback leaves room for. */
+ * the others (but plain), for profiles. A server that does the same over plain TCP, with no
+ * protection at all, says what loopback leaves room for. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

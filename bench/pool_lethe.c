@@ -172,7 +172,6 @@ static void open_pool(struct pool_lethe *lethe, const struct pool_lethe_identiti
                                                       .connections = connections},
                          &lethe->pool, &err),
          &err);
-    must(lethe_pool_queue_create(lethe->pool, &lethe->queue, &err), &err);
 }
 
 void pool_lethe_open(struct pool_lethe *lethe, const struct pool_lethe_identities *identities,
@@ -201,7 +200,6 @@ static void end_child(pid_t *pid)
 
 void pool_lethe_close(struct pool_lethe *lethe)
 {
-    lethe_pool_queue_free(lethe->queue);
     lethe_pool_close(lethe->pool);
     end_child(&lethe->provider_pid);
     end_child(&lethe->control_pid);

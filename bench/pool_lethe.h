@@ -16,7 +16,6 @@ struct pool_lethe {
     pid_t control_pid, provider_pid;
     char control_address[64];
     struct lethe_pool *pool; /* the client's */
-    struct lethe_pool_queue *queue;
 };
 struct pool_lethe_identities {
     const struct pool_authority *authority;

@@ -1,10 +1,14 @@
+#include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/thread.h"
 #include "pool_lethe.h"
 
-#define PATIENCE_MS 30000u
-#define AT_ONCE 64u
 #define TTL_MS 600000u
+
+/* Completions come on the pool's two threads; those of a lease always on the same, and leases take
+ * turns among them. So every other lease shares a tally, and nothing is locked. */
+#define POOL_THREADS 2u
 
 /* One operation in flight. */
 struct slot {
@@ -16,7 +20,9 @@ struct slot {
 
 struct client {
     struct pool_lethe_load *load;
+    struct pool_tally *tally;
     struct lethe_pool_lease *lease;
+    struct lethe_pool_queue *queue;
     struct slot *slots; /* `depth` */
     uint32_t number;
     uint32_t next_block;
@@ -29,8 +35,8 @@ struct pool_lethe_load {
     struct pool_lethe_load_options options;
     enum pool_operation operation; /* of a run */
     struct client *clients;
-    unsigned busy; /* operations in flight */
-    struct pool_tally tally;
+    atomic_uint busy; /* operations in flight, and who begins them */
+    struct pool_tally tallies[POOL_THREADS];
 };
 
 static void must(lethe_result result, const struct lethe_error *err)
@@ -46,85 +52,97 @@ static uint32_t key_of(const struct client *client, uint32_t block)
 
 /* ---- a run ----------------------------------------------------------------------------------- */
 
-static void ask(struct slot *slot)
+static void prepare(struct slot *slot)
 {
     struct client *client = slot->client;
     struct pool_lethe_load *load = client->load;
-    const size_t block_bytes = load->options.block_bytes;
-    struct lethe_error err = {0};
     slot->block = client->next_block;
     client->next_block = (slot->block + 1) % load->options.blocks;
-    slot->asked_s = bench_now_s();
     if (load->operation == POOL_SET)
-        pool_block_stamp(slot->bytes, block_bytes, key_of(client, slot->block),
+        pool_block_stamp(slot->bytes, load->options.block_bytes, key_of(client, slot->block),
                          ++client->versions[slot->block]);
+    atomic_fetch_add(&load->busy, 1);
+}
+
+static void ask(struct slot *slot)
+{
+    const struct pool_lethe_load *load = slot->client->load;
+    const size_t block_bytes = load->options.block_bytes;
+    struct lethe_error err = {0};
+    slot->asked_s = bench_now_s();
     const struct lethe_pool_piece piece = {.offset = (uint64_t)slot->block * block_bytes,
                                            .bytes = slot->bytes,
                                            .size_bytes = block_bytes};
     const struct lethe_pool_submission submission = {
         .operation = load->operation == POOL_SET ? LETHE_POOL_WRITE : LETHE_POOL_READ,
-        .lease = client->lease,
+        .lease = slot->client->lease,
         .pieces = &piece,
         .count = 1,
         .cookie = slot};
-    must(lethe_pool_submit(load->lethe->queue, &submission, &err), &err);
-    load->busy++;
+    must(lethe_pool_submit(slot->client->queue, &submission, &err), &err);
 }
 
 static bool may_ask(struct client *client)
 {
-    const struct pool_tally *tally = &client->load->tally;
-    if (tally->ends_s == 0)
+    if (client->tally->ends_s == 0)
         return client->left > 0 && client->left-- > 0;
-    return tally->elapsed_s == 0;
+    return client->tally->elapsed_s == 0;
 }
 
-static void finish(const struct lethe_pool_completion *completion)
+static void one_fewer(struct pool_lethe_load *load)
 {
-    struct slot *slot = completion->cookie;
-    struct client *client = slot->client;
+    if (atomic_fetch_sub(&load->busy, 1) == 1)
+        word_wake(&load->busy);
+}
+
+static void finish(void *context, const struct lethe_pool_completion *completion)
+{
+    struct client *client = context;
     struct pool_lethe_load *load = client->load;
+    struct slot *slot = completion->cookie;
     must(completion->result, &completion->error);
     if (load->operation == POOL_GET)
         pool_block_check(slot->bytes, load->options.block_bytes, key_of(client, slot->block),
                          client->versions[slot->block]);
-    pool_tally_count(&load->tally, slot->asked_s, load->options.block_bytes);
-    load->busy--;
-    if (may_ask(client))
+    pool_tally_count(client->tally, slot->asked_s, load->options.block_bytes);
+    if (may_ask(client)) {
+        prepare(slot);
         ask(slot);
+    }
+    one_fewer(load);
+}
+
+/* Of a lease that nothing is in flight of. */
+static void begin(struct client *client)
+{
+    unsigned count = 0;
+    client->left = client->load->options.blocks;
+    client->next_block = 0;
+    for (; count < client->load->options.depth && may_ask(client); count++)
+        prepare(&client->slots[count]);
+    for (unsigned i = 0; i < count; i++)
+        ask(&client->slots[i]);
 }
 
 /* `seconds` 0: every block once. */
 static void run_all(struct pool_lethe_load *load, enum pool_operation operation, double seconds)
 {
-    static struct lethe_pool_completion completions[AT_ONCE];
-    struct lethe_error err = {0};
     load->operation = operation;
-    pool_tally_begin(&load->tally, seconds > 0 ? bench_now_s() + seconds : 0);
-    for (unsigned i = 0; i < load->options.leases; i++) {
-        load->clients[i].left = load->options.blocks;
-        load->clients[i].next_block = 0;
-        for (unsigned asked = 0; asked < load->options.depth; asked++)
-            if (may_ask(&load->clients[i]))
-                ask(&load->clients[i].slots[asked]);
-    }
-    while (load->busy > 0) {
-        size_t count = 0;
-        must(lethe_pool_complete(load->lethe->queue, completions, AT_ONCE, PATIENCE_MS, &count,
-                                 &err),
-             &err);
-        if (count == 0)
-            bench_fail("the pool does not answer", NULL);
-        for (size_t i = 0; i < count; i++)
-            finish(&completions[i]);
-    }
+    for (unsigned i = 0; i < POOL_THREADS; i++)
+        pool_tally_begin(&load->tallies[i], seconds > 0 ? bench_now_s() + seconds : 0);
+    atomic_store(&load->busy, 1);
+    for (unsigned i = 0; i < load->options.leases; i++)
+        begin(&load->clients[i]);
+    one_fewer(load);
+    for (unsigned busy; (busy = atomic_load(&load->busy)) > 0;)
+        word_wait(&load->busy, busy);
 }
 
 void pool_lethe_load_run(struct pool_lethe_load *load, enum pool_operation operation,
                          double seconds, struct pool_result *out)
 {
     run_all(load, operation, seconds);
-    pool_tally_sum(&load->tally, 1, load->options.block_bytes, out);
+    pool_tally_sum(load->tallies, POOL_THREADS, load->options.block_bytes, out);
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -135,6 +153,7 @@ static void open_client(struct pool_lethe_load *load, unsigned number)
     struct client *client = &load->clients[number];
     struct lethe_error err = {0};
     client->load = load;
+    client->tally = &load->tallies[number % POOL_THREADS];
     client->number = number;
     client->versions = pool_allocate(options->blocks, sizeof *client->versions);
     client->slots = pool_allocate(options->depth, sizeof *client->slots);
@@ -150,6 +169,8 @@ static void open_client(struct pool_lethe_load *load, unsigned number)
                                                 .ttl_ms = TTL_MS},
              &client->lease, &err),
          &err);
+    must(lethe_pool_queue_create(load->lethe->pool, &client->queue, &err), &err);
+    lethe_pool_queue_call(client->queue, finish, client);
 }
 
 struct pool_lethe_load *pool_lethe_load_open(struct pool_lethe *lethe,
@@ -159,7 +180,8 @@ struct pool_lethe_load *pool_lethe_load_open(struct pool_lethe *lethe,
     struct pool_lethe_load *load = pool_allocate(1, sizeof *load);
     load->lethe = lethe;
     load->options = *options;
-    load->tally.samples_s = pool_allocate(POOL_SAMPLES_MAX, sizeof(double));
+    for (unsigned i = 0; i < POOL_THREADS; i++)
+        load->tallies[i].samples_s = pool_allocate(POOL_SAMPLES_MAX, sizeof(double));
     load->clients = pool_allocate(options->leases, sizeof *load->clients);
     for (unsigned i = 0; i < options->leases; i++)
         open_client(load, i);
@@ -172,6 +194,7 @@ void pool_lethe_load_close(struct pool_lethe_load *load)
     struct lethe_error err = {0};
     for (unsigned i = 0; i < load->options.leases; i++) {
         struct client *client = &load->clients[i];
+        lethe_pool_queue_free(client->queue);
         must(lethe_pool_release(client->lease, &err), &err);
         for (unsigned slot = 0; slot < load->options.depth; slot++)
             free(client->slots[slot].bytes);
@@ -179,6 +202,7 @@ void pool_lethe_load_close(struct pool_lethe_load *load)
         free(client->versions);
     }
     free(load->clients);
-    free(load->tally.samples_s);
+    for (unsigned i = 0; i < POOL_THREADS; i++)
+        free(load->tallies[i].samples_s);
     free(load);
 }
