@@ -308,7 +308,7 @@ static void open_lethe(void)
                                                     .client = &bench.client_identity},
                     CONNECTIONS, 2 * CONNECTIONS * SET_BYTES);
     bench.servers[bench.server_count++] =
-        (struct server){.name = "lethe", .client = CLIENT_LETHE, .pid = bench.lethe.provider_pid};
+        (struct server){.name = "lethe", .client = CLIENT_LETHE, .pid = bench.lethe.provider.pid};
 }
 
 void bench_pool(void)

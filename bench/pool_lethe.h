@@ -1,19 +1,17 @@
-/* bench/pool_lethe.h -- our own pool: a control plane and a provider, each a process of its own,
- * and a client of them by lethe/pool.h, with end-to-end encryption as there always is. */
+/* bench/pool_lethe.h -- our own pool: `lethe pool control` and `lethe pool provide`, and a client
+ * of them by lethe/pool.h, with end-to-end encryption as there always is. */
 #ifndef BENCH_POOL_LETHE_H
 #define BENCH_POOL_LETHE_H
-
-#include <sys/types.h>
 
 #include <lethe/pool.h>
 
 #include "pool_block.h"
 #include "pool_certificates.h"
 #include "pool_protocol.h"
+#include "program.h"
 
 struct pool_lethe {
-    char home[POOL_PATH_SIZE]; /* the control plane's */
-    pid_t control_pid, provider_pid;
+    struct program control, provider;
     char control_address[64];
     struct lethe_pool *pool; /* the client's */
 };
