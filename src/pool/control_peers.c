@@ -53,6 +53,7 @@ static void leave(struct control_peer *peer, const struct lethe_error *why)
     list_remove(peer);
     link_free(link);
     peer_let_go(peer);
+    link_free(link);
 }
 
 void peers_close(struct control *control)

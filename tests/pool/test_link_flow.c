@@ -203,7 +203,6 @@ static void too_much_in_the_queue_ends_the_link(void **state)
 static lethe_result end_it(struct link_end *end, const struct link_frame *frame,
                            struct lethe_error *err)
 {
-    CLEANUP(buffer_clear) struct buffer index = {0};
     const struct wire_head over = {.type = WIRE_OVER, .channel = 1, .value = LEASE_CAUSE_REVOKED};
     assert_result(LETHE_OK, link_send(end->link, &over, NULL, NULL, err));
     link_end(end->link, LETHE_REVOKED, "the consumer was revoked");
