@@ -101,8 +101,6 @@ static lethe_result opened(void *context, struct link *link, const struct spiffe
 {
     struct control_peer *peer = context;
     peer->id = *id;
-    if (registry_find_revoked(peer->control->registry, id->text) != NULL)
-        return error_set(err, LETHE_REVOKED, "the identity %s is revoked", id->text);
     return LETHE_OK;
 }
 
@@ -138,12 +136,25 @@ static lethe_result take_request(struct control_peer *peer, const struct link_fr
     return result == LETHE_OK ? result : job_queue_refusal(peer, &frame->head, &why, err);
 }
 
+/* Whoever is revoked hears that, whatever they ask, and nothing else. */
+static lethe_result send_away(struct control_peer *peer, const struct wire_head *request)
+{
+    struct lethe_error why = {0};
+    error_set(&why, LETHE_REVOKED, "the identity %s is revoked", peer->id.text);
+    if (request->request != 0 && !wire_is_reply(request))
+        peer_refuse(peer, request, &why);
+    link_end(peer->link, LETHE_REVOKED, why.text);
+    return LETHE_OK;
+}
+
 static lethe_result take_frame(void *context, struct link *link, const struct link_frame *frame,
                                lethe_result refused, struct lethe_error *err)
 {
     struct control_peer *peer = context;
     if (refused != LETHE_OK)
         return error_set(err, LETHE_MALFORMED, "a frame with data, which nobody sends here");
+    if (registry_find_revoked(peer->control->registry, peer->id.text) != NULL)
+        return send_away(peer, &frame->head);
     if (peer->provider != NULL)
         peer->provider->heard_ms = loop_now_ms(peer->control->loop);
     if (frame->head.type == WIRE_HELLO)
