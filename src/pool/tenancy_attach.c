@@ -27,6 +27,19 @@ static lethe_result check_token(struct tenancy *tenancy, const struct tenancy_wh
     return LETHE_OK;
 }
 
+static lethe_result prove_token(struct tenancy *tenancy, const struct tenancy_who *who,
+                                const void *token, size_t token_bytes, struct lease_terms *terms,
+                                struct lethe_error *err)
+{
+    struct lethe_error why = {0};
+    lethe_result result = check_token(tenancy, who, token, token_bytes, terms, &why);
+    if (result == LETHE_DENIED)
+        tenancy_record_refused(tenancy, who->consumer, why.text);
+    if (result != LETHE_OK && err != NULL)
+        *err = why;
+    return result;
+}
+
 static bool fits(const struct tenant_lease *lease, const struct lease_terms *terms)
 {
     return lease->generation == terms->generation &&
@@ -135,7 +148,7 @@ lethe_result tenancy_attach(struct tenancy *tenancy, const struct tenancy_who *w
 {
     struct lease_terms terms;
     struct lease_record record;
-    TRY(check_token(tenancy, who, token, token_bytes, &terms, err));
+    TRY(prove_token(tenancy, who, token, token_bytes, &terms, err));
     CLEANUP(memory_free) struct attachment *attachment = calloc(1, sizeof *attachment);
     if (attachment == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a channel");

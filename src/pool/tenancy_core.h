@@ -149,6 +149,8 @@ void lease_record_fill(const struct tenant_lease *lease, struct lease_record *ou
 enum lease_record_kind { RECORD_ATTACHED, RECORD_FROZEN, RECORD_RESUMED };
 void tenancy_record(struct tenancy *tenancy, enum lease_record_kind kind,
                     const struct lease_record *record);
+/* A token that was forged, or is another's: counted against who showed it. */
+void tenancy_record_refused(struct tenancy *tenancy, const char *consumer, const char *why);
 /* Within the lock: that it was wiped, or not, goes on record soon. */
 void tenancy_record_end(struct tenancy *tenancy, struct tenant_lease *lease);
 LETHE_MUST_CHECK lethe_result tenancy_recorder_start(struct tenancy *tenancy,

@@ -89,6 +89,17 @@ void tenancy_record(struct tenancy *tenancy, enum lease_record_kind kind,
     audit_emit(tenancy->options.log->log, &who, &event);
 }
 
+void tenancy_record_refused(struct tenancy *tenancy, const char *consumer, const char *why)
+{
+    struct spiffe_id id = {.text = ""};
+    if (tenancy->options.log == NULL)
+        return;
+    (void)!spiffe_parse(consumer, strlen(consumer), &id, NULL);
+    const struct audit_who who = {.actor = consumer, .tenant = id.tenant, .session = ""};
+    const struct audit_event event = audit_invalid_token_used("lease", consumer, why);
+    audit_emit(tenancy->options.log->log, &who, &event);
+}
+
 /* ---- the thread that records ends ------------------------------------------------------------ */
 
 /* Leases of one consumer that ended one after another: a group in the log. */

@@ -80,6 +80,22 @@ static void a_life_is_on_record(void **state)
     node_free(recorded.node);
 }
 
+/* Who shows a token that is not his own is on record, on his own account. */
+static void tokens_of_others_are_on_record(void **state)
+{
+    struct recorded recorded = open_recorded();
+    begin(&recorded, NULL);
+    struct lease_terms terms = must_grant(recorded.place, 1);
+    struct tenancy_attached attached;
+    assert_result(LETHE_DENIED,
+                  attach_as(recorded.place, &terms, OTHER_CONSUMER, &first, &attached));
+    finish(&recorded);
+    assert_int_equal(count_in_log(recorded.node, "\"event\":\"invalid_token_used\""), 1);
+    assert_int_equal(count_in_log(recorded.node, "\"actor\":\"" OTHER_CONSUMER "\""), 1);
+    assert_int_equal(count_in_log(recorded.node, "the token is somebody else's"), 1);
+    node_free(recorded.node);
+}
+
 static void ends_that_were_ordered_are_committed(void **state)
 {
     struct recorded recorded = open_recorded();
@@ -184,6 +200,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_life_is_on_record),
+        cmocka_unit_test(tokens_of_others_are_on_record),
         cmocka_unit_test(ends_that_were_ordered_are_committed),
         cmocka_unit_test(expiry_and_draining_are_on_record),
         cmocka_unit_test(what_could_not_be_wiped_is_on_record_as_that),
