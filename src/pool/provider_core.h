@@ -84,7 +84,8 @@ struct worker {
 
 /* On the first loop; `fd` becomes the consumer's. */
 void consumer_accept(struct provider *provider, int fd, const struct sockaddr_storage *address);
-/* Consumers' frames (provider_consumer.c), and those with data (provider_data.c). */
+/* Consumers' frames (provider_consumer.c, provider_release.c), and those with data
+ * (provider_data.c). */
 LETHE_MUST_CHECK lethe_result consumer_place(void *context, struct link *link,
                                              const struct link_frame *frame, struct iovec *pieces,
                                              size_t *count, struct lethe_error *err);
@@ -94,6 +95,9 @@ LETHE_MUST_CHECK lethe_result consumer_wrote(struct consumer *consumer,
 LETHE_MUST_CHECK lethe_result consumer_reads(struct consumer *consumer,
                                              const struct link_frame *frame,
                                              struct lethe_error *err);
+LETHE_MUST_CHECK lethe_result consumer_releases(struct consumer *consumer,
+                                                const struct link_frame *frame,
+                                                struct lethe_error *err);
 LETHE_MUST_CHECK lethe_result consumer_frame(void *context, struct link *link,
                                              const struct link_frame *frame, lethe_result refused,
                                              struct lethe_error *err);
