@@ -137,7 +137,9 @@ lethe_result llama_start(struct llama *llama, struct lethe_kv *session, struct l
     uint32_t w = llama->width;
     uint32_t kv = llama->kv_width;
     uint32_t h = llama->hidden;
-    uint32_t counts[] = {w, w, w, kv, kv, w, h, h, llama->context, w + h, llama->vocabulary};
+    uint32_t past = llama->spills ? llama->context * kv : 0;
+    uint32_t counts[] = {w,    w,   w, kv, kv, w, h, h, llama->context, w + h, llama->vocabulary,
+                         past, past};
     size_t total = 0;
     void *memory;
     for (size_t i = 0; i < VECTORS; i++)
@@ -260,6 +262,24 @@ static void attend_head(struct llama *llama, const struct lethe_kv_view *view, u
             add(mixed, (const float *)span->values + i * width + shared, *score++, size);
 }
 
+static void attend_heads(struct llama *llama, const struct lethe_kv_view *view)
+{
+    for (uint32_t head = 0; head < llama->heads; head++)
+        attend_head(llama, view, head);
+}
+
+/* Not all rows may be there at once: they are copied, wherever each of them is. */
+static lethe_result gather(struct llama *llama)
+{
+    const struct lethe_kv_span all = {.tokens = (uint64_t)llama->position + 1,
+                                      .keys = llama->at[PAST_KEYS],
+                                      .values = llama->at[PAST_VALUES]};
+    TRY(lethe_kv_gather(llama->session, llama->layer, 0, all.tokens, llama->at[PAST_KEYS],
+                        llama->at[PAST_VALUES], llama->err));
+    attend_heads(llama, &(struct lethe_kv_view){.spans = &all, .count = 1});
+    return LETHE_OK;
+}
+
 static lethe_result attend(struct llama *llama)
 {
     struct lethe_kv_view view;
@@ -270,10 +290,13 @@ static lethe_result attend(struct llama *llama)
     turn(llama, Q);
     turn(llama, K);
     TRY(lethe_kv_append(llama->session, llama->layer, llama->at[K], llama->at[V], 1, llama->err));
-    TRY(lethe_kv_read_begin(llama->session, llama->layer, &view, llama->err));
-    for (uint32_t head = 0; head < llama->heads; head++)
-        attend_head(llama, &view, head);
-    lethe_kv_read_end(&view);
+    if (llama->spills) {
+        TRY(gather(llama));
+    } else {
+        TRY(lethe_kv_read_begin(llama->session, llama->layer, &view, llama->err));
+        attend_heads(llama, &view);
+        lethe_kv_read_end(&view);
+    }
     TRY(multiply(llama, "attn_output", MIXED, NORMED));
     add(llama->at[X], llama->at[NORMED], 1, llama->count[X]);
     return LETHE_OK;

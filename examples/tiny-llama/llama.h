@@ -10,9 +10,25 @@
 
 #define TRY(call) LETHE_TRY(call)
 
-/* What is computed with, of a session. SCORES: of all tokens so far, in a head's eyes; ROW: of a
- * matrix; LOGITS: the higher, the likelier a token is the next. */
-enum vector { X, NORMED, Q, K, V, MIXED, GATE, UP, SCORES, ROW, LOGITS, VECTORS };
+/* What is computed with, of a session. PAST_KEYS, PAST_VALUES: of all tokens so far, where the
+ * cache has spilled and they are not all there; SCORES: of all tokens so far, in a head's eyes;
+ * ROW: of a matrix; LOGITS: the higher, the likelier a token is the next. */
+enum vector {
+    X,
+    NORMED,
+    Q,
+    K,
+    V,
+    MIXED,
+    GATE,
+    UP,
+    SCORES,
+    ROW,
+    LOGITS,
+    PAST_KEYS,
+    PAST_VALUES,
+    VECTORS
+};
 
 struct llama {
     const uint8_t *file; /* for the caller to set, in every request */
@@ -23,6 +39,7 @@ struct llama {
     uint32_t head_size; /* of which `rotated` are turned by its position   */
     uint32_t rotated;
     uint64_t end; /* the token behind an answer                      */
+    bool spills;  /* the cache may not hold all of a session at once */
     double epsilon, freq_base;
     const char *output; /* the matrix: of its own, or that of the embedding */
     struct lethe_kv *session;

@@ -15,6 +15,7 @@
 
 #include <lethe/home.h>
 #include <lethe/model.h>
+#include <lethe/pool.h>
 
 #include "llama.h"
 
@@ -25,7 +26,25 @@
 #define BLOCK_TOKENS 16u  /* of the KV cache, unless it is told otherwise */
 
 /* How it is called. A row without a range takes a text. */
-enum { MODEL, SEALED, HOME, VERIFY, EVERY, TOKENS, CONTEXT, TEMPERATURE, SEED, OPTIONS };
+enum {
+    MODEL,
+    SEALED,
+    HOME,
+    VERIFY,
+    EVERY,
+    POOL,
+    POOL_ID,
+    CA,
+    CERTIFICATE,
+    KEY,
+    TOKENS,
+    CONTEXT,
+    TEMPERATURE,
+    SEED,
+    CACHE,
+    COPIES,
+    OPTIONS
+};
 static struct option {
     const char *name, *value, *help;
     double least, most;
@@ -35,10 +54,18 @@ static struct option {
     [HOME] = {.name = "--home", .help = "of the keys and the log (as lethe finds it)"},
     [VERIFY] = {.name = "--verify", .value = "default", .help = "full or fast"},
     [EVERY] = {.name = "--verify-every", .value = "request", .help = "request or token (request)"},
+    [POOL] = {.name = "--pool", .help = "HOST:PORT: what is over --cache spills to this pool"},
+    [POOL_ID] = {.name = "--pool-id", .help = "who its control plane must prove to be"},
+    [CA] = {.name = "--ca", .help = "whom to believe (PEM)"},
+    [CERTIFICATE] = {.name = "--certificate", .help = "who this is (PEM)"},
+    [KEY] = {.name = "--key", .help = "its key (PEM, mode 0600)"},
     [TOKENS] = {"--tokens", "16", "tokens at most, of an answer (16)", 1, 1 << 20},
     [CONTEXT] = {"--context", "512", "tokens at most, of prompt and answer (512)", 1, 1 << 20},
     [TEMPERATURE] = {"--temperature", "0", "0: the likeliest token, always (0)", 0, 1000},
     [SEED] = {"--seed", "1", "for temperatures above 0 (1)", 0, 1e14},
+    [CACHE] = {"--cache", "64", "tokens whose keys and values stay here, of a pool's (64)", 16,
+               1 << 20},
+    [COPIES] = {"--copies", "2", "providers that get the rest (2)", 1, 8},
 };
 static double numbers[OPTIONS];
 
@@ -53,6 +80,8 @@ struct engine {
     uint64_t file_bytes;
     struct llama llama;
     struct lethe_kv_cache *cache;
+    struct lethe_pool *pool; /* NULL: all is kept here */
+    struct lethe_pool_spill *spill;
     unsigned short *random; /* these are memory of the session */
     char *line, *word;
     uint32_t *tokens, count;
@@ -137,6 +166,22 @@ static lethe_result open_model(struct engine *engine, struct lethe_error *err)
     return result;
 }
 
+/* Memory of other machines, as much as the cache would have here. They see ciphertext. */
+static lethe_result open_pool(struct engine *engine, const struct lethe_kv_options *kv,
+                              struct lethe_error *err)
+{
+    const struct lethe_pool_options pool = {.control = options[POOL].value,
+                                            .control_id = options[POOL_ID].value,
+                                            .ca_path = options[CA].value,
+                                            .certificate_path = options[CERTIFICATE].value,
+                                            .key_path = options[KEY].value};
+    const struct lethe_pool_spill_options spill = {.slot_bytes = lethe_kv_spill_bytes(kv),
+                                                   .budget_bytes = 2 * kv->budget_bytes,
+                                                   .copies = (unsigned)numbers[COPIES]};
+    TRY(lethe_pool_open(&pool, &engine->pool, err));
+    return lethe_pool_spill_create(engine->pool, &spill, &engine->spill, err);
+}
+
 static lethe_result open_cache(struct engine *engine, struct lethe_error *err)
 {
     struct llama *llama = &engine->llama;
@@ -145,6 +190,13 @@ static lethe_result open_cache(struct engine *engine, struct lethe_error *err)
     kv.row_bytes = llama->kv_width * (uint32_t)sizeof(float);
     kv.budget_bytes = (uint64_t)llama->context + BLOCK_TOKENS; /* the last block is not full */
     kv.budget_bytes *= (uint64_t)kv.layers * 2 * kv.row_bytes;
+    if (options[POOL].value == NULL)
+        return lethe_kv_cache_create(engine->worker, &kv, &engine->cache, err);
+    TRY(open_pool(engine, &kv, err));
+    const struct lethe_spill spill = lethe_pool_spill_table(engine->spill);
+    kv.spill = &spill;
+    kv.budget_bytes = (uint64_t)numbers[CACHE] * kv.layers * 2 * kv.row_bytes;
+    llama->spills = true;
     return lethe_kv_cache_create(engine->worker, &kv, &engine->cache, err);
 }
 
@@ -258,7 +310,7 @@ static lethe_result parse(struct engine *engine, char **argv, struct lethe_error
         else
             return lethe_error_set(err, LETHE_INVALID, "%s is too much, or too little", *word);
     }
-    for (struct option *option = &options[TOKENS]; option <= &options[SEED]; option++) {
+    for (struct option *option = &options[TOKENS]; option < &options[OPTIONS]; option++) {
         char *end;
         double number = strtod(option->value, &end);
         if (*end != '\0' || !(number >= option->least && number <= option->most))
@@ -312,6 +364,8 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);  /* who reads no more ends the program, after it has wiped */
     lethe_result result = tell(LETHE_OK, run(&engine, argv, &err), &err);
     result = tell(result, lethe_kv_cache_free(engine.cache, &err), &err);
+    result = tell(result, lethe_pool_spill_free(engine.spill, &err), &err);
+    lethe_pool_close(engine.pool);
     result = tell(result, lethe_shard_evict(engine.shard, &err), &err);
     result = tell(result, lethe_worker_free(engine.worker, &err), &err);
     lethe_model_close(engine.model);

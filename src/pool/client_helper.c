@@ -66,7 +66,7 @@ static void job_done(void *context)
     if (call != NULL && job->error.code != LETHE_OK && job->error.code != LETHE_NOT_FOUND) {
         struct lethe_error why = {0};
         error_set(&why, job->error.code == LETHE_UNWIPED ? LETHE_UNWIPED : LETHE_UNAVAILABLE,
-                  "a provider was not reached, nor was the control plane: %.300s", job->error.text);
+                  "a copy could not be shown to be wiped: %.300s", job->error.text);
         client_call_fail(call, &why);
     }
     free(job);

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "crypto/crypto.h"
 #include "kms/secret_file.h"
 #include "mem/process.h"
 #include "pool/client_core.h"
@@ -85,7 +86,7 @@ lethe_result lethe_pool_open(const struct lethe_pool_options *options, struct le
 {
     *out = NULL;
     TRY(check_options(options, err));
-    TRY(process_start(err));
+    TRY(crypto_start(err));
     struct lethe_pool *pool = calloc(1, sizeof *pool);
     if (pool == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a pool");

@@ -10,6 +10,8 @@ import struct
 import subprocess
 import time
 
+from pool_lending import Pool
+from pool_world import CONTROL
 from scenario import GGUF, Skip, TESTS, case, finish
 
 TINY_LLAMA = os.environ["TINY_LLAMA"]
@@ -277,6 +279,25 @@ def _(place):
     assert code == 0, err
     ended = [row for row in place.records("session_ended") if row["session"] == "request-1"]
     assert len(ended) == 1 and ended[0]["verified"], ended
+
+
+@case("a KV cache that spills to a pool gives the same tokens, also when one of two providers dies")  # P-13
+def _(place):
+    model = make_model(place, "m", "--width", 256, "--layers", 4, "--heads", 4)
+    prompt = b" ".join(b"%d" % (3 + one) for one in range(60)) + b"\n"
+    here = answers(place, "--tokens", 120, model, prompts=prompt * 2)
+    with Pool(place, providers=2) as pool:
+        spilled = ["--pool", pool.address, "--pool-id", CONTROL, "--cache", 48, "--copies", 2,
+                   *pool.credentials("anna")]
+        assert answers(place, "--tokens", 120, *spilled, model, prompts=prompt * 2) == here
+        with Running(place, "--tokens", 120, *spilled, model) as running:
+            running.ask(prompt)
+            got = running.process.stdout.read(30)  # in the middle of an answer
+            pool.kill(0)
+            running.ask(prompt)
+            code, out, err = running.end()
+        assert got + out == here, (got + out, here)
+        assert code == 5 and "wiped" in err, (code, err)  # what was on the dead one is its operator's matter
 
 
 finish()
