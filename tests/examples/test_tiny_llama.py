@@ -283,14 +283,14 @@ def _(place):
 
 @case("a KV cache that spills to a pool gives the same tokens, also when one of two providers dies")  # P-13
 def _(place):
-    model = make_model(place, "m", "--width", 256, "--layers", 4, "--heads", 4)
-    prompt = b" ".join(b"%d" % (3 + one) for one in range(60)) + b"\n"
-    here = answers(place, "--tokens", 120, model, prompts=prompt * 2)
+    model = make_model(place, "m", "--layers", 2)
+    prompt = b" ".join(b"%d" % (3 + one) for one in range(40)) + b"\n"
+    here = answers(place, "--tokens", 40, model, prompts=prompt * 2)
     with Pool(place, providers=2) as pool:
-        spilled = ["--pool", pool.address, "--pool-id", CONTROL, "--cache", 48, "--copies", 2,
+        spilled = ["--pool", pool.address, "--pool-id", CONTROL, "--cache", 32, "--copies", 2,
                    *pool.credentials("anna")]
-        assert answers(place, "--tokens", 120, *spilled, model, prompts=prompt * 2) == here
-        with Running(place, "--tokens", 120, *spilled, model) as running:
+        assert answers(place, "--tokens", 40, *spilled, model, prompts=prompt * 2) == here
+        with Running(place, "--tokens", 40, *spilled, model) as running:
             running.ask(prompt)
             got = running.process.stdout.read(30)  # in the middle of an answer
             pool.kill(0)
