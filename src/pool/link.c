@@ -78,9 +78,20 @@ static void handshake_took_too_long(struct link *link)
 {
     struct lethe_error err;
     error_set(&err, LETHE_UNAVAILABLE,
-              link->stage == LINK_DIALLING ? "nobody answered in time"
-                                           : "the TLS handshake was not finished in time");
+              link->stage == LINK_DIALLING    ? "nobody answered in time"
+              : link->stage == LINK_HANDSHAKE ? "the TLS handshake was not finished in time"
+                                              : "HELLO was not said in time");
     link_fail(link, err.code, &err);
+}
+
+/* The handshake is over when it is known what the peer is: until then the first deadline holds. */
+void link_begin_idle(struct link *link)
+{
+    if (link->stage != LINK_OPEN || link->in.peer == WIRE_UNKNOWN)
+        return;
+    loop_timer_clear(link->timer);
+    if (link->options.idle_ms > 0)
+        loop_timer_set(link->timer, link->options.idle_ms);
 }
 
 static void time_is_up(void *context)
@@ -88,7 +99,7 @@ static void time_is_up(void *context)
     struct link *link = context;
     struct lethe_error err;
     uint64_t now_ms = loop_now_ms(link->options.loop), idle_ms = link->options.idle_ms;
-    if (link->stage < LINK_OPEN) {
+    if (link->stage < LINK_OPEN || link->in.peer == WIRE_UNKNOWN) {
         handshake_took_too_long(link);
         return;
     }

@@ -69,7 +69,7 @@ struct link_options {
     uint64_t idle_ms;      /* without a byte from the peer the link ends; 0: never. While it is
                               paused, or waits for the peer to take something, other rules hold:
                               the first never ends it, the second when nothing is taken */
-    uint64_t handshake_ms; /* with dialling; 0: 10 s */
+    uint64_t handshake_ms; /* with dialling, and until the peer has said what it is; 0: 10 s */
     /* That may wait to be sent; over it the link ends. Nobody can make it grow by asking: while
      * LINK_REPLIES_WAITING bytes of replies wait, nothing is read. 0: 64 MiB */
     size_t queue_bytes_max;

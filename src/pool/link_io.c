@@ -37,9 +37,7 @@ static void open_link(struct link *link)
         link->stage = LINK_OPEN;
         link->is_readable = true; /* frames may have come with the handshake */
         link->heard_ms = loop_now_ms(link->options.loop);
-        loop_timer_clear(link->timer);
-        if (link->options.idle_ms > 0)
-            loop_timer_set(link->timer, link->options.idle_ms);
+        link_begin_idle(link);
         result = events->opened(events->context, link, &link->peer, &err);
     }
     if (result != LETHE_OK)

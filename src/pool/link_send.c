@@ -113,6 +113,7 @@ lethe_result link_welcome(struct link *link, const struct link_frame *hello, uns
 void link_is(struct link *link, enum wire_role peer)
 {
     link->in.peer = peer;
+    link_begin_idle(link);
 }
 
 enum wire_role link_role(const struct link *link)

@@ -370,6 +370,46 @@ static void a_handshake_has_a_deadline(void **state)
     pair_close(&pair);
 }
 
+static lethe_result welcome_it(struct link_end *end, const struct link_frame *frame,
+                               struct lethe_error *err)
+{
+    return link_welcome(end->link, frame, WIRE_BY_CONSUMER, NULL, err);
+}
+
+/* Who is believed and says nothing, or says it byte by byte, does not keep its place. */
+static void hello_has_the_same_deadline(void **state)
+{
+    struct link_pair pair;
+    pair_prepare(&pair, PEER_PROVIDER, PEER_CONSUMER);
+    pair.server_options.peer = WIRE_UNKNOWN;
+    pair.server_options.handshake_ms = 500;
+    pair.server_options.idle_ms = 3600000;
+    pair_connect(&pair, TERMS_PROVIDER);
+    pair_until(&pair, pair.server.ended);
+    assert_int_equal(pair.server.opened, 1);
+    assert_int_equal(pair.server.why.code, LETHE_UNAVAILABLE);
+    assert_non_null(strstr(pair.server.why.text, "HELLO"));
+    pair_close(&pair);
+}
+
+/* After it, the deadline is no more. */
+static void who_said_hello_may_be_silent(void **state)
+{
+    struct link_pair pair;
+    pair_prepare(&pair, PEER_PROVIDER, PEER_CONSUMER);
+    pair.server_options.peer = WIRE_UNKNOWN;
+    pair.server_options.handshake_ms = 300;
+    pair.server.on_frame = welcome_it;
+    pair_connect(&pair, TERMS_PROVIDER);
+    pair_until(&pair, pair.client.opened);
+    assert_result(LETHE_OK, link_hello(pair.client.link, NULL));
+    pair_until(&pair, pair.client.frames == 1);
+    uint64_t until_ms = loop_now_ms(pair.loop) + 600;
+    pair_until(&pair, loop_now_ms(pair.loop) > until_ms);
+    assert_int_equal(pair.server.ended, 0);
+    pair_close(&pair);
+}
+
 /* ---- broken rules -----------------------------------------------------------------------------
  */
 
@@ -519,6 +559,8 @@ int main(void)
         cmocka_unit_test(a_paused_link_does_not_mind_silence),
         cmocka_unit_test(who_takes_nothing_is_given_up),
         cmocka_unit_test(a_handshake_has_a_deadline),
+        cmocka_unit_test(hello_has_the_same_deadline),
+        cmocka_unit_test(who_said_hello_may_be_silent),
         cmocka_unit_test(broken_rules_end_the_link),
         cmocka_unit_test(numbers_count_up_and_replies_have_been_asked_for),
         cmocka_unit_test(requests_that_wait_for_an_answer_are_counted),
