@@ -156,9 +156,10 @@ static void is_durable(struct control *control, struct control_job *job, lethe_r
                        const struct lethe_error *why)
 {
     struct allocation *allocation = job->subject;
+    if (result != LETHE_OK)
+        allocation->why = *why; /* the job's */
     job_free(job);
     if (result != LETHE_OK) {
-        allocation->why = *why;
         fail(allocation);
         return;
     }
