@@ -1,6 +1,7 @@
 #include "hostile_provider.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -472,7 +473,7 @@ static void take_connection(struct hostile *hostile, int fd)
     struct connection *connection = calloc(1, sizeof *connection);
     REQUIRE(connection != NULL);
     connection->hostile = hostile;
-    connection->fd = dup(fd);
+    connection->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     const struct link_options options = {.loop = hostile->loop,
                                          .tls = hostile->tls,
                                          .self = WIRE_PROVIDER,
