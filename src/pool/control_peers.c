@@ -51,7 +51,6 @@ static void leave(struct control_peer *peer, const struct lethe_error *why)
     if (peer->source != NULL)
         limits_leave(peer->control->sources, MOVE(peer->source));
     list_remove(peer);
-    link_free(link);
     peer_let_go(peer);
     link_free(link);
 }
