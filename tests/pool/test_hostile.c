@@ -135,7 +135,10 @@ static void who_never_answers_as_he_should_is_unavailable(void **state)
         assert_true(lethe_is_zero(got, BLOCK));
     }
     hostile_play(site->providers[0], HOSTILE_HONEST, 0, false);
-    must_read(site, lease);
+    for (unsigned i = 0; i < 100; i++) /* it is dialled less often by now */
+        if (lethe_pool_read(lease, 0, got, BLOCK, &site->err) == LETHE_OK)
+            break;
+    assert_memory_equal(got, model, BLOCK);
     site_release(site, lease);
 }
 
