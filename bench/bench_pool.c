@@ -1,18 +1,21 @@
 /* The memory pool beside Redis and memcached, all with mutual TLS 1.3 and TLS_AES_256_GCM_SHA384,
  * driven by one client (pool_load.h) over 8 connections that each have one operation in flight;
  * LETHE_BENCH_DEPTH=n: n of them. LETHE_BENCH_SERVER=name and LETHE_BENCH_BLOCK="4 KiB" leave out
- * the others (but plain), for profiles. A server that does the same over plain TCP, with no
- * protection at all, says what loopback leaves room for. */
+ * the others (but plain), for profiles; LETHE_BENCH_BLOCK=none leaves what ours keeps and wipes. A
+ * server that does the same over plain TCP, with no protection at all, says what loopback leaves
+ * room for. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
+#include "pool_ledger.h"
 #include "pool_lethe.h"
 #include "pool_load.h"
 #include "pool_peers.h"
 #include "pool_plain.h"
+#include "pool_wiping.h"
 
 #define CONNECTIONS 8u
 #define ROUNDS 5u
@@ -56,6 +59,7 @@ static struct bench {
     struct pool_lethe lethe;
     struct server servers[SERVERS_MAX];
     size_t server_count;
+    uint64_t wiping_bytes; /* that ours lends for it */
     unsigned depth;
 } bench;
 
@@ -301,14 +305,23 @@ static void open_plain(void)
 
 static void open_lethe(void)
 {
+    bench.wiping_bytes = pool_wiping_bytes();
     pool_lethe_open(&bench.lethe,
                     &(struct pool_lethe_identities){.authority = &bench.authority,
                                                     .control = &bench.control_identity,
                                                     .provider = &bench.provider_identity,
                                                     .client = &bench.client_identity},
-                    CONNECTIONS, 2 * CONNECTIONS * SET_BYTES);
+                    CONNECTIONS, 2 * CONNECTIONS * SET_BYTES + bench.wiping_bytes);
     bench.servers[bench.server_count++] =
         (struct server){.name = "lethe", .client = CLIENT_LETHE, .pid = bench.lethe.provider.pid};
+}
+
+static void measure_provider(const struct block *block)
+{
+    struct load load = {.lethe = open_lethe_load(block)};
+    pool_wiping(&bench.lethe, load.lethe, bench.wiping_bytes);
+    close_load(&load);
+    pool_ledger_connections(bench.lethe.provider.pid, bench.lethe.provider_port, bench.tls);
 }
 
 void bench_pool(void)
@@ -326,6 +339,10 @@ void bench_pool(void)
             continue;
         measure(&blocks[i], measured);
         report(blocks[i].name, measured);
+    }
+    if (bench.lethe.provider.pid > 0) {
+        measure_provider(&blocks[1]);
+        pool_ledger_leases();
     }
     close_all();
 }

@@ -11,6 +11,7 @@
 
 #define ID "spiffe://bench/tenant/bench/"
 #define POOL_THREADS 2u
+#define TIMEOUT_MS 300000u /* wiping makes way for all else, also on a busy machine */
 
 static void must(lethe_result result, const struct lethe_error *err)
 {
@@ -110,6 +111,7 @@ static void start_provider(struct pool_lethe *lethe, const struct pool_lethe_ide
     if (!program_start(words, &lethe->provider))
         bench_fail("lethe does not start: use --lethe", NULL);
     read_address(&lethe->provider, address, sizeof address);
+    lethe->provider_port = (uint16_t)strtoul(strrchr(address, ':') + 1, NULL, 10);
 }
 
 /* ---- both, and the client -------------------------------------------------------------------- */
@@ -124,6 +126,7 @@ static void open_pool(struct pool_lethe *lethe, const struct pool_lethe_identiti
                                                       .certificate_path = identities->client->path,
                                                       .key_path = identities->client->key_path,
                                                       .threads = POOL_THREADS,
+                                                      .timeout_ms = TIMEOUT_MS,
                                                       .connections = connections},
                          &lethe->pool, &err),
          &err);

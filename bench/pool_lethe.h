@@ -13,6 +13,7 @@
 struct pool_lethe {
     struct program control, provider;
     char control_address[64];
+    uint16_t provider_port;
     struct lethe_pool *pool; /* the client's */
 };
 struct pool_lethe_identities {
