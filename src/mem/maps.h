@@ -14,8 +14,9 @@ enum map_flag {
 };
 
 /* The flags that hold for every byte of [memory, memory + size_bytes). Gives 0 for a range that is
- * not mapped everywhere; fails when /proc cannot be read. Costs some ten microseconds: the
- * kernel maps new ranges below old ones, and the file is read only up to the range. */
+ * not mapped everywhere; fails when /proc cannot be read. Costs some ten
+ * microseconds for the ranges of pages.h, which come first in the file; for others, up to some
+ * milliseconds: the kernel counts the pages of every mapping in front of them. */
 LETHE_MUST_CHECK lethe_result maps_flags(const void *memory, size_t size_bytes, unsigned *out,
                                          struct lethe_error *err);
 

@@ -140,16 +140,41 @@ static int secret_memory(size_t size_bytes)
     return -1;
 }
 
+/* To ask for one mapping's flags, maps_flags() reads /proc/self/smaps from its begin, and the kernel
+ * counts the pages of all that it passes. So each range is wished below all others, and all below
+ * programs, heaps, and AddressSanitizer's: the newest one is read first. Where something is there,
+ * or address space is smaller, the kernel chooses. */
+#define PLACES_BEGIN ((uintptr_t)0x110000000000)
+#define PLACES_END ((uintptr_t)0x500000000000)
+
+uintptr_t pages_first_place(uint64_t random)
+{
+    uintptr_t pages = (PLACES_END - PLACES_BEGIN) / 2 / PAGE_BYTES;
+    return PLACES_END - random % pages * PAGE_BYTES;
+}
+
+/* NULL, no wish, once the places are used up. */
+static void *next_place(size_t size_bytes)
+{
+    atomic_uintptr_t *end = &process_now()->next_place;
+    uintptr_t now = atomic_load(end);
+    do {
+        if (now < PLACES_BEGIN || now - PLACES_BEGIN < size_bytes)
+            return NULL;
+    } while (!atomic_compare_exchange_weak(end, &now, now - size_bytes));
+    return (void *)(now - size_bytes);
+}
+
 /* Address space without access. The lock limit may be too small for secret memory. */
 static void *map_nothing(size_t size_bytes, bool *secret)
 {
     CLEANUP(fd_close) int fd = *secret ? secret_memory(size_bytes) : -1;
-    void *address = MAP_FAILED;
+    void *address = MAP_FAILED, *wish = next_place(size_bytes);
     if (fd >= 0)
-        address = host.mmap(NULL, size_bytes, PROT_NONE, MAP_SHARED, fd, 0);
+        address = host.mmap(wish, size_bytes, PROT_NONE, MAP_SHARED, fd, 0);
     *secret = address != MAP_FAILED;
     if (address == MAP_FAILED)
-        address = host.mmap(NULL, size_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        address = host.mmap(wish, size_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return address;
 }
 

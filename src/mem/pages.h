@@ -40,6 +40,9 @@ LETHE_MUST_CHECK lethe_result pages_create(const struct pages_request *request, 
 /* The caller has wiped them, or they were inherited. */
 void pages_free(const struct pages *pages);
 
+/* Where a process that has drawn this wishes its first pages to end. */
+uintptr_t pages_first_place(uint64_t random);
+
 /* True in a forked child for what its parent made: the child sees zeros there, or nothing. */
 bool pages_are_inherited(const struct pages *pages);
 

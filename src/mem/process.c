@@ -9,6 +9,7 @@
 #include "mem/arena.h"
 #include "mem/host.h"
 #include "mem/maps.h"
+#include "mem/pages.h"
 #include "mem/region.h"
 #include "mem/session.h"
 
@@ -51,7 +52,7 @@ static lethe_result map_state(struct lethe_error *err)
 static lethe_result start(struct process *process, struct lethe_error *err)
 {
     static bool exit_is_arranged; /* stays true in a child, which inherits the handler */
-    uint64_t random[3] = {0};
+    uint64_t random[4] = {0};
     if (random_fill(&random_system, random, sizeof random) != LETHE_OK)
         return error_set(err, LETHE_FAILED, "the system has no randomness to give");
     if (!exit_is_arranged && atexit(wipe_at_exit) != 0)
@@ -59,6 +60,7 @@ static lethe_result start(struct process *process, struct lethe_error *err)
     exit_is_arranged = true;
     process->canary[0] = random[0];
     process->canary[1] = random[1];
+    process->next_place = pages_first_place(random[3]);
     atomic_store_explicit(&process->epoch, random[2] | 1, memory_order_release);
     return LETHE_OK;
 }

@@ -34,6 +34,7 @@ struct process {
     pthread_mutex_t start_lock;
 
     atomic_size_t ranges_unlocked; /* that count as locked because no swap was active */
+    atomic_uintptr_t next_place;   /* pages.c: where the next range is wished to end  */
 
     pthread_mutex_t regions_lock;
     struct region_list regions;
