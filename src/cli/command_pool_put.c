@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #define STDIN_BYTES ((uint64_t)64 << 20) /* of a lease for what has no size yet */
 
 struct put {
+    struct lethe_pool *pool;
     int fd;
     const char *path;
     uint64_t size_bytes; /* of the file, or at most that */
@@ -151,6 +153,14 @@ static lethe_result copy_in(const struct put *put, struct lethe_pool_lease *leas
 
 /* ---- the handle ------------------------------------------------------------------------------ */
 
+/* Without a handle nobody can read it. */
+static void take_back(const struct put *put, const struct buffer *text)
+{
+    CLEANUP(memory_free) struct pool_handle *handle = malloc(sizeof *handle);
+    if (handle != NULL && pool_handle_read(text->bytes, text->size_bytes, handle, NULL) == LETHE_OK)
+        (void)!pool_handle_release(put->pool, handle, NULL);
+}
+
 static lethe_result hand_over(const struct put *put, struct home *home,
                               struct lethe_pool_lease **lease, uint64_t size_bytes,
                               struct lethe_error *err)
@@ -160,17 +170,20 @@ static lethe_result hand_over(const struct put *put, struct home *home,
         .size_bytes = size_bytes, .keys = home_keys(home), .tenant = put->tenant};
     TRY(pool_lease_hand_over(*lease, &terms, &text, err));
     *lease = NULL; /* it is the handle's now */
-    return file_write_atomic(AT_FDCWD, put->handle, text.bytes, text.size_bytes, 0600, put->force,
-                             err);
+    lethe_result result = file_write_atomic(AT_FDCWD, put->handle, text.bytes, text.size_bytes,
+                                            0600, put->force, err);
+    if (result != LETHE_OK)
+        take_back(put, &text);
+    return result;
 }
 
 /* What fails half-way leaves nothing at the providers. */
-static lethe_result put_with(struct put *put, struct home *home, struct lethe_pool *pool,
-                             uint64_t *size_bytes, struct lethe_error *err)
+static lethe_result put_with(struct put *put, struct home *home, uint64_t *size_bytes,
+                             struct lethe_error *err)
 {
     struct lethe_pool_lease *lease = NULL;
     put->lease.bytes = put->size_bytes > 0 ? put->size_bytes : 1;
-    TRY(lethe_pool_allocate(pool, &put->lease, &lease, err));
+    TRY(lethe_pool_allocate(put->pool, &put->lease, &lease, err));
     lethe_result result = copy_in(put, lease, size_bytes, err);
     if (result == LETHE_OK)
         result = hand_over(put, home, &lease, *size_bytes, err);
@@ -190,8 +203,9 @@ COMMAND_FUNCTION(pool_put)
     if (result == LETHE_OK) {
         CLEANUP(pool_close) struct lethe_pool *pool = NULL;
         result = pool_consumer_open(invocation, &pool, err);
+        put.pool = pool;
         if (result == LETHE_OK)
-            result = put_with(&put, home, pool, &size_bytes, err);
+            result = put_with(&put, home, &size_bytes, err);
     }
     fd_close(put.fd);
     TRY(result);

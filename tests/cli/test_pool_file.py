@@ -75,6 +75,16 @@ def _(place):
         assert held == 1, held  # that of the first
 
 
+@case("without a handle nothing stays in the pool")
+def _(place):
+    with Pool(place) as pool:
+        (place.work / "file").write_bytes(b"x" * 200000)
+        outcome = pool.put(place.work / "file", handle="no-such-folder/handle")
+        assert outcome.code == 1, outcome
+        held = json.loads(pool.good("status", "--json").out)["tenants"]
+        assert not held or held[0]["held"] == 0, held
+
+
 @case("a handle that was changed, or that others can read, opens nothing")
 def _(place):
     with Pool(place) as pool:
