@@ -52,7 +52,6 @@ static void leave(struct control_peer *peer, const struct lethe_error *why)
         limits_leave(peer->control->sources, MOVE(peer->source));
     list_remove(peer);
     peer_let_go(peer);
-    link_free(link);
 }
 
 void peers_close(struct control *control)
