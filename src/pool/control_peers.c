@@ -45,7 +45,7 @@ static void list_remove(struct control_peer *peer)
 /* Of the link, whose `why` may be: jobs may still hold the rest. */
 static void leave(struct control_peer *peer, const struct lethe_error *why)
 {
-    struct link *link = MOVE(peer->link);
+    CLEANUP(link_free) struct link *link = MOVE(peer->link);
     peer_forget_asks(peer, why);
     provider_gone(peer->control, peer);
     if (peer->source != NULL)
