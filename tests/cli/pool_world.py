@@ -56,7 +56,7 @@ class World:
         return ["--ca", work / "ca.pem", "--certificate", work / f"{name}.pem", "--key", work / f"{name}.key"]
 
     def start(self, *more):
-        self.control = self.place.start("pool", "control", "--listen", "127.0.0.1:0", "--json", "--data",
+        self.control = self.place.start("pool", "control", "--listen", self.address or "127.0.0.1:0", "--json", "--data",
                                         self.place.work / "data.json", *self.credentials("control"), *more)
         line = self.control.stdout.readline()
         assert line, self.control.stderr.read().decode()
