@@ -44,8 +44,11 @@ static lethe_result get_with(const struct pool_handle *handle, struct home *home
                              struct lethe_error *err)
 {
     struct get get = {.size_bytes = handle->size_bytes};
-    TRY(pool_lease_take_up(pool, handle, home_keys(home), &get.lease, err));
-    lethe_result result = pool_consumer_staging(&get.staging, err);
+    lethe_result result = pool_lease_take_up(pool, handle, home_keys(home), &get.lease, err);
+    if (result == LETHE_NOT_FOUND)
+        error_hint(err, "a handle opens with the keys of the home that made it");
+    TRY(result);
+    result = pool_consumer_staging(&get.staging, err);
     if (result == LETHE_OK)
         result = file_produce_atomic(
             place, &(struct file_content){.write = copy_out, .context = &get}, err);

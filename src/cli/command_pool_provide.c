@@ -74,6 +74,17 @@ static void inherit(char out[CONF_TEXT_SIZE], const char *text)
         strcpy(out, text);
 }
 
+/* "spiffe://" may be left out. */
+static lethe_result take_control_id(struct pool_client_settings *settings, struct lethe_error *err)
+{
+    struct spiffe_id id;
+    TRY(error_context(err,
+                      spiffe_read(settings->control_id, strlen(settings->control_id), &id, err),
+                      "--control-id"));
+    strcpy(settings->control_id, id.text);
+    return LETHE_OK;
+}
+
 static lethe_result take_options(const struct invocation *invocation, struct providing *providing,
                                  struct lethe_error *err)
 {
@@ -81,6 +92,7 @@ static lethe_result take_options(const struct invocation *invocation, struct pro
     const char *memory = option_text(invocation, "memory");
     TRY(pool_options_configuration(invocation, &providing->configuration, err));
     TRY(pool_options_client(invocation, &providing->control, err));
+    TRY(take_control_id(&providing->control, err));
     inherit(settings->credentials.ca, providing->configuration.client.credentials.ca);
     inherit(settings->credentials.certificate,
             providing->configuration.client.credentials.certificate);
@@ -204,6 +216,17 @@ static void on_ready(void *context, const char *address)
     serve_notify("READY=1");
 }
 
+/* It goes on trying: whoever waits for it should know why. */
+static void on_away(void *context, const struct lethe_error *why)
+{
+    const struct pool_client_settings *control = &((const struct providing *)context)->control;
+    if (why == NULL)
+        serve_log(SERVE_NOTICE, "the control plane at %s is back", control->control);
+    else
+        serve_log(SERVE_WARNING, "it is tried again: the control plane at %s: %s", control->control,
+                  why->text);
+}
+
 static lethe_result on_confine(void *context, struct lethe_error *err)
 {
     const struct providing *providing = context;
@@ -225,6 +248,7 @@ static lethe_result create(struct providing *providing, struct lethe_error *err)
         .dial = providing->dial,
         .log = &providing->log,
         .ready = on_ready,
+        .away = on_away,
         .confine = on_confine,
         .context = providing};
     return provider_create(&options, &providing->provider, err);

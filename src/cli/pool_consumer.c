@@ -19,6 +19,7 @@ lethe_result pool_consumer_open(const struct invocation *invocation, struct leth
     struct pool_client_settings settings;
     *out = NULL;
     TRY(pool_options_client(invocation, &settings, err));
+    TRY(pool_options_require(&settings.credentials, "pool", err));
     const struct lethe_pool_options options = {.control = settings.control,
                                                .control_id = settings.control_id,
                                                .ca_path = settings.credentials.ca,

@@ -93,9 +93,9 @@ lethe_result pool_options_client(const struct invocation *invocation,
 
 /* ---- contexts -------------------------------------------------------------------------------- */
 
-static lethe_result require_files(const struct pool_tls *wanted, struct lethe_error *err)
+lethe_result pool_options_require(const struct pool_credentials *files, const char *section,
+                                  struct lethe_error *err)
 {
-    const struct pool_credentials *files = wanted->credentials;
     const struct {
         const char *name, *text;
     } all[] = {{"ca", files->ca}, {"certificate", files->certificate}, {"key", files->key}};
@@ -105,7 +105,7 @@ static lethe_result require_files(const struct pool_tls *wanted, struct lethe_er
         error_set(err, LETHE_INVALID, "everybody in a pool proves who it is: --%s is missing",
                   all[i].name);
         error_hint(err, "--%s FILE, or %s in [%s] of pool.conf; lethe identity issue makes them",
-                   all[i].name, all[i].name, wanted->section);
+                   all[i].name, all[i].name, section);
         return LETHE_INVALID;
     }
     return LETHE_OK;
@@ -125,7 +125,7 @@ lethe_result pool_tls_context(const struct pool_tls *wanted, struct tls_context 
     const struct pool_credentials *files = wanted->credentials;
     CLEANUP(buffer_clear) struct buffer chain = {0}, roots = {0};
     CLEANUP(lethe_secret_free) struct lethe_secret *key = NULL;
-    TRY(require_files(wanted, err));
+    TRY(pool_options_require(files, wanted->section, err));
     TRY(read_pem(files->certificate, &chain, err));
     TRY(read_pem(files->ca, &roots, err));
     TRY(secret_file_read(files->key, &key, err));
@@ -136,7 +136,7 @@ lethe_result pool_tls_context(const struct pool_tls *wanted, struct tls_context 
                                         .bulk = true};
     lethe_result result = wanted->server ? tls_server_create(&options, out, err)
                                          : tls_client_create(&options, out, err);
-    return error_context(err, result, "%s and %s", files->certificate, files->key);
+    return error_context(err, result, "%s, %s and %s", files->certificate, files->key, files->ca);
 }
 
 lethe_result pool_options_caller(const struct invocation *invocation, enum wire_role role,

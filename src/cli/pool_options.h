@@ -32,6 +32,9 @@ LETHE_MUST_CHECK lethe_result pool_options_credentials(const struct invocation *
 LETHE_MUST_CHECK lethe_result pool_options_client(const struct invocation *invocation,
                                                   struct pool_client_settings *out,
                                                   struct lethe_error *err);
+/* Every file is named. LETHE_INVALID with a hint; `section` of pool.conf is for that. */
+LETHE_MUST_CHECK lethe_result pool_options_require(const struct pool_credentials *files,
+                                                   const char *section, struct lethe_error *err);
 /* A context out of the files; a server asks everybody for a certificate. The key is in guarded
  * memory only. LETHE_INVALID: a file is not named; LETHE_UNPROTECTED: others can read the key;
  * LETHE_MALFORMED. */

@@ -129,11 +129,10 @@ static lethe_result check_size(uint64_t size_bytes, struct lethe_error *err)
     uint64_t pages = size_bytes / ARENA_PAGE_BYTES;
     if (pages == 0 || size_bytes % ARENA_PAGE_BYTES != 0 || pages > UINT32_MAX / 2)
         return error_set(err, LETHE_INVALID,
-                         "%" PRIu64 " bytes to lend: expected a multiple of 4 KiB, up to 8 TiB",
+                         "%" PRIu64 " bytes: expected a multiple of 4 KiB, up to 8 TiB",
                          size_bytes);
     if (size_bytes > machine_bytes)
-        return error_set(err, LETHE_NO_MEMORY,
-                         "%" PRIu64 " MiB to lend on a machine with %" PRIu64 " MiB",
+        return error_set(err, LETHE_NO_MEMORY, "%" PRIu64 " MiB on a machine with %" PRIu64 " MiB",
                          size_bytes >> 20, machine_bytes >> 20);
     return LETHE_OK;
 }

@@ -55,7 +55,8 @@ static lethe_result make_tls(const struct lethe_pool_options *options, struct tl
                                     .key_pem = key,
                                     .roots_pem = roots.bytes,
                                     .bulk = true};
-    return tls_client_create(&tls, out, err);
+    return error_context(err, tls_client_create(&tls, out, err), "%s, %s and %s",
+                         options->certificate_path, options->key_path, options->ca_path);
 }
 
 static lethe_result make_caller(struct lethe_pool *pool, const struct lethe_pool_options *options,

@@ -287,8 +287,11 @@ static lethe_result place(struct copy *copy)
     }
     if (allocation->why.code != LETHE_OK) /* why the last of them did not get it */
         return allocation->why.code;
-    return error_set(&allocation->why, LETHE_NO_SPACE, "no %sprovider has room for %llu bytes",
-                     allocation->wanted.copies > 1 ? "other " : "",
+    if (allocation->wanted.copies > 1)
+        return error_set(&allocation->why, LETHE_NO_SPACE,
+                         "%u copies, and fewer providers that have room for %llu bytes",
+                         allocation->wanted.copies, (unsigned long long)allocation->wanted.bytes);
+    return error_set(&allocation->why, LETHE_NO_SPACE, "no provider has room for %llu bytes",
                      (unsigned long long)allocation->wanted.bytes);
 }
 

@@ -211,7 +211,7 @@ lethe_result link_dial(const struct link_options *options, const char *address,
     link->expected = strdup(id.text);
     if (link->expected == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a link");
-    TRY(error_context(err, link_look_up(address, &link->addresses, err), "%s", address));
+    TRY(link_look_up(address, &link->addresses, err));
     link->address = link->addresses;
     loop_post(options->loop, &link->turn);
     *out = MOVE(link);

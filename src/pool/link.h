@@ -85,6 +85,8 @@ LETHE_MUST_CHECK lethe_result link_accept(const struct link_options *options, in
 LETHE_MUST_CHECK lethe_result link_dial(const struct link_options *options, const char *address,
                                         const char *expected, struct link **out,
                                         struct lethe_error *err);
+/* LETHE_INVALID: it is not HOST:PORT. */
+LETHE_MUST_CHECK lethe_result link_check_address(const char *address, struct lethe_error *err);
 /* At once, but that it tries to send what waits: `ended` follows from the loop. Said twice, the
  * first reason holds. */
 void link_end(struct link *link, lethe_result code, const char *why);

@@ -24,6 +24,12 @@ static lethe_result parse(const char *address, struct url *out, struct lethe_err
     return url_parse(text, out, err);
 }
 
+lethe_result link_check_address(const char *address, struct lethe_error *err)
+{
+    struct url place;
+    return parse(address, &place, err);
+}
+
 lethe_result link_look_up(const char *address, struct addrinfo **out, struct lethe_error *err)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};

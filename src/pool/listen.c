@@ -65,14 +65,29 @@ static lethe_result name_of(int fd, const struct url *url, char text[WIRE_ADDRES
     return LETHE_OK;
 }
 
+/* The port is said: another service's would be taken for it otherwise. */
+static lethe_result parse(const char *address, struct url *out, bool *is_public,
+                          struct lethe_error *err)
+{
+    const char *colon = strrchr(address, ':');
+    bool has_port =
+        colon != NULL && colon[1] != '\0' && colon[1 + strspn(colon + 1, "0123456789")] == '\0';
+    lethe_result result = has_port
+                              ? url_parse_listen(address, out, is_public, err)
+                              : error_set(err, LETHE_INVALID, "expected an IP address and a port");
+    if (result == LETHE_OK && out->host[0] == '\0')
+        result = error_set(err, LETHE_INVALID, "expected an IP address and a port");
+    if (result != LETHE_OK)
+        error_hint(err, "it looks like 127.0.0.1:7311 or [::1]:7311; port 0 is any that is free");
+    return result;
+}
+
 static lethe_result open_one(const char *address, bool allow_public, int *out,
                              char text[WIRE_ADDRESS_MAX + 1], struct lethe_error *err)
 {
     struct url url;
     bool is_public;
-    TRY(url_parse_listen(address, &url, &is_public, err));
-    if (url.host[0] == '\0')
-        return error_set(err, LETHE_INVALID, "expected an IP address and a port");
+    TRY(parse(address, &url, &is_public, err));
     if (is_public && !allow_public) {
         error_set(err, LETHE_DENIED, "it can be reached from other machines");
         error_hint(err, "if that is meant: --allow-public, or allow_public = yes in pool.conf");

@@ -212,6 +212,9 @@ static lethe_result check(const struct provider_options *options, struct lethe_e
     struct spiffe_id id;
     TRY(error_context(err, spiffe_parse(options->id, strlen(options->id), &id, err),
                       "who the provider is"));
+    if (options->announce != NULL)
+        TRY(error_context(err, link_check_address(options->announce, err),
+                          "how consumers reach it: %s", options->announce));
     return error_context(err,
                          spiffe_parse(options->control_id, strlen(options->control_id), &id, err),
                          "who the control plane is");

@@ -34,6 +34,9 @@ struct provider_options {
     void (*wipe)(void *memory, size_t size_bytes); /* NULL: lethe_wipe(); tests have their own */
     /* Called once it listens and has joined, with the address that it listens on. May be NULL. */
     void (*ready)(void *context, const char *address);
+    /* Called when the control plane cannot be had, once until it can, and with NULL when it is back
+     * after it had been joined. May be NULL. */
+    void (*away)(void *context, const struct lethe_error *why);
     /* Called by provider_create() once it listens and has looked names up, before it has memory or
      * threads, so that these are confined too. NULL: not. */
     lethe_result (*confine)(void *context, struct lethe_error *err);

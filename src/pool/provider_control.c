@@ -109,6 +109,9 @@ static lethe_result reported(struct provider *provider, struct lethe_error *err)
     control->backoff_ms = BACKOFF_FIRST_MS;
     loop_timer_set(control->report, control->is_behind ? REPORT_APART_MS : control->report_ms);
     control->is_behind = false;
+    if (control->is_away && provider->is_serving && provider->options.away != NULL)
+        provider->options.away(provider->options.context, NULL);
+    control->is_away = false;
     provider_serve(provider);
     provider_stop_if_done(provider);
     return LETHE_OK;
@@ -202,6 +205,9 @@ static void went_away(struct provider *provider, const struct lethe_error *why)
             error_context(&err, err.code, "control plane %s", provider->options.control_id), &err);
         return;
     }
+    if (!control->is_away && !provider->is_stopping && provider->options.away != NULL)
+        provider->options.away(provider->options.context, why);
+    control->is_away = true;
     control->address = (control->address + 1) % control->address_count;
     loop_timer_set(control->redial, control->backoff_ms);
     control->backoff_ms = MIN(control->backoff_ms * 2, (uint64_t)BACKOFF_MAX_MS);

@@ -143,6 +143,7 @@ struct control_link {
     struct loop_timer *report;
     uint64_t reported_ms; /* when a report was sent last */
     bool is_behind;       /* something has changed since, and that is not answered yet */
+    bool is_away;         /* and that was said */
     struct wire_report sent;
     uint64_t dialled; /* how often: which link asked for a ban */
     struct ban ban, next_ban;
