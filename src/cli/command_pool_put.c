@@ -24,7 +24,6 @@ struct put {
     const char *path;
     uint64_t size_bytes; /* of the file, or at most that */
     bool is_exact;
-    struct lethe_pool *pool;
     struct lethe_pool_lease_options lease;
     const char *handle;
     const char *tenant;
