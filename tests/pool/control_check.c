@@ -220,7 +220,8 @@ static lethe_result take(void *context, struct link *link, const struct link_fra
         return asker->on_request(asker, frame, err);
     }
     if (frame->head.type == (WIRE_HELLO | WIRE_REPLY)) {
-        asker->welcome = true;
+        asker->welcome = wire_refusal_read(&frame->head, frame->index, &asker->why) == LETHE_OK;
+        asker->turned_away = !asker->welcome;
         return LETHE_OK;
     }
     if (frame->head.request != asker->awaited)
@@ -236,7 +237,8 @@ static void ended(void *context, struct link *link, const struct lethe_error *wh
 {
     struct asker *asker = context;
     asker->ended = true;
-    asker->why = *why;
+    if (!asker->turned_away)
+        asker->why = *why;
     asker->link = NULL;
     link_free(link);
 }
@@ -284,7 +286,8 @@ lethe_result asker_answer(struct asker *asker, struct lethe_error *err)
 {
     check_until(asker->check, asker->answered || asker->ended);
     if (!asker->answered)
-        return error_set(err, LETHE_UNAVAILABLE, "ended: %.400s", asker->why.text);
+        return error_set(err, asker->turned_away ? asker->why.code : LETHE_UNAVAILABLE,
+                         "ended: %.400s", asker->why.text);
     return wire_refusal_read(&asker->reply,
                              cursor_over(asker->index.bytes, asker->index.size_bytes), err);
 }
@@ -293,7 +296,8 @@ lethe_result asker_ask(struct asker *asker, enum wire_type type, const struct bu
                        struct lethe_error *err)
 {
     if (asker_send(asker, type, index) == 0)
-        return error_set(err, LETHE_UNAVAILABLE, "ended: %.400s", asker->why.text);
+        return error_set(err, asker->turned_away ? asker->why.code : LETHE_UNAVAILABLE,
+                         "ended: %.400s", asker->why.text);
     return asker_answer(asker, err);
 }
 

@@ -61,7 +61,8 @@ struct asker {
     enum wire_role role;    /* what its HELLO says */
     enum wire_role acts_as; /* set before asker_open(): what it then is all the same */
     bool welcome, ended;
-    struct lethe_error why; /* of the end */
+    struct lethe_error why; /* of the end; or why its HELLO was refused */
+    bool turned_away;
     uint64_t awaited;       /* the request whose reply is kept */
     bool answered;
     struct wire_head reply;
