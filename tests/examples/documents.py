@@ -37,9 +37,10 @@ def commands(text):
 
 
 def pattern(lines):
-    """`...` is whatever there is; as a line of its own, any number of lines."""
+    """`...` is whatever there is; as a line of its own, any number of lines. How wide columns are depends on ports."""
     parts = [r"(.*\n)*" if line == "..." else
-             ".*".join(re.escape(part) for part in line.split("...")) + r"\n" for line in lines]
+             ".*".join(r"\s+".join(map(re.escape, re.split(" +", part))) for part in line.split("...")) + r"\n"
+             for line in lines]
     return re.compile("".join(parts))
 
 
