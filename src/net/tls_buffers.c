@@ -1,5 +1,6 @@
 /* Buffers that connections share: only those in the middle of something have one, and the last one
- * given back, which is still in the caches, is the next one taken. */
+ * given back, which is still in the caches, is the next one taken. Each thread keeps a few, for the
+ * caches are its processor's, and it needs no lock for them; the rest is everybody's. */
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -8,6 +9,7 @@
 
 #define BATCHES_KEPT 16u
 #define STAGINGS_KEPT 64u
+#define BATCHES_NEAR 2u /* of a thread: one comes in, one goes out */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uint8_t *batches[BATCHES_KEPT]; /* under lock, as all below */
@@ -16,7 +18,19 @@ static struct guarded stagings[STAGINGS_KEPT];
 static size_t staging_count;
 static atomic_uint keepers; /* without the lock */
 
-uint8_t *tls_batch_borrow(void)
+static _Thread_local struct near {
+    bool is_known; /* to who tidies up when the thread ends */
+    uint8_t *batches[BATCHES_NEAR];
+    size_t batch_count;
+    struct guarded staging;
+} near;
+static pthread_key_t near_key;
+static pthread_once_t near_made = PTHREAD_ONCE_INIT;
+static bool has_near_key;
+
+/* ---- everybody's ----------------------------------------------------------------------------- */
+
+static uint8_t *take_batch(void)
 {
     pthread_mutex_lock(&lock);
     uint8_t *bytes = batch_count > 0 ? batches[--batch_count] : NULL;
@@ -24,10 +38,8 @@ uint8_t *tls_batch_borrow(void)
     return bytes != NULL ? bytes : malloc(TLS_BATCH_BYTES);
 }
 
-void tls_batch_give_back(uint8_t *bytes)
+static void put_batch(uint8_t *bytes)
 {
-    if (bytes == NULL)
-        return;
     pthread_mutex_lock(&lock);
     bool keep = batch_count < BATCHES_KEPT;
     if (keep)
@@ -37,11 +49,73 @@ void tls_batch_give_back(uint8_t *bytes)
         free(bytes);
 }
 
-lethe_result tls_staging_borrow(struct guarded *out, struct lethe_error *err)
+static struct guarded take_staging(void)
 {
     pthread_mutex_lock(&lock);
-    *out = staging_count > 0 ? stagings[--staging_count] : (struct guarded){0};
+    struct guarded staging = staging_count > 0 ? stagings[--staging_count] : (struct guarded){0};
     pthread_mutex_unlock(&lock);
+    return staging;
+}
+
+static void put_staging(struct guarded *staging)
+{
+    pthread_mutex_lock(&lock);
+    bool keep = staging_count < STAGINGS_KEPT;
+    if (keep)
+        stagings[staging_count++] = *staging;
+    pthread_mutex_unlock(&lock);
+    if (!keep)
+        guarded_clear(staging);
+}
+
+/* ---- a thread's ------------------------------------------------------------------------------ */
+
+static void leave(void *context)
+{
+    struct near *own = context;
+    while (own->batch_count > 0)
+        put_batch(own->batches[--own->batch_count]);
+    if (own->staging.bytes != NULL)
+        put_staging(&own->staging);
+    *own = (struct near){0};
+}
+
+static void make_key(void)
+{
+    has_near_key = pthread_key_create(&near_key, leave) == 0;
+}
+
+/* Whether the thread may keep some: what it keeps must be given back when it ends. */
+static bool may_keep(void)
+{
+    if (!near.is_known) {
+        REQUIRE(pthread_once(&near_made, make_key) == 0);
+        near.is_known = has_near_key && pthread_setspecific(near_key, &near) == 0;
+    }
+    return near.is_known;
+}
+
+/* ---- borrowed -------------------------------------------------------------------------------- */
+
+uint8_t *tls_batch_borrow(void)
+{
+    return near.batch_count > 0 ? near.batches[--near.batch_count] : take_batch();
+}
+
+void tls_batch_give_back(uint8_t *bytes)
+{
+    if (bytes == NULL)
+        return;
+    if (near.batch_count < BATCHES_NEAR && may_keep())
+        near.batches[near.batch_count++] = bytes;
+    else
+        put_batch(bytes);
+}
+
+lethe_result tls_staging_borrow(struct guarded *out, struct lethe_error *err)
+{
+    *out = near.staging.bytes != NULL ? near.staging : take_staging();
+    near.staging = (struct guarded){0};
     if (out->bytes == NULL)
         guarded_reserve(out, TLS_RECORD_BYTES);
     lethe_result result = guarded_result(out, err);
@@ -55,13 +129,10 @@ void tls_staging_give_back(struct guarded *staging)
     if (staging->bytes == NULL)
         return;
     guarded_wipe(staging);
-    pthread_mutex_lock(&lock);
-    bool keep = staging_count < STAGINGS_KEPT;
-    if (keep)
-        stagings[staging_count++] = *staging;
-    pthread_mutex_unlock(&lock);
-    if (!keep)
-        guarded_clear(staging);
+    if (near.staging.bytes == NULL && may_keep())
+        near.staging = *staging;
+    else
+        put_staging(staging);
     *staging = (struct guarded){0};
 }
 
