@@ -17,22 +17,45 @@ struct taking {
     uint32_t random;
 };
 
+/* A few bytes, all but a few, or any number. */
 static size_t cut(struct taking *taking, size_t most)
 {
     taking->random = taking->random * 1664525u + 1013904223u;
-    size_t size =
-        taking->random >> 24 < 64 ? 1 + (taking->random >> 20) % 8 : 1 + taking->random % 9000;
-    return MIN(size, most);
+    size_t few = 1 + (taking->random >> 20) % 8, any = 1 + (taking->random >> 8) % 9000;
+    switch (taking->random >> 30) {
+    case 0:
+        return MIN(few, most);
+    case 1:
+        return most > few ? most - few : most;
+    default:
+        return MIN(any, most);
+    }
 }
 
-/* Uneven pieces, so that data go on from one to the next. */
+/* Two uneven pieces, the second in front of the first, so that they are not taken for one. */
+static size_t first_bytes(uint32_t data_bytes)
+{
+    return data_bytes / 3;
+}
+
 static void place(struct taking *taking, uint32_t data_bytes)
 {
-    bool refuses = data_bytes > ROOM_BYTES;
-    size_t first = data_bytes / 3;
-    struct iovec pieces[] = {{taking->room, first}, {taking->room + first, data_bytes - first}};
-    lethe_result refused = refuses ? LETHE_LOST : LETHE_OK;
-    FUZZ_PROPERTY(intake_place(&taking->intake, refused, pieces, 2, NULL) == LETHE_OK);
+    size_t first = first_bytes(data_bytes);
+    struct iovec pieces[2] = {{0}};
+    bool fits = data_bytes <= ROOM_BYTES;
+    if (fits) {
+        pieces[0] = (struct iovec){taking->room + data_bytes - first, first};
+        pieces[1] = (struct iovec){taking->room, data_bytes - first};
+    }
+    FUZZ_PROPERTY(intake_place(&taking->intake, fits ? LETHE_OK : LETHE_LOST, pieces, 2, NULL) ==
+                  LETHE_OK);
+}
+
+static void append_data(struct taking *taking, uint32_t data_bytes)
+{
+    size_t first = first_bytes(data_bytes);
+    buffer_append(&taking->taken, taking->room + data_bytes - first, first);
+    buffer_append(&taking->taken, taking->room, data_bytes - first);
 }
 
 static void take(struct taking *taking)
@@ -43,7 +66,7 @@ static void take(struct taking *taking)
     buffer_append(&taking->taken, head, sizeof head);
     buffer_append(&taking->taken, frame.index.at, cursor_left(&frame.index));
     if (frame.head.data_bytes > 0 && taking->intake.refused == LETHE_OK)
-        buffer_append(&taking->taken, taking->room, frame.head.data_bytes);
+        append_data(taking, frame.head.data_bytes);
     taking->frames++;
     intake_next(&taking->intake);
 }
@@ -90,7 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2 || size > ROOM_BYTES) /* then what comes whole is never refused */
         return 0;
     begin(&one, data, 1);
-    begin(&other, data, 7 + data[size - 1]);
+    begin(&other, data, 7 + data[size - 1] + (uint32_t)size * 256);
     feed(&one, data + 2, size - 2);
     feed(&other, data + 2, size - 2);
     FUZZ_PROPERTY(one.end == other.end && one.frames == other.frames);

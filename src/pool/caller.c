@@ -160,6 +160,12 @@ static lethe_result exchange(struct caller *caller, enum wire_type type, const s
     return error_context(err, result, "the control plane at %s", caller->address);
 }
 
+/* Of a buffer that nothing was appended to, too. */
+static struct cursor over(const struct buffer *buffer)
+{
+    return cursor_over(buffer->bytes != NULL ? buffer->bytes : "", buffer->size_bytes);
+}
+
 lethe_result caller_ask(struct caller *caller, enum wire_type type, const struct buffer *index,
                         struct caller_reply *out, struct lethe_error *err)
 {
@@ -167,8 +173,8 @@ lethe_result caller_ask(struct caller *caller, enum wire_type type, const struct
     TRY(exchange(caller, type, index, err));
     *out = (struct caller_reply){
         .head = caller->answer,
-        .index = cursor_over(caller->index.bytes, caller->index.size_bytes),
-        .data = cursor_over(caller->data.bytes, caller->data.size_bytes),
+        .index = over(&caller->index),
+        .data = over(&caller->data),
     };
     return wire_refusal_read(&out->head, out->index, err);
 }

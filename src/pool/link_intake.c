@@ -161,10 +161,12 @@ lethe_result intake_took(struct link_intake *intake, size_t size_bytes, struct l
     return LETHE_OK;
 }
 
+/* An empty index is somewhere, too: a NULL has no end. */
 struct link_frame intake_frame(const struct link_intake *intake)
 {
+    const uint8_t *index = intake->index != NULL ? intake->index : intake->head_bytes;
     return (struct link_frame){.head = intake->head,
-                               .index = cursor_over(intake->index, intake->head.index_bytes)};
+                               .index = cursor_over(index, intake->head.index_bytes)};
 }
 
 void intake_next(struct link_intake *intake)
