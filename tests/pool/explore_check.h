@@ -76,7 +76,7 @@ static inline const char *check_end(const struct model *from, const struct model
         const struct model_lease *lease = &m.leases[l];
         if (lease->has != 0)
             return "a lease does not end by itself";
-        if (lease->row != 0 && !lease_is_final(lease->row))
+        if (lease->row == ROW_PENDING || (lease->row != 0 && !lease_is_final(lease->row)))
             return "the control plane never hears of an end";
         if (lease->row != 0 && !ends_agree(&m, lease))
             return "control plane and provider have different ends of a lease";

@@ -33,7 +33,7 @@ static bool stop(struct model *m, const struct model_rules *rules, unsigned l)
 static bool force_stop(struct model *m, unsigned l)
 {
     struct model_lease *lease = &m->leases[l];
-    if (!model_is_live(lease->row) || lease->row == ROW_PENDING || !m->linked[lease->provider] ||
+    if (lease->row == ROW_PENDING || !model_is_live(lease->row) || !m->linked[lease->provider] ||
         (lease->sent & STOP_SENT) != 0)
         return false;
     lease->sent |= STOP_SENT;
