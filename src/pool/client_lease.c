@@ -51,11 +51,23 @@ static lethe_result read_terms(struct lethe_pool_lease *lease, const struct wire
     return LETHE_OK;
 }
 
+/* Two copies on one provider would be lost together. */
+static lethe_result check_apart(const struct lethe_pool_lease *lease,
+                                const struct wire_placed *placed, struct lethe_error *err)
+{
+    for (unsigned i = 0; i < lease->copy_count; i++)
+        if (strcmp(lease->copies[i].provider, placed->provider) == 0)
+            return error_set(err, LETHE_MALFORMED, "the control plane put two copies on %s",
+                             placed->provider);
+    return LETHE_OK;
+}
+
 static lethe_result make_copy(struct lethe_pool_lease *lease, const struct wire_placed *placed,
                               struct lethe_error *err)
 {
     struct client_copy *copy = &lease->copies[lease->copy_count];
     TRY(read_terms(lease, placed, err));
+    TRY(check_apart(lease, placed, err));
     copy->lease = lease;
     copy->index = lease->copy_count++;
     copy->id = placed->lease;

@@ -38,6 +38,7 @@ struct small_control {
     size_t count;
     struct terms_signer signer;
     LIST_HEAD(, caller_link) links;
+    bool is_bunched;
     struct placed leases[LEASES];
     size_t lease_count;
     bool is_unplugged;
@@ -97,7 +98,8 @@ static lethe_result allocate(struct caller_link *caller, struct cursor index, st
     allocated->count = wanted.copies;
     for (size_t i = 0; i < wanted.copies; i++) {
         CLEANUP(buffer_clear) struct buffer token = {0};
-        struct placed *placed = place(control, &wanted, control->providers[i], caller->peer.text);
+        struct placed *placed = place(
+            control, &wanted, control->providers[control->is_bunched ? 0 : i], caller->peer.text);
         struct wire_placed *copy = &allocated->copies[i];
         new_token(control, &placed->terms, &token);
         copy->lease = placed->terms.lease;
@@ -288,6 +290,13 @@ void small_control_refuse(struct small_control *control, lethe_result result)
 {
     pthread_mutex_lock(&control->lock);
     control->refusal = result;
+    pthread_mutex_unlock(&control->lock);
+}
+
+void small_control_bunch(struct small_control *control, bool bunched)
+{
+    pthread_mutex_lock(&control->lock);
+    control->is_bunched = bunched;
     pthread_mutex_unlock(&control->lock);
 }
 

@@ -17,6 +17,8 @@ const char *small_control_address(const struct small_control *control);
 void small_control_unplug(struct small_control *control, bool unplugged);
 /* What the next questions are answered with; LETHE_OK: as they should be. */
 void small_control_refuse(struct small_control *control, lethe_result result);
+/* It lies: all copies are on one provider. */
+void small_control_bunch(struct small_control *control, bool bunched);
 /* Of tokens that it gives from now on. 0: an hour. */
 void small_control_life(struct small_control *control, uint64_t life_ms);
 

@@ -331,6 +331,24 @@ static void who_is_away_too_long_has_lost(void **state)
     site_release(site, lease);
 }
 
+/* P-13: copies that would be lost together are none, whatever the control plane says. */
+static void two_copies_are_never_on_one_provider(void **state)
+{
+    struct pool_site *site = *state;
+    const struct lethe_pool_lease_options options = {
+        .bytes = BYTES, .block_bytes = BLOCK, .copies = 2};
+    struct lethe_pool_lease *lease = NULL;
+    struct small_control_counters count;
+    small_control_bunch(site->control, true);
+    assert_result(LETHE_MALFORMED, lethe_pool_allocate(site->pool, &options, &lease, &site->err));
+    assert_null(lease);
+    small_control_count(site->control, &count);
+    assert_int_equal(count.dropped, 2); /* what was granted is given back */
+    small_control_bunch(site->control, false);
+    assert_ok(lethe_pool_allocate(site->pool, &options, &lease, &site->err), &site->err);
+    site_release(site, lease);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +365,7 @@ int main(void)
         SITE_TEST(leases_are_renewed_by_themselves),
         SITE_TEST(a_token_is_renewed_at_half_of_its_life),
         SITE_TEST(who_is_away_too_long_has_lost),
+        SITE_TEST(two_copies_are_never_on_one_provider),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
