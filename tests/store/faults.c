@@ -31,8 +31,8 @@ long faults_disarm(void)
 
 static bool is_due(void)
 {
-    plan.step++;
-    return plan.step == plan.target || (plan.fault == FAULT_FULL && plan.step > plan.target);
+    long step = __atomic_add_fetch(&plan.step, 1, __ATOMIC_RELAXED); /* every thread's writes */
+    return step == plan.target || (plan.fault == FAULT_FULL && step > plan.target);
 }
 
 static _Noreturn void die(void)
