@@ -140,10 +140,10 @@ static int secret_memory(size_t size_bytes)
     return -1;
 }
 
-/* To ask for one mapping's flags, maps_flags() reads /proc/self/smaps from its begin, and the kernel
- * counts the pages of all that it passes. So each range is wished below all others, and all below
- * programs, heaps, and AddressSanitizer's: the newest one is read first. Where something is there,
- * or address space is smaller, the kernel chooses. */
+/* To ask for one mapping's flags, maps_flags() reads /proc/self/smaps from its begin, and the
+ * kernel counts the pages of all that it passes. So each range is wished below all others, and all
+ * below programs, heaps, and AddressSanitizer's: the newest one is read first. Where something is
+ * there, or address space is smaller, the kernel chooses. */
 #define PLACES_BEGIN ((uintptr_t)0x110000000000)
 #define PLACES_END ((uintptr_t)0x500000000000)
 

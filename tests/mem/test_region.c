@@ -134,6 +134,22 @@ static void read_byte(void *address)
     (void)*(volatile uint8_t *)address;
 }
 
+/* Of /proc/self/smaps only the begin is read then; the kernel counts pages of all that it prints.
+ */
+static void newer_regions_lie_below_all_else(void **state)
+{
+    static const char in_the_program;
+    struct lethe_region *older = must_create(1, LETHE_CLASS_WEIGHTS);
+    struct lethe_region *newer = must_create(1, LETHE_CLASS_WEIGHTS);
+    const void *heap = malloc(1);
+    assert_true(lethe_region_bytes(newer) < lethe_region_bytes(older));
+    assert_true((uintptr_t)lethe_region_bytes(older) < (uintptr_t)&in_the_program);
+    assert_true((uintptr_t)lethe_region_bytes(older) < (uintptr_t)heap);
+    free((void *)heap);
+    lethe_region_free(older);
+    lethe_region_free(newer);
+}
+
 static void pages_around_a_region_fault(void **state)
 {
     const enum lethe_class classes[] = {LETHE_CLASS_WEIGHTS, LETHE_CLASS_CONTENT};
@@ -393,6 +409,7 @@ int main(void)
         cmocka_unit_test(impossible_requests_are_refused),
         cmocka_unit_test(classes_have_names),
         cmocka_unit_test(large_regions_start_at_huge_pages),
+        cmocka_unit_test(newer_regions_lie_below_all_else),
         cmocka_unit_test(pages_around_a_region_fault),
         cmocka_unit_test(guards_keep_neighbours_away),
         cmocka_unit_test(pages_around_a_key_region_fault),
