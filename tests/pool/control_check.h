@@ -63,7 +63,7 @@ struct asker {
     bool welcome, ended;
     struct lethe_error why; /* of the end; or why its HELLO was refused */
     bool turned_away;
-    uint64_t awaited;       /* the request whose reply is kept */
+    uint64_t awaited; /* the request whose reply is kept */
     bool answered;
     struct wire_head reply;
     struct buffer index, data;
