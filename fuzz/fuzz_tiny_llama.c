@@ -37,6 +37,13 @@ void lethe_kv_read_end(struct lethe_kv_view *view)
 {
 }
 
+/* For sessions that spill, and this one does not. */
+lethe_result lethe_kv_gather(struct lethe_kv *session, uint32_t layer, uint64_t first,
+                             uint64_t tokens, void *keys, void *values, struct lethe_error *err)
+{
+    return lethe_error_set(err, LETHE_UNAVAILABLE, "nothing is spilled here");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
 {
     struct lethe_error err = {0};
