@@ -31,10 +31,14 @@ def said(outcome, code, *texts):
     assert len(errors[0]) < 300, outcome
 
 
-def put(made, *words, who="anna"):
+def put(made, *words, who="anna", **options):
+    """As it should be, but for the options that are given."""
     place = made.place
-    return place.lethe("pool", "put", place.work / "file", "-o", place.work / "handle", "--control", made.address,
-                       "--control-id", CONTROL, *made.credentials(who), *words)
+    named = {"--output": place.work / "handle", "--control": made.address, "--control-id": CONTROL}
+    credentials = made.credentials(who)
+    named |= dict(zip(credentials[::2], credentials[1::2]))
+    named |= {f"--{name.replace('_', '-')}": value for name, value in options.items()}
+    return place.lethe("pool", "put", place.work / "file", *(word for pair in named.items() for word in pair), *words)
 
 
 @case("certificates that are missing, another's, or nobody's are named")
@@ -44,10 +48,10 @@ def _(place):
         bare = ["pool", "put", work / "file", "-o", work / "handle", "--control", made.address, "--control-id", CONTROL]
         said(place.lethe(*bare), 2, "--ca is missing", "[pool] of pool.conf")
         said(place.lethe(*bare, "--ca", work / "ca.pem"), 2, "--certificate is missing")
-        said(put(made, "--certificate", work / "none.pem"), 1, "none.pem")
-        said(put(made, "--key", work / "eva.key"), 2, "anna.pem", "eva.key", "does not fit")
-        said(put(made, "--ca", work / "anna.key"), 3, "anna.key", "the roots")
-        said(put(made, "--key", work / "anna.pem"), 6, "anna.pem", "chmod 600")
+        said(put(made, certificate=work / "none.pem"), 1, "none.pem")
+        said(put(made, key=work / "eva.key"), 2, "anna.pem", "eva.key", "does not fit")
+        said(put(made, ca=work / "anna.key"), 3, "anna.key", "the roots")
+        said(put(made, key=work / "anna.pem"), 6, "anna.pem", "chmod 600")
 
 
 @case("whoever is not believed is told which side does not believe")  # P-2
@@ -57,18 +61,18 @@ def _(place):
                 "-out", "self.pem", "-days", "2", "-subj", "/CN=anna", "-addext", f"subjectAltName=URI:{ANNA}")
         os.chmod(place.work / "self.key", 0o600)
         said(put(made, who="self"), 4, "does not believe our certificate")
-        said(put(made, "--ca", place.work / "self.pem"), 4, "the peer's certificate is not believed")
-        said(put(made, "--control-id", OTHER_CONTROL), 4, CONTROL, OTHER_CONTROL)
+        said(put(made, ca=place.work / "self.pem"), 4, "the peer's certificate is not believed")
+        said(put(made, control_id=OTHER_CONTROL), 4, CONTROL, OTHER_CONTROL)
 
 
 @case("addresses that are none, or where nobody is, are named once")
 def _(place):
     with world(place) as made:
-        said(put(made, "--control", "127.0.0.1"), 2, "it has no port")
-        said(put(made, "--control", f"https://{made.address}"), 2, "HOST:PORT")
-        said(put(made, "--control", "127.0.0.1:1"), 5, "Connection refused")
-        said(put(made, "--control-id", "contrl"), 2, "not a SPIFFE id")
-        for outcome in (put(made, "--control", "127.0.0.1"), put(made, "--control", "127.0.0.1:1")):
+        said(put(made, control="127.0.0.1"), 2, "it has no port")
+        said(put(made, control=f"https://{made.address}"), 2, "HOST:PORT")
+        said(put(made, control="127.0.0.1:1"), 5, "Connection refused")
+        said(put(made, control_id="contrl"), 2, "not a SPIFFE id")
+        for outcome in (put(made, control="127.0.0.1"), put(made, control="127.0.0.1:1")):
             assert outcome.err.splitlines()[0].count("127.0.0.1") == 1, outcome
         for listen in ("127.0.0.1", "[::1]", "nohost:1", "unix:/x", "127.0.0.1:"):
             said(Lender(made, listen=listen).refused(2), 2, "127.0.0.1:7311")
@@ -81,13 +85,13 @@ def _(place):
     with world(place) as made:
         said(put(made), 1, "no provider has room for")
         with Lender(made):
-            said(put(made, "--copies", "2"), 1, "2 copies", "fewer providers")
-            said(put(made, "--ttl", "25h"), 1, "86400 s")
-            said(put(made, "--ttl", "31d"), 2, "--ttl")
-            said(put(made, "--copies", "0"), 2, "--copies", "1 to 8")
+            said(put(made, copies="2"), 1, "2 copies", "fewer providers")
+            said(put(made, ttl="25h"), 1, "86400 s")
+            said(put(made, ttl="31d"), 2, "--ttl")
+            said(put(made, copies="0"), 2, "--copies", "1 to 8")
             made.good("quota", "acme", "4KiB")
             said(put(made), 1, "acme", "4096")
-        said(Lender(made, memory="8T").refused(1), 1, "MiB on a machine with")
+        said(Lender(made, memory="4T").refused(1), 1, "MiB on a machine with")
         said(Lender(made, memory="1000").refused(2), 2, "a multiple of 4 KiB")
 
 
