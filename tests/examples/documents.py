@@ -13,6 +13,7 @@ import time
 
 END = "@@end"
 PROMPT = re.compile(r"    ([a-z][a-z0-9-]*)?\$ (.*)")
+LATER = re.compile(r"lethe (audit show|pool status)\b")  # what has just happened may be there in a moment
 SERVICE = re.compile(r"(.*\blethe (?:pool control|pool provide)\b.*?) &$")
 WAIT_S = 30
 
@@ -106,6 +107,10 @@ class Document:
         wanted = pattern(self.real(line) for line in lines)
         service = SERVICE.fullmatch(without_comment(command))
         said = terminal.begin(service[1], wanted) if service else terminal.run(command)
+        end = time.monotonic() + WAIT_S
+        while LATER.match(command) and not wanted.fullmatch(said) and time.monotonic() < end:
+            time.sleep(0.1)
+            said = terminal.run(command)
         assert wanted.fullmatch(said), f"{terminal.name}$ {command}\n{said}--- expected:\n" + "\n".join(lines)
 
     def real(self, line):
