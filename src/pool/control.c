@@ -61,6 +61,7 @@ static void finish_turn(void *context)
 static void sweep(void *context)
 {
     struct control *control = context;
+    control_listen_again(control);
     control_sweep(control);
     loop_timer_set(control->sweep, MIN(SWEEP_MS, control->limits.unreachable_ms / 4 + 1));
 }

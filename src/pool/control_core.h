@@ -290,6 +290,7 @@ struct control {
     struct lethe_error why;
 };
 LETHE_MUST_CHECK lethe_result control_listen(struct control *control, struct lethe_error *err);
+void control_listen_again(struct control *control); /* where there was no room for a connection */
 uint64_t control_wall_ms(const struct control *control);
 lethe_result control_random(struct control *control, void *out, size_t size_bytes,
                             struct lethe_error *err);

@@ -1,6 +1,5 @@
 /* The socket, and new connections. */
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,30 +10,14 @@
 
 #define ACCEPTS_A_TURN 64u
 
-union address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-    struct sockaddr_storage all;
-};
-
-static lethe_result listen_on(struct control *control, struct lethe_error *err)
-{
-    static const int on = 1;
-    TRY(listen_open(control->options.listen, control->options.allow_public, &control->listen_fd,
-                    control->address, err));
-    setsockopt(control->listen_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* inherited */
-    return LETHE_OK;
-}
-
 /* ---- accepting ------------------------------------------------------------------------------- */
 
-static void accept_one(struct control *control, int fd, const union address *address)
+static void accept_one(struct control *control, int fd, const struct sockaddr_storage *address)
 {
     const char *why;
     struct source_key key;
     char text[SOURCE_TEXT_SIZE];
-    source_of_address(&address->all, &key, text);
+    source_of_address(address, &key, text);
     struct limits_source *source =
         limits_enter(control->sources, &key, loop_now_ms(control->loop), &why);
     if (source == NULL || control->peer_count >= control->limits.connections_max ||
@@ -46,13 +29,23 @@ static void accept_one(struct control *control, int fd, const union address *add
     }
 }
 
+static bool is_short(int failure)
+{
+    return failure == EMFILE || failure == ENFILE || failure == ENOBUFS || failure == ENOMEM;
+}
+
+/* While descriptors or memory are short nobody is taken, until the next sweep: who waits would make
+ * the socket ready again at once. */
 static void is_ready(void *context, unsigned events)
 {
     struct control *control = context;
     for (unsigned i = 0; i < ACCEPTS_A_TURN; i++) {
-        union address address = {.all = {0}};
+        struct sockaddr_storage address = {0};
         socklen_t length = sizeof address;
-        int fd = accept4(control->listen_fd, &address.any, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        int fd = accept4(control->listen_fd, (struct sockaddr *)&address, &length,
+                         SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0 && is_short(errno))
+            loop_watch_set(control->listening, 0);
         if (fd < 0)
             return;
         accept_one(control, fd, &address);
@@ -61,7 +54,13 @@ static void is_ready(void *context, unsigned events)
 
 lethe_result control_listen(struct control *control, struct lethe_error *err)
 {
-    TRY(listen_on(control, err));
+    TRY(listen_open(control->options.listen, control->options.allow_public, &control->listen_fd,
+                    control->address, err));
     return loop_watch(control->loop, control->listen_fd, LOOP_READ, is_ready, control,
                       &control->listening, err);
+}
+
+void control_listen_again(struct control *control)
+{
+    loop_watch_set(control->listening, LOOP_READ);
 }

@@ -45,13 +45,14 @@ static void list_remove(struct control_peer *peer)
 /* Of the link, whose `why` may be: jobs may still hold the rest. */
 static void leave(struct control_peer *peer, const struct lethe_error *why)
 {
-    CLEANUP(link_free) struct link *link = MOVE(peer->link);
+    struct link *link = MOVE(peer->link);
     peer_forget_asks(peer, why);
     provider_gone(peer->control, peer);
     if (peer->source != NULL)
         limits_leave(peer->control->sources, MOVE(peer->source));
     list_remove(peer);
     peer_let_go(peer);
+    link_free(link);
 }
 
 void peers_close(struct control *control)

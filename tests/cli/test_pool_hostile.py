@@ -3,9 +3,11 @@ floods, connections that say nothing, sizes past every edge. Nothing ends, nothi
 import base64
 import os
 import random
+import resource
 import socket
 import ssl
 import struct
+import time
 
 from kms_processes import until
 from pool_lender import (ALLOCATE, ATTACH, BLOCK, CODES, HELLO, OVER, READ, RELEASE, RENEW, WRITE, Lender, Wire,
@@ -159,6 +161,32 @@ def _(place):
         pool.serves()
         for each in silent:
             each.close()
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        return sum(map(int, stat.read().rsplit(")", 1)[1].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+@case("who has no descriptor left waits for one without spinning, and goes on when there are some")
+def _(place):
+    with Pool(place) as pool:
+        for pid, address in ((pool.world.control.pid, pool.world.address), (pool.lender.process.pid, pool.address)):
+            limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            highest = max(map(int, os.listdir(f"/proc/{pid}/fd")))
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 1, limits[1]))
+            host, port = address.rsplit(":", 1)
+            waiting = [socket.create_connection((host, int(port)), timeout=15) for _ in range(40)]
+            time.sleep(0.2)
+            before, began = cpu_seconds(pid), time.monotonic()
+            time.sleep(1.5)
+            used = (cpu_seconds(pid) - before) / (time.monotonic() - began)
+            print(f"# {used:.2f} of a core while nothing can be done")
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+            for each in waiting:
+                each.close()
+            assert used < 0.1, used
+        pool.serves()
 
 
 @case("allocations that cannot be are refused, and others' leases are as if they were none")
