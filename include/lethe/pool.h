@@ -74,8 +74,9 @@ struct lethe_pool_lease_options {
     bool no_renewal; /* it ends when its time has run out */
 };
 struct lethe_pool_lease;
-/* LETHE_DENIED: the policy, or a quota, says no; LETHE_REVOKED: this identity; LETHE_NO_SPACE: not
- * so many providers have room; LETHE_UNAVAILABLE: control plane or a provider is not reached. */
+/* LETHE_DENIED: the policy says no; LETHE_LIMIT: the tenant's quota, or how many leases one may
+ * have and for how long; LETHE_REVOKED: this identity; LETHE_NO_SPACE: not so many providers have
+ * room; LETHE_UNAVAILABLE: control plane or a provider is not reached. */
 LETHE_MUST_CHECK lethe_result lethe_pool_allocate(struct lethe_pool *pool,
                                                   const struct lethe_pool_lease_options *options,
                                                   struct lethe_pool_lease **out,
