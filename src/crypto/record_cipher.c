@@ -226,26 +226,32 @@ static bool give_tag(struct cipher *cipher, OSSL_PARAM *parameter)
            OSSL_PARAM_set_octet_string(parameter, cipher->tag, TAG_BYTES) == 1;
 }
 
-static int get_parameters(void *context, OSSL_PARAM parameters[])
+static bool give_length(const struct cipher *cipher, OSSL_PARAM *parameter)
 {
-    struct cipher *cipher = context;
     const struct {
         const char *key;
         size_t value;
     } lengths[] = {
-        {OSSL_CIPHER_PARAM_KEYLEN, cipher->key_bytes},
         {OSSL_CIPHER_PARAM_IVLEN, NONCE_BYTES},
+        {OSSL_CIPHER_PARAM_KEYLEN, cipher->key_bytes},
         {OSSL_CIPHER_PARAM_AEAD_TAGLEN, TAG_BYTES},
     };
-    OSSL_PARAM *p = OSSL_PARAM_locate(parameters, OSSL_CIPHER_PARAM_AEAD_TAG);
-    if (p != NULL && !give_tag(cipher, p))
-        return 0;
-    for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
-        p = OSSL_PARAM_locate(parameters, lengths[i].key);
-        if (p != NULL && OSSL_PARAM_set_size_t(p, lengths[i].value) != 1)
-            return 0;
-    }
-    return 1;
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++)
+        if (strcmp(parameter->key, lengths[i].key) == 0)
+            return OSSL_PARAM_set_size_t(parameter, lengths[i].value) == 1;
+    return true; /* what it does not know it leaves alone */
+}
+
+/* libssl asks for one thing, with every record: so they are gone through once, not each looked for.
+ */
+static int get_parameters(void *context, OSSL_PARAM parameters[])
+{
+    struct cipher *cipher = context;
+    bool good = true;
+    for (OSSL_PARAM *p = parameters; good && p != NULL && p->key != NULL; p++)
+        good = strcmp(p->key, OSSL_CIPHER_PARAM_AEAD_TAG) == 0 ? give_tag(cipher, p)
+                                                               : give_length(cipher, p);
+    return good;
 }
 
 static int describe(OSSL_PARAM parameters[], size_t key_bytes)
