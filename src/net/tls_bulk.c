@@ -39,7 +39,13 @@ void tls_rest(struct tls_connection *connection)
     if (!connection->wire.bulk)
         return;
     tls_wire_rest(&connection->wire);
-    if (!may_keep_buffers(connection) && SSL_free_buffers(connection->native) == 1)
+    if (may_keep_buffers(connection))
+        return;
+    if (connection->is_wiping) { /* which is not needed before the freeing, and is slower */
+        SSL_clear_options(connection->native, SSL_OP_CLEANSE_PLAINTEXT);
+        connection->is_wiping = false;
+    }
+    if (SSL_free_buffers(connection->native) == 1)
         connection->is_dirty = false;
 }
 
