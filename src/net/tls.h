@@ -82,8 +82,9 @@ bool tls_pending(const struct tls_connection *connection);
 /* ---- bulk ------------------------------------------------------------------------------------
  *
  * Connections of a context with `bulk` seal and open at the speed of intel-ipsec-mb where OpenSSL
- * is slower (crypto/record.h), collect what is written into full records and many records into one
- * system call, and take new keys after every 2^24 records that they send (RFC 8446, 5.5).
+ * is slower (crypto/record.h), collect what is written into full records (but what is a record's
+ * worth by itself begins one, and is sealed from where it is) and many records into one system
+ * call, and take new keys after every 2^24 records that they send (RFC 8446, 5.5).
  *
  * What is written is not sent before tls_flush(), or before enough has come together; what was not
  * flushed before tls_finish() or tls_free() may never be sent. tls_read() fills all it is given, as

@@ -148,11 +148,12 @@ static lethe_result take(struct tls_connection *connection, const void *bytes, s
     struct guarded *staging = &connection->staging;
     *taken_bytes = 0;
     *want = TLS_DONE;
-    if (staging->size_bytes == TLS_RECORD_BYTES)
-        TRY(seal_staging(connection, want, err));
+    bool is_whole = size_bytes >= TLS_RECORD_BYTES;
+    if (staging->size_bytes == TLS_RECORD_BYTES || (staging->size_bytes > 0 && is_whole))
+        TRY(seal_staging(connection, want, err)); /* a short record costs less than a copy */
     if (*want != TLS_DONE)
         return LETHE_OK;
-    if (staging->size_bytes > 0 || size_bytes < TLS_RECORD_BYTES)
+    if (!is_whole)
         return stage(connection, bytes, size_bytes, taken_bytes, err);
     TRY(seal(connection, bytes, TLS_RECORD_BYTES, want, err)); /* straight from where it is */
     *taken_bytes = *want == TLS_DONE ? TLS_RECORD_BYTES : 0;

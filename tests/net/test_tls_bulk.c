@@ -184,6 +184,29 @@ static void records_are_full_and_wait_for_the_flush(void **state)
     close_pair(&a, &b);
 }
 
+/* What is a record's worth begins one, and is not copied to lie behind what came before. */
+static void long_parts_begin_a_record(void **state)
+{
+    struct side a, b;
+    static uint8_t block[2 * TLS_RECORD_BYTES + 100], sealed[TLS_BATCH_BYTES];
+    uint8_t head[HEAD_BYTES] = {1};
+    const struct iovec parts[] = {{head, sizeof head}, {block, sizeof block}};
+    const size_t contents[] = {sizeof head, TLS_RECORD_BYTES, TLS_RECORD_BYTES, 100};
+    size_t written, at = 0;
+    open_sides(true, true, &a, &b);
+    assert_result(LETHE_OK, tls_write_parts(a.connection, parts, 2, &written, &a.want, NULL));
+    assert_int_equal(written, sizeof head + sizeof block);
+    assert_result(LETHE_OK, tls_flush(a.connection, &a.want, NULL));
+    assert_int_equal(a.want, TLS_DONE);
+    ssize_t got = recv(tls_fd(b.connection), sealed, sizeof sealed, 0);
+    for (size_t i = 0; i < ARRAY_LEN(contents); at += 5 + contents[i] + 17, i++) {
+        assert_true(at + 5 <= (size_t)got);
+        assert_int_equal((size_t)sealed[at + 3] << 8 | sealed[at + 4], contents[i] + 17);
+    }
+    assert_int_equal(at, got);
+    close_pair(&a, &b);
+}
+
 static void a_full_pipe_is_waited_for(void **state)
 {
     struct side a, b;
@@ -399,6 +422,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_parts_arrive_as_they_were),
         cmocka_unit_test(records_are_full_and_wait_for_the_flush),
+        cmocka_unit_test(long_parts_begin_a_record),
         cmocka_unit_test(a_full_pipe_is_waited_for),
         cmocka_unit_test(keys_are_renewed_under_load),
         cmocka_unit_test(peers_may_ask_for_new_keys),
