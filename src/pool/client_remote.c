@@ -131,6 +131,12 @@ static void over(struct client_remote *remote, const struct wire_head *head)
     client_copy_lose(copy, &why);
 }
 
+/* Who is let in and then refused everything would dial again at once, for ever. */
+static bool shows_use(const struct client_pending *pending, const struct wire_head *head)
+{
+    return pending->type != WIRE_HELLO && pending->type != WIRE_ATTACH && head->code == 0;
+}
+
 static lethe_result arrived(void *context, struct link *link, const struct link_frame *frame,
                             lethe_result refused, struct lethe_error *err)
 {
@@ -148,9 +154,9 @@ static lethe_result arrived(void *context, struct link *link, const struct link_
     bool later = wire_answered_later((uint8_t)pending->type);
     STAILQ_REMOVE(later ? &remote->later : &remote->pendings, pending, client_pending, next);
     remote->answered_ms = client_now_ms(remote->worker);
-    if (pending->type != WIRE_HELLO && pending->type != WIRE_ATTACH)
-        remote->backoff_ms = 0;
     lethe_result result = client_take_answer(remote, pending, frame, err);
+    if (result == LETHE_OK && shows_use(pending, &frame->head))
+        remote->backoff_ms = 0;
     free(pending);
     return result;
 }

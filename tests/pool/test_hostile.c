@@ -142,6 +142,23 @@ static void who_never_answers_as_he_should_is_unavailable(void **state)
     site_release(site, lease);
 }
 
+/* Being let in is no success: who refuses everything is not dialled again at once, for ever. */
+static void who_refuses_everything_is_dialled_ever_less_often(void **state)
+{
+    struct pool_site *site = *state;
+    struct hostile_counters before, after;
+    struct lethe_pool_lease *lease = site_lease(site, BYTES, BLOCK, 1);
+    must_write(site, lease, 1);
+    hostile_count(site->providers[0], &before);
+    hostile_play(site->providers[0], HOSTILE_BUSY, 1, false);
+    assert_result(LETHE_UNAVAILABLE, lethe_pool_read(lease, 0, got, BLOCK, &site->err));
+    hostile_count(site->providers[0], &after);
+    assert_in_range(after.attached - before.attached, 2, 16); /* 10 ms, 20, 40, ... of 2 s */
+    hostile_play(site->providers[0], HOSTILE_HONEST, 0, false);
+    must_read(site, lease);
+    site_release(site, lease);
+}
+
 /* Says that it has written, and has not. */
 static void a_forgetful_provider_is_seen(void **state)
 {
@@ -329,6 +346,7 @@ int main(void)
         SITE_TEST(a_lie_is_repaired),
         SITE_TEST(a_breach_ends_a_connection),
         SITE_TEST(who_never_answers_as_he_should_is_unavailable),
+        SITE_TEST(who_refuses_everything_is_dialled_ever_less_often),
         SITE_TEST(a_forgetful_provider_is_seen),
         SITE_TEST(nothing_is_plain),
         SITE_TEST(the_same_again_looks_different),
