@@ -38,6 +38,7 @@ static const struct conf_row rows[] = {
     CONTROL("life", CONF_MILLISECONDS, 1000, 30 * (uint64_t)DAY_MS, life_ms),
     CONTROL("report_every", CONF_MILLISECONDS, 10, 60000, report_ms),
     CONTROL("unreachable_after", CONF_MILLISECONDS, 50, 600000, unreachable_ms),
+    CONTROL("answer_within", CONF_MILLISECONDS, 50, 600000, answer_ms),
     CONTROL("lost_after", CONF_MILLISECONDS, 1000, 30 * (uint64_t)DAY_MS, lost_after_ms),
     CONTROL("leases", CONF_COUNT, 1, 1u << 20, leases_max),
     CONTROL("leases_per_consumer", CONF_COUNT, 1, 1u << 20, leases_per_consumer),

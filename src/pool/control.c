@@ -32,6 +32,7 @@ static void fill_limits(const struct control_limits *wanted, struct control_limi
                                                 .life_ms = 24 * 3600 * 1000,
                                                 .report_ms = 1000,
                                                 .lost_after_ms = 600 * 1000,
+                                                .answer_ms = 30 * 1000,
                                                 .leases_max = 262144,
                                                 .leases_per_consumer = 1024,
                                                 .connections_max = 4096};
@@ -41,6 +42,7 @@ static void fill_limits(const struct control_limits *wanted, struct control_limi
     USUAL(life_ms);
     USUAL(report_ms);
     USUAL(lost_after_ms);
+    USUAL(answer_ms);
     USUAL(leases_max);
     USUAL(leases_per_consumer);
     USUAL(connections_max);
@@ -63,7 +65,8 @@ static void sweep(void *context)
     struct control *control = context;
     control_listen_again(control);
     control_sweep(control);
-    loop_timer_set(control->sweep, MIN(SWEEP_MS, control->limits.unreachable_ms / 4 + 1));
+    uint64_t patience_ms = MIN(control->limits.unreachable_ms, control->limits.answer_ms);
+    loop_timer_set(control->sweep, MIN(SWEEP_MS, patience_ms / 4 + 1));
 }
 
 /* Nobody has been silent before this process could hear it. */

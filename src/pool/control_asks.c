@@ -6,7 +6,8 @@
 
 struct ask {
     struct pending_request pending; /* first */
-    ask_answered *answered;         /* NULL: nobody waits for it */
+    uint64_t since_ms;
+    ask_answered *answered; /* NULL: nobody waits for it */
     void *context;
 };
 _Static_assert(offsetof(struct ask, pending) == 0, "one is the other");
@@ -37,6 +38,7 @@ lethe_result provider_ask(struct control *control, struct pool_provider *provide
     if (ask == NULL)
         return error_set(err, LETHE_NO_MEMORY, "no memory for a question");
     *ask = (struct ask){.pending.type = question->type,
+                        .since_ms = loop_now_ms(control->loop),
                         .answered = question->answered,
                         .context = question->context};
     TRY(send_ask(peer, ask, question->index, err));
@@ -67,6 +69,14 @@ static void answer(struct control_peer *peer, struct ask *ask, lethe_result resu
     if (ask->answered != NULL)
         ask->answered(peer->control, ask->context, result, value, why);
     free(ask);
+}
+
+bool peer_owes_since(const struct control_peer *peer, uint64_t *since_ms)
+{
+    const struct ask *oldest = (const struct ask *)pending_oldest(&peer->asks);
+    if (oldest != NULL)
+        *since_ms = oldest->since_ms;
+    return oldest != NULL;
 }
 
 lethe_result peer_take_reply(struct control_peer *peer, const struct link_frame *frame,

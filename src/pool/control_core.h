@@ -83,6 +83,8 @@ void provider_stop_lease(struct control *control, struct pool_provider *provider
 LETHE_MUST_CHECK lethe_result peer_take_reply(struct control_peer *peer,
                                               const struct link_frame *frame,
                                               struct lethe_error *err);
+/* Since when the oldest ask waits for its reply; false: none does. */
+bool peer_owes_since(const struct control_peer *peer, uint64_t *since_ms);
 /* The connection has ended. */
 void peer_forget_asks(struct control_peer *peer, const struct lethe_error *why);
 

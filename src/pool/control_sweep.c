@@ -19,12 +19,23 @@ static void sweep_lease(struct control *control, struct pool_lease *lease, uint6
     }
 }
 
+/* It must be heard of, and answer what it is asked: reports alone would keep everybody waiting. */
+static void sweep_link(struct control *control, struct pool_provider *provider, uint64_t now_ms)
+{
+    const struct control_peer *peer = provider->link;
+    uint64_t since_ms;
+    if (!provider_is_here(provider))
+        return;
+    if (now_ms - provider->heard_ms > control->limits.unreachable_ms)
+        link_end(peer->link, LETHE_UNAVAILABLE, "the provider is silent");
+    else if (peer_owes_since(peer, &since_ms) && now_ms - since_ms > control->limits.answer_ms)
+        link_end(peer->link, LETHE_UNAVAILABLE, "the provider does not answer what it is asked");
+}
+
 static void sweep_provider(struct control *control, struct pool_provider *provider, uint64_t now_ms)
 {
     struct pool_lease *next;
-    const struct control_peer *peer = provider->link;
-    if (provider_is_here(provider) && now_ms - provider->heard_ms > control->limits.unreachable_ms)
-        link_end(peer->link, LETHE_UNAVAILABLE, "the provider is silent");
+    sweep_link(control, provider, now_ms);
     bool is_silent = !provider_is_here(provider) && !provider->row.lost &&
                      now_ms - provider->heard_ms > control->limits.lost_after_ms;
     if (is_silent)

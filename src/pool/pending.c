@@ -44,12 +44,21 @@ lethe_result pending_take(struct pending *pending, const struct wire_head *reply
     return LETHE_OK;
 }
 
-struct pending_request *pending_pop(struct pending *pending)
+static struct pending_request *oldest(const struct pending *pending)
 {
     struct pending_request *first = TAILQ_FIRST(&pending->in_order);
     struct pending_request *later = TAILQ_FIRST(&pending->later);
-    if (first == NULL || (later != NULL && later->number < first->number))
-        first = later;
+    return first == NULL || (later != NULL && later->number < first->number) ? later : first;
+}
+
+const struct pending_request *pending_oldest(const struct pending *pending)
+{
+    return oldest(pending);
+}
+
+struct pending_request *pending_pop(struct pending *pending)
+{
+    struct pending_request *first = oldest(pending);
     if (first != NULL)
         take(pending, first);
     return first;

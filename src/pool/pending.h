@@ -26,6 +26,7 @@ void pending_add(struct pending *pending, struct pending_request *request);
  * none, or it is not its turn, for `frame` to return. */
 LETHE_MUST_CHECK lethe_result pending_take(struct pending *pending, const struct wire_head *reply,
                                            struct pending_request **out, struct lethe_error *err);
+const struct pending_request *pending_oldest(const struct pending *pending); /* NULL: none */
 /* Takes out the oldest, whatever it is: for a link that ended. NULL: none is left. */
 struct pending_request *pending_pop(struct pending *pending);
 

@@ -15,7 +15,7 @@ static struct wire_allocated got;
 static int setup(void **state)
 {
     home_setup(state);
-    check.limits = (struct control_limits){.leases_per_consumer = 40};
+    check.limits = (struct control_limits){.leases_per_consumer = 40, .answer_ms = 1000};
     check_setup(&check, state);
     node_init(&a, NODE_A, 64 * MIB);
     node_init(&b, NODE_B, 128 * MIB);
@@ -249,6 +249,37 @@ static void test_a_provider_that_ends_while_it_is_asked_is_passed_over(void **st
     assert_int_equal(1, a.grants);
 }
 
+static void report_until_cut_off(struct node *node)
+{
+    lethe_result result = LETHE_OK;
+    for (unsigned i = 0; i < 2000 && result == LETHE_OK; i++) {
+        check_turn(&check);
+        result = node_report(node, &err);
+    }
+    assert_true(node->asker.ended);
+}
+
+/* It is never silent, and answers nothing: whoever waits for it must not wait for ever. */
+static void test_a_provider_that_answers_no_order_is_cut_off(void **state)
+{
+    CLEANUP(buffer_clear) struct buffer index = {0};
+    const struct wire_allocate wanted = {MIB, BLOCK, 60000, 1};
+    wire_allocate_write(&wanted, &index);
+    b.mute = true;
+    assert_true(asker_send(&anna, WIRE_ALLOCATE, &index) > 0);
+    report_until_cut_off(&b);
+    assert_ok(asker_answer(&anna, &err), &err);
+    assert_int_equal(1, a.grants);
+    assert_ok(wire_allocated_read(cursor_over(anna.index.bytes, anna.index.size_bytes), &got, &err),
+              &err);
+    buffer_clear(&index);
+    wire_lease_write(&got.copies[0].lease, &index);
+    a.mute = true;
+    assert_true(asker_send(&anna, WIRE_DROP, &index) > 0);
+    report_until_cut_off(&a);
+    assert_result(LETHE_UNAVAILABLE, asker_answer(&anna, &err));
+}
+
 /* ---- tokens, rows and records ---------------------------------------------------------------- */
 
 static void test_a_token_is_for_one_lease_consumer_and_boot(void **state)
@@ -421,6 +452,7 @@ int main(void)
         WITH_CONTROL(test_copies_are_on_different_providers_or_nowhere),
         WITH_CONTROL(test_a_provider_that_refuses_is_passed_over),
         WITH_CONTROL(test_a_provider_that_ends_while_it_is_asked_is_passed_over),
+        WITH_CONTROL(test_a_provider_that_answers_no_order_is_cut_off),
         WITH_CONTROL(test_a_token_is_for_one_lease_consumer_and_boot),
         WITH_CONTROL(test_ends_are_on_record),
         WITH_CONTROL(test_drop_is_answered_when_it_is_wiped),
