@@ -59,6 +59,15 @@ void tls_bulk_clear(struct tls_connection *connection)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
+/* OpenSSL need not be asked: it has nothing, and would find nothing. That the peer has said goodbye
+ * is for OpenSSL to tell. */
+static bool is_dry(struct tls_connection *connection)
+{
+    return SSL_pending(connection->native) == 0 &&
+           (SSL_get_shutdown(connection->native) & SSL_RECEIVED_SHUTDOWN) == 0 &&
+           tls_wire_is_dry(&connection->wire);
+}
+
 lethe_result tls_read_bulk(struct tls_connection *connection, void *bytes, size_t capacity_bytes,
                            size_t *read_bytes, enum tls_want *want, struct lethe_error *err)
 {
@@ -66,6 +75,11 @@ lethe_result tls_read_bulk(struct tls_connection *connection, void *bytes, size_
     do {
         size_t got = 0;
         choose_wiping(connection);
+        if (*read_bytes == 0 && is_dry(connection)) {
+            *want = TLS_WANT_READ;
+            tls_rest(connection);
+            return LETHE_OK;
+        }
         int status =
             SSL_read_ex(native, (uint8_t *)bytes + *read_bytes, capacity_bytes - *read_bytes, &got);
         if (status != 1) {

@@ -53,6 +53,8 @@ LETHE_MUST_CHECK bool tls_wire_make_room(struct tls_wire *wire, bool *has_room);
 LETHE_MUST_CHECK bool tls_wire_has_record(const struct tls_wire *wire);
 /* How many bytes the next record has as sealed; receives if nothing waits. 0: not known yet. */
 LETHE_MUST_CHECK size_t tls_wire_next_record(struct tls_wire *wire);
+/* Whether reading would give nothing, without asking the socket; true once: then it is asked. */
+LETHE_MUST_CHECK bool tls_wire_is_dry(struct tls_wire *wire);
 static inline bool tls_batch_is_empty(const struct tls_batch *batch)
 {
     return batch->from == batch->until;

@@ -137,6 +137,14 @@ size_t tls_wire_next_record(struct tls_wire *wire)
     return waiting(&wire->in) >= HEADER_BYTES ? record_bytes(&wire->in) : 0;
 }
 
+bool tls_wire_is_dry(struct tls_wire *wire)
+{
+    bool guess = tls_batch_is_empty(&wire->in) && wire->drained && !wire->must_ask;
+    if (guess)
+        wire->drained = false;
+    return guess;
+}
+
 static void rest(struct tls_batch *batch)
 {
     if (!tls_batch_is_empty(batch))

@@ -207,6 +207,24 @@ static void long_parts_begin_a_record(void **state)
     close_pair(&a, &b);
 }
 
+/* It came with the last bytes, and the socket has nothing more. */
+static void a_goodbye_behind_bytes_is_heard(void **state)
+{
+    struct side a, b;
+    uint8_t bytes[100] = {1}, roomy[200];
+    size_t count;
+    open_sides(true, true, &a, &b);
+    assert_result(LETHE_OK, tls_write(a.connection, bytes, sizeof bytes, &count, &a.want, NULL));
+    assert_result(LETHE_OK, tls_flush(a.connection, &a.want, NULL));
+    tls_finish(a.connection);
+    assert_result(LETHE_OK, tls_read(b.connection, roomy, sizeof roomy, &count, &b.want, NULL));
+    assert_int_equal(count, sizeof bytes);
+    assert_result(LETHE_OK, tls_read(b.connection, bytes, sizeof bytes, &count, &b.want, NULL));
+    assert_int_equal(count, 0);
+    assert_int_equal(b.want, TLS_CLOSED);
+    close_pair(&a, &b);
+}
+
 static void a_full_pipe_is_waited_for(void **state)
 {
     struct side a, b;
@@ -423,6 +441,7 @@ int main(void)
         cmocka_unit_test(any_parts_arrive_as_they_were),
         cmocka_unit_test(records_are_full_and_wait_for_the_flush),
         cmocka_unit_test(long_parts_begin_a_record),
+        cmocka_unit_test(a_goodbye_behind_bytes_is_heard),
         cmocka_unit_test(a_full_pipe_is_waited_for),
         cmocka_unit_test(keys_are_renewed_under_load),
         cmocka_unit_test(peers_may_ask_for_new_keys),
