@@ -58,7 +58,8 @@ static lethe_result answer(struct provider *provider, const struct wire_head *re
  *
  * On every worker's loop: connections are ended, and behind that, once they have ended, the first
  * loop is told. The reply follows when the last was; until then the link is paused. A ban that a
- * later link asks for meanwhile waits; of what an earlier link still waits for, it is told anew. */
+ * later link asks for meanwhile waits; where several links came meanwhile, only the last one's is
+ * answered, and whatever is begun ends the connections of all who are banned by then. */
 
 static void begin_ban(struct provider *provider, const struct ban *ban)
 {
@@ -69,15 +70,22 @@ static void begin_ban(struct provider *provider, const struct ban *ban)
         loop_post(provider->workers[i].loop, &provider->workers[i].ban);
 }
 
+/* By name too: where the table of the banned is full, the ban fails, and this much is done. */
+static bool is_to_end(struct provider *provider, const struct consumer *consumer)
+{
+    const char *who = consumer->link == NULL ? "" : link_peer(consumer->link)->text;
+    return who[0] != '\0' && (strcmp(who, provider->control.ban.order.name) == 0 ||
+                              tenancy_is_banned(provider->tenancy, who));
+}
+
 /* Behind what the tenancy has posted, so that each channel is told what ended it. */
 void worker_ban(void *context)
 {
     struct worker *worker = context;
-    const char *banned = worker->provider->control.ban.order.name;
     struct consumer *consumer;
     TAILQ_FOREACH(consumer, &worker->consumers, entry)
     {
-        if (consumer->link != NULL && strcmp(link_peer(consumer->link)->text, banned) == 0)
+        if (is_to_end(worker->provider, consumer))
             link_end(consumer->link, LETHE_REVOKED, "the identity is revoked");
     }
     loop_post(worker->loop, &worker->ban_over);

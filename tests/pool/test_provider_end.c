@@ -1,7 +1,11 @@
 /* A provider's leases end, whoever does not want them to; its control plane comes and goes. */
 #include "check.h"
 
+#include <semaphore.h>
+
 #include "provider_check.h"
+
+#include "pool/provider_core.h"
 
 static int start(void **state)
 {
@@ -367,6 +371,58 @@ static void a_banned_identity_is_kept_out_until_it_is_forgiven(void **state)
     place_close(place);
 }
 
+static void stand_still(void *context)
+{
+    while (sem_wait(context) != 0)
+        continue;
+}
+
+/* The provider's end of it: while that is paused, it does not see the other end go. */
+static void end_control_link(void *context)
+{
+    struct place *place = context;
+    link_end(place->provider->control.link, LETHE_UNAVAILABLE, "for the test");
+}
+
+/* By a link that ends before the ban is answered; then the provider has joined by another one. */
+static void ban_and_leave(struct place *place, const char *name)
+{
+    CLEANUP(buffer_clear) struct buffer index = {0};
+    struct lethe_error err = {0};
+    struct wire_order wanted = {.on = true};
+    struct control_end *control = &place->control;
+    struct loop_task ends = {.work = end_control_link, .context = place};
+    strcpy(wanted.name, name);
+    wire_order_write(WIRE_BAN, &wanted, &index);
+    const struct wire_head head = {.type = WIRE_BAN, .request = link_next_request(control->link)};
+    assert_ok(link_send(control->link, &head, &index, NULL, &err), &err);
+    place_until(place, tenancy_is_banned(place->provider->tenancy, name));
+    unsigned joins = control->joins;
+    loop_post(place->provider->workers[0].loop, &ends);
+    place_until(place, control->joins > joins);
+}
+
+/* While a worker still carries out a ban, others come by other links: none is forgotten. */
+static void bans_that_come_by_several_links_end_all_connections(void **state)
+{
+    struct place *place = place_open();
+    sem_t goes_on;
+    struct loop_task stands_still = {.work = stand_still, .context = &goes_on};
+    struct guest *first = guest_come(place, PEER_CONSUMER), *second = guest_come(place, PEER_OTHER);
+    assert_int_equal(sem_init(&goes_on, 0, 0), 0);
+    loop_post(place->provider->workers[1].loop, &stands_still);
+    ban_and_leave(place, "spiffe://pool.test/nobody/1");
+    ban_and_leave(place, TERMS_CONSUMER);
+    ban_and_leave(place, PEER_OTHER_ID);
+    ban_and_leave(place, "spiffe://pool.test/nobody/2");
+    sem_post(&goes_on);
+    place_until(place, first->ended == 1 && second->ended == 1);
+    guest_leave(first);
+    guest_leave(second);
+    place_close(place);
+    sem_destroy(&goes_on);
+}
+
 /* ---- orders ---------------------------------------------------------------------------------- */
 
 static void orders_that_cannot_be_carried_out_are_refused(void **state)
@@ -507,6 +563,7 @@ int main(void)
         cmocka_unit_test(the_next_consumer_finds_nothing),
         cmocka_unit_test(without_the_wipe_nobody_gets_the_memory),
         cmocka_unit_test(a_banned_identity_is_kept_out_until_it_is_forgiven),
+        cmocka_unit_test(bans_that_come_by_several_links_end_all_connections),
         cmocka_unit_test(orders_that_cannot_be_carried_out_are_refused),
         cmocka_unit_test(without_its_control_plane_it_goes_on_and_tells_everything_later),
         cmocka_unit_test(a_provider_that_starts_again_starts_empty),
