@@ -43,6 +43,7 @@ static const struct conf_row rows[] = {
     CONTROL("leases", CONF_COUNT, 1, 1u << 20, leases_max),
     CONTROL("leases_per_consumer", CONF_COUNT, 1, 1u << 20, leases_per_consumer),
     CONTROL("connections", CONF_COUNT, 1, 100000, connections_max),
+    CONTROL("connections_per_identity", CONF_COUNT, 1, 100000, connections_per_identity),
     CONTROL("connections_per_source", CONF_COUNT, 1, 100000, connections_per_source),
     TEXT("provide", "listen", CONF_TEXT, provide.listen),
     TEXT("provide", "announce", CONF_TEXT, provide.announce),

@@ -35,7 +35,8 @@ static void fill_limits(const struct control_limits *wanted, struct control_limi
                                                 .answer_ms = 30 * 1000,
                                                 .leases_max = 262144,
                                                 .leases_per_consumer = 1024,
-                                                .connections_max = 4096};
+                                                .connections_max = 4096,
+                                                .connections_per_identity = 64};
     *out = *wanted;
 #define USUAL(member) out->member = wanted->member != 0 ? wanted->member : usual.member
     USUAL(ttl_max_ms);
@@ -46,6 +47,7 @@ static void fill_limits(const struct control_limits *wanted, struct control_limi
     USUAL(leases_max);
     USUAL(leases_per_consumer);
     USUAL(connections_max);
+    USUAL(connections_per_identity);
 #undef USUAL
     if (out->unreachable_ms == 0)
         out->unreachable_ms = 5 * out->report_ms;
@@ -95,6 +97,7 @@ static lethe_result make_loop(struct control *control, struct lethe_error *err)
         .connections_per_source = control->limits.connections_per_source,
         .handshakes_per_second = control->limits.connections_per_source};
     TRY(limits_create(&sources, &control->sources, err));
+    TRY(identities_create(control->limits.connections_per_identity, &control->identities, err));
     TRY(loop_create(&control->loop, err));
     TRY(loop_timer_create(control->loop, finish_turn, control, &control->turn, err));
     return loop_timer_create(control->loop, sweep, control, &control->sweep, err);
@@ -146,6 +149,7 @@ void control_free(struct control *control)
     loop_timer_free(control->turn);
     loop_timer_free(control->sweep);
     limits_free(control->sources);
+    identities_free(control->identities);
     registry_free(control->registry);
     tls_context_free(control->tls);
     buffer_clear(&control->scratch);

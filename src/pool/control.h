@@ -26,9 +26,10 @@ struct control_limits {      /* 0: the value in brackets */
     uint64_t unreachable_ms; /* ... and nothing new is placed on it (5 reports) */
     uint64_t answer_ms;      /* a provider that leaves an order unanswered is cut off (30 s) */
     uint64_t leases_max;     /* (262,144) */
-    uint64_t leases_per_consumer;    /* (1,024) */
-    uint64_t connections_max;        /* (4,096) */
-    uint64_t connections_per_source; /* (connections_max) */
+    uint64_t leases_per_consumer;      /* (1,024) */
+    uint64_t connections_max;          /* (4,096) */
+    uint64_t connections_per_source;   /* (connections_max) */
+    uint64_t connections_per_identity; /* (64) */
 };
 struct control;
 struct control_options {

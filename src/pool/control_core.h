@@ -24,6 +24,7 @@
 #include "base/buffer.h"
 #include "kms/change.h"
 #include "pool/control.h"
+#include "pool/identities.h"
 #include "pool/link.h"
 #include "pool/pending.h"
 #include "pool/registry.h"
@@ -37,6 +38,7 @@ struct control_peer {
     struct link *link; /* NULL: it has ended */
     struct limits_source *source;
     struct spiffe_id id;
+    bool is_counted;                /* among its identity's connections */
     struct pool_provider *provider; /* that joined by it */
     struct pending asks;
     size_t holders; /* jobs and others that answer it later, and the link */
@@ -279,6 +281,7 @@ struct control {
     char address[WIRE_ADDRESS_MAX + 1];
     struct tls_context *tls;
     struct limits *sources;
+    struct identities *identities;
     struct registry *registry;
     struct control_peer *peers;
     size_t peer_count;

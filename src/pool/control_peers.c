@@ -50,6 +50,8 @@ static void leave(struct control_peer *peer, const struct lethe_error *why)
     provider_gone(peer->control, peer);
     if (peer->source != NULL)
         limits_leave(peer->control->sources, MOVE(peer->source));
+    if (peer->is_counted)
+        identities_leave(peer->control->identities, peer->id.text);
     list_remove(peer);
     peer_let_go(peer);
     link_free(link);
@@ -146,6 +148,22 @@ static lethe_result send_away(struct control_peer *peer, const struct wire_head 
     return LETHE_OK;
 }
 
+/* Only who is known is counted, and only with an answer to HELLO can it be told. */
+static lethe_result greet(struct control_peer *peer, const struct link_frame *hello,
+                          struct lethe_error *err)
+{
+    struct lethe_error why = {0};
+    if (!peer->is_counted &&
+        identities_enter(peer->control->identities, peer->id.text, &why) != LETHE_OK) {
+        peer_refuse(peer, &hello->head, &why);
+        link_end(peer->link, why.code, why.text);
+        return LETHE_OK;
+    }
+    peer->is_counted = true;
+    return link_welcome(peer->link, hello, WIRE_BY_CONSUMER | WIRE_BY_PROVIDER | WIRE_BY_OPERATOR,
+                        NULL, err);
+}
+
 static lethe_result take_frame(void *context, struct link *link, const struct link_frame *frame,
                                lethe_result refused, struct lethe_error *err)
 {
@@ -157,8 +175,7 @@ static lethe_result take_frame(void *context, struct link *link, const struct li
     if (peer->provider != NULL)
         peer->provider->heard_ms = loop_now_ms(peer->control->loop);
     if (frame->head.type == WIRE_HELLO)
-        return link_welcome(link, frame, WIRE_BY_CONSUMER | WIRE_BY_PROVIDER | WIRE_BY_OPERATOR,
-                            NULL, err);
+        return greet(peer, frame, err);
     return wire_is_reply(&frame->head) ? peer_take_reply(peer, frame, err)
                                        : take_request(peer, frame, err);
 }

@@ -9,6 +9,7 @@
 #include "pool/provider_core.h"
 
 #define CONNECTIONS_MAX 4096u
+#define CONNECTIONS_PER_IDENTITY 256u
 #define CONSUMER_IDLE_MS 3600000u
 #define TICK_MAX_MS 1000u  /* timers do not see a machine sleep, and leases run out meanwhile */
 #define STOP_MAX_MS 10000u /* for telling the control plane what was wiped */
@@ -261,6 +262,8 @@ static void fill(struct provider *provider, const struct provider_options *optio
     provider->stop_task = (struct loop_task){.work = begin_to_stop, .context = provider};
     if (options->connections_max == 0)
         provider->options.connections_max = CONNECTIONS_MAX;
+    if (options->connections_per_identity == 0)
+        provider->options.connections_per_identity = CONNECTIONS_PER_IDENTITY;
     if (options->consumer_idle_ms == 0)
         provider->options.consumer_idle_ms = CONSUMER_IDLE_MS;
     if (options->loops == 0)
@@ -322,6 +325,7 @@ void provider_free(struct provider *provider)
         loop_free(provider->workers[i].loop);
     }
     limits_free(provider->limits);
+    identities_free(provider->identities);
     tls_context_free(provider->serve);
     tls_context_free(provider->dial);
     pthread_mutex_destroy(&provider->contexts_lock);

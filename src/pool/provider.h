@@ -27,8 +27,9 @@ struct provider_options {
     struct tls_context *serve;   /* asks for certificates: TLS_CLIENT_MUST; bulk */
     struct tls_context *dial;
     const struct lethe_log *log;
-    unsigned loops;            /* 0: one per CPU, at most 16 */
-    uint32_t connections_max;  /* 0: 4096 */
+    unsigned loops;                    /* 0: one per CPU, at most 16 */
+    uint32_t connections_max;          /* 0: 4096 */
+    uint32_t connections_per_identity; /* 0: 256 */
     uint64_t consumer_idle_ms; /* a connection without a byte for so long ends; 0: an hour */
     const struct clock_source *boottime;           /* NULL: CLOCK_BOOTTIME; monotonic_ns is used */
     void (*wipe)(void *memory, size_t size_bytes); /* NULL: lethe_wipe(); tests have their own */

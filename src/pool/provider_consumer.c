@@ -28,6 +28,8 @@ static void forget(void *context)
 static void end(struct consumer *consumer)
 {
     struct worker *worker = consumer->worker;
+    if (consumer->is_counted)
+        identities_leave(worker->provider->identities, link_peer(consumer->link)->text);
     link_free(MOVE(consumer->link));
     fd_close(FD_MOVE(consumer->fd));
     if (consumer->writing != NULL)
@@ -183,17 +185,27 @@ void consumer_accept(struct provider *provider, int fd, const struct sockaddr_st
 
 /* ---- frames ---------------------------------------------------------------------------------- */
 
+static lethe_result may_come(struct consumer *consumer, const char *who, struct lethe_error *why)
+{
+    struct provider *provider = consumer->worker->provider;
+    if (tenancy_is_banned(provider->tenancy, who))
+        return error_set(why, LETHE_REVOKED, "%s is revoked", who);
+    if (!consumer->is_counted)
+        TRY(identities_enter(provider->identities, who, why));
+    consumer->is_counted = true;
+    return LETHE_OK;
+}
+
 static lethe_result greet(struct consumer *consumer, const struct link_frame *frame,
                           struct lethe_error *err)
 {
     struct provider *provider = consumer->worker->provider;
     const char *who = link_peer(consumer->link)->text;
-    struct lethe_error why;
-    if (!tenancy_is_banned(provider->tenancy, who))
+    struct lethe_error why = {0};
+    if (may_come(consumer, who, &why) == LETHE_OK)
         return link_welcome(consumer->link, frame, WIRE_BY_CONSUMER, provider->boot_id, err);
-    error_set(&why, LETHE_REVOKED, "%s is revoked", who);
     TRY(link_refuse(consumer->link, &frame->head, &why, err));
-    link_end(consumer->link, LETHE_REVOKED, why.text);
+    link_end(consumer->link, why.code, why.text);
     return LETHE_OK;
 }
 

@@ -14,6 +14,7 @@
 #include <sys/queue.h>
 
 #include "net/source_limits.h"
+#include "pool/identities.h"
 #include "pool/link.h"
 #include "pool/provider.h"
 #include "pool/tenancy.h"
@@ -44,6 +45,7 @@ struct consumer {
     struct link *link;
     int fd; /* until there is a link */
     struct limits_source *source;
+    bool is_counted; /* among its identity's connections */
     struct channel channels[CHANNELS_MAX];
     uint32_t attached_ever;
     struct channel *writing;    /* a WRITE's data are coming in */
@@ -178,6 +180,7 @@ struct provider {
     struct loop_watch *accepts; /* once it serves */
     struct loop_timer *accepts_again;
     struct limits *limits;
+    struct identities *identities;
     struct worker workers[PROVIDER_LOOPS_MAX];
     unsigned worker_count;
     uint32_t consumer_count;

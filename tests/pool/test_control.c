@@ -280,6 +280,29 @@ static void test_a_provider_that_answers_no_order_is_cut_off(void **state)
     assert_result(LETHE_UNAVAILABLE, asker_answer(&anna, &err));
 }
 
+/* One certificate does not get every place; a place that becomes free is had again. */
+static void test_an_identity_has_its_share_of_the_connections(void **state)
+{
+    static struct asker more[64];
+    for (size_t i = 0; i < 63; i++) {
+        asker_open(&check, &more[i], ANNA, WIRE_CONSUMER);
+        assert_true(more[i].welcome);
+    }
+    asker_open(&check, &more[63], ANNA, WIRE_CONSUMER);
+    assert_false(more[63].welcome);
+    check_until(&check, more[63].ended);
+    assert_result(LETHE_LIMIT, more[63].why.code);
+    assert_ok(ask_allocate(&bert, MIB, 1, &got, &err), &err);
+    asker_close(&more[0]);
+    do {
+        check_turn(&check);
+        asker_close(&more[63]);
+        asker_open(&check, &more[63], ANNA, WIRE_CONSUMER);
+    } while (!more[63].welcome);
+    for (size_t i = 1; i < 64; i++)
+        asker_close(&more[i]);
+}
+
 /* ---- tokens, rows and records ---------------------------------------------------------------- */
 
 static void test_a_token_is_for_one_lease_consumer_and_boot(void **state)
@@ -453,6 +476,7 @@ int main(void)
         WITH_CONTROL(test_a_provider_that_refuses_is_passed_over),
         WITH_CONTROL(test_a_provider_that_ends_while_it_is_asked_is_passed_over),
         WITH_CONTROL(test_a_provider_that_answers_no_order_is_cut_off),
+        WITH_CONTROL(test_an_identity_has_its_share_of_the_connections),
         WITH_CONTROL(test_a_token_is_for_one_lease_consumer_and_boot),
         WITH_CONTROL(test_ends_are_on_record),
         WITH_CONTROL(test_drop_is_answered_when_it_is_wiped),

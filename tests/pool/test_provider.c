@@ -238,10 +238,35 @@ static void more_than_one_reply_carries_is_refused(void **state)
     place_close(place);
 }
 
+/* One certificate does not get every place; a place that becomes free is had again. */
+static void an_identity_has_its_share_of_the_connections(void **state)
+{
+    struct place *place = place_prepare();
+    place->options.connections_per_identity = 2;
+    place_start(place);
+    place_until(place, atomic_load(&place->is_ready));
+    struct guest *guests[2] = {guest_come(place, PEER_CONSUMER), guest_come(place, PEER_CONSUMER)};
+    assert_int_equal(guests[1]->reply.code, 0);
+    struct guest *late = guest_come(place, PEER_CONSUMER), *other = guest_come(place, PEER_OTHER);
+    assert_int_equal(wire_result_of(late->reply.code), LETHE_LIMIT);
+    place_until(place, late->ended == 1);
+    assert_int_equal(other->reply.code, 0);
+    guest_leave(guests[0]);
+    do {
+        guest_leave(late);
+        late = guest_come(place, PEER_CONSUMER);
+    } while (late->reply.request != 1 || late->reply.code != 0);
+    guest_leave(late);
+    guest_leave(other);
+    guest_leave(guests[1]);
+    place_close(place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nobody_is_served_before_the_first_report_was_answered),
+        cmocka_unit_test(an_identity_has_its_share_of_the_connections),
         cmocka_unit_test(whoever_proves_nothing_is_not_served),
         cmocka_unit_test(a_provider_that_the_control_plane_refuses_ends),
         cmocka_unit_test(who_is_not_the_control_plane_is_not_listened_to),
