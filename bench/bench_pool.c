@@ -1,7 +1,9 @@
 /* The memory pool beside Redis and memcached, all with mutual TLS 1.3 and TLS_AES_256_GCM_SHA384,
  * driven by one client (pool_load.h) over 8 connections that each have one operation in flight;
  * LETHE_BENCH_DEPTH=n: n of them. LETHE_BENCH_SERVER=name and LETHE_BENCH_BLOCK="4 KiB" leave out
- * the others (but plain), for profiles; LETHE_BENCH_BLOCK=none leaves what ours keeps and wipes. A
+ * the others (but plain), for profiles; LETHE_BENCH_BLOCK=none leaves what ours keeps and wipes.
+ * LETHE_BENCH_STOCK_TLS=1 gives the client of Redis and memcached OpenSSL's TLS as it is, as their
+ * own clients have it, in place of that of net/tls.h for bulk. A
  * server that does the same over plain TCP, with no protection at all, says what loopback leaves
  * room for. */
 #include <stdio.h>
@@ -271,7 +273,7 @@ static void open_client(void)
     const struct tls_options options = {.certificates_pem = bench.client_identity.pem.bytes,
                                         .key_pem = bench.client_identity.key_pem,
                                         .roots_pem = bench.authority.pem.bytes,
-                                        .bulk = true};
+                                        .bulk = getenv("LETHE_BENCH_STOCK_TLS") == NULL};
     if (tls_client_create(&options, &bench.tls, &err) != LETHE_OK)
         bench_fail("no TLS client", &err);
 }
