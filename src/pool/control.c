@@ -97,7 +97,7 @@ static lethe_result make_loop(struct control *control, struct lethe_error *err)
         .connections_per_source = control->limits.connections_per_source,
         .handshakes_per_second = control->limits.connections_per_source};
     TRY(limits_create(&sources, &control->sources, err));
-    TRY(identities_create(control->limits.connections_per_identity, &control->identities, err));
+    TRY(places_create(control->limits.connections_per_identity, &control->places, err));
     TRY(loop_create(&control->loop, err));
     TRY(loop_timer_create(control->loop, finish_turn, control, &control->turn, err));
     return loop_timer_create(control->loop, sweep, control, &control->sweep, err);
@@ -149,7 +149,7 @@ void control_free(struct control *control)
     loop_timer_free(control->turn);
     loop_timer_free(control->sweep);
     limits_free(control->sources);
-    identities_free(control->identities);
+    places_free(control->places);
     registry_free(control->registry);
     tls_context_free(control->tls);
     buffer_clear(&control->scratch);

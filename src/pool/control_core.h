@@ -24,9 +24,9 @@
 #include "base/buffer.h"
 #include "kms/change.h"
 #include "pool/control.h"
-#include "pool/identities.h"
 #include "pool/link.h"
 #include "pool/pending.h"
+#include "pool/places.h"
 #include "pool/registry.h"
 
 /* ---- connections ----------------------------------------------------------------------------- */
@@ -281,7 +281,7 @@ struct control {
     char address[WIRE_ADDRESS_MAX + 1];
     struct tls_context *tls;
     struct limits *sources;
-    struct identities *identities;
+    struct places *places;
     struct registry *registry;
     struct control_peer *peers;
     size_t peer_count;

@@ -51,7 +51,7 @@ static void leave(struct control_peer *peer, const struct lethe_error *why)
     if (peer->source != NULL)
         limits_leave(peer->control->sources, MOVE(peer->source));
     if (peer->is_counted)
-        identities_leave(peer->control->identities, peer->id.text);
+        places_leave(peer->control->places, peer->id.text);
     list_remove(peer);
     peer_let_go(peer);
     link_free(link);
@@ -153,8 +153,7 @@ static lethe_result greet(struct control_peer *peer, const struct link_frame *he
                           struct lethe_error *err)
 {
     struct lethe_error why = {0};
-    if (!peer->is_counted &&
-        identities_enter(peer->control->identities, peer->id.text, &why) != LETHE_OK) {
+    if (!peer->is_counted && places_enter(peer->control->places, peer->id.text, &why) != LETHE_OK) {
         peer_refuse(peer, &hello->head, &why);
         link_end(peer->link, why.code, why.text);
         return LETHE_OK;

@@ -325,7 +325,7 @@ void provider_free(struct provider *provider)
         loop_free(provider->workers[i].loop);
     }
     limits_free(provider->limits);
-    identities_free(provider->identities);
+    places_free(provider->places);
     tls_context_free(provider->serve);
     tls_context_free(provider->dial);
     pthread_mutex_destroy(&provider->contexts_lock);

@@ -29,7 +29,7 @@ static void end(struct consumer *consumer)
 {
     struct worker *worker = consumer->worker;
     if (consumer->is_counted)
-        identities_leave(worker->provider->identities, link_peer(consumer->link)->text);
+        places_leave(worker->provider->places, link_peer(consumer->link)->text);
     link_free(MOVE(consumer->link));
     fd_close(FD_MOVE(consumer->fd));
     if (consumer->writing != NULL)
@@ -191,7 +191,7 @@ static lethe_result may_come(struct consumer *consumer, const char *who, struct 
     if (tenancy_is_banned(provider->tenancy, who))
         return error_set(why, LETHE_REVOKED, "%s is revoked", who);
     if (!consumer->is_counted)
-        TRY(identities_enter(provider->identities, who, why));
+        TRY(places_enter(provider->places, who, why));
     consumer->is_counted = true;
     return LETHE_OK;
 }

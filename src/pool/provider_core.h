@@ -14,8 +14,8 @@
 #include <sys/queue.h>
 
 #include "net/source_limits.h"
-#include "pool/identities.h"
 #include "pool/link.h"
+#include "pool/places.h"
 #include "pool/provider.h"
 #include "pool/tenancy.h"
 
@@ -180,7 +180,7 @@ struct provider {
     struct loop_watch *accepts; /* once it serves */
     struct loop_timer *accepts_again;
     struct limits *limits;
-    struct identities *identities;
+    struct places *places;
     struct worker workers[PROVIDER_LOOPS_MAX];
     unsigned worker_count;
     uint32_t consumer_count;

@@ -25,7 +25,7 @@ lethe_result provider_listen(struct provider *provider, struct lethe_error *err)
     if (strlen(announce) > WIRE_ADDRESS_MAX)
         return error_set(err, LETHE_INVALID, "the announced address is too long");
     strcpy(provider->announce, announce);
-    TRY(identities_create(options->connections_per_identity, &provider->identities, err));
+    TRY(places_create(options->connections_per_identity, &provider->places, err));
     return limits_create(&limits, &provider->limits, err);
 }
 
