@@ -96,8 +96,11 @@ COMMAND_FUNCTION(identity_issue)
         return error_set(err, LETHE_INVALID, "name the files with -o NAME: NAME.pem and NAME.key");
     TRY(kms_call_open(invocation, &call, err));
     TRY(own_key_make(&subject, &key, err));
-    TRY(sign_request(&call, IDENTITIES "/issue", id.text, option_text(invocation, "ttl"), &key,
-                     &certificates, err));
+    lethe_result result = sign_request(&call, IDENTITIES "/issue", id.text,
+                                       option_text(invocation, "ttl"), &key, &certificates, err);
+    if (result == LETHE_NOT_FOUND)
+        error_hint(err, "an identity is made first: lethe identity create %s", id.text);
+    TRY(result);
     TRY(own_key_write(&key, &certificates, name, err));
     printf("%s.pem\n%s.key\n", name, name);
     return LETHE_OK;
