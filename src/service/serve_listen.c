@@ -1,8 +1,6 @@
 #include "service/serve_listen.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,14 +10,12 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "net/url.h"
+#include "net/tcp_listen.h"
 
 #define BACKLOG 1024
 
 union address {
     struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
     struct sockaddr_un local;
 };
 
@@ -90,56 +86,19 @@ lethe_result serve_listen_unix(const char *path, mode_t mode, int *out, struct l
 
 /* ---- TCP ------------------------------------------------------------------------------------- */
 
-static socklen_t fill_address(const struct url *url, union address *out)
+static lethe_result listen_tcp(const struct url *url, const char *text, int *out,
+                               struct lethe_error *err)
 {
-    *out = (union address){0};
-    if (inet_pton(AF_INET, url->host, &out->v4.sin_addr) == 1) {
-        out->v4.sin_family = AF_INET;
-        out->v4.sin_port = htons(url->port);
-        return sizeof out->v4;
-    }
-    if (inet_pton(AF_INET6, url->host, &out->v6.sin6_addr) == 1) {
-        out->v6.sin6_family = AF_INET6;
-        out->v6.sin6_port = htons(url->port);
-        return sizeof out->v6;
-    }
-    return 0;
-}
-
-static lethe_result bind_tcp(const struct url *url, const char *text, int *out,
-                             struct lethe_error *err)
-{
-    static const int on = 1;
-    union address address;
-    socklen_t length = fill_address(url, &address);
-    if (length == 0)
-        return error_set(err, LETHE_INVALID, "%s: expected an IP address, not a name", text);
-    CLEANUP(fd_close)
-    int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        (address.any.sa_family == AF_INET6 &&
-         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0))
-        return error_from_errno(err, "making a socket for %s", text);
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* answers do not wait; inherited */
-    if (bind(fd, &address.any, length) != 0 || listen(fd, BACKLOG) != 0) {
-        lethe_result result = errno == EADDRINUSE ? LETHE_UNAVAILABLE : LETHE_FAILED;
-        return error_set(err, result, "listening on %s: %s", text, strerrordesc_np(errno));
-    }
-    *out = FD_MOVE(fd);
-    return LETHE_OK;
+    return error_context(err, tcp_listen(url, out, err), "listening on %s", text);
 }
 
 /* With the port that the kernel has chosen, if it was to. */
 static lethe_result name_tcp(int fd, const struct url *url, char out[SERVE_ADDRESS_SIZE],
                              struct lethe_error *err)
 {
-    union address address = {0};
-    socklen_t length = sizeof address;
-    if (getsockname(fd, &address.any, &length) != 0)
-        return error_from_errno(err, "asking a socket for its address");
-    bool is_v6 = address.any.sa_family == AF_INET6;
-    snprintf(out, SERVE_ADDRESS_SIZE, is_v6 ? "https://[%s]:%u" : "https://%s:%u", url->host,
-             ntohs(is_v6 ? address.v6.sin6_port : address.v4.sin_port));
+    char name[TCP_ADDRESS_SIZE];
+    TRY(tcp_listens_at(fd, url, name, err));
+    snprintf(out, SERVE_ADDRESS_SIZE, "https://%s", name);
     return LETHE_OK;
 }
 
@@ -166,7 +125,7 @@ static lethe_result listen_on(const char *text, bool allow_public, struct serve_
         snprintf(out->unlink_paths[i], sizeof out->unlink_paths[i], "%s", path);
         snprintf(out->texts[i], SERVE_ADDRESS_SIZE, "%s", text);
     } else {
-        TRY(bind_tcp(&url, text, &out->fds[i], err));
+        TRY(listen_tcp(&url, text, &out->fds[i], err));
     }
     out->count++;
     if (out->unlink_paths[i][0] == '\0')
