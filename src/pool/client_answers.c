@@ -1,6 +1,6 @@
 /* What a provider answered, or will not answer any more, by the type of the question. */
 #include "base/error.h"
-#include "pool/client_core.h"
+#include "pool/client_calls.h"
 
 /* After these the lease is not there any more. */
 static bool is_final(lethe_result code)

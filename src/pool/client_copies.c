@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "pool/client_core.h"
+#include "pool/client_calls.h"
 
 #define LIFE_AGAIN_MS 1000u  /* after a token could not be had */
 #define EXPIRY_GRACE_MS 500u /* what the way of an answer may have taken */

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "pool/client_core.h"
+#include "pool/client_calls.h"
 
 bool client_is_attached(const struct client_copy *copy)
 {

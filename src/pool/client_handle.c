@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "pool/client_core.h"
+#include "pool/client_calls.h"
 #include "pool/consumer.h"
 
 /* ---- the key --------------------------------------------------------------------------------- */

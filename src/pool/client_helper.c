@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/thread.h"
-#include "pool/client_core.h"
+#include "pool/client_calls.h"
 
 lethe_result client_ask_control(struct lethe_pool *pool, enum wire_type type,
                                 const struct buffer *index, struct buffer *answer,

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "mem/process.h"
-#include "pool/client_core.h"
+#include "pool/client_calls.h"
 
 lethe_result client_usable(const struct lethe_pool *pool, struct lethe_error *err)
 {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "pool/client_core.h"
+#include "pool/client_calls.h"
 
 /* ---- busy blocks ----------------------------------------------------------------------------- */
 

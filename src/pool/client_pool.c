@@ -8,7 +8,7 @@
 #include "crypto/crypto.h"
 #include "kms/secret_file.h"
 #include "mem/process.h"
-#include "pool/client_core.h"
+#include "pool/client_calls.h"
 
 #define PEM_MAX ((size_t)1 << 20)
 

@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "base/thread.h"
-#include "pool/client_core.h"
+#include "pool/client_calls.h"
 
 struct lethe_pool_queue {
     struct lethe_pool *pool;

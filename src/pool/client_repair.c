@@ -1,7 +1,7 @@
 /* Blocks that a copy has missed, or gave wrong, are written again from another copy: its sealed
  * bytes as they are, once they were shown to be the newest. */
 #include "base/error.h"
-#include "pool/client_core.h"
+#include "pool/client_calls.h"
 
 static bool begin(struct client_copy *copy, uint64_t block)
 {

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "pool/client_core.h"
+#include "pool/client_calls.h"
 #include "residency/spill_index.h"
 
 #define NO_SLOT UINT64_MAX

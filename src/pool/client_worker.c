@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "base/thread.h"
-#include "pool/client_core.h"
+#include "pool/client_calls.h"
 
 /* ---- blocking calls -------------------------------------------------------------------------- */
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "pool/client_core.h"
+#include "pool/client_calls.h"
 
 /* ---- writing --------------------------------------------------------------------------------- */
 

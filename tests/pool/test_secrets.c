@@ -3,7 +3,7 @@
 #include "pool_site.h"
 
 #include "crypto/memory_search.h"
-#include "pool/client_core.h"
+#include "pool/client_calls.h"
 
 #define BLOCK (64u * 1024)
 #define BYTES ((size_t)8 * BLOCK)
