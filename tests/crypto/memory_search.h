@@ -99,11 +99,11 @@ static size_t count_except(const struct needle *needle, const void *except)
             strstr(line, "[v") != NULL || end - begin > SEARCH_MAPPING_MAX)
             continue;
         bool is_secret = strstr(line, "secretmem") != NULL;
-        if (window >= begin && window < end) { /* around ourselves */
-            found += count_in_mapping(needle, mem, begin, window, is_secret);
-            begin = window + sizeof search_window;
-        }
-        found += count_in_mapping(needle, mem, begin, end, is_secret);
+        /* Around ourselves; our window may begin in one mapping and end in the next. */
+        uintptr_t before = MIN(end, MAX(begin, window));
+        uintptr_t behind = MIN(end, MAX(begin, window + sizeof search_window));
+        found += count_in_mapping(needle, mem, begin, before, is_secret);
+        found += count_in_mapping(needle, mem, behind, end, is_secret);
     }
     memset(search_window, 0, sizeof search_window);
     fclose(maps);
