@@ -92,31 +92,19 @@ void journal_close(struct journal *journal)
 
 /* ---- headers --------------------------------------------------------------------------------- */
 
-static void append_le64(struct buffer *out, uint64_t number)
-{
-    uint64_t bytes = htole64(number);
-    buffer_append(out, &bytes, sizeof bytes);
-}
-
-static void append_le32(struct buffer *out, uint32_t number)
-{
-    uint32_t bytes = htole32(number);
-    buffer_append(out, &bytes, sizeof bytes);
-}
-
 /* The header less its digest, then the body. */
 static void append_hashed(struct buffer *out, uint64_t generation,
                           const struct journal_group *group)
 {
     buffer_text(out, MAGIC);
-    append_le64(out, generation);
-    append_le64(out, group->records);
-    append_le64(out, group->lines_at);
-    append_le64(out, group->note_at);
-    append_le32(out, group->number);
-    append_le32(out, group->count);
-    append_le32(out, group->lines_bytes);
-    append_le32(out, group->note_bytes);
+    buffer_le64(out, generation);
+    buffer_le64(out, group->records);
+    buffer_le64(out, group->lines_at);
+    buffer_le64(out, group->note_at);
+    buffer_le32(out, group->number);
+    buffer_le32(out, group->count);
+    buffer_le32(out, group->lines_bytes);
+    buffer_le32(out, group->note_bytes);
     buffer_append(out, group->lines, group->lines_bytes);
     buffer_append(out, group->note, group->note_bytes);
 }

@@ -85,14 +85,31 @@ void buffer_format(struct buffer *buffer, const char *format, ...)
     va_end(arguments);
 }
 
+void buffer_le16(struct buffer *buffer, uint16_t number)
+{
+    number = htole16(number);
+    buffer_append(buffer, &number, sizeof number);
+}
+
+void buffer_le32(struct buffer *buffer, uint32_t number)
+{
+    number = htole32(number);
+    buffer_append(buffer, &number, sizeof number);
+}
+
+void buffer_le64(struct buffer *buffer, uint64_t number)
+{
+    number = htole64(number);
+    buffer_append(buffer, &number, sizeof number);
+}
+
 void buffer_prefixed(struct buffer *buffer, const void *bytes, size_t size_bytes)
 {
     if (size_bytes > BUFFER_LIMIT_BYTES) {
         buffer->failure = LETHE_LIMIT;
         return;
     }
-    uint32_t prefix = htole32((uint32_t)size_bytes);
-    buffer_append(buffer, &prefix, sizeof prefix);
+    buffer_le32(buffer, (uint32_t)size_bytes);
     buffer_append(buffer, bytes, size_bytes);
 }
 

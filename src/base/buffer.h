@@ -32,6 +32,10 @@ char *buffer_extend(struct buffer *buffer, size_t size_bytes);
 void buffer_text(struct buffer *buffer, const char *text);
 void buffer_byte(struct buffer *buffer, uint8_t byte);
 void buffer_format(struct buffer *buffer, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Numbers in as many bytes, little-endian: what base/cursor.h reads. */
+void buffer_le16(struct buffer *buffer, uint16_t number);
+void buffer_le32(struct buffer *buffer, uint32_t number);
+void buffer_le64(struct buffer *buffer, uint64_t number);
 /* le32 length, then the bytes: how Lethe makes lists unambiguous before it signs or binds them. */
 void buffer_prefixed(struct buffer *buffer, const void *bytes, size_t size_bytes);
 void buffer_truncate(struct buffer *buffer, size_t size_bytes);

@@ -23,12 +23,6 @@ static void append_text(struct buffer *row, const char *text)
     buffer_prefixed(row, text, text == NULL ? 0 : strlen(text) + 1);
 }
 
-static void append_number(struct buffer *row, uint64_t number)
-{
-    uint64_t bytes = htole64(number);
-    buffer_append(row, &bytes, sizeof bytes);
-}
-
 static bool is_text(const struct audit_field *field)
 {
     return field->type == AUDIT_FIELD_TEXT || field->type == AUDIT_FIELD_OPTIONAL_TEXT;
@@ -46,10 +40,10 @@ void owed_append(const struct audit_who *who, const struct audit_event *event, s
         if (is_text(&kind->fields[i]))
             append_text(row, event->values[i].text);
         else
-            append_number(row, event->values[i].number);
+            buffer_le64(row, event->values[i].number);
     }
     if (!audit_kind_has_epoch(event->kind))
-        append_number(row, event->epoch);
+        buffer_le64(row, event->epoch);
 }
 
 static lethe_result put_owed(struct store *store, const char *path, const struct audit_who *who,

@@ -53,20 +53,14 @@ lethe_result usage_row_parse(const void *bytes, size_t size_bytes, struct usage_
     return parse_counts(&cursor, out);
 }
 
-static void append_number(struct buffer *out, uint64_t number)
-{
-    const uint64_t bytes = htole64(number);
-    buffer_append(out, &bytes, sizeof bytes);
-}
-
 void usage_row_format(const struct usage_row *row, struct buffer *out)
 {
     buffer_byte(out, ROW_FORMAT);
-    append_number(out, row->reported_s);
+    buffer_le64(out, row->reported_s);
     buffer_prefixed(out, row->model, strlen(row->model));
     for (size_t i = 0; i < row->count; i++) {
-        append_number(out, row->counts[i].version);
-        append_number(out, row->counts[i].shards);
+        buffer_le64(out, row->counts[i].version);
+        buffer_le64(out, row->counts[i].shards);
     }
 }
 

@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/thread.h"
 #include "pool/arena_pages.h"
-#include "pool/token.h"
+#include "pool/wire_core.h"
 
 /* Small enough that zeros are read back from where the cache still has them. */
 #define PIECE_BYTES ((size_t)1 << 20)
@@ -196,12 +196,6 @@ void pool_arena_free(struct pool_arena *arena)
 
 /* ---- take and give back ---------------------------------------------------------------------- */
 
-static bool is_block_size(uint32_t block_bytes)
-{
-    return block_bytes >= POOL_BLOCK_MIN && block_bytes <= POOL_BLOCK_MAX &&
-           (block_bytes & (block_bytes - 1)) == 0;
-}
-
 static struct page_wish wish_for(uint64_t blocks, uint32_t block_bytes)
 {
     uint32_t block_pages = block_bytes / ARENA_PAGE_BYTES;
@@ -262,7 +256,7 @@ lethe_result pool_arena_take(struct pool_arena *arena, uint64_t blocks, uint32_t
                              struct arena_extents *out, struct lethe_error *err)
 {
     *out = (struct arena_extents){.block_bytes = block_bytes, .blocks = blocks};
-    if (blocks == 0 || blocks > POOL_BLOCKS_MAX || !is_block_size(block_bytes))
+    if (blocks == 0 || blocks > POOL_BLOCKS_MAX || !pool_block_bytes_fit(block_bytes))
         return error_set(err, LETHE_INVALID, "%" PRIu64 " blocks of %" PRIu32 " bytes", blocks,
                          block_bytes);
     struct page_wish wish = wish_for(blocks, block_bytes);

@@ -28,19 +28,12 @@ struct client_frame *client_frame_begin(struct lethe_pool_lease *lease, bool is_
     return frame;
 }
 
-static void le64_to(struct buffer *index, uint64_t value)
-{
-    char *out = buffer_extend(index, 8);
-    for (size_t i = 0; out != NULL && i < 8; i++)
-        out[i] = (char)(value >> (8 * i));
-}
-
 static const struct buffer *index_of(const struct client_frame *frame)
 {
     struct buffer *index = &frame->worker->index;
     buffer_truncate(index, 0);
     for (unsigned i = 0; i < frame->count; i++) {
-        le64_to(index, frame->parts[i]->block);
+        buffer_le64(index, frame->parts[i]->block);
         if (frame->is_write)
             buffer_append(index, frame->tags[i], AEAD_TAG_BYTES);
     }

@@ -8,36 +8,31 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "base/validate.h"
+#include "pool/wire_core.h"
 
 #define FORMAT "lethe-pool-handle/1"
 
 /* ---- bound ----------------------------------------------------------------------------------- */
-
-static void le64(struct buffer *out, uint64_t value)
-{
-    for (unsigned i = 0; i < 8; i++)
-        buffer_byte(out, (uint8_t)(value >> 8 * i));
-}
 
 void pool_handle_aad(const struct pool_handle *handle, struct buffer *out)
 {
     buffer_prefixed(out, FORMAT, strlen(FORMAT));
     buffer_prefixed(out, handle->tenant, strlen(handle->tenant));
     buffer_append(out, handle->space, sizeof handle->space);
-    le64(out, handle->size_bytes);
-    le64(out, handle->bytes);
-    le64(out, handle->block_bytes);
-    le64(out, handle->copies);
+    buffer_le64(out, handle->size_bytes);
+    buffer_le64(out, handle->bytes);
+    buffer_le64(out, handle->block_bytes);
+    buffer_le64(out, handle->copies);
     for (size_t i = 0; i < handle->copies; i++) {
         buffer_append(out, &handle->at[i].lease, sizeof handle->at[i].lease);
         buffer_prefixed(out, handle->at[i].provider, strlen(handle->at[i].provider));
         buffer_prefixed(out, handle->at[i].address, strlen(handle->at[i].address));
     }
-    le64(out, handle->versions.written);
-    le64(out, handle->versions.count);
+    buffer_le64(out, handle->versions.written);
+    buffer_le64(out, handle->versions.count);
     for (size_t i = 0; i < handle->versions.count; i++) {
-        le64(out, handle->versions.entries[i].block);
-        le64(out, handle->versions.entries[i].version);
+        buffer_le64(out, handle->versions.entries[i].block);
+        buffer_le64(out, handle->versions.entries[i].version);
     }
 }
 
@@ -178,10 +173,8 @@ static lethe_result read_versions(const json_t *json, struct pool_handle *out,
 static lethe_result check_sizes(const struct pool_handle *handle, struct lethe_error *err)
 {
     uint32_t block_bytes = handle->block_bytes;
-    bool is_block = block_bytes >= POOL_BLOCK_MIN && block_bytes <= POOL_BLOCK_MAX &&
-                    (block_bytes & (block_bytes - 1)) == 0;
-    if (!is_block || handle->bytes == 0 || handle->bytes % block_bytes != 0 ||
-        handle->bytes / block_bytes > POOL_BLOCKS_MAX)
+    if (!pool_block_bytes_fit(block_bytes) || handle->bytes == 0 ||
+        handle->bytes % block_bytes != 0 || handle->bytes / block_bytes > POOL_BLOCKS_MAX)
         return malformed(err, "no lease has that size");
     if (handle->size_bytes > handle->bytes ||
         handle->versions.written > handle->bytes / block_bytes)

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "base/validate.h"
 #include "crypto/hash.h"
+#include "pool/wire_core.h"
 
 #define ROW_FORMAT 1
 
@@ -55,17 +56,6 @@ void quota_row_path(const char *tenant, char out[POOL_PATH_SIZE])
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-static void put_text(struct buffer *out, const char *text)
-{
-    buffer_prefixed(out, text, strlen(text));
-}
-
-static void put_number(struct buffer *out, uint64_t number)
-{
-    const uint64_t little = htole64(number);
-    buffer_append(out, &little, sizeof little);
-}
-
 void lease_row_format(const struct lease_row *row, struct buffer *out)
 {
     buffer_byte(out, ROW_FORMAT);
@@ -74,11 +64,11 @@ void lease_row_format(const struct lease_row *row, struct buffer *out)
     buffer_append(out, row->lease.bytes, sizeof row->lease.bytes);
     buffer_append(out, row->group.bytes, sizeof row->group.bytes);
     buffer_append(out, row->boot_id, sizeof row->boot_id);
-    put_number(out, row->generation);
-    put_number(out, row->bytes);
-    put_number(out, row->block_bytes);
-    put_number(out, row->ttl_ms);
-    put_number(out, row->granted_ms);
+    buffer_le64(out, row->generation);
+    buffer_le64(out, row->bytes);
+    buffer_le64(out, row->block_bytes);
+    buffer_le64(out, row->ttl_ms);
+    buffer_le64(out, row->granted_ms);
     put_text(out, row->consumer);
     put_text(out, row->tenant);
     put_text(out, row->provider);
@@ -90,8 +80,8 @@ void provider_row_format(const struct provider_row *row, struct buffer *out)
     buffer_byte(out, (uint8_t)row->wish);
     buffer_byte(out, row->lost);
     buffer_append(out, row->boot_id, sizeof row->boot_id);
-    put_number(out, row->capacity_bytes);
-    put_number(out, row->joined_ms);
+    buffer_le64(out, row->capacity_bytes);
+    buffer_le64(out, row->joined_ms);
     put_text(out, row->id);
     put_text(out, row->address);
 }
@@ -99,7 +89,7 @@ void provider_row_format(const struct provider_row *row, struct buffer *out)
 void revoked_row_format(const struct revoked_row *row, struct buffer *out)
 {
     buffer_byte(out, ROW_FORMAT);
-    put_number(out, row->revoked_ms);
+    buffer_le64(out, row->revoked_ms);
     put_text(out, row->id);
     put_text(out, row->reason);
 }
@@ -107,7 +97,7 @@ void revoked_row_format(const struct revoked_row *row, struct buffer *out)
 void quota_row_format(const struct quota_row *row, struct buffer *out)
 {
     buffer_byte(out, ROW_FORMAT);
-    put_number(out, row->bytes);
+    buffer_le64(out, row->bytes);
     put_text(out, row->tenant);
 }
 
@@ -120,41 +110,18 @@ static lethe_result take_format(struct cursor *cursor)
     return format == ROW_FORMAT ? LETHE_OK : LETHE_MALFORMED;
 }
 
-static lethe_result take_flag(struct cursor *cursor, bool *out)
-{
-    uint8_t flag;
-    TRY(cursor_u8(cursor, &flag));
-    *out = flag == 1;
-    return flag <= 1 ? LETHE_OK : LETHE_MALFORMED;
-}
-
-static lethe_result take_text(struct cursor *cursor, char *out, size_t capacity)
-{
-    uint32_t length;
-    TRY(cursor_le32(cursor, &length));
-    return cursor_text(cursor, length, out, capacity);
-}
-
 static lethe_result take_id(struct cursor *cursor, char out[SPIFFE_ID_MAX + 1])
 {
     struct spiffe_id id;
-    TRY(take_text(cursor, out, SPIFFE_ID_MAX + 1));
+    TRY(get_text(cursor, out, SPIFFE_ID_MAX + 1));
     return spiffe_parse(out, strlen(out), &id, NULL) == LETHE_OK ? LETHE_OK : LETHE_MALFORMED;
 }
 
 /* As net/identity.h has it, and so a part of a path. */
 static lethe_result take_tenant(struct cursor *cursor, char out[65])
 {
-    TRY(take_text(cursor, out, 65));
+    TRY(get_text(cursor, out, 65));
     return validate_identifier("tenant", out, 64, NULL) == LETHE_OK ? LETHE_OK : LETHE_MALFORMED;
-}
-
-static lethe_result take_bytes(struct cursor *cursor, uint8_t *out, size_t size_bytes)
-{
-    const uint8_t *bytes;
-    TRY(cursor_bytes(cursor, size_bytes, &bytes));
-    memcpy(out, bytes, size_bytes);
-    return LETHE_OK;
 }
 
 static lethe_result expect_end(const struct cursor *cursor)
@@ -178,9 +145,8 @@ static lethe_result take_size(struct cursor *cursor, struct lease_row *out)
     uint64_t block_bytes;
     TRY(cursor_le64(cursor, &out->bytes));
     TRY(cursor_le64(cursor, &block_bytes));
-    bool is_sound = block_bytes >= POOL_BLOCK_MIN && block_bytes <= POOL_BLOCK_MAX &&
-                    (block_bytes & (block_bytes - 1)) == 0 && out->bytes > 0 &&
-                    out->bytes % block_bytes == 0;
+    bool is_sound =
+        pool_block_bytes_fit(block_bytes) && out->bytes > 0 && out->bytes % block_bytes == 0;
     out->block_bytes = (uint32_t)block_bytes;
     return is_sound ? LETHE_OK : LETHE_MALFORMED;
 }
@@ -197,9 +163,9 @@ lethe_result lease_row_parse(struct cursor cursor, struct lease_row *out)
     *out = (struct lease_row){0};
     TRY(take_format(&cursor));
     TRY(take_state(&cursor, out));
-    TRY(take_bytes(&cursor, out->lease.bytes, sizeof out->lease.bytes));
-    TRY(take_bytes(&cursor, out->group.bytes, sizeof out->group.bytes));
-    TRY(take_bytes(&cursor, out->boot_id, sizeof out->boot_id));
+    TRY(get_raw(&cursor, out->lease.bytes, sizeof out->lease.bytes));
+    TRY(get_raw(&cursor, out->group.bytes, sizeof out->group.bytes));
+    TRY(get_raw(&cursor, out->boot_id, sizeof out->boot_id));
     TRY(cursor_le64(&cursor, &out->generation));
     TRY(take_size(&cursor, out));
     TRY(cursor_le64(&cursor, &out->ttl_ms));
@@ -221,12 +187,12 @@ lethe_result provider_row_parse(struct cursor cursor, struct provider_row *out)
     *out = (struct provider_row){0};
     TRY(take_format(&cursor));
     TRY(take_wish(&cursor, &out->wish));
-    TRY(take_flag(&cursor, &out->lost));
-    TRY(take_bytes(&cursor, out->boot_id, sizeof out->boot_id));
+    TRY(get_bool(&cursor, &out->lost));
+    TRY(get_raw(&cursor, out->boot_id, sizeof out->boot_id));
     TRY(cursor_le64(&cursor, &out->capacity_bytes));
     TRY(cursor_le64(&cursor, &out->joined_ms));
     TRY(take_id(&cursor, out->id));
-    TRY(take_text(&cursor, out->address, sizeof out->address));
+    TRY(get_text(&cursor, out->address, sizeof out->address));
     return expect_end(&cursor);
 }
 
@@ -236,7 +202,7 @@ lethe_result revoked_row_parse(struct cursor cursor, struct revoked_row *out)
     TRY(take_format(&cursor));
     TRY(cursor_le64(&cursor, &out->revoked_ms));
     TRY(take_id(&cursor, out->id));
-    TRY(take_text(&cursor, out->reason, sizeof out->reason));
+    TRY(get_text(&cursor, out->reason, sizeof out->reason));
     return expect_end(&cursor);
 }
 

@@ -41,12 +41,12 @@ void lease_terms_write(const struct lease_terms *terms, struct buffer *out)
 {
     buffer_append(out, terms->lease.bytes, sizeof terms->lease.bytes);
     buffer_append(out, terms->boot_id, sizeof terms->boot_id);
-    put_le64(out, terms->generation);
-    put_le64(out, terms->bytes);
-    put_le32(out, terms->block_bytes);
-    put_le64(out, terms->ttl_ms);
-    put_le64(out, terms->life_ms);
-    put_le64(out, terms->issued_ms);
+    buffer_le64(out, terms->generation);
+    buffer_le64(out, terms->bytes);
+    buffer_le32(out, terms->block_bytes);
+    buffer_le64(out, terms->ttl_ms);
+    buffer_le64(out, terms->life_ms);
+    buffer_le64(out, terms->issued_ms);
     buffer_append(out, terms->nonce, sizeof terms->nonce);
     put_text(out, terms->consumer);
     put_text(out, terms->tenant);
@@ -121,7 +121,7 @@ lethe_result token_sign(const struct lease_terms *terms, const struct audit_sign
     CLEANUP(buffer_clear) struct buffer message = {0};
     uint8_t key_id[NOTE_KEY_ID_BYTES], signature[SIGNATURE_BYTES];
     note_key_id(&signer->key, NOTE_TYPE_ED25519, key_id);
-    put_le16(&body, TOKEN_VERSION);
+    buffer_le16(&body, TOKEN_VERSION);
     buffer_append(&body, key_id, sizeof key_id);
     lease_terms_write(terms, &body);
     TRY(buffer_result(&body, err));

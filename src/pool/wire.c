@@ -268,12 +268,12 @@ lethe_result wire_head_read(const uint8_t bytes[WIRE_HEAD_BYTES], enum wire_role
 
 void wire_read_entry_write(uint64_t block, struct buffer *out)
 {
-    put_le64(out, block);
+    buffer_le64(out, block);
 }
 
 void wire_write_entry_write(uint64_t block, const uint8_t tag[WIRE_TAG_BYTES], struct buffer *out)
 {
-    put_le64(out, block);
+    buffer_le64(out, block);
     buffer_append(out, tag, WIRE_TAG_BYTES);
 }
 

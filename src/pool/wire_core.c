@@ -8,24 +8,6 @@
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-void put_le16(struct buffer *out, uint16_t number)
-{
-    number = htole16(number);
-    buffer_append(out, &number, sizeof number);
-}
-
-void put_le32(struct buffer *out, uint32_t number)
-{
-    number = htole32(number);
-    buffer_append(out, &number, sizeof number);
-}
-
-void put_le64(struct buffer *out, uint64_t number)
-{
-    number = htole64(number);
-    buffer_append(out, &number, sizeof number);
-}
-
 void put_text(struct buffer *out, const char *text)
 {
     buffer_prefixed(out, text, strlen(text));

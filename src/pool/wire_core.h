@@ -7,9 +7,6 @@
 
 #define WIRE_PROTOCOL "lethe-pool/1"
 
-void put_le16(struct buffer *out, uint16_t number);
-void put_le32(struct buffer *out, uint32_t number);
-void put_le64(struct buffer *out, uint64_t number);
 void put_text(struct buffer *out, const char *text);
 
 /* Readers of fields give LETHE_MALFORMED and say nothing; `wire_done` says it for all of them: that

@@ -61,8 +61,8 @@ lethe_result wire_byte_read(struct cursor cursor, uint8_t max, uint8_t *out,
 
 void wire_attached_write(const struct wire_attached *attached, struct buffer *out)
 {
-    put_le64(out, attached->blocks);
-    put_le32(out, attached->block_bytes);
+    buffer_le64(out, attached->blocks);
+    buffer_le32(out, attached->block_bytes);
     buffer_byte(out, (uint8_t)attached->was);
 }
 
@@ -89,9 +89,9 @@ lethe_result wire_attached_read(struct cursor cursor, struct wire_attached *out,
 
 void wire_allocate_write(const struct wire_allocate *allocate, struct buffer *out)
 {
-    put_le64(out, allocate->bytes);
-    put_le32(out, allocate->block_bytes);
-    put_le64(out, allocate->ttl_ms);
+    buffer_le64(out, allocate->bytes);
+    buffer_le32(out, allocate->block_bytes);
+    buffer_le64(out, allocate->ttl_ms);
     buffer_byte(out, allocate->copies);
 }
 

@@ -45,7 +45,7 @@ void wire_order_write(enum wire_type type, const struct wire_order *order, struc
     if ((fields & ORDER_REASON) != 0)
         put_text(out, order->reason);
     if ((fields & ORDER_BYTES) != 0)
-        put_le64(out, order->bytes);
+        buffer_le64(out, order->bytes);
     if ((fields & ORDER_ON) != 0)
         buffer_byte(out, order->on);
 }

@@ -7,9 +7,9 @@
 void wire_join_write(const struct wire_join *join, struct buffer *out)
 {
     buffer_append(out, join->boot_id, sizeof join->boot_id);
-    put_le64(out, join->capacity_bytes);
+    buffer_le64(out, join->capacity_bytes);
     put_text(out, join->address);
-    put_le32(out, join->leases);
+    buffer_le32(out, join->leases);
 }
 
 static lethe_result join_fields(struct cursor *cursor, struct wire_join *out)
@@ -28,7 +28,7 @@ lethe_result wire_join_read(struct cursor cursor, struct wire_join *out, struct 
 void wire_joined_write(const struct wire_joined *joined, struct buffer *out)
 {
     put_text(out, joined->token_key);
-    put_le32(out, joined->report_ms);
+    buffer_le32(out, joined->report_ms);
 }
 
 static lethe_result joined_fields(struct cursor *cursor, struct wire_joined *out)
@@ -50,21 +50,21 @@ lethe_result wire_joined_read(struct cursor cursor, struct wire_joined *out,
 static void put_change(struct buffer *out, const struct wire_change *change)
 {
     buffer_append(out, change->lease.bytes, sizeof change->lease.bytes);
-    put_le64(out, change->generation);
+    buffer_le64(out, change->generation);
     buffer_byte(out, (uint8_t)change->state);
     buffer_byte(out, (uint8_t)change->cause);
-    put_le64(out, change->left_ms);
+    buffer_le64(out, change->left_ms);
 }
 
 void wire_report_write(const struct wire_report *report, struct buffer *out)
 {
     REQUIRE(report->count <= WIRE_CHANGES_MAX);
-    put_le64(out, report->free_bytes);
-    put_le64(out, report->used_bytes);
-    put_le64(out, report->wiping_bytes);
-    put_le64(out, report->unwiped_bytes);
+    buffer_le64(out, report->free_bytes);
+    buffer_le64(out, report->used_bytes);
+    buffer_le64(out, report->wiping_bytes);
+    buffer_le64(out, report->unwiped_bytes);
     buffer_byte(out, report->last);
-    put_le32(out, (uint32_t)report->count);
+    buffer_le32(out, (uint32_t)report->count);
     for (size_t i = 0; i < report->count; i++)
         put_change(out, &report->changes[i]);
 }

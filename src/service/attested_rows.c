@@ -19,11 +19,11 @@ void machine_row_format(const struct machine *machine, struct buffer *out)
     row_put_text(out, machine->id);
     row_put_text(out, machine->identity);
     row_put_text(out, machine->ek_fingerprint);
-    row_put_u64(out, machine->enrolled_s);
-    row_put_u64(out, machine->revoked_s);
-    row_put_u64(out, machine->counters.clock_ms);
-    row_put_u64(out, machine->counters.reset_count);
-    row_put_u64(out, machine->counters.restart_count);
+    buffer_le64(out, machine->enrolled_s);
+    buffer_le64(out, machine->revoked_s);
+    buffer_le64(out, machine->counters.clock_ms);
+    buffer_le64(out, machine->counters.reset_count);
+    buffer_le64(out, machine->counters.restart_count);
     const struct attest_tcb *tcb = &machine->tcb;
     const uint8_t levels[] = {tcb->fmc, tcb->bootloader, tcb->tee, tcb->snp, tcb->microcode};
     buffer_append(out, levels, sizeof levels);
@@ -81,9 +81,9 @@ void reference_row_format(const struct attest_reference *reference, struct buffe
 {
     buffer_byte(out, REFERENCE_FORMAT);
     row_put_text(out, reference->name);
-    row_put_u64(out, reference->version);
-    row_put_u64(out, reference->added_s);
-    row_put_u64(out, reference->revoked_s);
+    buffer_le64(out, reference->version);
+    buffer_le64(out, reference->added_s);
+    buffer_le64(out, reference->revoked_s);
     attest_reference_format(reference, out);
 }
 

@@ -46,9 +46,9 @@ struct authority_role authority_role_standard(void)
 void authority_role_format(const struct authority_role *role, struct buffer *out)
 {
     buffer_byte(out, ROW_FORMAT);
-    row_put_u64(out, role->ttl_s);
-    row_put_u64(out, role->max_ttl_s);
-    row_put_u64(out, role->not_before_s);
+    buffer_le64(out, role->ttl_s);
+    buffer_le64(out, role->max_ttl_s);
+    buffer_le64(out, role->not_before_s);
     for (size_t i = 0; i < ROLE_FLAG_COUNT; i++)
         buffer_byte(out, role->flags[i]);
     buffer_byte(out, role->any_key);

@@ -8,12 +8,6 @@
 
 #define ROW_FORMAT 1
 
-static void put_u64(struct buffer *out, uint64_t number)
-{
-    const uint64_t little = htole64(number);
-    buffer_append(out, &little, sizeof little);
-}
-
 static struct cursor begin(const uint8_t *bytes, size_t size_bytes, lethe_result *result)
 {
     struct cursor cursor = cursor_over(bytes, size_bytes);
@@ -74,8 +68,8 @@ lethe_result authority_key_parse(const struct lethe_secret *row, struct sign_pai
 void authority_certificate_format(const struct authority_certificate_row *row, struct buffer *out)
 {
     buffer_byte(out, ROW_FORMAT);
-    put_u64(out, row->not_after_s);
-    put_u64(out, row->revoked_s);
+    buffer_le64(out, row->not_after_s);
+    buffer_le64(out, row->revoked_s);
     buffer_append(out, row->der, row->der_bytes);
 }
 
@@ -125,9 +119,9 @@ lethe_result authority_revoked_parse(const uint8_t *bytes, size_t size_bytes,
 void authority_crl_format(const struct authority_crl_row *row, struct buffer *out)
 {
     buffer_byte(out, ROW_FORMAT);
-    put_u64(out, row->number);
-    put_u64(out, row->this_s);
-    put_u64(out, row->next_s);
+    buffer_le64(out, row->number);
+    buffer_le64(out, row->this_s);
+    buffer_le64(out, row->next_s);
     buffer_append(out, row->der, row->der_bytes);
 }
 
@@ -155,7 +149,7 @@ static void put_url(struct buffer *out, const char *url)
 void authority_settings_format(const struct authority_settings *settings, struct buffer *out)
 {
     buffer_byte(out, ROW_FORMAT);
-    put_u64(out, settings->crl_ttl_s);
+    buffer_le64(out, settings->crl_ttl_s);
     put_url(out, settings->crl_url);
     put_url(out, settings->issuing_url);
 }

@@ -25,10 +25,10 @@ const char *const cert_auth_list_names[CERT_LIST_COUNT] = {
 void cert_auth_format(const struct cert_auth *auth, struct buffer *out)
 {
     buffer_byte(out, ROW_FORMAT);
-    row_put_u64(out, auth->ttl_s);
-    row_put_u64(out, auth->max_ttl_s);
-    row_put_u64(out, auth->period_s);
-    row_put_u64(out, auth->num_uses);
+    buffer_le64(out, auth->ttl_s);
+    buffer_le64(out, auth->max_ttl_s);
+    buffer_le64(out, auth->period_s);
+    buffer_le64(out, auth->num_uses);
     row_put_text(out, auth->display_name);
     for (size_t i = 0; i < CERT_LIST_COUNT; i++)
         row_put_texts(out, &auth->lists[i]);

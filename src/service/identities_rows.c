@@ -8,9 +8,9 @@
 void identity_row_format(const struct identity_entry *entry, struct buffer *out)
 {
     buffer_byte(out, ROW_FORMAT);
-    row_put_u64(out, entry->created_s);
-    row_put_u64(out, entry->certificate_ttl_s);
-    row_put_u64(out, entry->revoked_s);
+    buffer_le64(out, entry->created_s);
+    buffer_le64(out, entry->certificate_ttl_s);
+    buffer_le64(out, entry->revoked_s);
     row_put_text(out, entry->id.text);
     buffer_byte(out, (uint8_t)entry->policy_count);
     for (size_t i = 0; i < entry->policy_count; i++)

@@ -19,12 +19,6 @@ void row_put_texts(struct buffer *out, const struct x509_list *list)
         row_put_text(out, list->at[i]);
 }
 
-void row_put_u64(struct buffer *out, uint64_t number)
-{
-    const uint64_t little = htole64(number);
-    buffer_append(out, &little, sizeof little);
-}
-
 lethe_result row_take_text(struct cursor *cursor, const char **out)
 {
     uint8_t length;

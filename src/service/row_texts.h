@@ -8,7 +8,6 @@
 
 void row_put_text(struct buffer *out, const char *text); /* at most 255 bytes */
 void row_put_texts(struct buffer *out, const struct x509_list *list);
-void row_put_u64(struct buffer *out, uint64_t number);
 /* LETHE_MALFORMED: cut off, a NUL within, too many. */
 LETHE_MUST_CHECK lethe_result row_take_text(struct cursor *cursor, const char **out);
 LETHE_MUST_CHECK lethe_result row_take_texts(struct cursor *cursor, struct x509_list *out);

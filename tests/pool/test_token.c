@@ -78,7 +78,7 @@ static void the_layout_is_the_documents(void **state)
     buffer_append(&expected, "\0\0\1\0", 4);
     buffer_append(&expected, "\x60\xea\0\0\0\0\0\0", 8);
     buffer_append(&expected, "\x80\xee\x36\0\0\0\0\0", 8);
-    put_le64(&expected, terms.issued_ms);
+    buffer_le64(&expected, terms.issued_ms);
     buffer_append(&expected, terms.nonce, 16);
     buffer_prefixed(&expected, TERMS_CONSUMER, strlen(TERMS_CONSUMER));
     buffer_append(&expected, "\4\0\0\0acme", 8);
