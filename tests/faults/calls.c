@@ -78,6 +78,24 @@ const struct call calls[] = {
     CALL(faccessat, STAT),
     CALL(faccessat2, STAT),
     CALL(readlinkat, STAT),
+    CALL(socket, OTHER),
+    CALL(connect, OTHER),
+    CALL(bind, OTHER),
+    CALL(listen, OTHER),
+    CALL(accept4, OTHER),
+    CALL(sendto, OTHER),
+    CALL(recvfrom, OTHER),
+    CALL(sendmmsg, OTHER),
+    CALL(shutdown, OTHER),
+    CALL(setsockopt, OTHER),
+    CALL(getsockopt, OTHER),
+    CALL(epoll_ctl, OTHER),
+    CALL(epoll_pwait, OTHER),
+    CALL(eventfd2, OTHER),
+    CALL(futex, OTHER),
+    CALL(close, OTHER),
+    CALL(munmap, OTHER),
+    CALL(exit_group, OTHER),
 #ifdef SYS_rename /* the older forms, which newer machines do not have */
     CALL(rename, RENAME),
     CALL(link, LINK),
@@ -95,18 +113,24 @@ const struct call calls[] = {
     CALL(lstat, STAT),
     CALL(access, STAT),
     CALL(readlink, STAT),
+    CALL(epoll_wait, OTHER),
 #endif
 };
 const size_t call_count = sizeof calls / sizeof *calls;
 
 const struct call *call_find(int number)
 {
+    static struct call other = {.name = "other", .class_ = CALL_OTHER};
     for (size_t i = 0; i < call_count; i++) {
         if (calls[i].number == number)
             return &calls[i];
     }
-    return NULL;
+    other.number = number;
+    return &other;
 }
+
+const int calls_exempt[] = {SYS_rt_sigprocmask, SYS_getpid, SYS_gettid, SYS_tgkill};
+const size_t calls_exempt_count = sizeof calls_exempt / sizeof *calls_exempt;
 
 enum call_class call_classify(const struct call *call, const uint64_t arguments[6])
 {
@@ -120,10 +144,15 @@ enum call_class call_classify(const struct call *call, const uint64_t arguments[
 
 static bool parse_one(const char *name, size_t length, unsigned *bits)
 {
-    static const char changes[] = "changes";
-    if (length == strlen(changes) && memcmp(name, changes, length) == 0) {
-        *bits |= CALLS_CHANGING;
-        return true;
+    static const struct {
+        const char *name;
+        unsigned bits;
+    } groups[] = {{"changes", CALLS_CHANGING}, {"all", (1u << CALL_CLASS_COUNT) - 1}};
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
+        if (strlen(groups[i].name) == length && memcmp(groups[i].name, name, length) == 0) {
+            *bits |= groups[i].bits;
+            return true;
+        }
     }
     for (unsigned i = 0; i < CALL_CLASS_COUNT; i++) {
         if (strlen(call_class_names[i]) == length &&

@@ -28,7 +28,8 @@
     X(FLOCK, "flock")     /* flock, fcntl */                                                       \
     X(OPEN, "open")       /* without O_CREAT */                                                    \
     X(READ, "read")                                                                                \
-    X(STAT, "stat") /* what is there, and whether */
+    X(STAT, "stat")   /* what is there, and whether */                                             \
+    X(OTHER, "other") /* all else: networks, waiting, what is not in the table */
 
 enum call_class {
 #define CALL_ENUM(name, text) CALL_##name,
@@ -52,10 +53,13 @@ struct call {
 extern const struct call calls[];
 extern const size_t call_count;
 
-const struct call *call_find(int number); /* NULL: not in the table */
+const struct call *call_find(int number); /* never NULL: one of OTHER is not in the table */
+/* What a process does to stop before anybody listens to it: never asked about. */
+extern const int calls_exempt[];
+extern const size_t calls_exempt_count;
 /* The class by the arguments too: an open that creates, a write to stdout. */
 enum call_class call_classify(const struct call *call, const uint64_t arguments[6]);
-/* "write,sync" or "changes" as bits; false for a name that is none. */
+/* "write,sync", "changes" or "all" as bits; false for a name that is none. */
 bool call_classes_parse(const char *text, unsigned *out);
 
 #endif

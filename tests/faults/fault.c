@@ -26,6 +26,14 @@
 /* Two instructions for a call, one before and two behind them all. */
 #define FILTER_MAX 256
 
+static unsigned short filter_call(int number, bool asks, struct sock_filter out[2])
+{
+    out[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 1);
+    out[1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+                                          asks ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW);
+    return 2;
+}
+
 static unsigned short build_filter(unsigned classes, struct sock_filter out[FILTER_MAX])
 {
     unsigned short length = 0;
@@ -38,13 +46,14 @@ static unsigned short build_filter(unsigned classes, struct sock_filter out[FILT
         classes |= CALL_BIT(WRITE);
     classes |= CALL_BIT(LIMIT); /* with which a program begins */
     for (size_t i = 0; i < call_count; i++) {
-        if ((classes & 1u << calls[i].class_) == 0)
-            continue;
-        out[length++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-                                                     (unsigned)calls[i].number, 0, 1);
-        out[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
+        bool asks = (classes & 1u << calls[i].class_) != 0;
+        length += filter_call(calls[i].number, asks, out + length);
     }
-    out[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    bool asks_others = (classes & CALL_BIT(OTHER)) != 0;
+    for (size_t i = 0; asks_others && i < calls_exempt_count; i++)
+        length += filter_call(calls_exempt[i], false, out + length);
+    out[length++] = (struct sock_filter)BPF_STMT(
+        BPF_RET | BPF_K, asks_others ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW);
     return length;
 }
 
@@ -104,6 +113,8 @@ static void describe(const struct call *call, const struct seccomp_notif *asked,
         ssize_t length = readlink(link, target, sizeof target - 1);
         target[length > 0 ? length : 0] = '\0';
     }
+    if (call->class_ == CALL_OTHER)
+        snprintf(target, sizeof target, "(%d)", call->number);
     snprintf(out, 96, "%s %s", call->name, target);
 }
 
@@ -174,7 +185,8 @@ static void handle(struct run *run, const struct seccomp_notif *asked)
                                           .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
     const struct call *call = call_find(asked->data.nr);
     enum call_class class_ = call_classify(call, (const uint64_t *)asked->data.args);
-    bool counts = is_of_program(run, asked) && (plan->classes & 1u << class_) != 0;
+    bool counts = is_of_program(run, asked) && (plan->classes & 1u << class_) != 0 &&
+                  (plan->while_path == NULL || access(plan->while_path, F_OK) == 0);
     if (counts) {
         run->report->calls++;
         run->report->by_class[class_]++;

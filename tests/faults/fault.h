@@ -21,12 +21,13 @@ enum fault_kind {
 
 struct fault_plan {
     enum fault_kind kind;
-    unsigned classes;    /* bits, which calls count */
-    unsigned nth;        /* from 1 */
-    int number;          /* errno of FAULT_FAIL and FAULT_FAIL_FROM */
-    bool only_caller;    /* kill the process that makes the call, not all of them */
-    const char *program; /* resolved path: only its calls count, and not the loader's before its
-                          * first setrlimit, with which lethe begins; NULL: all calls count */
+    unsigned classes;       /* bits, which calls count */
+    unsigned nth;           /* from 1 */
+    int number;             /* errno of FAULT_FAIL and FAULT_FAIL_FROM */
+    bool only_caller;       /* kill the process that makes the call, not all of them */
+    const char *program;    /* resolved path: only its calls count, and not the loader's before its
+                             * first setrlimit, with which lethe begins; NULL: all calls count */
+    const char *while_path; /* only calls while this file is there count; NULL: always */
     void (*body)(void *context);
     void *context;
 };

@@ -1,10 +1,10 @@
-/* fault-run [--KIND CLASS,...:N[:ERRNO]] [--caller] [--report FILE] COMMAND...
+/* fault-run [--KIND CLASS,...:N[:ERRNO]] [--caller] [--while FILE] [--report FILE] COMMAND...
  *
  * Runs the command with one fault at its Nth system call of these classes, other programs that it
- * starts not counted; KIND is count, kill, kill-half, fail, fail-from or short. FILE gets one line
- * of JSON: how many calls there were, in all and by class, whether the fault happened and at what.
- * Ends as the command did (128 and the signal, if one killed it); 125 when the fault cannot be
- * made. */
+ * starts not counted, nor anything while a FILE that was named is not there; KIND is count, kill,
+ * kill-half, fail, fail-from or short. FILE gets one line of JSON: how many calls there were, in
+ * all and by class, whether the fault happened and at what. Ends as the command did (128 and the
+ * signal, if one killed it); 125 when the fault cannot be made. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +79,9 @@ static int parse(char **argv, struct fault_plan *plan, const char **report)
         } else if (argv[i + 1] != NULL && strcmp(argv[i], "--report") == 0) {
             *report = argv[i + 1];
             i += 2;
+        } else if (argv[i + 1] != NULL && strcmp(argv[i], "--while") == 0) {
+            plan->while_path = argv[i + 1];
+            i += 2;
         } else if (argv[i + 1] != NULL && parse_kind(argv[i], &plan->kind) &&
                    parse_place(argv[i + 1], plan)) {
             i += 2;
@@ -114,8 +117,8 @@ int main(int argc, char **argv)
     const char *path = NULL;
     int command = parse(argv, &plan, &path);
     if (argc < 2 || command < 0) {
-        fprintf(stderr, "usage: fault-run [--KIND CLASS,...:N[:ERRNO]] [--caller] [--report FILE] "
-                        "COMMAND...\n");
+        fprintf(stderr, "usage: fault-run [--KIND CLASS,...:N[:ERRNO]] [--caller] [--while FILE] "
+                        "[--report FILE] COMMAND...\n");
         return 2;
     }
     plan.context = argv + command;
