@@ -22,8 +22,10 @@ static lethe_result check_token(struct tenancy *tenancy, const struct tenancy_wh
         return error_set(err, LETHE_DENIED, "the token is somebody else's");
     if (strcmp(terms->provider, tenancy->provider) != 0)
         return error_set(err, LETHE_DENIED, "the token is for another provider");
+    /* An honest consumer that comes back shows this: it is told what has happened, and no record
+     * accuses it. */
     if (memcmp(terms->boot_id, tenancy->options.boot_id, BOOT_ID_BYTES) != 0)
-        return error_set(err, LETHE_DENIED, "the provider has restarted: its leases are gone");
+        return error_set(err, LETHE_LOST, "the provider has restarted: its leases are gone");
     return LETHE_OK;
 }
 

@@ -198,7 +198,8 @@ def _(place):
             lender.start()
             wire = Wire(made, lender.says["address"])
             assert wire.hello["index"] != boot
-            assert wire.attach(token)["code"] == CODES["denied"]
+            assert wire.attach(token)["code"] == CODES["lost"]
+            assert not lender.records("invalid_token_used"), "who comes back honestly is accused"
             assert [row["lease"] for row in place.records("lease_lost")] == [lease]
 
 

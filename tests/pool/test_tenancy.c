@@ -37,7 +37,7 @@ static void tokens_of_others_are_refused(void **state)
     assert_result(LETHE_DENIED, show(place, &other, &place->control, TERMS_CONSUMER));
     other = terms;
     other.boot_id[15] ^= 1;
-    assert_result(LETHE_DENIED, show(place, &other, &place->control, TERMS_CONSUMER));
+    assert_result(LETHE_LOST, show(place, &other, &place->control, TERMS_CONSUMER));
     assert_int_equal(state_now(place, 1), LEASE_GRANTED);
     assert_result(LETHE_OK, show(place, &terms, &place->control, TERMS_CONSUMER));
     place_close(place);

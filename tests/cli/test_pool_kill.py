@@ -1,0 +1,210 @@
+"""The provider and the control plane killed at each system call that they make for one command of a consumer, and at
+each of their start and their end. P-7, P-8, P-12, P-13, P-14
+
+Some calls of each phase in the default run, all with LETHE_TEST_LONG. After each: the consumer's command has ended, with
+the right effect or an error; what the victim had is lost when it was a provider, and as it was when it was the control
+plane; another copy is enough; files come back as they were, and no byte of them is in anybody's files. In the end every
+lease has ended, once, all memory is free, and all logs are good.
+"""
+import collections
+import os
+import signal
+import time
+
+from kms_processes import WAIT_S
+from pool_kill import CONTENT, Kill, MARK, Site, TTL
+from pool_lender import allocate
+from scenario import LONG, case, finish
+
+SAMPLES = int(os.environ.get("KILL_SAMPLES", "4"))  # of each phase
+BUDGET_S = 1e9 if LONG else float(os.environ.get("SWEEP_SECONDS", "6"))  # of each victim
+# phase: what the consumer does meanwhile
+COMMANDS = {
+    "put": ("put", "file", "-o", "handle", "--ttl", TTL),
+    "put of two copies": ("put", "file", "-o", "handle", "--ttl", TTL, "--copies", "2"),
+    "get": ("get", "one", "-o", "out"),
+    "get of two copies": ("get", "two", "-o", "out"),
+    "release": ("release", "one"),
+}
+PHASES = {"provider": ("start", *COMMANDS, "end"), "control": ("start", "join", *COMMANDS, "end")}
+
+
+class Sweep:
+    """One victim, killed again and again; `one` and `two` are handles of a file that has one copy, and two."""
+
+    def __init__(self, site, who):
+        self.site, self.who = site, who
+        self.victim = site.control if who == "control" else site.providers[0]
+        self.counts, self.codes = collections.Counter(), collections.Counter()
+        self.hits, self.failures = 0, []
+        self.keep()
+        self.files = site.files()
+
+    def keep(self):
+        """What the next kill finds, and with that the proof that all works as before."""
+        for name, copies in (("one", 1), ("two", 2)):
+            if not self.site.file(name).exists():
+                self.site.good("put", "file", "-o", name, "--ttl", TTL, "--copies", copies)
+            self.site.get(name)
+
+    # ---- one kill ----
+
+    def revive(self, following):
+        """As it was, with the next call to die at; one of its start is for later."""
+        self.victim.flag.unlink(missing_ok=True)
+        code, report = self.victim.ended()
+        assert self.victim.start(0 if following.phase == "start" else following.nth), self.victim.errors.read_text()
+        return code, report
+
+    def consumer(self, phase, following):
+        """(what the consumer ended with, how the victim did): it is started again as soon as it is dead."""
+        self.victim.flag.touch()
+        process = self.site.begin(*COMMANDS[phase])
+        while process.poll() is None and not self.victim.is_dead():
+            time.sleep(0.002)
+        died = self.revive(following) if self.victim.is_dead() else None
+        done = self.site.over(process)
+        self.victim.flag.unlink(missing_ok=True)
+        if died is None:
+            self.victim.signal(signal.SIGKILL)
+            died = self.revive(following)
+        return done, died
+
+    def alone(self, kill, following):
+        """Phases in which no consumer asks: its start, its end, and when a provider comes."""
+        if kill.phase == "start":
+            self.victim.signal(signal.SIGKILL)
+            self.victim.ended()
+            self.victim.flag.touch()
+            self.victim.start(kill.nth)
+        elif kill.phase == "join":
+            self.site.providers[0].kill()
+            self.victim.flag.touch()
+            return self.join(following)
+        else:
+            self.victim.flag.touch()
+            self.victim.signal(signal.SIGTERM)
+            self.victim.process.wait(WAIT_S)
+        self.victim.flag.unlink(missing_ok=True)
+        self.victim.signal(signal.SIGKILL)
+        return self.revive(following)
+
+    def join(self, following):
+        """A provider comes, which waits until there is a control plane."""
+        provider = self.site.providers[0]
+        provider.launch()
+        died = None
+        while died is None and not provider.says():
+            if self.victim.is_dead():
+                died = self.revive(following)
+        if died is None:
+            self.victim.flag.unlink()
+            self.victim.signal(signal.SIGKILL)
+            died = self.revive(following)
+        assert provider.is_ready(), provider.errors.read_text()
+        return died
+
+    def strike(self, kill, following):
+        done = None
+        if kill.phase in COMMANDS:
+            done, (code, report) = self.consumer(kill.phase, following)
+        else:
+            code, report = self.alone(kill, following)
+        self.counts[kill.phase] = max(self.counts[kill.phase], report["calls"])
+        self.hits += report["hit"]
+        try:
+            assert code == 137 or (code == 0 and not report["hit"]), f"the victim ended with {code}"
+            self.check(kill.phase, done)
+        except AssertionError as problem:
+            self.failures.append(f"{kill}: {report['where']}\n    {problem}\n    consumer: {done}")
+            self.clear()
+            self.keep()
+
+    # ---- what must hold ----
+
+    def check(self, phase, done):
+        site = self.site
+        site.joined()
+        if phase.startswith("put"):
+            self.check_put(*done)
+        elif phase.startswith("get"):
+            must = phase == "get of two copies" and self.who == "provider"
+            site.check_get(*done, (0,) if must else (0, 5))
+        elif phase == "release":
+            site.check_said(*done, (0, 1, 5))
+            assert done[0] != 0 or not site.file("one").exists(), "exit 0, and the handle is there still"
+        if done is not None:
+            self.codes[done[0]] += 1
+        if site.file("one").exists():  # a provider's is lost, and said to be; a control plane has nothing to lose
+            site.get("one", (5,) if self.who == "provider" else (0, 5) if phase == "release" else (0,))
+        site.get("two")
+        site.check_plaintext()
+        self.clear()
+        self.keep()
+        site.check_names("one", "two")
+
+    def check_put(self, code, said):
+        """A handle when it says so, and then it leads to the file, unless that died with its only provider."""
+        handle = self.site.file("handle")
+        self.site.check_said(code, said, (0, 1, 5))
+        assert handle.exists() == (code == 0), f"exit {code}, and handle: {handle.exists()}"
+        if code == 0:
+            self.site.get("handle", (0, 5) if self.who == "provider" else (0,))
+
+    def clear(self):
+        """Released, as far as there is anything left to release."""
+        for name in ("handle", "one", "two", "out"):
+            path = self.site.file(name)
+            if path.exists() and name != "out":
+                self.site.check_said(*self.site.run("release", name), (0, 1, 5))
+            path.unlink(missing_ok=True)
+
+    # ---- the sweep ----
+
+    def plans(self):
+        """First each phase without a kill, which tells how many calls there are; then spread over all of them."""
+        for phase in PHASES[self.who]:
+            yield Kill(phase, 0)
+        if LONG:
+            yield from (Kill(phase, nth) for phase in PHASES[self.who] for nth in range(1, self.counts[phase] + 1))
+            return
+        for sample in range(SAMPLES):
+            for phase in PHASES[self.who]:
+                yield Kill(phase, 1 + self.counts[phase] * (2 * sample + 1) // (2 * SAMPLES))
+
+    def sweep(self):
+        ends, began = time.monotonic() + BUDGET_S, 0
+        plans = self.plans()
+        kill = next(plans)
+        while kill is not None and (time.monotonic() < ends or began < 2 * len(PHASES[self.who])):
+            following = next(plans, None)
+            print("#", time.monotonic(), kill, following, flush=True)
+            self.strike(kill, following or Kill("end", 0))
+            kill, began = following, began + 1
+        return began
+
+    def finish(self, began):
+        self.clear()
+        self.site.joined()
+        self.site.free()
+        left = self.site.files() - self.files
+        assert not left, f"left over: {dict(left)}"
+        granted = self.site.check_records()
+        print(f"# {self.who}: {began} times, {self.hits} of them at a call; calls: {dict(self.counts)}; consumers ended: "
+              f"{dict(self.codes)}; {granted} leases, all ended")
+        assert not self.failures, f"{len(self.failures)} places:\n" + "\n".join(self.failures[:10])
+        assert self.hits > 0
+
+
+def swept(place, who):
+    site = Site(place)
+    try:
+        sweep = Sweep(site, who)
+        sweep.finish(sweep.sweep())
+    finally:
+        site.close()
+
+
+for name in PHASES:
+    case(f"{name}: killed at each call")(lambda place, who=name: swept(place, who))
+finish()
