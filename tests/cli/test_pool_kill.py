@@ -12,7 +12,7 @@ import signal
 import time
 
 from kms_processes import WAIT_S
-from pool_kill import CONTENT, Kill, MARK, Site, TTL
+from pool_kill import CONTENT, Kill, MARK, NODES, Site, TTL
 from pool_lender import allocate
 from scenario import LONG, case, finish
 
@@ -37,6 +37,7 @@ class Sweep:
         self.victim = site.control if who == "control" else site.providers[0]
         self.counts, self.codes = collections.Counter(), collections.Counter()
         self.hits, self.failures = 0, []
+        self.must_be_lost = set()
         self.keep()
         self.files = site.files()
 
@@ -45,7 +46,12 @@ class Sweep:
         for name, copies in (("one", 1), ("two", 2)):
             if not self.site.file(name).exists():
                 self.site.good("put", "file", "-o", name, "--ttl", TTL, "--copies", copies)
-            self.site.get(name)
+                self.site.get(name)
+        self.held = self.leases(self.site.joined())
+
+    def leases(self, status):
+        """Those that the victim has, or knows."""
+        return {lease["lease"] for lease in status["leases"] if self.who == "control" or lease["provider"] == NODES[0]}
 
     # ---- one kill ----
 
@@ -117,14 +123,15 @@ class Sweep:
             self.check(kill.phase, done)
         except AssertionError as problem:
             self.failures.append(f"{kill}: {report['where']}\n    {problem}\n    consumer: {done}")
-            self.clear()
+            self.clear("handle", "one", "two")
+            self.site.file("out").unlink(missing_ok=True)
             self.keep()
 
     # ---- what must hold ----
 
     def check(self, phase, done):
         site = self.site
-        site.joined()
+        self.check_leases(phase, site.joined())
         if phase.startswith("put"):
             self.check_put(*done)
         elif phase.startswith("get"):
@@ -136,12 +143,31 @@ class Sweep:
         if done is not None:
             self.codes[done[0]] += 1
         if site.file("one").exists():  # a provider's is lost, and said to be; a control plane has nothing to lose
-            site.get("one", (5,) if self.who == "provider" else (0, 5) if phase == "release" else (0,))
+            lost = self.who == "provider" or phase == "join"
+            site.get("one", (5,) if lost else (0, 5) if phase == "release" else (0,))
         site.get("two")
         site.check_plaintext()
-        self.clear()
+        self.clear(*self.used_up(phase))
         self.keep()
         site.check_names("one", "two")
+
+    def used_up(self, phase):
+        """What is not as it was made."""
+        if self.who == "provider" or phase == "join":
+            return "handle", "one", "two"
+        return ("handle", "one") if phase == "release" else ("handle",)
+
+    def check_leases(self, phase, status):
+        """A provider has none of those that it had, and its memory is free; a control plane has all of them."""
+        now = self.leases(status)
+        if self.who == "provider":
+            assert not self.held & now, f"still there: {self.held & now}"
+            used = {each["id"]: each["used"] for each in status["providers"]}[NODES[0]]
+            assert phase.startswith("put") or used == 0, f"{used} bytes are lent"
+            if phase not in ("release", "end"):
+                self.must_be_lost |= self.held
+        elif phase not in ("release", "join"):
+            assert self.held <= now, f"forgotten: {self.held - now}"
 
     def check_put(self, code, said):
         """A handle when it says so, and then it leads to the file, unless that died with its only provider."""
@@ -151,11 +177,11 @@ class Sweep:
         if code == 0:
             self.site.get("handle", (0, 5) if self.who == "provider" else (0,))
 
-    def clear(self):
+    def clear(self, *handles):
         """Released, as far as there is anything left to release."""
-        for name in ("handle", "one", "two", "out"):
+        for name in handles:
             path = self.site.file(name)
-            if path.exists() and name != "out":
+            if path.exists():
                 self.site.check_said(*self.site.run("release", name), (0, 1, 5))
             path.unlink(missing_ok=True)
 
@@ -178,18 +204,19 @@ class Sweep:
         kill = next(plans)
         while kill is not None and (time.monotonic() < ends or began < 2 * len(PHASES[self.who])):
             following = next(plans, None)
-            print("#", time.monotonic(), kill, following, flush=True)
             self.strike(kill, following or Kill("end", 0))
             kill, began = following, began + 1
         return began
 
     def finish(self, began):
-        self.clear()
+        self.clear("handle", "one", "two")
         self.site.joined()
         self.site.free()
         left = self.site.files() - self.files
         assert not left, f"left over: {dict(left)}"
         granted = self.site.check_records()
+        not_lost = self.must_be_lost - self.site.lost()
+        assert not not_lost, f"gone, and not on record as lost: {not_lost}"
         print(f"# {self.who}: {began} times, {self.hits} of them at a call; calls: {dict(self.counts)}; consumers ended: "
               f"{dict(self.codes)}; {granted} leases, all ended")
         assert not self.failures, f"{len(self.failures)} places:\n" + "\n".join(self.failures[:10])
@@ -201,6 +228,51 @@ def swept(place, who):
     try:
         sweep = Sweep(site, who)
         sweep.finish(sweep.sweep())
+    finally:
+        site.close()
+
+
+def sees(what, why):
+    """A check that finds what was planted."""
+    try:
+        what()
+    except AssertionError as problem:
+        assert why in str(problem), problem
+        return
+    raise AssertionError(f"not seen: {why}")
+
+
+@case("what the checks look for is seen when it is there")
+def _(place):
+    site = Site(place)
+    try:
+        sweep = Sweep(site, "provider")
+        out = site.file("out")
+        out.write_bytes(CONTENT[:1000] + b"x" + CONTENT[1001:])
+        sees(lambda: site.check_get(0, "", (0,)), "other bytes")
+        out.write_bytes(CONTENT[:-1])
+        sees(lambda: site.check_get(0, "", (0,)), "other bytes")
+        sees(lambda: site.check_get(5, "lethe: error: x", (5,)), "there is a file")
+        sees(lambda: sweep.check_put(0, ""), "handle: False")
+        sees(lambda: site.check_names("one", "two"), "left over: ['out']")
+        out.unlink()
+        planted = site.providers[0].home / "planted"
+        planted.write_bytes(b"x" * 5000 + MARK)
+        sees(site.check_plaintext, "plaintext in")
+        assert site.files() - sweep.files, "a file more is not seen"
+        planted.unlink()
+        sees(lambda: sweep.check_leases("get", site.joined()), "still there")  # nobody was killed
+        sees(site.check_records, "ended so often")
+        sweep.clear("one", "two")
+        site.free()
+        site.check_records()
+        allocate(site.world)
+        sees(lambda: site.free(1), "left over")
+        site.world.good("force-stop", site.status()["leases"][0]["lease"])
+        site.providers[0].kill()
+        log = next((site.providers[0].home / "audit").glob("*.jsonl"))
+        log.write_bytes(log.read_bytes().replace(b"lease_attached", b"lease_attacked", 1))
+        sees(site.check_records, "exit 3")
     finally:
         site.close()
 
