@@ -120,10 +120,13 @@ static lethe_result on_ban(struct provider *provider, const struct link_frame *f
 {
     struct control_link *control = &provider->control;
     struct ban ban = {.request = frame->head, .dialled = control->dialled};
-    if (wire_order_read(WIRE_BAN, frame->index, &ban.order, &ban.why) == LETHE_OK)
+    lethe_result read = wire_order_read(WIRE_BAN, frame->index, &ban.order, &ban.why);
+    if (read == LETHE_MALFORMED)
+        return error_set(err, read, "%s", ban.why.text);
+    if (read == LETHE_OK)
         (void)!tenancy_ban(provider->tenancy, ban.order.name, ban.order.on,
                            provider_now_ms(provider), &ban.why);
-    if (!ban.order.on)
+    if (!ban.order.on || read != LETHE_OK)
         return answer(provider, &frame->head, ban.why.code, 0, &ban.why, err);
     link_pause(control->link, true);
     if (control->bans_left == 0) {
@@ -155,6 +158,8 @@ lethe_result provider_order(struct provider *provider, const struct link_frame *
         if (orders[i].type != frame->head.type)
             continue;
         lethe_result result = orders[i].carry_out(provider, frame, &value, &why);
+        if (result == LETHE_MALFORMED)
+            return error_set(err, result, "%s", why.text);
         return answer(provider, &frame->head, result, value, &why, err);
     }
     return error_set(err, LETHE_MALFORMED, "an order that there is not");

@@ -18,12 +18,14 @@
 struct control_end {
     struct link *link;
     unsigned opened, ended, joins, reports, lists; /* a list: a report that is the last of all */
+    unsigned replies;                              /* to orders */
     struct wire_join join;
     struct wire_report report;
     struct wire_change seen[SEEN_MAX];
     size_t seen_count;
     bool holds_reports; /* they are not answered */
     lethe_result refuses_join;
+    const char *token_key; /* that JOIN is answered with; NULL: the signer's */
     struct wire_head held;
     struct wire_head reply; /* to the last order */
     struct lethe_error reply_why;
@@ -96,7 +98,9 @@ static inline lethe_result control_joined(struct place *place, struct link *link
         return link_refuse(link, &frame->head, &why, err);
     }
     audit_key_text(&place->signer.signer.key, &key);
-    memcpy(joined.token_key, key.bytes, key.size_bytes);
+    buffer_byte(&key, '\0');
+    snprintf(joined.token_key, sizeof joined.token_key, "%s",
+             control->token_key != NULL ? control->token_key : key.bytes);
     wire_joined_write(&joined, &index);
     return link_reply(link, &frame->head, 0, &index, err);
 }
@@ -108,6 +112,7 @@ static inline lethe_result control_frame_of(void *context, struct link *link,
     struct place *place = context;
     struct control_end *control = &place->control;
     if ((frame->head.type & WIRE_REPLY) != 0) {
+        control->replies++;
         control->reply = frame->head;
         control->reply_why = (struct lethe_error){0};
         (void)!wire_refusal_read(&frame->head, frame->index, &control->reply_why);
@@ -176,6 +181,7 @@ static inline lethe_result order(struct place *place, enum wire_type type,
     struct control_end *control = &place->control;
     const struct wire_head head = {.type = (uint8_t)type,
                                    .request = link_next_request(control->link)};
+    control->reply = (struct wire_head){0}; /* an earlier link had the same numbers */
     assert_ok(link_send(control->link, &head, index, NULL, &err), &err);
     place_until(place, control->link == NULL || (control->reply.request == head.request &&
                                                  control->reply.type == (type | WIRE_REPLY)));
