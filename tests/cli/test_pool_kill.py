@@ -1,7 +1,8 @@
 """The provider and the control plane killed at each system call that they make for one command of a consumer, and at
 each of their start and their end. P-7, P-8, P-12, P-13, P-14
 
-Some calls of each phase in the default run, all with LETHE_TEST_LONG. After each: the consumer's command has ended, with
+Some calls of each phase in the default run, all with LETHE_TEST_LONG (SWEEP_ONLY=provider or control: one of them;
+SWEEP_SECONDS: for so long). After each: the consumer's command has ended, with
 the right effect or an error; what the victim had is lost when it was a provider, and as it was when it was the control
 plane; another copy is enough; files come back as they were, and no byte of them is in anybody's files. In the end every
 lease has ended, once, all memory is free, and all logs are good.
@@ -15,9 +16,10 @@ from kms_processes import WAIT_S
 from pool_kill import CONTENT, Kill, MARK, NODES, Site, TTL
 from pool_lender import allocate
 from scenario import LONG, case, finish
+from sweep import hash_of
 
 SAMPLES = int(os.environ.get("KILL_SAMPLES", "4"))  # of each phase
-BUDGET_S = 1e9 if LONG else float(os.environ.get("SWEEP_SECONDS", "6"))  # of each victim
+BUDGET_S = float(os.environ.get("SWEEP_SECONDS", "1e9" if LONG else "6"))  # of each victim
 # phase: what the consumer does meanwhile
 COMMANDS = {
     "put": ("put", "file", "-o", "handle", "--ttl", TTL),
@@ -192,7 +194,8 @@ class Sweep:
         for phase in PHASES[self.who]:
             yield Kill(phase, 0)
         if LONG:
-            yield from (Kill(phase, nth) for phase in PHASES[self.who] for nth in range(1, self.counts[phase] + 1))
+            every = [Kill(phase, nth) for phase in PHASES[self.who] for nth in range(1, self.counts[phase] + 1)]
+            yield from sorted(every, key=hash_of)
             return
         for sample in range(SAMPLES):
             for phase in PHASES[self.who]:
@@ -278,5 +281,7 @@ def _(place):
 
 
 for name in PHASES:
+    if not name.startswith(os.environ.get("SWEEP_ONLY", "")):
+        continue
     case(f"{name}: killed at each call")(lambda place, who=name: swept(place, who))
 finish()

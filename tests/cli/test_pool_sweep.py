@@ -14,7 +14,7 @@ from kms_processes import until
 from pool_lender import Lender
 from pool_world import ANNA, CONTROL, World
 from scenario import LETHE, LONG, Place, Skip, TIMEOUT_S, case, finish
-from sweep import CALL_FAULTS, FAIL_ALLOC, FAULT_RUN, SANITIZED, SANITIZER_OPTIONS, SANITIZERS
+from sweep import CALL_FAULTS, FAIL_ALLOC, FAULT_RUN, SANITIZED, SANITIZER_OPTIONS, SANITIZERS, hash_of
 
 BUDGET_S = None if LONG else float(os.environ.get("SWEEP_SECONDS", "3"))  # of each command
 TTL = "8s"
@@ -202,14 +202,6 @@ class Sweep:
         print(f"# {sum(self.counts.values())} places: {dict(self.counts)}; ended: {dict(self.ends)}")
         assert sum(self.counts.values()) > 0
         assert not self.failures, f"{len(self.failures)} places:\n" + "\n".join(self.failures[:10])
-
-
-def hash_of(plan):
-    """An order that is the same each time and has nothing to do with places."""
-    value = 2166136261
-    for byte in repr(plan).encode():
-        value = (value ^ byte) * 16777619 & 0xffffffff
-    return value
 
 
 def swept(place, kind, words, check, prepares):
