@@ -51,10 +51,11 @@ static lethe_result ask(struct lethe_pool *pool, const struct wire_allocate *wan
     TRY(error_context(err,
                       wire_allocated_read(cursor_over(answer.bytes, answer.size_bytes), out, err),
                       "what the control plane allocated"));
-    if (out->count != wanted->copies)
-        return error_set(err, LETHE_MALFORMED, "the control plane gave %zu copies instead of %u",
-                         out->count, wanted->copies);
-    return LETHE_OK;
+    if (out->count == wanted->copies)
+        return LETHE_OK;
+    client_drop(pool, out);
+    return error_set(err, LETHE_MALFORMED, "the control plane gave %zu copies instead of %u",
+                     out->count, wanted->copies);
 }
 
 lethe_result lethe_pool_allocate(struct lethe_pool *pool,

@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "pool/client_calls.h"
 
-#define LIFE_AGAIN_MS 1000u  /* after a token could not be had */
+#define LIFE_AGAIN_MS 1000u  /* tokens are not asked for more often, but of short leases */
 #define EXPIRY_GRACE_MS 500u /* what the way of an answer may have taken */
 
 /* ---- blocks that missed a write -------------------------------------------------------------- */
@@ -80,10 +80,13 @@ void client_copy_attach(struct client_copy *copy)
         copy->lease->is_closing)
         return;
     CLEANUP(buffer_clear) struct buffer token = {0};
-    buffer_append(&token, copy->token, copy->token_bytes);
+    bool is_fresh = copy->fresh_bytes > 0;
+    buffer_append(&token, is_fresh ? copy->fresh : copy->token,
+                  is_fresh ? copy->fresh_bytes : copy->token_bytes);
     struct lethe_error why = {0};
     if (buffer_result(&token, &why) != LETHE_OK)
-        return; /* the next tick tries again */
+        return;                                                  /* the next tick tries again */
+    copy->remote->dead_channels += copy->state == COPY_ATTACHED; /* until it is told to be over */
     client_copy_detached(copy);
     copy->state = COPY_ATTACHING;
     const struct client_request request = {.type = WIRE_ATTACH, .copy = copy};
@@ -100,6 +103,12 @@ static void note_left(struct client_copy *copy, uint64_t left_ms)
     atomic_store(&copy->left_ms, left_ms);
 }
 
+/* Never without a pause, whatever a token says of itself, and soon enough for a short lease. */
+static uint64_t token_pause_ms(const struct client_copy *copy, uint64_t wanted_ms)
+{
+    return MAX(wanted_ms, MIN(copy->lease->ttl_ms / 3, LIFE_AGAIN_MS));
+}
+
 static lethe_result read_attached(const struct client_copy *copy, const struct link_frame *frame,
                                   struct lethe_error *err)
 {
@@ -114,6 +123,16 @@ static lethe_result read_attached(const struct client_copy *copy, const struct l
     return LETHE_OK;
 }
 
+/* The provider has taken it. */
+static void keep_fresh(struct client_copy *copy)
+{
+    if (copy->fresh_bytes == 0)
+        return;
+    memcpy(copy->token, copy->fresh, copy->fresh_bytes);
+    copy->token_bytes = copy->fresh_bytes;
+    copy->fresh_bytes = 0;
+}
+
 void client_copy_attached(struct client_copy *copy, const struct link_frame *frame)
 {
     struct lethe_error why = {0};
@@ -125,9 +144,11 @@ void client_copy_attached(struct client_copy *copy, const struct link_frame *fra
     }
     copy->channel = frame->head.channel;
     copy->state = COPY_ATTACHED;
+    keep_fresh(copy);
     note_left(copy, frame->head.value);
     if (copy->refresh_at_ms == 0)
-        copy->refresh_at_ms = client_now_ms(copy->lease->worker) + copy->lease->life_ms / 2;
+        copy->refresh_at_ms =
+            client_now_ms(copy->lease->worker) + token_pause_ms(copy, copy->lease->life_ms / 2);
     show_state(copy);
     client_lease_open_check(copy->lease);
     client_advance_soon(copy->lease);
@@ -139,14 +160,26 @@ static bool may_pass(lethe_result code)
     return code == LETHE_UNAVAILABLE || code == LETHE_BUSY || code == LETHE_NO_MEMORY;
 }
 
+static void ask_again_later(struct client_copy *copy)
+{
+    copy->refresh_at_ms =
+        client_now_ms(copy->lease->worker) + token_pause_ms(copy, copy->lease->life_ms / 16);
+}
+
 void client_copy_refused(struct client_copy *copy, const struct lethe_error *why)
 {
     if (copy->state != COPY_ATTACHING)
         return;
-    if (may_pass(why->code))
+    if (may_pass(why->code)) {
         client_copy_detached(copy);
-    else
+    } else if (copy->fresh_bytes > 0) { /* the control plane's fault: the last one was good */
+        copy->fresh_bytes = 0;
+        ask_again_later(copy);
+        client_copy_detached(copy);
+        client_copy_attach(copy);
+    } else {
         client_copy_lose(copy, why);
+    }
 }
 
 /* ---- time ------------------------------------------------------------------------------------ */
@@ -185,14 +218,13 @@ static void check_expiry(struct client_copy *copy, uint64_t now_ms)
 /* A token that was asked for is here, or could not be had. */
 static void take_token(struct client_copy *copy, struct client_job *job)
 {
-    uint64_t now_ms = client_now_ms(copy->lease->worker);
     copy->job = NULL;
     if (job->error.code != LETHE_OK) {
-        copy->refresh_at_ms = now_ms + MAX(copy->lease->life_ms / 16, LIFE_AGAIN_MS);
+        ask_again_later(copy);
         return;
     }
-    memcpy(copy->token, job->token, job->token_bytes);
-    copy->token_bytes = job->token_bytes;
+    memcpy(copy->fresh, job->token, job->token_bytes);
+    copy->fresh_bytes = job->token_bytes;
     copy->refresh_at_ms = 0; /* counts from when it is shown */
     client_copy_attach(copy);
 }

@@ -184,8 +184,8 @@ struct client_copy {
     unsigned index;
     char provider[SPIFFE_ID_MAX + 1];
     struct lease_id id;
-    uint8_t token[POOL_TOKEN_MAX];
-    size_t token_bytes;
+    uint8_t token[POOL_TOKEN_MAX], fresh[POOL_TOKEN_MAX];
+    size_t token_bytes, fresh_bytes; /* `fresh` is tried first, where there is one */
     enum client_copy_state state;
     uint32_t channel;
     struct lethe_error why; /* it is lost */
@@ -195,7 +195,6 @@ struct client_copy {
     struct client_job *job; /* asks for it */
     uint64_t *stale;        /* a bit a block; NULL for a single copy */
     uint64_t repair_from;   /* where to look for the next stale block */
-    bool was_attached;
     /* For lethe_pool_copies(), from any thread. */
     atomic_bool is_connected, is_lost;
     atomic_uint_fast64_t stale_blocks, repaired_blocks, left_ms;
@@ -230,8 +229,9 @@ struct lethe_pool_lease {
     struct loop_task advance; /* at the end of this turn */
     uint64_t progress_ms;     /* the last answer of a provider */
     struct client_call *opening, *ending;
-    bool releases; /* `ending` */
-    bool is_ended; /* providers were told */
+    bool releases;   /* `ending` */
+    bool was_opened; /* somebody has it: providers have taken its tokens */
+    bool is_ended;   /* providers were told */
 };
 
 /* ---- workers --------------------------------------------------------------------------------- */
@@ -262,6 +262,7 @@ struct client_job {
     struct client_worker *worker;
     struct client_copy *copy; /* the worker's; NULL: gone */
     struct client_call *call;
+    uint64_t since_ms; /* CLOCK_MONOTONIC */
     struct lease_id id;
     uint8_t token[POOL_TOKEN_MAX];
     size_t token_bytes;

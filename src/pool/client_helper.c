@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/thread.h"
 #include "pool/client_calls.h"
@@ -21,16 +22,22 @@ lethe_result client_ask_control(struct lethe_pool *pool, enum wire_type type,
     return result;
 }
 
-/* What was granted and cannot be used is given back. */
+static lethe_result drop(struct lethe_pool *pool, const struct lease_id *id)
+{
+    CLEANUP(buffer_clear) struct buffer index = {0};
+    CLEANUP(buffer_clear) struct buffer answer = {0};
+    wire_lease_write(id, &index);
+    TRY(buffer_result(&index, NULL));
+    return client_ask_control(pool, WIRE_DROP, &index, &answer, NULL);
+}
+
+/* What was granted and cannot be used is given back. A control plane that says nothing is waited
+ * for once. */
 void client_drop(struct lethe_pool *pool, const struct wire_allocated *placed)
 {
-    for (size_t i = 0; i < placed->count; i++) {
-        CLEANUP(buffer_clear) struct buffer index = {0};
-        CLEANUP(buffer_clear) struct buffer answer = {0};
-        wire_lease_write(&placed->copies[i].lease, &index);
-        if (buffer_result(&index, NULL) == LETHE_OK)
-            (void)!client_ask_control(pool, WIRE_DROP, &index, &answer, NULL);
-    }
+    lethe_result result = LETHE_OK;
+    for (size_t i = 0; i < placed->count && result != LETHE_UNAVAILABLE; i++)
+        result = drop(pool, &placed->copies[i].lease);
 }
 
 static void ask_for(struct lethe_pool *pool, struct client_job *job)
@@ -88,15 +95,38 @@ static struct client_job *next_job(struct lethe_pool *pool)
     return job;
 }
 
+static uint64_t clock_ms(void)
+{
+    return clock_monotonic_ns(&clock_system) / 1000000;
+}
+
+/* When a question was last not answered, and why: all that waited behind it are told the same,
+ * instead of each waiting as long. */
+struct silence {
+    uint64_t until_ms;
+    struct lethe_error why;
+};
+
+static void ask_or_tell(struct lethe_pool *pool, struct client_job *job, struct silence *silence)
+{
+    if (pool->helper_stops && job->type == WIRE_TOKEN) {
+        error_set(&job->error, LETHE_CANCELLED, "the pool is closed");
+    } else if (job->since_ms < silence->until_ms) {
+        job->error = silence->why;
+    } else {
+        ask_for(pool, job);
+        if (job->error.code == LETHE_UNAVAILABLE)
+            *silence = (struct silence){clock_ms(), job->error};
+    }
+}
+
 static void *help(void *context)
 {
     struct lethe_pool *pool = context;
+    struct silence silence = {0};
     struct client_job *job;
     while ((job = next_job(pool)) != NULL) {
-        if (pool->helper_stops && job->type == WIRE_TOKEN)
-            error_set(&job->error, LETHE_CANCELLED, "the pool is closed");
-        else
-            ask_for(pool, job);
+        ask_or_tell(pool, job, &silence);
         job->task = (struct loop_task){.work = job_done, .context = job};
         client_post(job->worker, &job->task);
     }
@@ -142,6 +172,7 @@ void client_job_start(struct client_copy *copy, enum wire_type type, struct clie
     job->worker = copy->lease->worker;
     job->call = call;
     job->id = copy->id;
+    job->since_ms = clock_ms();
     if (type == WIRE_TOKEN) {
         job->copy = copy;
         copy->job = job;

@@ -233,10 +233,10 @@ lethe_result client_lease_open(struct lethe_pool *pool, const struct client_leas
     LIST_INSERT_HEAD(&pool->leases, lease, in_pool);
     pthread_mutex_unlock(&pool->lock);
     client_call_run(&opening.call, lease, open_on_worker);
-    *out = lease;
-    if (opening.call.error.code == LETHE_OK)
+    lease->was_opened = opening.call.error.code == LETHE_OK;
+    *out = lease->was_opened ? lease : NULL;
+    if (lease->was_opened)
         return LETHE_OK;
-    *out = NULL;
     (void)!client_lease_end(lease, !shape->is_read_only, NULL);
     if (err != NULL)
         *err = opening.call.error;
@@ -248,7 +248,7 @@ lethe_result client_lease_open(struct lethe_pool *pool, const struct client_leas
 static void release_copy(struct client_copy *copy, struct client_call *call)
 {
     const struct client_request request = {.type = WIRE_RELEASE, .copy = copy, .call = call};
-    if (copy->state == COPY_LOST) {
+    if (copy->state == COPY_LOST && copy->lease->was_opened) {
         client_call_answered(call); /* it is over there, too, or its provider is gone */
         return;
     }

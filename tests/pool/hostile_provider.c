@@ -51,6 +51,7 @@ struct hostile {
     struct tls_context *tls;
     char identity[SPIFFE_ID_MAX + 1], address[32];
     uint8_t boot_id[BOOT_ID_BYTES];
+    struct audit_key key;
     struct lease leases[LEASES];
     LIST_HEAD(, connection) connections;
     enum hostile_trick trick;
@@ -104,6 +105,13 @@ static void forget_lease(struct lease *lease)
 static uint64_t blocks_of(const struct lease *lease)
 {
     return lease->terms.bytes / lease->terms.block_bytes;
+}
+
+void hostile_trust(struct hostile *hostile, const struct audit_key *key)
+{
+    pthread_mutex_lock(&hostile->lock);
+    hostile->key = *key;
+    pthread_mutex_unlock(&hostile->lock);
 }
 
 void hostile_grant(struct hostile *hostile, const struct lease_terms *terms)
@@ -289,22 +297,43 @@ static void give(struct connection *connection, struct answer *answer, enum host
 
 /* ---- questions ------------------------------------------------------------------------------- */
 
+/* As the real one. */
+static lethe_result check_token(const struct hostile *hostile, const struct link_frame *frame,
+                                const char *consumer, struct lease_terms *terms,
+                                struct lethe_error *err)
+{
+    TRY(token_open(frame->index.at, cursor_left(&frame->index), &hostile->key, terms, err));
+    if (memcmp(terms->boot_id, hostile->boot_id, BOOT_ID_BYTES) != 0 ||
+        strcmp(terms->provider, hostile->identity) != 0 || strcmp(terms->consumer, consumer) != 0)
+        return error_set(err, LETHE_DENIED, "the token is for somebody else");
+    return LETHE_OK;
+}
+
+static struct lease *find_granted(struct hostile *hostile, const struct lease_terms *terms)
+{
+    struct lease *lease = find_lease(hostile, &terms->lease);
+    bool fits = lease != NULL && lease->terms.generation == terms->generation &&
+                lease->terms.bytes == terms->bytes &&
+                lease->terms.block_bytes == terms->block_bytes;
+    return fits ? lease : NULL;
+}
+
 static void answer_attach(struct connection *connection, const struct link_frame *frame)
 {
     struct hostile *hostile = connection->hostile;
     struct answer *answer = answer_to(&frame->head);
     struct lease_terms terms;
-    struct lease *lease = NULL;
-    if (token_peek(frame->index.at, cursor_left(&frame->index), &terms, NULL) == LETHE_OK &&
-        memcmp(terms.boot_id, hostile->boot_id, BOOT_ID_BYTES) == 0 &&
-        strcmp(terms.consumer, connection->peer.text) == 0)
-        lease = find_lease(hostile, &terms.lease);
+    struct lethe_error why = {0};
+    lethe_result checked = check_token(hostile, frame, connection->peer.text, &terms, &why);
+    struct lease *lease = checked == LETHE_OK ? find_granted(hostile, &terms) : NULL;
     if (hostile->attach == ATTACH_SILENT) {
         answer_free(answer);
         return;
     }
     if (lease == NULL) {
-        refuse(answer, wire_code_of(LETHE_NOT_FOUND), "there is no such lease");
+        bool is_denied = checked != LETHE_OK;
+        refuse(answer, wire_code_of(is_denied ? checked : LETHE_NOT_FOUND),
+               is_denied ? why.text : "there is no such lease");
         send_answer(connection, answer);
         return;
     }

@@ -56,6 +56,8 @@ void hostile_play_on(struct hostile *hostile, bool reads, bool writes);
 enum hostile_attach { ATTACH_HONEST, ATTACH_OTHER_SIZE, ATTACH_NO_CHANNEL, ATTACH_SILENT };
 void hostile_play_attach(struct hostile *hostile, enum hostile_attach how);
 
+/* It checks tokens: they must be signed by this key, and for the lease as it was granted. */
+void hostile_trust(struct hostile *hostile, const struct audit_key *key);
 void hostile_grant(struct hostile *hostile, const struct lease_terms *terms);
 /* Ends it, with OVER to whoever is attached. False: there is none. */
 bool hostile_end(struct hostile *hostile, const struct lease_id *lease, enum lease_cause cause);

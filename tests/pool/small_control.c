@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "pool/link.h"
+#include "pool/link_core.h"
 #include "terms.h"
 
 #define LEASES 256u
@@ -44,6 +44,9 @@ struct small_control {
     bool is_unplugged;
     lethe_result refusal;
     uint64_t life_ms;
+    struct small_control_lie lie;
+    enum small_control_way way;
+    unsigned odd; /* answers that were not honest */
     struct small_control_counters counters;
 };
 
@@ -59,9 +62,14 @@ static struct placed *find(struct small_control *control, const struct lease_id 
 
 static void new_token(struct small_control *control, struct lease_terms *terms, struct buffer *out)
 {
+    const struct small_control_lie *lie = &control->lie;
     terms->life_ms = control->life_ms != 0 ? control->life_ms : 3600000;
     REQUIRE(random_fill(&random_system, terms->nonce, sizeof terms->nonce) == LETHE_OK);
-    REQUIRE(token_sign(terms, &control->signer.signer, out, NULL) == LETHE_OK);
+    struct lease_terms said = *terms;
+    if (lie->terms != NULL)
+        lie->terms(lie->context, &said);
+    const struct audit_signer *signer = lie->signer != NULL ? lie->signer : &control->signer.signer;
+    REQUIRE(token_sign(&said, signer, out, NULL) == LETHE_OK);
 }
 
 static struct placed *place(struct small_control *control, const struct wire_allocate *wanted,
@@ -108,6 +116,8 @@ static lethe_result allocate(struct caller_link *caller, struct cursor index, st
         snprintf(copy->provider, sizeof copy->provider, "%s", placed->terms.provider);
         snprintf(copy->address, sizeof copy->address, "%s", hostile_address(placed->at));
     }
+    if (control->lie.placed != NULL)
+        control->lie.placed(control->lie.context, allocated);
     wire_allocated_write(allocated, out);
     free(allocated);
     control->counters.allocated++;
@@ -150,12 +160,65 @@ static const struct {
 static lethe_result answer(struct caller_link *caller, const struct link_frame *frame,
                            struct buffer *out, struct lethe_error *err)
 {
+    caller->control->counters.asked++;
     if (caller->control->refusal != LETHE_OK)
         return error_set(err, caller->control->refusal, "as the test wants it");
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (kinds[i].type == (enum wire_type)frame->head.type)
             return kinds[i].answer(caller, frame->index, out, err);
     return error_set(err, LETHE_INVALID, "not here");
+}
+
+/* What an honest link never sends goes into its outbox behind its back. */
+static lethe_result send_raw(struct caller_link *caller, struct wire_head head,
+                             const struct buffer *index)
+{
+    struct link *link = caller->link;
+    if (wire_is_reply(&head) && wire_answered_later(head.type) && link->in.unanswered_later > 0)
+        link->in.unanswered_later--;
+    loop_post(caller->control->loop, &link->turn);
+    return outbox_add(&link->out, &head, index, NULL, NULL);
+}
+
+static lethe_result answer_oddly(struct caller_link *caller, struct wire_head head,
+                                 struct buffer *index, struct lethe_error *err)
+{
+    unsigned odd = caller->control->odd++;
+    switch (caller->control->way) {
+    case ANSWER_NEVER:
+        return LETHE_OK;
+    case ANSWER_TWICE:
+        (void)!send_raw(caller, head, index);
+        break;
+    case ANSWER_OTHER_NUMBER:
+        head.request += odd % 2 == 0 ? 1 : UINT64_MAX / 2;
+        break;
+    case ANSWER_OTHER_TYPE:
+        head.type = WIRE_TOKEN | WIRE_REPLY;
+        break;
+    case ANSWER_CUT:
+        return error_set(err, LETHE_UNAVAILABLE, "as the test wants it");
+    case ANSWER_SHORTER:
+        index->size_bytes = odd * 7 % MAX(index->size_bytes, 1u);
+        break;
+    case ANSWER_LONGER:
+        buffer_byte(index, 0);
+        break;
+    case ANSWER_NOISE:
+        (void)!random_fill(&random_system, index->bytes, index->size_bytes);
+        break;
+    case ANSWER_ORDER:
+        head.type = WIRE_MAINTAIN;
+        break;
+    case ANSWER_NOTICE:
+        head = (struct wire_head){.type = WIRE_OVER, .channel = 1, .value = LEASE_CAUSE_REVOKED};
+        index->size_bytes = 0;
+        break;
+    default:
+        head.code = UINT16_MAX;
+        index->size_bytes = 0;
+    }
+    return send_raw(caller, head, index);
 }
 
 static lethe_result opened(void *context, struct link *link, const struct spiffe_id *peer,
@@ -175,11 +238,15 @@ static lethe_result arrived(void *context, struct link *link, const struct link_
         return link_welcome(link, frame, WIRE_BY_CONSUMER, NULL, err);
     pthread_mutex_lock(&caller->control->lock);
     lethe_result result = answer(caller, frame, &index, &why);
-    pthread_mutex_unlock(&caller->control->lock);
-    if (result != LETHE_OK)
-        return link_refuse(link, &frame->head, &why, err);
+    bool is_odd = caller->control->way != ANSWER_HONESTLY;
     const struct wire_head head = {.type = (uint8_t)(frame->head.type | WIRE_REPLY),
                                    .request = frame->head.request};
+    lethe_result oddly = is_odd ? answer_oddly(caller, head, &index, err) : LETHE_OK;
+    pthread_mutex_unlock(&caller->control->lock);
+    if (is_odd)
+        return oddly;
+    if (result != LETHE_OK)
+        return link_refuse(link, &frame->head, &why, err);
     return link_send(link, &head, &index, NULL, err);
 }
 
@@ -248,6 +315,8 @@ struct small_control *small_control_start(struct tls_context *tls, struct hostil
     control->providers = providers;
     control->count = count;
     terms_signer_make("control", &control->signer);
+    for (size_t i = 0; i < count; i++)
+        hostile_trust(providers[i], &control->signer.signer.key);
     control->fd = hostile_listen(control->address);
     REQUIRE(loop_create(&control->loop, NULL) == LETHE_OK);
     REQUIRE(loop_watch(control->loop, control->fd, LOOP_READ, somebody_dials, control,
@@ -290,6 +359,30 @@ void small_control_refuse(struct small_control *control, lethe_result result)
 {
     pthread_mutex_lock(&control->lock);
     control->refusal = result;
+    pthread_mutex_unlock(&control->lock);
+}
+
+const char *small_control_way_name(enum small_control_way way)
+{
+    static const char *const names[] = {
+#define SMALL_CONTROL_WAY_NAME(name) [ANSWER_##name] = #name,
+        SMALL_CONTROL_WAYS(SMALL_CONTROL_WAY_NAME)
+#undef SMALL_CONTROL_WAY_NAME
+    };
+    return names[way];
+}
+
+void small_control_answer(struct small_control *control, enum small_control_way way)
+{
+    pthread_mutex_lock(&control->lock);
+    control->way = way;
+    pthread_mutex_unlock(&control->lock);
+}
+
+void small_control_lie(struct small_control *control, const struct small_control_lie *lie)
+{
+    pthread_mutex_lock(&control->lock);
+    control->lie = lie != NULL ? *lie : (struct small_control_lie){0};
     pthread_mutex_unlock(&control->lock);
 }
 
