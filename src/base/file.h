@@ -31,9 +31,10 @@ LETHE_MUST_CHECK lethe_result file_write(int fd, const char *path, const void *b
 /* Temporary file, fsync, rename over `path`, fsync of the directory; on any failure the old file
  * stays and the temporary one is gone (but for the last fsync of one that replaces another:
  * then the new one is in place, and may not survive a power cut). `mode` is less the umask. With
- * `replace` false an existing file is LETHE_EXISTS. A process killed half-way leaves
- * FILE_TEMPORARY_PREFIX and 16 hex digits beside `path`, unlocked, which the next write into that
- * directory removes. */
+ * `replace` false an existing file is LETHE_EXISTS. The temporary file has no name where the file
+ * system can do that (O_TMPFILE): a process that is killed leaves nothing, but in the moment in
+ * which an existing file is replaced. There, and elsewhere, it leaves FILE_TEMPORARY_PREFIX and 16
+ * hex digits beside `path`, unlocked, which the next write into that directory removes. */
 #define FILE_TEMPORARY_PREFIX ".lethe-tmp-"
 LETHE_MUST_CHECK lethe_result file_write_atomic(int dir_fd, const char *path, const void *bytes,
                                                 size_t size_bytes, mode_t mode, bool replace,

@@ -15,15 +15,16 @@
 #define RANDOM_BYTES 8
 #define CREATE_ATTEMPTS 8
 
-/* A file that is being written: where it will be, and what it is called until then. It is locked
- * meanwhile: one that nobody holds was left by a process that died. */
+/* A file that is being written: where it will be, and what it is called until then: nothing, where
+ * the file system has files without a name, so that a process that dies leaves nothing. It is
+ * locked meanwhile: one that has a name, and that nobody holds, was left by a process that died. */
 struct draft {
     int fd;        /* to write; -1 once it is on disk */
     int lock;      /* the same file again */
     int directory; /* the directory of both names */
     const char *path;
     const char *name;
-    char temporary[sizeof FILE_TEMPORARY_PREFIX + 2 * RANDOM_BYTES];
+    char temporary[sizeof FILE_TEMPORARY_PREFIX + 2 * RANDOM_BYTES]; /* "": it has no name */
 };
 
 static lethe_result open_directory_of(int dir_fd, const char *path, int *out,
@@ -96,9 +97,30 @@ static lethe_result name_draft(struct draft *draft, struct lethe_error *err)
     return LETHE_OK;
 }
 
+/* By what a file without a name is linked: linkat() with AT_EMPTY_PATH is not for everybody. */
+static void descriptor_path(int fd, char out[32])
+{
+    snprintf(out, 32, "/proc/self/fd/%d", fd);
+}
+
+/* False: there are none here, or none that could get a name later. */
+static bool draft_create_nameless(struct draft *draft, mode_t mode)
+{
+    char linked[32];
+    CLEANUP(fd_close)
+    int fd = openat(draft->directory, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, mode);
+    CLEANUP(fd_close) int lock = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+    descriptor_path(lock, linked);
+    if (lock < 0 || flock(lock, LOCK_EX) != 0 || faccessat(AT_FDCWD, linked, F_OK, 0) != 0)
+        return false;
+    draft->fd = FD_MOVE(fd);
+    draft->lock = FD_MOVE(lock);
+    return true;
+}
+
 /* Before it is locked somebody may take it for left over: with the lock we see whether it is gone.
  */
-static lethe_result draft_create(struct draft *draft, mode_t mode, struct lethe_error *err)
+static lethe_result draft_create_named(struct draft *draft, mode_t mode, struct lethe_error *err)
 {
     for (int attempt = 0; attempt < CREATE_ATTEMPTS; attempt++) {
         struct stat status;
@@ -123,17 +145,45 @@ static lethe_result draft_create(struct draft *draft, mode_t mode, struct lethe_
     return error_set(err, LETHE_CONFLICT, "someone else removes the files beside %s", draft->path);
 }
 
+static void draft_remove(const struct draft *draft)
+{
+    if (draft->temporary[0] != '\0')
+        unlinkat(draft->directory, draft->temporary, 0);
+}
+
 /* Creates the temporary file with its whole content, on disk; on failure it is gone. */
 static lethe_result draft_write(struct draft *draft, mode_t mode,
                                 const struct file_content *content, struct lethe_error *err)
 {
-    TRY(draft_create(draft, mode, err));
+    if (!draft_create_nameless(draft, mode))
+        TRY(draft_create_named(draft, mode, err));
     lethe_result result = write_and_sync(draft->fd, draft->path, content, err);
     if (close(FD_MOVE(draft->fd)) != 0 && result == LETHE_OK)
         result = error_from_errno(err, "closing %s", draft->path);
     if (result != LETHE_OK)
-        unlinkat(draft->directory, draft->temporary, 0);
+        draft_remove(draft);
     return result;
+}
+
+static int link_nameless(const struct draft *draft, const char *name)
+{
+    char linked[32];
+    descriptor_path(draft->lock, linked);
+    return linkat(AT_FDCWD, linked, draft->directory, name, AT_SYMLINK_FOLLOW);
+}
+
+/* A link cannot replace: for a moment it has a name, under which it is renamed. */
+static lethe_result name_nameless(struct draft *draft, struct lethe_error *err)
+{
+    for (int attempt = 0; attempt < CREATE_ATTEMPTS; attempt++) {
+        TRY(name_draft(draft, err));
+        if (link_nameless(draft, draft->temporary) == 0)
+            return LETHE_OK;
+        draft->temporary[0] = '\0';
+        if (errno != EEXIST)
+            break;
+    }
+    return error_from_errno(err, "naming a temporary file beside %s", draft->path);
 }
 
 /* Gives the temporary file its name, unless the name is taken. NFS has no RENAME_NOREPLACE; there a
@@ -148,14 +198,21 @@ static int rename_to_new(const struct draft *draft)
     return unlinkat(directory, draft->temporary, 0);
 }
 
-static lethe_result draft_publish(const struct draft *draft, bool replace, struct lethe_error *err)
+static int put_in_place(const struct draft *draft, bool replace)
+{
+    if (replace)
+        return renameat(draft->directory, draft->temporary, draft->directory, draft->name);
+    return draft->temporary[0] != '\0' ? rename_to_new(draft) : link_nameless(draft, draft->name);
+}
+
+static lethe_result draft_publish(struct draft *draft, bool replace, struct lethe_error *err)
 {
     int directory = draft->directory;
-    int failed = replace ? renameat(directory, draft->temporary, directory, draft->name)
-                         : rename_to_new(draft);
-    if (failed) {
+    if (replace && draft->temporary[0] == '\0')
+        TRY(name_nameless(draft, err));
+    if (put_in_place(draft, replace) != 0) {
         lethe_result result = error_from_errno(err, "putting %s in its place", draft->path);
-        unlinkat(directory, draft->temporary, 0);
+        draft_remove(draft);
         return result;
     }
     if (fsync(directory) == 0)

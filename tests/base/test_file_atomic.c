@@ -111,6 +111,7 @@ struct fault {
     bool replace;
     lethe_result expected;
     bool is_new; /* afterwards the file is the new one */
+    bool named;  /* only where every file has a name */
 };
 
 static const struct fault faults[] = {
@@ -124,15 +125,30 @@ static const struct fault faults[] = {
     {"close", false, true, EIO, true, LETHE_IO, false},
     {"renameat", false, false, EIO, true, LETHE_IO, false},
     {"fsync", true, false, EIO, true, LETHE_IO, true},
-    {"renameat2", false, false, EIO, false, LETHE_IO, false},
-    {"renameat2", false, false, EEXIST, false, LETHE_EXISTS, false},
+    {"renameat2", false, false, EIO, false, LETHE_IO, false, true},
+    {"renameat2", false, false, EEXIST, false, LETHE_EXISTS, false, true},
+};
+/* The same of files without a name. */
+static const struct fault nameless_faults[] = {
+    {"linkat", false, false, EIO, true, LETHE_IO, false},
+    {"linkat", false, false, EEXIST, true, LETHE_EXISTS, false},
+    {"linkat", false, false, EIO, false, LETHE_IO, false},
+    {"linkat", false, false, EEXIST, false, LETHE_EXISTS, false},
 };
 
 struct attempt {
     const char *path;
     const struct fault *fault;
     uint32_t action; /* what seccomp does at the call */
+    bool has_names;  /* the file system has no files without a name */
 };
+
+static void add_names(scmp_filter_ctx filter)
+{
+    const struct scmp_arg_cmp is_nameless = SCMP_A2(SCMP_CMP_MASKED_EQ, O_TMPFILE, O_TMPFILE);
+    CHILD_REQUIRE(seccomp_rule_add(filter, SCMP_ACT_ERRNO(EOPNOTSUPP), SCMP_SYS(openat), 1,
+                                   is_nameless) == 0);
+}
 
 static void arm(const struct attempt *attempt)
 {
@@ -142,6 +158,8 @@ static void arm(const struct attempt *attempt)
     int number = seccomp_syscall_resolve_name(fault->call);
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
     CHILD_REQUIRE(filter != NULL && number >= 0);
+    if (attempt->has_names && strcmp(fault->call, "openat") != 0)
+        add_names(filter);
     if (fault->on_directory || fault->on_file) {
         struct scmp_arg_cmp is_it = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)(next + fault->on_file));
         CHILD_REQUIRE(seccomp_rule_add(filter, attempt->action, number, 1, is_it) == 0);
@@ -161,21 +179,47 @@ static void write_under_fault(void *context)
     CHILD_REQUIRE(err.text[0] != '\0');
 }
 
+static void fail_at(const struct fault *fault, bool has_names)
+{
+    CLEANUP(memory_free) char *directory = temp_dir();
+    CLEANUP(memory_free) char *path = path_join(directory, "file");
+    put_file(path, "old", 3);
+    struct attempt attempt = {path, fault, SCMP_ACT_ERRNO((uint32_t)fault->number), has_names};
+    if (child_status(write_under_fault, &attempt) != 0)
+        fail_msg("%s with errno %d, %s", fault->call, fault->number,
+                 has_names ? "named" : "without a name");
+    if (fault->is_new)
+        assert_is_new(path);
+    else
+        assert_is_old(path);
+    assert_int_equal(count_entries(directory), 1);
+}
+
 static void every_failing_call_leaves_the_old_file(void **state)
 {
     for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
-        CLEANUP(memory_free) char *directory = temp_dir();
-        CLEANUP(memory_free) char *path = path_join(directory, "file");
-        put_file(path, "old", 3);
-        struct attempt attempt = {path, &faults[i], SCMP_ACT_ERRNO((uint32_t)faults[i].number)};
-        if (child_status(write_under_fault, &attempt) != 0)
-            fail_msg("%s with errno %d", faults[i].call, faults[i].number);
-        if (faults[i].is_new)
-            assert_is_new(path);
-        else
-            assert_is_old(path);
-        assert_int_equal(count_entries(directory), 1);
+        fail_at(&faults[i], true);
+        if (!faults[i].named)
+            fail_at(&faults[i], false);
     }
+    for (size_t i = 0; i < ARRAY_LEN(nameless_faults); i++)
+        fail_at(&nameless_faults[i], false);
+}
+
+/* Where files without a name are, nothing stays behind, but in the moment before it replaces. */
+static void die_at(const struct fault *death, bool has_names)
+{
+    CLEANUP(memory_free) char *directory = temp_dir();
+    CLEANUP(memory_free) char *path = path_join(directory, "file");
+    put_file(path, "old", 3);
+    struct attempt attempt = {path, death, SCMP_ACT_KILL_PROCESS, has_names};
+    assert_killed_by(SIGSYS, child_status(write_under_fault, &attempt));
+    if (death->is_new)
+        assert_is_new(path);
+    else
+        assert_is_old(path);
+    bool may_leave = has_names || strcmp(death->call, "renameat") == 0;
+    assert_in_range(count_entries(directory), 1, may_leave ? 2 : 1);
 }
 
 /* kill -9 at each step: what stays behind is at most a temporary file with our prefix. */
@@ -190,17 +234,11 @@ static void a_process_that_dies_leaves_the_old_or_the_new_file(void **state)
         {"fsync", true, false, 0, true, LETHE_OK, true},
     };
     for (size_t i = 0; i < ARRAY_LEN(deaths); i++) {
-        CLEANUP(memory_free) char *directory = temp_dir();
-        CLEANUP(memory_free) char *path = path_join(directory, "file");
-        put_file(path, "old", 3);
-        struct attempt attempt = {path, &deaths[i], SCMP_ACT_KILL_PROCESS};
-        assert_killed_by(SIGSYS, child_status(write_under_fault, &attempt));
-        if (deaths[i].is_new)
-            assert_is_new(path);
-        else
-            assert_is_old(path);
-        assert_in_range(count_entries(directory), 1, 2);
+        die_at(&deaths[i], true);
+        die_at(&deaths[i], false);
     }
+    die_at(&(struct fault){.call = "linkat"}, false);
+    die_at(&(struct fault){.call = "linkat", .replace = true}, false);
 }
 
 /* File systems without RENAME_NOREPLACE (NFS) say EINVAL. */
@@ -235,7 +273,7 @@ static void what_the_dead_left_is_removed(void **state)
 static void write_without_noreplace(void *context)
 {
     const struct fault fault = {.call = "renameat2"};
-    const struct attempt attempt = {context, &fault, SCMP_ACT_ERRNO(EINVAL)};
+    const struct attempt attempt = {context, &fault, SCMP_ACT_ERRNO(EINVAL), true};
     struct lethe_error err = {0};
     arm(&attempt);
     CHILD_REQUIRE(write_new(context, false, &err) == LETHE_OK);

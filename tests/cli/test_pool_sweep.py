@@ -41,7 +41,7 @@ class Sweep:
         (self.work / "file").write_bytes(CONTENT)
         self.report = place.root / "report"
         self.counts, self.ends, self.failures = collections.Counter(), collections.Counter(), []
-        self.may_leave = False
+        self.may_leave, self.kills_leave = False, not has_nameless_files(self.work)
 
     def words(self, *words):
         return ["pool", *words, "--control", self.world.address, "--control-id", CONTROL,
@@ -89,7 +89,8 @@ class Sweep:
         self.check_names()
 
     def check_get(self, code):
-        """Killed, or unable to remove anything, it may leave a part under a name that nobody knows: the next who writes there removes it."""
+        """Unable to remove anything, it may leave a part under a name that nobody knows: the next who writes there removes it. Killed,
+        only where every file has a name."""
         out = self.work / "out"
         assert code != 0 or out.exists(), "exit 0, and no file"
         if out.exists():
@@ -112,7 +113,7 @@ class Sweep:
         self.check_names()
 
     def forget_traces(self):
-        """Of an atomic write that was killed, or could remove nothing: a file that has no name of the user's, without plaintext."""
+        """Of an atomic write that could remove nothing, or was killed where every file has a name: a file without plaintext."""
         for path in self.work.iterdir():
             if path.name not in ("file", "kept"):
                 assert path.name.startswith(".lethe-tmp"), path
@@ -131,7 +132,7 @@ class Sweep:
         if prepare:
             prepare()
         self.report.unlink(missing_ok=True)
-        self.may_leave = fault.startswith(("kill", "fail-from"))
+        self.may_leave = fault.startswith("fail-from") or (self.kills_leave and fault.startswith("kill"))
         code, said = self.run(*words, prefix=prefix, **env)
         try:
             for word in SANITIZERS:
@@ -202,6 +203,15 @@ class Sweep:
         print(f"# {sum(self.counts.values())} places: {dict(self.counts)}; ended: {dict(self.ends)}")
         assert sum(self.counts.values()) > 0
         assert not self.failures, f"{len(self.failures)} places:\n" + "\n".join(self.failures[:10])
+
+
+def has_nameless_files(folder):
+    """O_TMPFILE: what dies leaves nothing."""
+    try:
+        os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o600))
+    except OSError:
+        return False
+    return True
 
 
 def swept(place, kind, words, check, prepares):
