@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,6 +11,7 @@
 
 #define HANDSHAKE_MS 10000u
 #define QUEUE_BYTES_MAX ((size_t)64 << 20)
+#define LOOK_MS 250u /* a paused link, whether its peer is there */
 
 /* ---- ending ----------------------------------------------------------------------------------
  */
@@ -90,8 +92,23 @@ void link_begin_idle(struct link *link)
     if (link->stage != LINK_OPEN || link->in.peer == WIRE_UNKNOWN)
         return;
     loop_timer_clear(link->timer);
-    if (link->options.idle_ms > 0)
-        loop_timer_set(link->timer, link->options.idle_ms);
+    link->heard_ms = loop_now_ms(link->options.loop);
+    uint64_t first_ms = link->is_paused ? LOOK_MS : link->options.idle_ms;
+    if (first_ms > 0)
+        loop_timer_set(link->timer, first_ms);
+}
+
+/* Nothing is read that would say so. */
+static void look_for_peer(struct link *link)
+{
+    struct lethe_error err;
+    struct pollfd socket = {.fd = tls_fd(link->tls), .events = POLLRDHUP};
+    if (poll(&socket, 1, 0) <= 0) {
+        loop_timer_set(link->timer, LOOK_MS);
+        return;
+    }
+    error_set(&err, LETHE_UNAVAILABLE, "the peer ended the connection");
+    link_fail(link, err.code, &err);
 }
 
 static void time_is_up(void *context)
@@ -103,8 +120,10 @@ static void time_is_up(void *context)
         handshake_took_too_long(link);
         return;
     }
-    if (link->is_paused)
-        link->heard_ms = now_ms;
+    if (link->is_paused) {
+        look_for_peer(link);
+        return;
+    }
     uint64_t silent_ms = now_ms - link->heard_ms;
     if (silent_ms < idle_ms) {
         loop_timer_set(link->timer, idle_ms - silent_ms);

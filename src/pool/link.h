@@ -136,8 +136,8 @@ LETHE_MUST_CHECK lethe_result link_reply(struct link *link, const struct wire_he
 LETHE_MUST_CHECK lethe_result link_refuse(struct link *link, const struct wire_head *request,
                                           const struct lethe_error *why, struct lethe_error *err);
 
-/* Stops and goes on taking frames in (back pressure). A paused link does not notice that the peer
- * has gone. */
+/* Stops and goes on taking frames in (back pressure). A paused link looks now and then whether the
+ * peer has gone, and ends then, without what came before. */
 void link_pause(struct link *link, bool paused);
 
 struct link_counters {

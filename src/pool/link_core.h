@@ -42,7 +42,7 @@ void link_fail(struct link *link, lethe_result result, const struct lethe_error 
 /* Does what can be done now, and watches for what cannot. */
 void link_run(struct link *link);
 void link_watch(struct link *link, unsigned events);
-void link_begin_idle(struct link *link); /* open, and known who is there */
+void link_begin_idle(struct link *link); /* open and known who is there, paused, or no more */
 LETHE_MUST_CHECK lethe_result link_watch_socket(struct link *link, int fd, unsigned events,
                                                 struct lethe_error *err);
 

@@ -134,6 +134,7 @@ void link_pause(struct link *link, bool paused)
     if (link->is_paused == paused || link->stage >= LINK_ENDING)
         return;
     link->is_paused = paused;
+    link_begin_idle(link);
     loop_post(link->options.loop, &link->turn);
 }
 

@@ -323,12 +323,34 @@ static void a_paused_link_does_not_mind_silence(void **state)
     pair_connect(&pair, TERMS_PROVIDER);
     pair_until(&pair, pair.server.opened);
     link_pause(pair.server.link, true);
-    uint64_t until_ms = loop_now_ms(pair.loop) + 200;
+    uint64_t until_ms = loop_now_ms(pair.loop) + 600;
     pair_until(&pair, loop_now_ms(pair.loop) > until_ms);
     assert_int_equal(pair.server.ended, 0);
     link_pause(pair.server.link, false);
     pair_until(&pair, pair.server.ended);
+    assert_non_null(strstr(pair.server.why.text, "nothing was heard"));
     pair_close(&pair);
+}
+
+/* Whose owner takes nothing, for whatever reason, does not stay for a peer that has gone: with or
+ * without something that was not read. */
+static void a_paused_link_notices_that_its_peer_has_gone(void **state)
+{
+    for (unsigned unread = 0; unread < 3; unread++) {
+        struct link_pair pair;
+        pair_open(&pair);
+        pair.server.on_frame = serve;
+        link_pause(pair.server.link, true);
+        for (unsigned i = 0; i < unread; i++)
+            send_read(&pair.client, 1);
+        settle(&pair);
+        assert_int_equal(pair.server.ended, 0);
+        link_free(MOVE(pair.client.link));
+        pair_until(&pair, pair.server.ended);
+        assert_int_equal(pair.server.why.code, LETHE_UNAVAILABLE);
+        assert_int_equal(pair.server.frames, 0);
+        pair_close(&pair);
+    }
 }
 
 /* Who never takes its replies is given up. */
@@ -557,6 +579,7 @@ int main(void)
         cmocka_unit_test(connections_that_break_are_noticed),
         cmocka_unit_test(silence_ends_a_link_that_minds),
         cmocka_unit_test(a_paused_link_does_not_mind_silence),
+        cmocka_unit_test(a_paused_link_notices_that_its_peer_has_gone),
         cmocka_unit_test(who_takes_nothing_is_given_up),
         cmocka_unit_test(a_handshake_has_a_deadline),
         cmocka_unit_test(hello_has_the_same_deadline),
