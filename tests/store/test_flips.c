@@ -9,7 +9,7 @@
 #include "crypto/crypto.h"
 
 /* A quick run gives each byte in use one of these, and samples free space; LETHE_TEST_LONG=1 gives
- * all of them to all bytes. */
+ * all of them to all bytes. With a sanitizer a quick run takes a quarter of it. */
 static const uint8_t masks[] = {0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xff};
 
 static bool long_run(void)
@@ -93,7 +93,8 @@ static void every_byte_of_the_file(void **state)
     uint8_t *bytes;
     size_t size_bytes = read_file(f->path, &bytes);
     struct outcome outcome = {0};
-    for (size_t at = 0; at < size_bytes; at++) {
+    size_t stride = table_stride(4);
+    for (size_t at = 0; at < size_bytes; at += stride) {
         if (!long_run() && at % 16 != 0 && is_free_space(bytes, size_bytes, at))
             continue;
         for (size_t m = 0; m < ARRAY_LEN(masks); m++) {
@@ -110,7 +111,8 @@ static void every_byte_of_the_file(void **state)
     print_message("%zu bytes, %zu changes: refused %zu, same rows %zu\n", size_bytes,
                   outcome.refused + outcome.same, outcome.refused, outcome.same);
     assert_int_equal(0, outcome.older);
-    assert_true(outcome.refused > 500); /* header, schema, and every byte of rows and head */
+    assert_true(outcome.refused * stride >
+                500); /* header, schema, and every byte of rows and head */
     free(bytes);
 }
 
@@ -121,8 +123,8 @@ static void writing_after_a_change_is_safe(void **state)
     store_close(make_small(f->path));
     uint8_t *bytes;
     size_t size_bytes = read_file(f->path, &bytes);
-    size_t written = 0;
-    for (size_t at = 0; at < size_bytes; at += long_run() ? 1 : 13) {
+    size_t written = 0, stride = long_run() ? 1 : 13 * table_stride(4);
+    for (size_t at = 0; at < size_bytes; at += stride) {
         bytes[at] ^= 0xff;
         write_file(f->path, bytes, size_bytes);
         bytes[at] ^= 0xff;
@@ -195,7 +197,10 @@ static void every_byte_of_the_write_ahead_log(void **state)
     store_close(store);
 
     struct outcome outcome = {0};
-    for (size_t at = 0; at < wal_bytes; at += long_run() ? 1 : 3) {
+    size_t stride = long_run()             ? 1
+                    : table_stride(4) == 1 ? 3
+                                           : 11; /* no multiple: all masks come */
+    for (size_t at = 0; at < wal_bytes; at += stride) {
         wal[at] ^= masks[at % ARRAY_LEN(masks)];
         remove_side_files(f->path);
         write_file(f->path, file, file_bytes);
