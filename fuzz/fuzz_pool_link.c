@@ -68,7 +68,19 @@ static void take(struct taking *taking)
     if (frame.head.data_bytes > 0 && taking->intake.refused == LETHE_OK)
         append_data(taking, frame.head.data_bytes);
     taking->frames++;
-    intake_next(&taking->intake);
+    taking->end = intake_next(&taking->intake, NULL);
+}
+
+static void deal_with_what_is_there(struct taking *taking)
+{
+    while (taking->end == LETHE_OK) {
+        if (taking->intake.part == INTAKE_PLACE)
+            place(taking, taking->intake.head.data_bytes);
+        else if (taking->intake.part == INTAKE_FRAME)
+            take(taking);
+        else
+            return;
+    }
 }
 
 static void feed(struct taking *taking, const uint8_t *data, size_t size)
@@ -83,10 +95,7 @@ static void feed(struct taking *taking, const uint8_t *data, size_t size)
         taking->end = intake_took(&taking->intake, step, NULL);
         data += step;
         size -= step;
-        if (taking->end == LETHE_OK && taking->intake.part == INTAKE_PLACE)
-            place(taking, taking->intake.head.data_bytes);
-        if (taking->end == LETHE_OK && taking->intake.part == INTAKE_FRAME)
-            take(taking);
+        deal_with_what_is_there(taking);
     }
 }
 

@@ -2,8 +2,9 @@
  *
  * It says where the next bytes go (into a head, an index, or the pieces that somebody gave for a
  * frame's data), and checks every rule that a frame can break. It reads nothing itself: bytes come
- * from TLS, or from a test. What it holds is the index of the frame that is coming, and nothing
- * between frames. Pure. Thread rule: none. */
+ * from TLS, or from a test. Heads and short indexes come with what is behind them, as far as it is
+ * there: small frames, of which there are many, are one read. Memory of its own it has only for a
+ * long index and for many pieces, and none between frames. Pure. Thread rule: none. */
 #ifndef POOL_LINK_INTAKE_H
 #define POOL_LINK_INTAKE_H
 
@@ -11,6 +12,8 @@
 
 #include "pool/link.h"
 
+#define INTAKE_AHEAD_BYTES 512u /* a head, most indexes, and a little of what is behind them */
+#define INTAKE_FEW_PIECES 4u
 #define LINK_LATER_MAX 256u /* requests that wait for an answer which may come later */
 
 enum intake_part {
@@ -23,23 +26,26 @@ enum intake_part {
 struct link_intake {
     enum wire_role self, peer;
     enum intake_part part;
-    size_t done_bytes; /* of the part */
-    uint8_t head_bytes[WIRE_HEAD_BYTES];
+    uint8_t ahead[INTAKE_AHEAD_BYTES];
+    size_t ahead_from, ahead_until; /* what of it is there and belongs to no part yet */
     struct wire_head head;
-    uint8_t *index;
-    struct iovec *pieces; /* what is left to be filled begins at the first */
-    size_t piece_count, piece;
-    lethe_result refused;  /* what intake_place() was told */
-    uint64_t last_request; /* that came */
-    uint64_t asked;        /* the last that went out: no reply has a greater number */
+    const uint8_t *index; /* within `ahead`, or `long_index` */
+    uint8_t *long_index;
+    size_t done_bytes;    /* of a long index, or of the data */
+    struct iovec *pieces; /* `few_pieces`, or memory of its own */
+    struct iovec few_pieces[INTAKE_FEW_PIECES];
+    size_t piece_count, piece; /* the first that is not full; it shrinks while it is filled */
+    lethe_result refused;      /* what intake_place() was told */
+    uint64_t last_request;     /* that came */
+    uint64_t asked;            /* the last that went out: no reply has a greater number */
     uint32_t unanswered_later;
     bool has_frame; /* one came: HELLO can be the first only */
 };
 void intake_init(struct link_intake *intake, enum wire_role self, enum wire_role peer);
 void intake_clear(struct link_intake *intake);
 
-/* Where the next bytes go, for the parts HEAD, INDEX and DATA; more would belong to something else.
- * Without a base: they are to be thrown away. */
+/* Where the next bytes go, for the parts HEAD, INDEX and DATA, and how many at most. Without a
+ * base: they are to be thrown away. */
 void intake_room(const struct link_intake *intake, struct iovec *room);
 /* So many were put there. LETHE_MALFORMED says which rule the frame breaks; LETHE_NO_MEMORY. */
 LETHE_MUST_CHECK lethe_result intake_took(struct link_intake *intake, size_t size_bytes,
@@ -51,6 +57,7 @@ LETHE_MUST_CHECK lethe_result intake_place(struct link_intake *intake, lethe_res
                                            struct lethe_error *err);
 /* In INTAKE_PLACE and INTAKE_FRAME. */
 struct link_frame intake_frame(const struct link_intake *intake);
-void intake_next(struct link_intake *intake); /* the frame was dealt with */
+/* The frame was dealt with; what was read ahead is taken for the next. Errors: as intake_took(). */
+LETHE_MUST_CHECK lethe_result intake_next(struct link_intake *intake, struct lethe_error *err);
 
 #endif

@@ -94,7 +94,7 @@ static lethe_result write_parts(struct link *link, struct lethe_error *err)
 
 void link_flush(struct link *link)
 {
-    struct lethe_error err = {0};
+    struct lethe_error err;
     enum tls_want want = TLS_DONE;
     bool was_blocked = link->is_blocked;
     uint64_t before = link->counters.bytes_out;
@@ -102,6 +102,8 @@ void link_flush(struct link *link)
         outbox_clear(&link->out);
         return;
     }
+    if (!was_blocked && link->out.queued_bytes == 0)
+        return;
     link->is_blocked = false;
     lethe_result result = write_parts(link, &err);
     if (result == LETHE_OK && !link->is_blocked) {
@@ -119,7 +121,7 @@ void link_flush(struct link *link)
 
 static void received(struct link *link, size_t size_bytes)
 {
-    struct lethe_error err = {0};
+    struct lethe_error err;
     link->heard_ms = loop_now_ms(link->options.loop);
     link->counters.bytes_in += size_bytes;
     lethe_result result = intake_took(&link->in, size_bytes, &err);
@@ -130,7 +132,7 @@ static void received(struct link *link, size_t size_bytes)
 /* How much was read; 0: nothing is there now, or the link has ended. */
 static size_t read_into(struct link *link, void *bytes, size_t capacity_bytes)
 {
-    struct lethe_error err = {0};
+    struct lethe_error err;
     enum tls_want want = TLS_DONE;
     size_t read_bytes = 0;
     lethe_result result = tls_read(link->tls, bytes, capacity_bytes, &read_bytes, &want, &err);
@@ -183,7 +185,7 @@ static void place(struct link *link)
     const struct link_events *events = &link->options.events;
     struct link_frame frame = intake_frame(&link->in);
     struct iovec pieces[LINK_PIECES_MAX];
-    struct lethe_error err = {0};
+    struct lethe_error err;
     size_t count = 0;
     lethe_result refused = events->place == NULL
                                ? LETHE_INVALID
@@ -197,10 +199,11 @@ static void deliver(struct link *link)
 {
     const struct link_events *events = &link->options.events;
     struct link_frame frame = intake_frame(&link->in);
-    struct lethe_error err = {0};
+    struct lethe_error err;
     link->counters.frames_in++;
     lethe_result result = events->frame(events->context, link, &frame, link->in.refused, &err);
-    intake_next(&link->in);
+    if (result == LETHE_OK)
+        result = intake_next(&link->in, &err);
     if (result != LETHE_OK)
         link_fail(link, result, &err);
 }

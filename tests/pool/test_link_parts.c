@@ -127,7 +127,7 @@ static void deal_with(struct link_intake *intake, struct taken *taken, bool refu
         assert_int_equal(intake->refused, frame.head.data_bytes > 0 && refuses ? LETHE_LOST : 0);
         if (frame.head.index_bytes > 0)
             memcpy(taken->index, frame.index.at, MIN(cursor_left(&frame.index), 127));
-        intake_next(intake);
+        assert_result(LETHE_OK, intake_next(intake, NULL));
     }
 }
 
