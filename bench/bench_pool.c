@@ -5,13 +5,14 @@
  * LETHE_BENCH_STOCK_TLS=1 gives the client of Redis and memcached OpenSSL's TLS as it is, as their
  * own clients have it, in place of that of net/tls.h for bulk. A
  * server that does the same over plain TCP, with no protection at all, says what loopback leaves
- * room for. */
+ * room for; one over the pool's TLS, with a client that seals its blocks, what TLS does. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
+#include "pool_bare.h"
 #include "pool_ledger.h"
 #include "pool_lethe.h"
 #include "pool_load.h"
@@ -32,14 +33,15 @@ static const struct block {
 } blocks[] = {{"4 KiB", 4096, 4096}, {"64 KiB", 65536, 65536}, {"1 MiB", 1048576, 65536}};
 
 /* What is measured, in the order of a round. */
-#define SERVERS_MAX 4u
-enum client { CLIENT_TLS, CLIENT_PLAIN, CLIENT_LETHE };
+#define SERVERS_MAX 5u
+enum client { CLIENT_TLS, CLIENT_PLAIN, CLIENT_BARE, CLIENT_LETHE };
 struct server {
     const char *name;
     enum pool_protocol protocol;
     uint16_t port;
     enum client client;
-    pid_t pid;
+    struct tls_context *tls; /* of the client, but for CLIENT_LETHE, which has its own */
+    pid_t pid;               /* 0: it is in this process */
 };
 
 struct samples {
@@ -55,7 +57,8 @@ static struct bench {
     bool is_open;
     struct pool_authority authority;
     struct pool_identity server_identity, client_identity, control_identity, provider_identity;
-    struct tls_context *tls; /* the client's */
+    struct tls_context *tls; /* of the client of Redis and memcached */
+    struct tls_context *bare_client, *bare_server;
     struct pool_peer_server peers[POOL_PEER_COUNT];
     struct pool_plain plain;
     struct pool_lethe lethe;
@@ -78,6 +81,8 @@ static double seconds_of(clockid_t clock)
 static double server_cpu_s(const struct server *server)
 {
     clockid_t clock;
+    if (server->pid == 0)
+        return 0;
     if (clock_getcpuclockid(server->pid, &clock) != 0)
         bench_fail("a server has ended", NULL);
     return seconds_of(clock);
@@ -112,17 +117,18 @@ static struct pool_lethe_load *open_lethe_load(const struct block *block)
                                 });
 }
 
-static struct pool_load *open_wire_load(const struct server *server, size_t block_bytes)
+static struct pool_load *open_wire_load(const struct server *server, const struct block *block)
 {
-    bool is_plain = server->client == CLIENT_PLAIN;
+    bool is_peer = server->client == CLIENT_TLS;
     return pool_load_open(&(struct pool_load_options){
         .protocol = server->protocol,
         .port = server->port,
-        .tls = is_plain ? NULL : bench.tls,
-        .block_bytes = block_bytes,
-        .blocks = (uint32_t)(SET_BYTES / block_bytes),
+        .tls = server->tls,
+        .block_bytes = block->size_bytes,
+        .sealed_bytes = server->client == CLIENT_BARE ? block->lease_block : 0,
+        .blocks = (uint32_t)(SET_BYTES / block->size_bytes),
         .connections = CONNECTIONS,
-        .depth = is_plain ? 1 : bench.depth,
+        .depth = is_peer ? bench.depth : 1,
     });
 }
 
@@ -133,7 +139,7 @@ static struct load open_load(const struct server *server, const struct block *bl
     if (server->client == CLIENT_LETHE)
         load.lethe = open_lethe_load(block);
     else
-        load.wire = open_wire_load(server, block->size_bytes);
+        load.wire = open_wire_load(server, block);
     for (unsigned operation = 0; operation < POOL_OPERATIONS; operation++)
         run_load(&load, operation, WARM_S, &ignored);
     return load;
@@ -215,7 +221,7 @@ static void report_server(const struct server *server, const char *what,
     bench_report(&(struct bench_result){.name = name,
                                         .value = sum_s_per_gb,
                                         .unit = "s/GB",
-                                        .against = "of it in the server",
+                                        .against = server->pid != 0 ? "of it in the server" : NULL,
                                         .ratio = measured->server_s_per_gb / sum_s_per_gb});
 }
 
@@ -243,6 +249,7 @@ static void close_all(void)
     pool_plain_close(&bench.plain);
     pool_lethe_close(&bench.lethe);
     tls_context_free(bench.tls);
+    tls_context_free(bench.bare_client); /* the server goes on until the program ends */
     pool_identity_close(&bench.server_identity);
     pool_identity_close(&bench.client_identity);
     pool_identity_close(&bench.control_identity);
@@ -255,6 +262,15 @@ static bool is_wanted(const char *variable, const char *name)
 {
     const char *wanted = getenv(variable);
     return wanted == NULL || strcmp(wanted, name) == 0;
+}
+
+static struct tls_options tls_of(const struct pool_identity *identity, bool bulk)
+{
+    return (struct tls_options){.certificates_pem = identity->pem.bytes,
+                                .key_pem = identity->key_pem,
+                                .roots_pem = bench.authority.pem.bytes,
+                                .client_proof = TLS_CLIENT_MUST,
+                                .bulk = bulk};
 }
 
 static void open_client(void)
@@ -270,10 +286,8 @@ static void open_client(void)
     pool_identity_open(&bench.client_identity, &bench.authority, "client");
     pool_identity_open(&bench.control_identity, &bench.authority, "control");
     pool_identity_open(&bench.provider_identity, &bench.authority, "provider");
-    const struct tls_options options = {.certificates_pem = bench.client_identity.pem.bytes,
-                                        .key_pem = bench.client_identity.key_pem,
-                                        .roots_pem = bench.authority.pem.bytes,
-                                        .bulk = getenv("LETHE_BENCH_STOCK_TLS") == NULL};
+    const struct tls_options options =
+        tls_of(&bench.client_identity, getenv("LETHE_BENCH_STOCK_TLS") == NULL);
     if (tls_client_create(&options, &bench.tls, &err) != LETHE_OK)
         bench_fail("no TLS client", &err);
 }
@@ -292,6 +306,7 @@ static void open_peer(enum pool_peer peer)
     bench.servers[bench.server_count++] = (struct server){.name = server->name,
                                                           .protocol = server->protocol,
                                                           .port = server->port,
+                                                          .tls = bench.tls,
                                                           .pid = server->program.pid};
 }
 
@@ -303,6 +318,22 @@ static void open_plain(void)
                                                           .port = bench.plain.port,
                                                           .client = CLIENT_PLAIN,
                                                           .pid = bench.plain.pid};
+}
+
+static void open_bare(void)
+{
+    struct lethe_error err = {0};
+    const struct tls_options client = tls_of(&bench.client_identity, true),
+                             server = tls_of(&bench.server_identity, true);
+    if (tls_client_create(&client, &bench.bare_client, &err) != LETHE_OK ||
+        tls_server_create(&server, &bench.bare_server, &err) != LETHE_OK)
+        bench_fail("no TLS", &err);
+    bench.servers[bench.server_count++] =
+        (struct server){.name = "bare",
+                        .protocol = POOL_PLAIN,
+                        .port = pool_bare_open(bench.bare_server, CONNECTIONS * SET_BYTES),
+                        .client = CLIENT_BARE,
+                        .tls = bench.bare_client};
 }
 
 static void open_lethe(void)
@@ -335,6 +366,7 @@ void bench_pool(void)
         open_lethe();
     for (unsigned peer = 0; peer < POOL_PEER_COUNT; peer++)
         open_peer(peer);
+    open_bare();
     open_plain();
     for (size_t i = 0; i < ARRAY_LEN(blocks); i++) {
         if (!is_wanted("LETHE_BENCH_BLOCK", blocks[i].name))

@@ -7,6 +7,7 @@
 #include "base/thread.h"
 #include "net/loop.h"
 #include "pool_link.h"
+#include "pool_sealer.h"
 
 #define ROOM_BYTES 128u    /* for a head before a block, and for a tail behind it */
 #define PATIENCE_MS 30000u /* longer than any run */
@@ -15,6 +16,7 @@
  * block always at ROOM_BYTES, its head right before it. */
 struct slot {
     uint8_t *bytes;
+    uint8_t *sealed;              /* the block is put from here; NULL: from `bytes` */
     uint8_t small[POOL_TEXT_MAX]; /* the answer to a set */
     struct pool_exchange exchange;
     uint32_t block;
@@ -33,6 +35,7 @@ struct connection {
     uint32_t next_block;
     uint32_t left;      /* still to be asked, if the run has a number and no end */
     uint32_t *versions; /* of its blocks */
+    struct pool_sealer *sealer;
     struct slot slots[POOL_DEPTH_MAX];
     uint64_t asked, sent, answered; /* operations; slots are taken in turn */
 };
@@ -61,19 +64,20 @@ static struct pool_tally *tally_of(const struct worker *worker)
 /* ---- asking ---------------------------------------------------------------------------------- */
 
 /* Puts the texts around the place of the block, and gives where all of it begins. */
-static uint8_t *wrap_block(struct slot *slot, const struct pool_text *head,
+static uint8_t *wrap_block(uint8_t *bytes, const struct pool_text *head,
                            const struct pool_text *tail, size_t block_bytes)
 {
-    uint8_t *start = slot->bytes + ROOM_BYTES - head->size_bytes;
+    uint8_t *start = bytes + ROOM_BYTES - head->size_bytes;
     memcpy(start, head->bytes, head->size_bytes);
-    memcpy(slot->bytes + ROOM_BYTES + block_bytes, tail->bytes, tail->size_bytes);
+    memcpy(bytes + ROOM_BYTES + block_bytes, tail->bytes, tail->size_bytes);
     return start;
 }
 
 static void prepare_set(struct slot *slot, size_t block_bytes)
 {
     const struct pool_exchange *exchange = &slot->exchange;
-    slot->out = wrap_block(slot, &exchange->request_head, &exchange->request_tail, block_bytes);
+    slot->out = wrap_block(slot->sealed != NULL ? slot->sealed : slot->bytes,
+                           &exchange->request_head, &exchange->request_tail, block_bytes);
     slot->out_bytes =
         exchange->request_head.size_bytes + block_bytes + exchange->request_tail.size_bytes;
     slot->in = slot->small;
@@ -95,6 +99,16 @@ static struct slot *slot_of(struct connection *connection, uint64_t number)
     return &connection->slots[number % connection->worker->load->options.depth];
 }
 
+static void make_block(struct connection *connection, struct slot *slot, size_t block_bytes)
+{
+    uint8_t *block = slot->bytes + ROOM_BYTES;
+    const uint32_t version = ++connection->versions[slot->block];
+    pool_block_stamp(block, block_bytes, connection->first_key + slot->block, version);
+    if (connection->sealer != NULL)
+        pool_sealer_seal(connection->sealer, slot->block, version, block,
+                         slot->sealed + ROOM_BYTES);
+}
+
 static void ask(struct connection *connection)
 {
     const struct pool_load *load = connection->worker->load;
@@ -107,8 +121,7 @@ static void ask(struct connection *connection)
     slot->asked_s = bench_now_s();
     pool_exchange_make(load->options.protocol, load->operation, key, block_bytes, &slot->exchange);
     if (load->operation == POOL_SET) {
-        pool_block_stamp(slot->bytes + ROOM_BYTES, block_bytes, key,
-                         ++connection->versions[slot->block]);
+        make_block(connection, slot, block_bytes);
         prepare_set(slot, block_bytes);
     } else {
         prepare_get(slot, block_bytes);
@@ -171,8 +184,11 @@ static void check_answer(const struct connection *connection, const struct slot 
         return;
     if (memcmp(slot->bytes + ROOM_BYTES + block_bytes, tail->bytes, tail->size_bytes) != 0)
         bench_fail("an answer ends otherwise than expected", NULL);
-    pool_block_check(slot->bytes + ROOM_BYTES, block_bytes, connection->first_key + slot->block,
-                     connection->versions[slot->block]);
+    uint8_t *block = slot->bytes + ROOM_BYTES;
+    const uint32_t version = connection->versions[slot->block];
+    if (connection->sealer != NULL)
+        pool_sealer_unseal(connection->sealer, slot->block, version, block);
+    pool_block_check(block, block_bytes, connection->first_key + slot->block, version);
 }
 
 static void finish(struct connection *connection, struct slot *slot)
@@ -278,7 +294,12 @@ static void open_connection(struct connection *connection, struct worker *worker
     for (unsigned i = 0; i < options->depth; i++) {
         connection->slots[i].bytes = pool_allocate(1, slot_bytes);
         pool_block_fill(connection->slots[i].bytes, slot_bytes);
+        if (options->sealed_bytes > 0)
+            connection->slots[i].sealed = pool_allocate(1, slot_bytes);
     }
+    if (options->sealed_bytes > 0)
+        connection->sealer =
+            pool_sealer_open(options->blocks, options->block_bytes, options->sealed_bytes);
     pool_link_open(&connection->link, options->port, options->tls);
     if (loop_watch(worker->loop, connection->link.fd, LOOP_READ, ready, connection,
                    &connection->watch, &err) != LETHE_OK)
@@ -315,8 +336,11 @@ static void close_connection(struct connection *connection)
 {
     loop_watch_free(connection->watch);
     pool_link_close(&connection->link);
-    for (unsigned i = 0; i < POOL_DEPTH_MAX; i++)
+    for (unsigned i = 0; i < POOL_DEPTH_MAX; i++) {
         free(connection->slots[i].bytes);
+        free(connection->slots[i].sealed);
+    }
+    pool_sealer_close(connection->sealer);
     free(connection->versions);
 }
 

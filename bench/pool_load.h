@@ -21,7 +21,8 @@ struct pool_load_options {
     uint16_t port;           /* on 127.0.0.1 */
     struct tls_context *tls; /* NULL: plain TCP */
     size_t block_bytes;
-    uint32_t blocks; /* of one connection */
+    size_t sealed_bytes; /* blocks are sealed in such pieces before they are put; 0: as they are */
+    uint32_t blocks;     /* of one connection */
     unsigned connections, depth;
 };
 
