@@ -21,7 +21,7 @@ from scenario import LETHE, Place, Skip
 from sweep import FAULT_RUN, SANITIZERS, names
 
 NODES = ["spiffe://example.org/node/a", "spiffe://example.org/node/b"]
-TTL = "20m"  # nothing expires: what ends was ended
+TTL, TTL_MS = "20m", 1200000  # nothing expires: what ends was ended
 MARK = b"plaintext that nobody may find"
 CONTENT = (MARK + bytes(200)) * 2200  # eight blocks, the last not whole
 ENDS = ("lease_released", "lease_expired", "lease_revoked", "lease_lost")
@@ -30,6 +30,13 @@ ENDS = ("lease_released", "lease_expired", "lease_revoked", "lease_lost")
 class Kill(NamedTuple):
     phase: str
     nth: int  # 0: at no call; it is killed when the phase is over, and its calls were counted
+    half: bool = False  # the nth of its writes to files, half of which is done
+
+    def words(self):
+        return ["--kill-half", f"write:{self.nth}"] if self.half else ["--kill", f"all:{self.nth}"]
+
+
+NEVER = Kill("", 0)
 
 
 class Daemon:
@@ -42,17 +49,17 @@ class Daemon:
         self.process = None
         self.address = None
 
-    def start(self, nth=0):
+    def start(self, kill=NEVER):
         """Whether it became ready, which it does not when it is killed before."""
-        self.launch(nth)
+        self.launch(kill)
         return self.is_ready()
 
-    def launch(self, nth=0):
+    def launch(self, kill=NEVER):
         self.report.unlink(missing_ok=True)
         listen = ["--listen", self.address or "127.0.0.1:0"]
         with open(self.errors, "wb") as errors:
             self.process = subprocess.Popen(
-                [FAULT_RUN, "--kill", f"all:{nth}", "--while", self.flag, "--report", self.report, LETHE, *self.words,
+                [FAULT_RUN, *kill.words(), "--while", self.flag, "--report", self.report, LETHE, *self.words,
                  "--json", *listen], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, cwd=self.cwd,
                 env=self.env, process_group=0)
 

@@ -1,19 +1,19 @@
 """The provider and the control plane killed at each system call that they make for one command of a consumer, and at
-each of their start and their end. P-7, P-8, P-12, P-13, P-14
+each of their start and their end; at a write to a file also when half of it is done. P-7, P-8, P-12, P-13, P-14
 
 Some calls of each phase in the default run, all with LETHE_TEST_LONG (SWEEP_ONLY=provider or control: one of them;
-SWEEP_SECONDS: for so long). After each: the consumer's command has ended, with
-the right effect or an error; what the victim had is lost when it was a provider, and as it was when it was the control
-plane; another copy is enough; files come back as they were, and no byte of them is in anybody's files. In the end every
-lease has ended, once, all memory is free, and all logs are good.
+SWEEP_SECONDS: for so long). After each: the consumer's command has ended, with the right effect or an error; what the
+victim had is lost when it was a provider, and as it was when it was the control plane; another copy is enough; files come
+back as they were, and no byte of them is in anybody's files. In the end every lease has ended, once, all memory is free,
+and all logs are good.
 """
 import collections
 import os
 import signal
 import time
 
-from kms_processes import WAIT_S
-from pool_kill import CONTENT, Kill, MARK, NODES, Site, TTL
+from kms_processes import WAIT_S, until
+from pool_kill import CONTENT, Kill, MARK, NEVER, NODES, Site, TTL, TTL_MS
 from pool_lender import allocate
 from scenario import LONG, case, finish
 from sweep import hash_of
@@ -37,8 +37,8 @@ class Sweep:
     def __init__(self, site, who):
         self.site, self.who = site, who
         self.victim = site.control if who == "control" else site.providers[0]
-        self.counts, self.codes = collections.Counter(), collections.Counter()
-        self.hits, self.failures = 0, []
+        self.counts, self.writes, self.codes = {}, {}, collections.Counter()
+        self.hits, self.failed_puts, self.failures = 0, 0, []
         self.must_be_lost = set()
         self.keep()
         self.files = site.files()
@@ -61,7 +61,7 @@ class Sweep:
         """As it was, with the next call to die at; one of its start is for later."""
         self.victim.flag.unlink(missing_ok=True)
         code, report = self.victim.ended()
-        assert self.victim.start(0 if following.phase == "start" else following.nth), self.victim.errors.read_text()
+        assert self.victim.start(NEVER if following.phase == "start" else following), self.victim.errors.read_text()
         return code, report
 
     def consumer(self, phase, following):
@@ -84,7 +84,7 @@ class Sweep:
             self.victim.signal(signal.SIGKILL)
             self.victim.ended()
             self.victim.flag.touch()
-            self.victim.start(kill.nth)
+            self.victim.start(kill)
         elif kill.phase == "join":
             self.site.providers[0].kill()
             self.victim.flag.touch()
@@ -118,7 +118,9 @@ class Sweep:
             done, (code, report) = self.consumer(kill.phase, following)
         else:
             code, report = self.alone(kill, following)
-        self.counts[kill.phase] = max(self.counts[kill.phase], report["calls"])
+        if kill.nth == 0:
+            self.counts[kill.phase] = report["calls"]
+            self.writes[kill.phase] = report["classes"].get("write", 0)
         self.hits += report["hit"]
         try:
             assert code == 137 or (code == 0 and not report["hit"]), f"the victim ended with {code}"
@@ -176,6 +178,7 @@ class Sweep:
         handle = self.site.file("handle")
         self.site.check_said(code, said, (0, 1, 5))
         assert handle.exists() == (code == 0), f"exit {code}, and handle: {handle.exists()}"
+        self.failed_puts += code != 0
         if code == 0:
             self.site.get("handle", (0, 5) if self.who == "provider" else (0,))
 
@@ -191,15 +194,19 @@ class Sweep:
 
     def plans(self):
         """First each phase without a kill, which tells how many calls there are; then spread over all of them."""
-        for phase in PHASES[self.who]:
-            yield Kill(phase, 0)
+        phases = PHASES[self.who]
+        yield from (Kill(phase, 0) for phase in phases)
         if LONG:
-            every = [Kill(phase, nth) for phase in PHASES[self.who] for nth in range(1, self.counts[phase] + 1)]
+            yield Kill(phases[0], 0)  # what follows is chosen while one is under way: the last count comes meanwhile
+            every = [Kill(phase, nth) for phase in phases for nth in range(1, self.counts[phase] + 1)]
+            every += [Kill(phase, nth, True) for phase in phases for nth in range(1, self.writes[phase] + 1)]
             yield from sorted(every, key=hash_of)
             return
         for sample in range(SAMPLES):
-            for phase in PHASES[self.who]:
-                yield Kill(phase, 1 + self.counts[phase] * (2 * sample + 1) // (2 * SAMPLES))
+            for phase in phases:
+                half = sample % 2 == 1 and self.writes[phase] > 0
+                count = self.writes[phase] if half else self.counts[phase]
+                yield Kill(phase, 1 + count * (2 * sample + 1) // (2 * SAMPLES), half)
 
     def sweep(self):
         ends, began = time.monotonic() + BUDGET_S, 0
@@ -211,19 +218,33 @@ class Sweep:
             kill, began = following, began + 1
         return began
 
+    def end_untold(self):
+        """The control plane died when a lease was durable and nobody had been told: nobody attaches it, and it ends when its
+        time has run out. An operator need not wait for that. How many there were."""
+        def is_settled():
+            return all(lease["state"] == "granted" for lease in self.site.joined()["leases"])
+        until(is_settled, "a lease does not end")
+        untold = self.site.status()["leases"]
+        assert len(untold) <= (2 * self.failed_puts if self.who == "control" else 0), untold
+        for lease in untold:
+            assert 0 < lease["expires_in_ms"] <= TTL_MS, lease
+            self.site.world.good("force-stop", lease["lease"])
+        return len(untold)
+
     def finish(self, began):
+        print(f"# {self.who}: {began} times, {self.hits} of them at a call; calls: {self.counts}; consumers ended: "
+              f"{dict(self.codes)}")
+        assert not self.failures, f"{len(self.failures)} places:\n" + "\n".join(self.failures[:10])
+        assert self.hits > 0
         self.clear("handle", "one", "two")
-        self.site.joined()
+        untold = self.end_untold()
         self.site.free()
         left = self.site.files() - self.files
         assert not left, f"left over: {dict(left)}"
         granted = self.site.check_records()
         not_lost = self.must_be_lost - self.site.lost()
         assert not not_lost, f"gone, and not on record as lost: {not_lost}"
-        print(f"# {self.who}: {began} times, {self.hits} of them at a call; calls: {dict(self.counts)}; consumers ended: "
-              f"{dict(self.codes)}; {granted} leases, all ended")
-        assert not self.failures, f"{len(self.failures)} places:\n" + "\n".join(self.failures[:10])
-        assert self.hits > 0
+        print(f"# {granted} leases, all ended, {len(self.must_be_lost)} were lost, of {untold} nobody had been told")
 
 
 def swept(place, who):
