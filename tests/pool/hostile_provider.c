@@ -303,10 +303,11 @@ static lethe_result check_token(const struct hostile *hostile, const struct link
                                 struct lethe_error *err)
 {
     TRY(token_open(frame->index.at, cursor_left(&frame->index), &hostile->key, terms, err));
-    if (memcmp(terms->boot_id, hostile->boot_id, BOOT_ID_BYTES) != 0 ||
-        strcmp(terms->provider, hostile->identity) != 0 || strcmp(terms->consumer, consumer) != 0)
+    if (strcmp(terms->provider, hostile->identity) != 0 || strcmp(terms->consumer, consumer) != 0)
         return error_set(err, LETHE_DENIED, "the token is for somebody else");
-    return LETHE_OK;
+    return memcmp(terms->boot_id, hostile->boot_id, BOOT_ID_BYTES) == 0
+               ? LETHE_OK
+               : error_set(err, LETHE_LOST, "the provider has restarted");
 }
 
 static struct lease *find_granted(struct hostile *hostile, const struct lease_terms *terms)

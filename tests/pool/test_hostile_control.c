@@ -124,7 +124,7 @@ static const struct {
     {"another lease", other_lease, NULL, LETHE_MALFORMED, false},
     {"another provider", other_provider, NULL, LETHE_MALFORMED, false},
     {"another consumer", other_consumer, NULL, LETHE_DENIED, false},
-    {"another boot", other_boot, NULL, LETHE_DENIED, false},
+    {"another boot", other_boot, NULL, LETHE_LOST, false},
     {"another generation", other_generation, NULL, LETHE_NOT_FOUND, false},
     {"the lease is another", NULL, lease_is_another, LETHE_MALFORMED, true},
     {"the lease is the same", NULL, lease_is_the_same, LETHE_MALFORMED, true},
