@@ -200,7 +200,7 @@ class Sweep:
             yield Kill(phases[0], 0)  # what follows is chosen while one is under way: the last count comes meanwhile
             every = [Kill(phase, nth) for phase in phases for nth in range(1, self.counts[phase] + 1)]
             every += [Kill(phase, nth, True) for phase in phases for nth in range(1, self.writes[phase] + 1)]
-            yield from sorted(every, key=hash_of)
+            yield from sorted(every, key=lambda kill: (kill.phase == "start", hash_of(kill)))  # most of them are its start: last
             return
         for sample in range(SAMPLES):
             for phase in phases:
