@@ -28,7 +28,8 @@ COMMANDS = {
     "get of two copies": ("get", "two", "-o", "out"),
     "release": ("release", "one"),
 }
-PHASES = {"provider": ("start", *COMMANDS, "end"), "control": ("start", "join", *COMMANDS, "end")}
+PHASES = {"provider": ("start", *COMMANDS, "end"),
+          "control": ("start", "join", *(name for name in COMMANDS if name != "get of two copies"), "end")}
 
 
 class Sweep:
