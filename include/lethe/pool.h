@@ -165,9 +165,9 @@ size_t lethe_pool_copies(const struct lethe_pool_lease *lease, struct lethe_pool
                          size_t capacity);
 
 /* Ends the lease: keys are wiped at once; LETHE_OK when every provider that is there has wiped its
- * memory, read it back, and said so. LETHE_UNWIPED: one could not; LETHE_UNAVAILABLE: one was not
- * reached, and its copy ends when its time has run out. The handle is freed whatever the result.
- * NULL is fine. */
+ * memory, read it back, and said so: for that it waits as long as they show that they are there, an
+ * hour at most. LETHE_UNWIPED: one could not; LETHE_UNAVAILABLE: one was not reached, and its copy
+ * ends when its time has run out. The handle is freed whatever the result. NULL is fine. */
 LETHE_MUST_CHECK lethe_result lethe_pool_release(struct lethe_pool_lease *lease,
                                                  struct lethe_error *err);
 /* Forgets the lease here: keys are wiped, so what it holds is unreadable; providers keep it until

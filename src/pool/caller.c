@@ -9,6 +9,7 @@
 
 #define TIMEOUT_MS 30000u
 #define NS_PER_MS 1000000u
+#define DROP_MAX_MS 3600000u
 
 struct caller {
     char *address, *control_id;
@@ -21,6 +22,11 @@ struct caller {
     struct lethe_error why;    /* the link ended */
     struct wire_head question; /* the last; 0: none */
     bool is_answered;
+    uint64_t until_ns; /* an answer is waited for */
+    /* While a lease is wiped: its id, NULL otherwise; when to ask whether anybody is there, and
+     * that question, until it is answered; and the end of all patience. */
+    const struct buffer *dropped;
+    uint64_t look_ns, looks, last_ns;
     struct wire_head answer;
     struct buffer index, data;
 };
@@ -47,6 +53,15 @@ static lethe_result place_data(void *context, struct link *link, const struct li
     return LETHE_OK;
 }
 
+/* Patience begins anew. */
+static void heard_of_it(struct caller *caller)
+{
+    uint64_t now_ns = clock_monotonic_ns(&clock_system);
+    caller->looks = 0;
+    caller->until_ns = MIN(now_ns + caller->timeout_ms * NS_PER_MS, caller->last_ns);
+    caller->look_ns = now_ns + caller->timeout_ms * NS_PER_MS / 4;
+}
+
 static lethe_result has_answered(void *context, struct link *link, const struct link_frame *frame,
                                  lethe_result refused, struct lethe_error *err)
 {
@@ -54,6 +69,11 @@ static lethe_result has_answered(void *context, struct link *link, const struct 
     if (frame->head.type == (WIRE_HELLO | WIRE_REPLY) && !caller->is_greeted) {
         caller->is_greeted = true;
         return wire_refusal_read(&frame->head, frame->index, err);
+    }
+    if (caller->looks != 0 && frame->head.request == caller->looks &&
+        frame->head.type == (WIRE_TOKEN | WIRE_REPLY)) {
+        heard_of_it(caller);
+        return LETHE_OK;
     }
     if (caller->is_answered || frame->head.request != caller->question.request ||
         frame->head.type != (caller->question.type | WIRE_REPLY))
@@ -94,6 +114,7 @@ static lethe_result dial(struct caller *caller, struct lethe_error *err)
         .events = {has_opened, place_data, has_answered, has_ended, caller},
     };
     caller->is_greeted = false;
+    caller->looks = 0;
     return link_dial(&options, caller->address, caller->control_id, &caller->link, err);
 }
 
@@ -103,37 +124,57 @@ static lethe_result too_late(const struct caller *caller, struct lethe_error *er
                      (unsigned long long)caller->timeout_ms);
 }
 
+/* A control plane that waits for a lease to be wiped answers other questions meanwhile: a token of
+ * that lease is asked for, and whatever comes is a sign of life. */
+static lethe_result look(struct caller *caller, uint64_t now_ns, struct lethe_error *err)
+{
+    if (caller->dropped == NULL || caller->question.type != WIRE_DROP || caller->looks != 0 ||
+        now_ns < caller->look_ns)
+        return LETHE_OK;
+    const struct wire_head head = {.type = WIRE_TOKEN, .request = link_next_request(caller->link)};
+    caller->looks = head.request;
+    return link_send(caller->link, &head, caller->dropped, NULL, err);
+}
+
+static uint64_t wait_ms(const struct caller *caller, uint64_t now_ns)
+{
+    uint64_t until_ns = caller->until_ns;
+    if (caller->dropped != NULL && caller->looks == 0)
+        until_ns = MIN(until_ns, MAX(caller->look_ns, now_ns));
+    return (until_ns - now_ns) / NS_PER_MS + 1;
+}
+
 /* Until *is_there, or the link has ended. A reply that comes too late must not be taken for the
  * next one's: the link goes with it. */
-static lethe_result wait_for(struct caller *caller, const bool *is_there, uint64_t until_ns,
-                             struct lethe_error *err)
+static lethe_result wait_for(struct caller *caller, const bool *is_there, struct lethe_error *err)
 {
     while (!*is_there) {
         uint64_t now_ns = clock_monotonic_ns(&clock_system);
         if (caller->link == NULL)
             return error_set(err, caller->why.code, "%s", caller->why.text);
-        if (now_ns >= until_ns) {
+        if (now_ns >= caller->until_ns) {
             hang_up(caller);
             return too_late(caller, err);
         }
-        TRY(loop_turn(caller->loop, (until_ns - now_ns) / NS_PER_MS + 1, err));
+        TRY(look(caller, now_ns, err));
+        TRY(loop_turn(caller->loop, wait_ms(caller, now_ns), err));
     }
     return LETHE_OK;
 }
 
 static lethe_result try_once(struct caller *caller, enum wire_type type, const struct buffer *index,
-                             uint64_t until_ns, struct lethe_error *err)
+                             struct lethe_error *err)
 {
     if (caller->link == NULL)
         TRY(dial(caller, err));
-    TRY(wait_for(caller, &caller->is_greeted, until_ns, err));
+    TRY(wait_for(caller, &caller->is_greeted, err));
     if (caller->link == NULL)
         return error_set(err, caller->why.code, "%s", caller->why.text);
     caller->question =
         (struct wire_head){.type = (uint8_t)type, .request = link_next_request(caller->link)};
     caller->is_answered = false;
     TRY(link_send(caller->link, &caller->question, index, NULL, err));
-    return wait_for(caller, &caller->is_answered, until_ns, err);
+    return wait_for(caller, &caller->is_answered, err);
 }
 
 /* ---- questions -------------------------------------------------------------------------------
@@ -150,13 +191,16 @@ static void forget_answer(struct caller *caller)
 static lethe_result exchange(struct caller *caller, enum wire_type type, const struct buffer *index,
                              struct lethe_error *err)
 {
-    uint64_t until_ns = clock_monotonic_ns(&clock_system) + caller->timeout_ms * NS_PER_MS;
+    uint64_t now_ns = clock_monotonic_ns(&clock_system);
+    caller->until_ns = now_ns + caller->timeout_ms * NS_PER_MS;
+    caller->look_ns = now_ns + caller->timeout_ms * NS_PER_MS / 4;
+    caller->last_ns = now_ns + MAX(caller->timeout_ms, DROP_MAX_MS) * NS_PER_MS;
     TRY(loop_turn(caller->loop, 0, err));
     bool was_kept = caller->link != NULL;
-    lethe_result result = try_once(caller, type, index, until_ns, err);
+    lethe_result result = try_once(caller, type, index, err);
     if (was_kept && result == LETHE_UNAVAILABLE && caller->link == NULL &&
-        clock_monotonic_ns(&clock_system) < until_ns)
-        result = try_once(caller, type, index, until_ns, err);
+        clock_monotonic_ns(&clock_system) < caller->until_ns)
+        result = try_once(caller, type, index, err);
     return error_context(err, result, "the control plane at %s", caller->address);
 }
 
@@ -177,6 +221,19 @@ lethe_result caller_ask(struct caller *caller, enum wire_type type, const struct
         .data = over(&caller->data),
     };
     return wire_refusal_read(&out->head, out->index, err);
+}
+
+lethe_result caller_drop(struct caller *caller, const struct lease_id *lease,
+                         struct lethe_error *err)
+{
+    CLEANUP(buffer_clear) struct buffer index = {0};
+    struct caller_reply reply;
+    wire_lease_write(lease, &index);
+    TRY(buffer_result(&index, err));
+    caller->dropped = &index;
+    lethe_result result = caller_ask(caller, WIRE_DROP, &index, &reply, err);
+    caller->dropped = NULL;
+    return result;
 }
 
 /* ---- making ----------------------------------------------------------------------------------

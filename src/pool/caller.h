@@ -37,4 +37,9 @@ LETHE_MUST_CHECK lethe_result caller_ask(struct caller *caller, enum wire_type t
                                          const struct buffer *index, struct caller_reply *out,
                                          struct lethe_error *err);
 
+/* DROP, which is answered when the lease is wiped: waits for as long as the control plane shows
+ * that it is there, an hour at most. */
+LETHE_MUST_CHECK lethe_result caller_drop(struct caller *caller, const struct lease_id *lease,
+                                          struct lethe_error *err);
+
 #endif

@@ -99,6 +99,9 @@ void client_copy_tick(struct client_copy *copy);
 /* client_repair.c */
 void client_repair(struct lethe_pool_lease *lease);
 
+/* client_wiping.c */
+void client_remote_look(struct client_remote *remote); /* at every tick */
+
 /* client_remote.c */
 /* Any thread. */
 LETHE_MUST_CHECK lethe_result client_remote_create(struct client_worker *worker,
@@ -117,6 +120,7 @@ struct client_request {
     struct client_copy *copy;
     struct client_frame *frame;
     struct client_call *call;
+    uint32_t channel; /* 0: the copy's */
     uint16_t blocks;
     const struct iovec *data;
 };
@@ -137,6 +141,9 @@ lethe_result client_helper_start(struct lethe_pool *pool, struct lethe_error *er
 void client_helper_stop(struct lethe_pool *pool);
 /* What was granted and is not used is given back, where that can be done. Blocks. */
 void client_drop(struct lethe_pool *pool, const struct wire_allocated *placed);
+/* One of a handle's, however long it is wiped. Blocks. */
+LETHE_MUST_CHECK lethe_result client_drop_wiped(struct lethe_pool *pool, const struct lease_id *id,
+                                                struct lethe_error *err);
 /* WIRE_TOKEN: client_copy_token() follows; WIRE_DROP: `call` is answered. */
 void client_job_start(struct client_copy *copy, enum wire_type type, struct client_call *call);
 /* Any thread; blocks. */

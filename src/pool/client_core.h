@@ -53,6 +53,7 @@
 #define CLIENT_BACKOFF_MIN_MS 10u
 #define CLIENT_BACKOFF_MAX_MS 2000u
 #define CLIENT_TIMEOUT_MS 30000u
+#define CLIENT_RELEASE_MAX_MS 3600000u /* however much life a provider shows that still wipes */
 
 struct client_worker;
 
@@ -150,6 +151,7 @@ struct client_pending {
     STAILQ_ENTRY(client_pending) next;
     uint64_t request;
     uint64_t since_ms;
+    uint32_t channel;
     enum wire_type type;
     struct client_copy *copy; /* NULL: nobody cares any more, or HELLO */
     struct client_frame *frame;

@@ -196,11 +196,7 @@ lethe_result pool_handle_release(struct lethe_pool *pool, const struct pool_hand
     TRY(client_usable(pool, err));
     for (size_t i = 0; i < handle->copies; i++) {
         struct lethe_error why = {0};
-        CLEANUP(buffer_clear) struct buffer index = {0};
-        CLEANUP(buffer_clear) struct buffer answer = {0};
-        wire_lease_write(&handle->at[i].lease, &index);
-        TRY(buffer_result(&index, err));
-        lethe_result dropped = client_ask_control(pool, WIRE_DROP, &index, &answer, &why);
+        lethe_result dropped = client_drop_wiped(pool, &handle->at[i].lease, &why);
         gone += dropped == LETHE_NOT_FOUND;
         if (dropped != LETHE_OK && dropped != LETHE_NOT_FOUND && result == LETHE_OK)
             result = error_set(err, dropped, "%s", why.text);

@@ -40,6 +40,15 @@ void client_drop(struct lethe_pool *pool, const struct wire_allocated *placed)
         result = drop(pool, &placed->copies[i].lease);
 }
 
+lethe_result client_drop_wiped(struct lethe_pool *pool, const struct lease_id *id,
+                               struct lethe_error *err)
+{
+    pthread_mutex_lock(&pool->control_lock);
+    lethe_result result = caller_drop(pool->caller, id, err);
+    pthread_mutex_unlock(&pool->control_lock);
+    return result;
+}
+
 static void ask_for(struct lethe_pool *pool, struct client_job *job)
 {
     CLEANUP(buffer_clear) struct buffer index = {0};

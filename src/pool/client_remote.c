@@ -12,6 +12,12 @@ static void data_sent(void *frame)
     client_frame_let_go(frame);
 }
 
+static uint32_t channel_of(const struct client_request *request)
+{
+    bool is_copys = request->channel == 0 && request->copy != NULL && request->type != WIRE_ATTACH;
+    return is_copys ? request->copy->channel : request->channel;
+}
+
 static struct client_pending *remember(struct client_remote *remote,
                                        const struct client_request *request)
 {
@@ -23,6 +29,7 @@ static struct client_pending *remember(struct client_remote *remote,
     pending->type = request->type;
     pending->request = link_next_request(remote->link);
     pending->since_ms = client_now_ms(remote->worker);
+    pending->channel = channel_of(request);
     pending->copy = request->copy;
     pending->frame = request->frame;
     pending->call = request->call;
@@ -48,10 +55,9 @@ bool client_send(struct client_remote *remote, const struct client_request *requ
         link_end(remote->link, LETHE_NO_MEMORY, "no memory for what is to be answered");
         return false;
     }
-    bool has_channel = request->copy != NULL && request->type != WIRE_ATTACH;
     const struct wire_head head = {.type = (uint8_t)request->type,
                                    .code = request->blocks,
-                                   .channel = has_channel ? request->copy->channel : 0,
+                                   .channel = pending->channel,
                                    .request = pending->request};
     struct link_data data = {.pieces = request->data, .count = 1};
     if (request->data != NULL) {
@@ -331,23 +337,6 @@ void client_remote_free(struct client_remote *remote)
 
 /* ---- the clock ------------------------------------------------------------------------------- */
 
-/* Who waits for a lease to be wiped waits only so long; the wiping goes on. */
-static void expire_later(struct client_remote *remote, uint64_t now_ms)
-{
-    struct client_pending *pending;
-    struct lethe_error why = {0};
-    error_set(&why, LETHE_UNAVAILABLE, "%s has not said in time that the lease is wiped",
-              remote->provider);
-    STAILQ_FOREACH(pending, &remote->later, next)
-    if (pending->call != NULL && now_ms > pending->since_ms + remote->worker->pool->timeout_ms) {
-        struct client_call *call = pending->call;
-        pending->call = NULL;
-        client_call_fail(call, &why);
-        client_call_answered(call);
-        return; /* the list may be another now; the next tick sees the rest */
-    }
-}
-
 static bool is_wanted(const struct client_remote *remote)
 {
     const struct client_copy *copy;
@@ -365,7 +354,7 @@ void client_remote_tick(struct client_remote *remote)
         client_remote_free(remote);
         return;
     }
-    expire_later(remote, now_ms);
+    client_remote_look(remote);
     if (remote->link == NULL && now_ms >= remote->dial_at_ms && is_wanted(remote))
         dial(remote);
     if (remote->is_open && !STAILQ_EMPTY(&remote->pendings) &&

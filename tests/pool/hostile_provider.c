@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +42,8 @@ struct connection {
     uint8_t staged[SEALED_MAX];
     struct answer *held; /* REORDER */
     uint32_t next_channel;
+    struct wire_head releasing; /* with `release_left` RENEWs until its answer */
+    unsigned release_left;
 };
 struct hostile {
     pthread_mutex_t lock;
@@ -56,6 +59,7 @@ struct hostile {
     LIST_HEAD(, connection) connections;
     enum hostile_trick trick;
     enum hostile_attach attach;
+    unsigned release_after;
     unsigned every, turn;
     bool once, on_reads, on_writes, is_unplugged;
     uint64_t left_ms;
@@ -414,7 +418,10 @@ static void answer_release(struct connection *connection, const struct link_fram
 {
     forget_lease(lease);
     connection->hostile->counters.released++;
-    send_answer(connection, answer_to(&frame->head));
+    connection->releasing = frame->head;
+    connection->release_left = connection->hostile->release_after;
+    if (connection->release_left == 0)
+        send_answer(connection, answer_to(&frame->head));
 }
 
 static const struct {
@@ -429,6 +436,11 @@ static const struct {
 static void answer_channel(struct connection *connection, const struct link_frame *frame)
 {
     struct lease *lease = lease_of(connection, frame->head.channel);
+    if (connection->release_left == UINT_MAX)
+        return;
+    if (connection->release_left > 0 && frame->head.type == WIRE_RENEW &&
+        --connection->release_left == 0)
+        send_answer(connection, answer_to(&connection->releasing));
     if (lease == NULL) {
         struct answer *answer = answer_to(&frame->head);
         refuse(answer, wire_code_of(LETHE_LOST), "it is over");
@@ -621,6 +633,13 @@ void hostile_play_on(struct hostile *hostile, bool reads, bool writes)
     pthread_mutex_lock(&hostile->lock);
     hostile->on_reads = reads;
     hostile->on_writes = writes;
+    pthread_mutex_unlock(&hostile->lock);
+}
+
+void hostile_play_release(struct hostile *hostile, unsigned after)
+{
+    pthread_mutex_lock(&hostile->lock);
+    hostile->release_after = after;
     pthread_mutex_unlock(&hostile->lock);
 }
 

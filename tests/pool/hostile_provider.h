@@ -54,6 +54,8 @@ void hostile_play(struct hostile *hostile, enum hostile_trick trick, unsigned ev
 void hostile_play_on(struct hostile *hostile, bool reads, bool writes);
 /* ATTACH is answered with another size, with channel 0, or not at all. */
 enum hostile_attach { ATTACH_HONEST, ATTACH_OTHER_SIZE, ATTACH_NO_CHANNEL, ATTACH_SILENT };
+/* RELEASE is answered once so many RENEWs were; with UINT_MAX nothing is, from it on. */
+void hostile_play_release(struct hostile *hostile, unsigned after);
 void hostile_play_attach(struct hostile *hostile, enum hostile_attach how);
 
 /* It checks tokens: they must be signed by this key, and for the lease as it was granted. */

@@ -23,6 +23,8 @@ struct plane {
     bool is_silent;           /* never answers */
     bool drops_when_answered; /* ends the connection behind every answer */
     bool answers_wrongly;
+    unsigned tokens_until_wiped; /* DROP is answered then; 0: nothing is */
+    struct wire_head drop;
 };
 
 static lethe_result plane_opened(void *context, struct link *link, const struct spiffe_id *peer,
@@ -64,6 +66,15 @@ static lethe_result plane_frame(void *context, struct link *link, const struct l
     if (frame->head.type == WIRE_HELLO)
         return link_welcome(link, frame, plane->roles, NULL, err);
     plane->asked++;
+    if (frame->head.type == WIRE_DROP && plane->is_silent) {
+        plane->drop = frame->head;
+        return LETHE_OK;
+    }
+    if (frame->head.type == WIRE_TOKEN && plane->tokens_until_wiped > 0) {
+        TRY(answer(plane, link, &frame->head, err));
+        return --plane->tokens_until_wiped > 0 ? LETHE_OK
+                                               : link_reply(link, &plane->drop, 0, NULL, err);
+    }
     if (plane->is_silent)
         return LETHE_OK;
     if (!plane->drops_questions)
@@ -238,6 +249,27 @@ static void nobody_waits_for_ever(void **state)
     plane_stop(&plane);
 }
 
+/* P-6: a lease may be wiped for longer than an answer may take, as long as somebody is there. */
+static void a_lease_may_be_wiped_for_long(void **state)
+{
+    struct plane plane;
+    struct lethe_error err;
+    const struct lease_id lease = {{1, 2, 3}};
+    plane_start(&plane, PEER_CONTROL);
+    plane.is_silent = true;
+    plane.tokens_until_wiped = 8; /* one every 200 ms */
+    plane_go(&plane);
+    struct caller *caller = call(&plane, PEER_CONSUMER, WIRE_CONSUMER, 800);
+    assert_ok(caller_drop(caller, &lease, &err), &err);
+    assert_int_equal(plane.tokens_until_wiped, 0);
+    assert_result(LETHE_UNAVAILABLE, caller_drop(caller, &lease, &err)); /* nobody answers */
+    assert_non_null(strstr(err.text, "within 800 ms"));
+    caller_close(caller);
+    plane_stop(&plane);
+    assert_int_equal(plane.accepted, 1);
+    assert_int_equal(plane.asked, 11); /* and once whether anybody is there */
+}
+
 /* Somebody listens, and does not even begin with TLS. */
 static void nobody_waits_for_ever_for_a_handshake(void **state)
 {
@@ -327,6 +359,7 @@ int main(void)
         cmocka_unit_test(a_connection_that_ended_is_made_anew),
         cmocka_unit_test(a_question_is_put_again_once),
         cmocka_unit_test(nobody_waits_for_ever),
+        cmocka_unit_test(a_lease_may_be_wiped_for_long),
         cmocka_unit_test(nobody_waits_for_ever_for_a_handshake),
         cmocka_unit_test(both_are_checked),
         cmocka_unit_test(an_answer_to_something_else_is_none),

@@ -1,6 +1,8 @@
 /* Copies, connections and time: what is lost, what is not, and who hears of it. */
 #include "pool_site.h"
 
+#include <limits.h>
+
 #include "chance.h"
 
 #define KIB 1024u
@@ -250,6 +252,32 @@ static void what_is_released_is_gone_everywhere(void **state)
     small_control_unplug(site->control, false);
 }
 
+/* P-6: wiping may take longer than an answer may: who shows that it is there is waited for. */
+static void who_still_wipes_is_waited_for(void **state)
+{
+    struct pool_site *site = *state;
+    struct hostile_counters count;
+    struct small_control_counters control;
+    struct lethe_pool_options options = site_pool_options(site);
+    options.timeout_ms = 1000;
+    site_reopen(site, &options);
+    struct lethe_pool_lease *lease = site_lease(site, BYTES, BLOCK, 2);
+    must_write(site, lease, 1);
+    hostile_play_release(site->providers[0], 6); /* each is asked for after 250 ms */
+    site_release(site, lease);
+    small_control_count(site->control, &control);
+    assert_int_equal(control.dropped, 0);
+    /* one that is silent is not: the control plane is asked in its place */
+    lease = site_lease(site, BYTES, BLOCK, 1);
+    hostile_play_release(site->providers[0], UINT_MAX);
+    uint64_t before = control.asked;
+    site_release(site, lease);
+    small_control_count(site->control, &control);
+    assert_true(control.asked > before);
+    hostile_count(site->providers[0], &count);
+    assert_int_equal(count.released, 2);
+}
+
 static void a_closed_lease_is_let_be(void **state)
 {
     struct pool_site *site = *state;
@@ -361,6 +389,7 @@ int main(void)
         SITE_TEST(the_cause_of_an_end_is_told),
         SITE_TEST(one_copy_may_be_stopped),
         SITE_TEST(what_is_released_is_gone_everywhere),
+        SITE_TEST(who_still_wipes_is_waited_for),
         SITE_TEST(a_closed_lease_is_let_be),
         SITE_TEST(leases_are_renewed_by_themselves),
         SITE_TEST(a_token_is_renewed_at_half_of_its_life),

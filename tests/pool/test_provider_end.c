@@ -315,6 +315,39 @@ static void wipe_nothing(void *memory, size_t size_bytes)
 }
 
 /* The control of the wipe: without it all of that is found out, and nobody gets the memory. */
+static sem_t may_wipe;
+
+static void wipe_later(void *memory, size_t size_bytes)
+{
+    while (sem_wait(&may_wipe) != 0)
+        continue;
+    sem_post(&may_wipe); /* for the rest of it */
+    lethe_wipe(memory, size_bytes);
+}
+
+/* P-6: RELEASE is answered when it is done; who asks meanwhile hears that somebody is there. */
+static void while_it_wipes_it_answers(void **state)
+{
+    struct place *place = place_prepare();
+    assert_int_equal(sem_init(&may_wipe, 0, 0), 0);
+    place->options.wipe = wipe_later;
+    place_start(place);
+    place_until(place, atomic_load(&place->is_ready));
+    struct lease_terms terms = terms_of(place, 1);
+    assert_result(LETHE_OK, grant(place, &terms));
+    struct guest *guest = guest_come(place, PEER_CONSUMER);
+    uint32_t channel = must_attach(guest, &terms);
+    const struct wire_head head = {.type = WIRE_RELEASE, .channel = channel};
+    uint64_t release = guest_send(guest, &head, NULL, NULL);
+    for (unsigned i = 0; i < 3; i++)
+        assert_result(LETHE_NOT_FOUND, guest_simple(guest, WIRE_RENEW, channel));
+    sem_post(&may_wipe);
+    assert_result(LETHE_OK, guest_wait(guest, release));
+    guest_leave(guest);
+    place_close(place);
+    sem_destroy(&may_wipe);
+}
+
 static void without_the_wipe_nobody_gets_the_memory(void **state)
 {
     for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
@@ -553,6 +586,7 @@ int main(void)
         cmocka_unit_test(a_writer_in_the_middle_of_a_block_does_not_keep_the_memory),
         cmocka_unit_test(a_reader_that_takes_nothing_does_not_keep_the_memory),
         cmocka_unit_test(the_next_consumer_finds_nothing),
+        cmocka_unit_test(while_it_wipes_it_answers),
         cmocka_unit_test(without_the_wipe_nobody_gets_the_memory),
         cmocka_unit_test(a_banned_identity_is_kept_out_until_it_is_forgiven),
         cmocka_unit_test(bans_that_come_by_several_links_end_all_connections),
