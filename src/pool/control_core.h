@@ -119,8 +119,9 @@ struct control_job {
     lethe_result result; /* of its transaction */
     struct lethe_error why;
     job_done *done;
-    void *subject;       /* what it is about: done()'s */
-    struct buffer index; /* of the answer: done()'s */
+    void *subject;            /* what it is about: done()'s */
+    struct wire_order *order; /* an operator's; NULL: another's job */
+    struct buffer index;      /* of the answer: done()'s */
     uint64_t number;
 };
 /* A job with room for so many changes, which are zero. `peer` and `request` may be NULL. */
@@ -192,8 +193,8 @@ void lease_tell_waiting(struct pool_lease *lease, lethe_result result,
 /* What it gives but LETHE_OK is the answer, unless it is LETHE_MALFORMED: that ends the link. */
 typedef lethe_result control_request(struct control_peer *peer, const struct link_frame *frame,
                                      struct lethe_error *err);
-control_request control_allocate, control_token, control_drop, control_status, control_revoke,
-    control_force_stop, control_drain, control_quota, control_restore, control_join, control_report;
+control_request control_allocate, control_token, control_drop, control_status, control_operate,
+    control_join, control_report;
 
 /* A fresh token for a lease. */
 LETHE_MUST_CHECK lethe_result lease_sign(struct control *control, const struct pool_lease *lease,

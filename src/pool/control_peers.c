@@ -108,9 +108,9 @@ static lethe_result opened(void *context, struct link *link, const struct spiffe
 static control_request *const requests[] = {
     [WIRE_ALLOCATE] = control_allocate, [WIRE_TOKEN] = control_token,
     [WIRE_DROP] = control_drop,         [WIRE_STATUS] = control_status,
-    [WIRE_REVOKE] = control_revoke,     [WIRE_FORCE_STOP] = control_force_stop,
-    [WIRE_DRAIN] = control_drain,       [WIRE_QUOTA] = control_quota,
-    [WIRE_RESTORE] = control_restore,   [WIRE_JOIN] = control_join,
+    [WIRE_REVOKE] = control_operate,    [WIRE_FORCE_STOP] = control_operate,
+    [WIRE_DRAIN] = control_operate,     [WIRE_QUOTA] = control_operate,
+    [WIRE_RESTORE] = control_operate,   [WIRE_JOIN] = control_join,
     [WIRE_REPORT] = control_report,
 };
 

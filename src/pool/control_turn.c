@@ -36,6 +36,7 @@ void job_free(struct control_job *job)
     for (size_t i = 0; job->changes != NULL && i < job->change_count; i++)
         change_clear(&job->changes[i]);
     free(job->changes);
+    free(job->order);
     buffer_clear(&job->index);
     peer_let_go(job->peer);
     free(job);
