@@ -59,7 +59,11 @@ static void put_sums(struct buffer *out, const json_t *providers)
         size_t i;
         const json_t *row;
         json_int_t sum = 0;
-        json_array_foreach(providers, i, row) sum += number_of(row, sums[s].key);
+        json_array_foreach(providers, i, row)
+        {
+            if (__builtin_add_overflow(sum, number_of(row, sums[s].key), &sum))
+                sum = INT64_MAX; /* whatever the control plane says */
+        }
         describe(out, sums[s].name, "gauge", sums[s].help);
         buffer_format(out, "lethe_pool_%s %lld\n", sums[s].name, (long long)sum);
     }
