@@ -134,18 +134,20 @@ __attribute__((unused)) static void assert_recovers(const struct node *node,
 }
 
 struct sweep {
+    unsigned stride; /* from one place to the next */
     unsigned points;
     unsigned repairs;
     unsigned refused; /* commits that failed */
     unsigned trimmed; /* logs of which something was trimmed */
 };
 
-/* One run for each call that changes a file, from making the directory to closing the log. */
+/* One run for each call that changes a file, from making the directory to closing the log. A sample
+ * has every place to be killed at. */
 __attribute__((unused)) static struct sweep sweep_with(enum fault_kind fault, int number,
                                                        struct audit_limits limits)
 {
-    struct sweep sweep = {0};
-    for (unsigned nth = 1;; nth++) {
+    struct sweep sweep = {.stride = fault == FAULT_KILL ? 1 : (unsigned)table_stride(3)};
+    for (unsigned nth = 1;; nth += sweep.stride) {
         struct node *node = node_fresh("alpha");
         struct scenario scenario = {DIRECTORY(node), limits,
                                     limits.keep_bytes > 0 ? COMMITS_TO_TRIM : COMMITS,

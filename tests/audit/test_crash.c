@@ -29,7 +29,7 @@ static void every_call_may_fail_once(void **state)
         struct sweep sweep = sweep_faults(FAULT_FAIL, numbers[i]);
         printf("%u calls failed once, %u commits with them\n", sweep.points, sweep.refused);
         assert_true(sweep.points > 20);
-        assert_true(sweep.refused >= 2 * COMMITS); /* the lock, and the journal */
+        assert_true(sweep.refused * sweep.stride >= 2 * COMMITS); /* the lock, and the journal */
     }
 }
 
@@ -97,8 +97,8 @@ static void torn_records_are_cut_on_record(void **state)
 {
     struct torn torn = torn_setup();
     const struct buffer *whole = &torn.after.files[0];
-    size_t kept = torn.before.files[0].size_bytes;
-    for (size_t length = kept + 1; length <= whole->size_bytes; length++) {
+    size_t kept = torn.before.files[0].size_bytes, stride = table_stride(7);
+    for (size_t length = kept + 1; length <= whole->size_bytes; length += stride) {
         log_put(&torn.before, DIRECTORY(torn.node));
         put_log_file(DIRECTORY(torn.node), "000001.jsonl", whole->bytes, length);
         assert_repaired(&torn, length - kept);
@@ -112,7 +112,8 @@ static void a_torn_checkpoint_is_cut_on_record(void **state)
     const struct buffer *notes = &torn.after.files[1];
     size_t kept = torn.before.files[1].size_bytes;
     size_t record_bytes = torn.after.files[0].size_bytes - torn.before.files[0].size_bytes;
-    for (size_t length = kept + 1; length < notes->size_bytes; length++) {
+    size_t stride = table_stride(7);
+    for (size_t length = kept + 1; length < notes->size_bytes; length += stride) {
         log_put(&torn.after, DIRECTORY(torn.node));
         put_log_file(DIRECTORY(torn.node), "checkpoints", notes->bytes, length);
         put_log_file(DIRECTORY(torn.node), "checkpoint", torn.before.files[2].bytes,

@@ -37,18 +37,17 @@ static void every_flipped_bit_is_refused(void **state)
 {
     struct node *node = smaller_log();
     struct audit_verify_report report;
-    size_t flipped = 0;
+    size_t flipped = 0, stride = table_stride(7); /* a bit of each byte, and all bits of some */
     for (size_t file = 0; file < LOG_FILES; file++) {
         struct buffer content = log_file(DIRECTORY(node), log_files[file]);
-        for (size_t at = 0; at < content.size_bytes; at++) {
-            for (unsigned bit = 0; bit < 8; bit++) {
-                flip(node, log_files[file], at, (uint8_t)(1 << bit));
-                assert_result(LETHE_INTEGRITY, verify_log(node, DIRECTORY(node), &report, NULL));
-                if (bit == at % 8)
-                    assert_refused_or_without_effect(node, log_files[file]);
-                flip(node, log_files[file], at, (uint8_t)(1 << bit));
-                flipped++;
-            }
+        for (size_t place = 0; place < content.size_bytes * 8; place += stride) {
+            size_t at = place / 8, bit = place % 8;
+            flip(node, log_files[file], at, (uint8_t)(1 << bit));
+            assert_result(LETHE_INTEGRITY, verify_log(node, DIRECTORY(node), &report, NULL));
+            if (bit == at % 8)
+                assert_refused_or_without_effect(node, log_files[file]);
+            flip(node, log_files[file], at, (uint8_t)(1 << bit));
+            flipped++;
         }
         buffer_clear(&content);
     }
@@ -61,11 +60,12 @@ static void every_flipped_bit_is_refused(void **state)
 static void every_truncation_is_refused(void **state)
 {
     struct node *node = small_log();
+    size_t stride = table_stride(7);
     for (size_t file = 0; file < LOG_FILES; file++) {
         struct buffer content = log_file(DIRECTORY(node), log_files[file]);
         char *path = log_path(DIRECTORY(node), log_files[file]);
-        for (size_t length = content.size_bytes; length-- > 0;) {
-            assert_int_equal(truncate(path, (off_t)length), 0);
+        for (size_t cut = 1; cut <= content.size_bytes; cut += stride) {
+            assert_int_equal(truncate(path, (off_t)(content.size_bytes - cut)), 0);
             assert_refused(node, NULL);
         }
         put_log_file(DIRECTORY(node), log_files[file], content.bytes, content.size_bytes);

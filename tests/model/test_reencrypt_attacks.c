@@ -78,7 +78,7 @@ static void unchanged_it_is_taken_over(void **state)
 static void every_byte_changed(void **state)
 {
     struct fixture *f = *state;
-    size_t stride = getenv("LETHE_TEST_LONG") != NULL ? 1 : 5;
+    size_t stride = getenv("LETHE_TEST_LONG") != NULL ? 1 : 5 * table_stride(3);
     unsigned unnoticed = 0;
     make_backup(f);
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
@@ -103,7 +103,7 @@ static void every_byte_changed(void **state)
 static void every_cut_and_every_addition(void **state)
 {
     struct fixture *f = *state;
-    size_t stride = getenv("LETHE_TEST_LONG") != NULL ? 1 : 29;
+    size_t stride = getenv("LETHE_TEST_LONG") != NULL ? 1 : 29 * table_stride(3);
     make_backup(f);
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         size_t size;
