@@ -8,6 +8,7 @@
 #include "pool_site.h"
 
 #include <dirent.h>
+#include <elf.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -193,6 +194,27 @@ static const char *obstacle(void)
     return limit.rlim_max == RLIM_INFINITY ? NULL : "core files are limited (ulimit -Hc)";
 }
 
+/* Where memory begins in it. In front stands what threads had in registers just then: that is out
+ * of reach (docs/security.md, N7), and what was copied last may be there. */
+static size_t memory_of(const uint8_t *core, size_t size_bytes)
+{
+    Elf64_Ehdr head;
+    size_t begins = size_bytes;
+    assert_true(size_bytes >= sizeof head);
+    memcpy(&head, core, sizeof head);
+    assert_memory_equal(head.e_ident, ELFMAG, SELFMAG);
+    for (size_t i = 0; i < head.e_phnum; i++) {
+        Elf64_Phdr part;
+        size_t at = head.e_phoff + i * sizeof part;
+        assert_true(at + sizeof part <= size_bytes);
+        memcpy(&part, core + at, sizeof part);
+        if (part.p_type == PT_LOAD && part.p_filesz > 0)
+            begins = MIN(begins, (size_t)part.p_offset);
+    }
+    assert_true(begins < size_bytes);
+    return begins;
+}
+
 /* How often each is in the core file, which is removed. */
 static bool look_into_core(const struct pool_site *site, const struct shared *shared,
                            size_t found[REMAINS_COUNT])
@@ -215,8 +237,9 @@ static bool look_into_core(const struct pool_site *site, const struct shared *sh
     closedir(entries);
     if (core == MAP_FAILED)
         return false;
+    size_t begins = memory_of(core, size_bytes);
     for (size_t i = 0; i < REMAINS_COUNT; i++)
-        found[i] = count_in(&shared->needles[i], core, size_bytes);
+        found[i] = count_in(&shared->needles[i], core + begins, size_bytes - begins);
     munmap((void *)(uintptr_t)core, size_bytes);
     return true;
 }
