@@ -365,12 +365,17 @@ static void test_drop_is_answered_when_it_is_wiped(void **state)
     b.wipes_at_once = false;
     CLEANUP(buffer_clear) struct buffer index = {0};
     wire_lease_write(&got.copies[0].lease, &index);
-    assert_true(asker_send(&anna, WIRE_DROP, &index) > 0);
+    uint64_t drop = asker_send(&anna, WIRE_DROP, &index);
+    assert_true(drop > 0);
     check_until(&check, b.stops == 1);
     assert_ok(node_report(&b, &err), &err);
     ask_status(&eva);
     assert_false(anna.answered);
     assert_result(LETHE_NOT_FOUND, ask_lease(&carl, WIRE_DROP, &got.copies[0].lease, &err));
+    /* who waits asks whether anybody is there */
+    assert_result(LETHE_NOT_FOUND, ask_lease(&anna, WIRE_TOKEN, &got.copies[0].lease, &err));
+    anna.answered = false;
+    anna.awaited = drop;
     b.leases[0].state = LEASE_RECLAIMED;
     b.leases[0].told = false;
     assert_ok(node_report(&b, &err), &err);
