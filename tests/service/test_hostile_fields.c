@@ -159,11 +159,14 @@ static void attack_field(struct check *check, const struct route *route, const s
 {
     char path[256];
     path_of(route, MADE, path);
+    uint64_t before = state_of(check);
     for (size_t i = 0; i < ARRAY_LEN(values); i++) {
         put_body(body, route->fields, field, values[i]);
-        uint64_t before = state_of(check);
-        if (send(check, route, path, body) >= 300 && before != state_of(check))
+        unsigned status = send(check, route, path, body);
+        uint64_t now = state_of(check);
+        if (status >= 300 && before != now)
             fail_msg("%s %.300s: refused, and rows have changed", path, body->bytes);
+        before = now;
     }
 }
 
