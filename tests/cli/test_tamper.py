@@ -7,7 +7,7 @@ import shutil
 
 from scenario import LONG, SAFETENSORS, case, finish
 
-SAMPLES = 100000 if LONG else 60  # per kind of file; LETHE_TEST_LONG takes every byte of small files
+SAMPLES = 100000 if LONG else 40  # per kind of file; LETHE_TEST_LONG takes every byte of small files
 
 
 def positions(size, samples=SAMPLES):
@@ -104,7 +104,7 @@ def _(place):
     named = harmless = 0
     for path in sorted(path for path in kept.rglob("*") if path.is_file()):
         name = path.relative_to(kept)
-        for position in positions(path.stat().st_size, 4000 if LONG else 40):
+        for position in positions(path.stat().st_size, 4000 if LONG else 24):
             shutil.rmtree(place.home)
             shutil.copytree(kept, place.home)
             flip(place.home / name, position)
