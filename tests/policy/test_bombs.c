@@ -144,29 +144,28 @@ static void every_limit_of_loading_is_met_or_enough(void **state)
     buffer_clear(&text);
 }
 
-static uint64_t fnv(uint64_t hash, const char *text)
-{
-    for (; *text != '\0'; text++)
-        hash = (hash ^ (uint8_t)*text) * 1099511628211u;
-    return hash;
-}
+#define FNV_STEP(hash, letter) (((hash) ^ (uint8_t)(letter)) * 1099511628211u)
 
 /* Rules whose names begin with `prefix` and end in three letters: those that would all be in the
  * first bucket of a table of names. */
 static unsigned colliding_print(struct buffer *out, const char *prefix)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-    const unsigned count = sizeof letters - 1, all = count * count * count;
+    const unsigned count = sizeof letters - 1;
     unsigned found = 0;
-    uint64_t begin = fnv(14695981039346656037u, prefix);
-    for (unsigned i = 0; i < all; i++) {
-        const char end[] = {letters[i / count / count], letters[i / count % count],
-                            letters[i % count], '\0'};
-        uint64_t hash = fnv(begin, end);
-        if (((hash ^ hash >> 32) & 16383) != 0)
-            continue;
-        buffer_format(out, "%s%s := 1\n", prefix, end);
-        found++;
+    uint64_t begin = 14695981039346656037u;
+    for (const char *at = prefix; *at != '\0'; at++)
+        begin = FNV_STEP(begin, *at);
+    for (unsigned i = 0; i < count * count; i++) {
+        const char a = letters[i / count], b = letters[i % count];
+        const uint64_t of_two = FNV_STEP(FNV_STEP(begin, a), b);
+        for (const char *c = letters; *c != '\0'; c++) {
+            uint64_t hash = FNV_STEP(of_two, *c);
+            if (((hash ^ hash >> 32) & 16383) != 0)
+                continue;
+            buffer_format(out, "%s%c%c%c := 1\n", prefix, a, b, *c);
+            found++;
+        }
     }
     return found;
 }
