@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "mem/slab.h"
 
 void intake_init(struct link_intake *intake, enum wire_role self, enum wire_role peer)
 {
@@ -22,12 +23,6 @@ static void forget_frame(struct link_intake *intake)
     intake->done_bytes = 0;
     intake->refused = LETHE_OK;
     intake->part = INTAKE_HEAD;
-}
-
-void intake_clear(struct link_intake *intake)
-{
-    forget_frame(intake);
-    intake->ahead_from = intake->ahead_until = 0;
 }
 
 /* ---- rules -----------------------------------------------------------------------------------
@@ -79,14 +74,24 @@ static size_t ahead_bytes(const struct link_intake *intake)
     return intake->ahead_until - intake->ahead_from;
 }
 
-/* What is there moves to the front, so that the rest of it has room behind it. */
+/* What is there moves to the front, so that the rest of it has room behind it. What was there
+ * before, of data too, which belong to a lease, is wiped. */
 static void wait_for_more(struct link_intake *intake)
 {
     size_t bytes = ahead_bytes(intake);
-    if (intake->ahead_from > 0 && bytes > 0)
-        memmove(intake->ahead, intake->ahead + intake->ahead_from, bytes);
+    if (intake->ahead_from == 0)
+        return;
+    memmove(intake->ahead, intake->ahead + intake->ahead_from, bytes);
+    lethe_wipe(intake->ahead + bytes, intake->ahead_from);
     intake->ahead_from = 0;
     intake->ahead_until = bytes;
+}
+
+void intake_clear(struct link_intake *intake)
+{
+    forget_frame(intake);
+    intake->ahead_from = intake->ahead_until;
+    wait_for_more(intake);
 }
 
 static size_t take_ahead(struct link_intake *intake, uint8_t *out, size_t most_bytes)

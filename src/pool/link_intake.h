@@ -4,7 +4,8 @@
  * frame's data), and checks every rule that a frame can break. It reads nothing itself: bytes come
  * from TLS, or from a test. Heads and short indexes come with what is behind them, as far as it is
  * there: small frames, of which there are many, are one read. Memory of its own it has only for a
- * long index and for many pieces, and none between frames. Pure. Thread rule: none. */
+ * long index and for many pieces, and none between frames; what was dealt with is wiped, as data
+ * belong to a lease. Pure. Thread rule: none. */
 #ifndef POOL_LINK_INTAKE_H
 #define POOL_LINK_INTAKE_H
 

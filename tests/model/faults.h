@@ -125,8 +125,9 @@ IN_PLACE int renameat2(int from_fd, const char *from, int to_fd, const char *to,
 
 IN_PLACE int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags)
 {
+    bool names_nameless = (flags & AT_SYMLINK_FOLLOW) != 0; /* which is no second link */
     errno = EPERM;
-    if (faults.no_links)
+    if (faults.no_links && !names_nameless)
         return -1;
     return fails(true) ? -1 : (int)syscall(SYS_linkat, from_fd, from, to_fd, to, flags);
 }

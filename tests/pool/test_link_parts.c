@@ -108,7 +108,7 @@ static void what_is_not_sent_is_released(void **state)
  */
 
 struct taken {
-    unsigned frames, places;
+    unsigned frames, places, held; /* ... while the intake held something of a frame */
     uint64_t numbers[8];
     uint8_t data[sizeof blocks];
     char index[128];
@@ -117,6 +117,7 @@ struct taken {
 static void deal_with(struct link_intake *intake, struct taken *taken, bool refuses)
 {
     struct link_frame frame = intake_frame(intake);
+    taken->held += !lethe_is_zero(intake->ahead, sizeof intake->ahead);
     if (intake->part == INTAKE_PLACE) {
         struct iovec pieces[] = {{taken->data, 1000}, {taken->data + 1000, sizeof blocks - 1000}};
         taken->places++;
@@ -175,6 +176,8 @@ static void frames_are_the_same_however_they_are_cut(void **state)
             assert_memory_equal(taken.data, blocks, sizeof blocks);
         assert_null(intake.index); /* nothing is held between frames */
         assert_null(intake.pieces);
+        assert_true(taken.held > 0);
+        assert_true(lethe_is_zero(intake.ahead, sizeof intake.ahead));
         assert_int_equal(intake.part, INTAKE_HEAD);
         intake_clear(&intake);
     }
