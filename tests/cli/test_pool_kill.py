@@ -297,6 +297,7 @@ def _(place):
         site.providers[0].kill()
         log = next((site.providers[0].home / "audit").glob("*.jsonl"))
         log.write_bytes(log.read_bytes().replace(b"lease_attached", b"lease_attacked", 1))
+        (log.parent / "journal").unlink()  # from which the record would be mended
         sees(site.check_records, "exit 3")
     finally:
         site.close()
