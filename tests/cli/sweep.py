@@ -44,7 +44,7 @@ SANITIZER_OPTIONS = {  # whole stacks, so that suppressions find the function of
     "LSAN_OPTIONS": f"suppressions={TESTS}/faults/leaks-of-libraries:print_suppressions=0"}
 SANITIZERS = ("AddressSanitizer", "LeakSanitizer", "runtime error:")
 START_MARGIN = 40  # allocations of the command `version` itself, and then some
-SAMPLES = int(os.environ.get("SWEEP_SAMPLES", "2"))  # places of each sweep where it is not LONG
+SAMPLES = int(os.environ.get("SWEEP_SAMPLES", "1"))  # places of each kind for each command where it is not LONG
 
 
 class Scenario(NamedTuple):
@@ -231,7 +231,7 @@ class Sweep:
         for kind, classes, number in CALL_FAULTS:
             count = self.count_calls(classes)
             if not LONG:
-                for nth in spread(count):
+                for nth in spread(count, (self.scenario.name, kind, classes, number)):
                     self.one_call(kind, classes, number, nth)
                 continue
             nth = 1
@@ -253,7 +253,7 @@ class Sweep:
         for kind, suffix in (("fail", ""), ("fail-from", "+")):
             if SANITIZED and suffix:
                 continue  # the sanitizer's runtime does not live without memory; the other builds do this
-            for nth in range(1, count + 1) if LONG else spread(count):
+            for nth in range(1, count + 1) if LONG else spread(count, (self.scenario.name, kind)):
                 fault = Fault(kind, "allocation", "", start + nth, "")
                 done, _, failed = self.one_allocation(f"{start + nth}{suffix}")
                 if failed and not (SANITIZED and CHECKER_FAILED in done.err):
@@ -263,9 +263,15 @@ class Sweep:
                     self.put_back()
 
 
-def spread(count):
-    """A few of 1 to count, the last among them: the end is where a command commits."""
-    return sorted({max(1, count * (2 * i + 1) // (2 * SAMPLES)) for i in range(SAMPLES)})
+def spread(count, who):
+    """A few of 1 to count: one early and one late in turns, others for each command and kind of fault, so that
+    together they are everywhere. The end, where a command commits, comes as often as all that is before it."""
+    places = set()
+    for i in range(SAMPLES):
+        chance = hash_of((*who, i))
+        late = (chance + i) % 2
+        places.add(max(1, count - chance // 2 % max(1, count // 4) if late else chance // 2 % max(1, count) + 1))
+    return sorted(places)
 
 
 def hash_of(plan):

@@ -18,7 +18,7 @@ from pool_lender import allocate
 from scenario import LONG, case, finish
 from sweep import hash_of
 
-SAMPLES = int(os.environ.get("KILL_SAMPLES", "4"))  # of each phase
+SAMPLES = int(os.environ.get("KILL_SAMPLES", "2"))  # of each phase
 BUDGET_S = float(os.environ.get("SWEEP_SECONDS", "1e9" if LONG else "6"))  # of each victim
 # phase: what the consumer does meanwhile
 COMMANDS = {
