@@ -211,7 +211,7 @@ def main(allocations):
     def _(_):
         need_root()
         print(f"# in all {sum(total.values())} places: {said(total)}; ended: {said(ends)}")
-        assert sum(total.values()) > len(chosen)
+        assert sum(total.values()) > len(chosen) * 3 // 4  # where it is not LONG, a fault may fall behind the last place
     finish()
 
 

@@ -250,10 +250,28 @@ struct tpm {
     pid_t pid;
 };
 
+/* By /proc/net/unix: it has a name before anybody listens there, and asking by a connection would
+ * be the one that swtpm has. */
+static bool is_listening(const char *path)
+{
+    char line[512], wanted[160];
+    bool found = false;
+    FILE *sockets = fopen("/proc/net/unix", "re");
+    if (sockets == NULL)
+        return access(path, F_OK) == 0;
+    snprintf(wanted, sizeof wanted, " %s\n", path);
+    while (!found && fgets(line, sizeof line, sockets) != NULL) {
+        const char *end = strstr(line, wanted);
+        found = end != NULL && strstr(line, " 00010000 ") != NULL; /* SO_ACCEPTCON */
+    }
+    fclose(sockets);
+    return found;
+}
+
 static bool socket_is_there(const char *path)
 {
     for (int i = 0; i < 500; i++) {
-        if (access(path, F_OK) == 0)
+        if (is_listening(path))
             return true;
         usleep(10000);
     }
