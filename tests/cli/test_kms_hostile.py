@@ -131,7 +131,8 @@ def _(place):
             assert all(400 <= status < 600 for status in got) and len(got) <= 1, (line, got)
         # The control: what is said properly is heard.
         got = statuses(say(service, SMUGGLED.format(token=service.token).encode()))
-        assert got == [200] and service.call("GET", "/v1/transit/keys/smuggled")[0] == 200
+        found = service.call("GET", "/v1/transit/keys/smuggled")[0]
+        assert (got, found) == ([200], 200), (got, found)
 
 
 @case("other methods by header, two tokens, and tokens in wrong places count for nothing")
