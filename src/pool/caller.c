@@ -115,6 +115,7 @@ static lethe_result dial(struct caller *caller, struct lethe_error *err)
     };
     caller->is_greeted = false;
     caller->looks = 0;
+    caller->question = (struct wire_head){0}; /* it was another link's */
     return link_dial(&options, caller->address, caller->control_id, &caller->link, err);
 }
 
@@ -124,12 +125,17 @@ static lethe_result too_late(const struct caller *caller, struct lethe_error *er
                      (unsigned long long)caller->timeout_ms);
 }
 
+/* DROP was asked on this link, and nothing else since. */
+static bool may_look(const struct caller *caller)
+{
+    return caller->dropped != NULL && caller->question.type == WIRE_DROP && caller->looks == 0;
+}
+
 /* A control plane that waits for a lease to be wiped answers other questions meanwhile: a token of
  * that lease is asked for, and whatever comes is a sign of life. */
 static lethe_result look(struct caller *caller, uint64_t now_ns, struct lethe_error *err)
 {
-    if (caller->dropped == NULL || caller->question.type != WIRE_DROP || caller->looks != 0 ||
-        now_ns < caller->look_ns)
+    if (!may_look(caller) || now_ns < caller->look_ns)
         return LETHE_OK;
     const struct wire_head head = {.type = WIRE_TOKEN, .request = link_next_request(caller->link)};
     caller->looks = head.request;
@@ -139,7 +145,7 @@ static lethe_result look(struct caller *caller, uint64_t now_ns, struct lethe_er
 static uint64_t wait_ms(const struct caller *caller, uint64_t now_ns)
 {
     uint64_t until_ns = caller->until_ns;
-    if (caller->dropped != NULL && caller->looks == 0)
+    if (may_look(caller))
         until_ns = MIN(until_ns, MAX(caller->look_ns, now_ns));
     return (until_ns - now_ns) / NS_PER_MS + 1;
 }
